@@ -91,6 +91,13 @@ void binding_keep_code(struct binding_run *run, const void *code, size_t size);
 void binding_notice(struct binding_run *run, const char *module);
 
 /*
+ * The absolute path of the folder lib/exthost, which holds a folder for each binding by its name
+ * (and the links by which a script starts the interpreter again: lib/exthost/bin/python3, tclsh).
+ * It is found beside the program, so an installed and a built exthost each find their own.
+ */
+const char *binding_library(void);
+
+/*
  * End the process with this exit status (its low 8 bits). Output must have been flushed. In the
  * request process the host is told first, so that the reply need not wait until the kernel has
  * taken the process apart; in a process that the script itself forked this is _exit(2) and no more.

@@ -1,0 +1,88 @@
+/*
+ * CPython as a language of the host: struct binding, and what belongs to the template.
+ *
+ * The files of this folder, in the order in which a run meets them: python_config sets the
+ * interpreter up (and is the plain interpreter), with python_stdio shaping the standard files;
+ * python_modules knows what is loaded; python_warm touches memory ahead; python_run runs a script,
+ * with its code from python_code; python_error makes of an exception what python3 makes of it;
+ * python_end finishes. What is left out on purpose: sub-interpreters (8 ms for a new one, and many
+ * extension modules refuse them) and finalization.
+ *
+ * One interpreter, one thread, its lock held from the start to the end of the process.
+ */
+#include "python.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "host/error.h"
+#include "python_internal.h"
+
+static const char *version(void);
+static int start(struct error *e);
+static pid_t fork_python(void);
+
+static const char *const suffixes[] = {".py", ".wsgi", NULL};
+static const char *const programs[] = {"python", NULL};
+
+const struct binding python_binding = {
+    .name = "python",
+    .command = "python",
+    .suffixes = suffixes,
+    .programs = programs,
+    .version = version,
+    .interpret = python_interpret,
+    .start = start,
+    .preload = python_modules_preload,
+    .fork = fork_python,
+    .warm = python_warm,
+    .run = python_run,
+};
+
+/* The library's own word, up to the blank: "3.11.2 (main, ...". */
+static const char *version(void)
+{
+	static char number[32];
+	const char *text = Py_GetVersion();
+
+	snprintf(number, sizeof(number), "%.*s", (int)strcspn(text, " "), text);
+	return number;
+}
+
+static int start(struct error *e)
+{
+	struct python_stdio stdio;
+	int result;
+
+	if (python_stdio_lend(&stdio, e) == -1)
+		return -1;
+	result = python_config_start(e);
+	python_stdio_return(&stdio);
+	if (result == -1)
+		return -1;
+	if (python_config_add_library() == -1 || python_modules_start() == -1 || python_run_start() == -1 ||
+	    python_end_start() == -1 || python_warm_start() == -1)
+		return python_error_set(e, "start Python");
+	python_modules_import_common();
+	if (python_modules_freeze() == -1)
+		return python_error_set(e, "start Python");
+	python_error_assert_none();
+	return 0;
+}
+
+static pid_t fork_python(void)
+{
+	pid_t child;
+
+	if (python_modules_freeze() == -1)
+		python_error_clear();
+	PyOS_BeforeFork();
+	child = fork();
+	if (child == 0)
+		PyOS_AfterFork_Child();
+	else
+		PyOS_AfterFork_Parent();
+	python_error_assert_none();
+	return child;
+}

@@ -1,0 +1,294 @@
+/*
+ * The end of a run: what Py_FinalizeEx does that a script can see, and nothing else.
+ *
+ * Finalizing the interpreter would cost 8 ms, nearly all of it to free what the end of the process
+ * frees anyway. What shows is kept, in Python's order: threads are waited for, exit handlers run,
+ * standard output is flushed (status 120 if that fails), and the script's own modules are let go,
+ * so that __del__ methods run and files left open are flushed. The template's objects are frozen,
+ * so the collection looks at the script's only.
+ *
+ * A script can tie its objects to a module of the template, which lives on: then a file left open
+ * would keep its last lines. Therefore every writer that is still there at the end is flushed.
+ *
+ * Daemon threads go on until the process ends; while one lives, no module is emptied beneath it.
+ */
+#include "python_internal.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "host/binding.h"
+
+static void join_threads(void);
+static void call(PyObject *function);
+static int flush_output(void);
+static bool is_closed(PyObject *file);
+static void release_script(void);
+static void restore_system(void);
+static bool has_threads(void);
+static void clear_survivors(PyObject *weak);
+static void clear_module(PyObject *module);
+static void clear_names(PyObject *names, bool private);
+static void flush_writers(void);
+static bool is_writer(PyObject *object);
+static void flush(PyObject *file);
+
+enum { STATUS_FLUSH_FAILED = 120, WRITERS = 3 };
+
+static struct {
+	PyObject *run_exit_functions; /* atexit._run_exitfuncs */
+	PyObject *collect;            /* gc.collect */
+	PyObject *get_objects;        /* gc.get_objects */
+	PyObject *writers[WRITERS];   /* io.TextIOWrapper, io.BufferedWriter, io.BufferedRandom */
+} needed;
+
+static PyObject *look_up(const char *module_name, const char *name)
+{
+	PyObject *module = PyImport_ImportModule(module_name);
+	PyObject *object = module != NULL ? PyObject_GetAttrString(module, name) : NULL;
+
+	Py_XDECREF(module);
+	return object;
+}
+
+int python_end_start(void)
+{
+	needed.run_exit_functions = look_up("atexit", "_run_exitfuncs");
+	needed.collect = look_up("gc", "collect");
+	needed.get_objects = look_up("gc", "get_objects");
+	/* Text first: its flush fills the buffers beneath. */
+	needed.writers[0] = look_up("io", "TextIOWrapper");
+	needed.writers[1] = look_up("io", "BufferedWriter");
+	needed.writers[2] = look_up("io", "BufferedRandom");
+	return PyErr_Occurred() == NULL ? 0 : -1;
+}
+
+void python_end(struct binding_run *run, pid_t runner, int status)
+{
+	join_threads();
+	call(needed.run_exit_functions);
+	if (getpid() == runner)
+		python_modules_notice(run);
+	if (flush_output() == -1)
+		status = STATUS_FLUSH_FAILED;
+	release_script();
+	python_end_flush_quietly();
+	fflush(NULL);
+	python_error_assert_none();
+	binding_end(run, status);
+}
+
+/* The sample of python_warm is garbage now; an end looks at what is left. */
+void python_end_warm(void)
+{
+	python_end_collect();
+	flush_writers();
+}
+
+static void join_threads(void)
+{
+	PyObject *name = PyUnicode_FromString("threading");
+	PyObject *threading = name != NULL ? PyImport_GetModule(name) : NULL;
+	PyObject *result = NULL;
+
+	if (threading != NULL) {
+		result = PyObject_CallMethod(threading, "_shutdown", NULL);
+		if (result == NULL)
+			PyErr_WriteUnraisable(threading);
+	}
+	PyErr_Clear();
+	Py_XDECREF(result);
+	Py_XDECREF(threading);
+	Py_XDECREF(name);
+}
+
+static void call(PyObject *function)
+{
+	PyObject *result = PyObject_CallNoArgs(function);
+
+	if (result == NULL)
+		PyErr_WriteUnraisable(function);
+	Py_XDECREF(result);
+}
+
+/* As Python itself: a failure on standard output is told, one on standard error is not. */
+static int flush_output(void)
+{
+	PyObject *out = PySys_GetObject("stdout");
+	PyObject *result;
+	int failed = 0;
+
+	if (out != NULL && out != Py_None && !is_closed(out)) {
+		Py_INCREF(out);
+		result = PyObject_CallMethod(out, "flush", NULL);
+		if (result == NULL) {
+			PyErr_WriteUnraisable(out);
+			failed = -1;
+		}
+		Py_XDECREF(result);
+		Py_DECREF(out);
+	}
+	out = PySys_GetObject("stderr");
+	if (out != NULL && out != Py_None && !is_closed(out)) {
+		Py_INCREF(out);
+		result = PyObject_CallMethod(out, "flush", NULL);
+		if (result == NULL)
+			failed = -1;
+		Py_XDECREF(result);
+		Py_DECREF(out);
+	}
+	PyErr_Clear();
+	return failed;
+}
+
+static bool is_closed(PyObject *file)
+{
+	PyObject *closed = PyObject_GetAttrString(file, "closed");
+	int result = closed != NULL ? PyObject_IsTrue(closed) : 0;
+
+	Py_XDECREF(closed);
+	PyErr_Clear();
+	return result == 1;
+}
+
+static void release_script(void)
+{
+	PyObject *weak;
+
+	restore_system();
+	weak = python_modules_forget();
+	python_end_collect();
+	if (weak != NULL && !has_threads())
+		clear_survivors(weak);
+	Py_XDECREF(weak);
+	PyErr_Clear();
+	flush_writers();
+}
+
+/* What the script may have put into sys would keep its objects alive, a traceback its frames. */
+static void restore_system(void)
+{
+	static const char *const none[] = {"last_type", "last_value", "last_traceback", "last_exc",
+	    "path", "argv", "ps1", "ps2", NULL};
+	static const char *const names[][2] = {
+	    {"stdin", "__stdin__"}, {"stdout", "__stdout__"}, {"stderr", "__stderr__"},
+	    {"displayhook", "__displayhook__"}, {"excepthook", "__excepthook__"}};
+
+	for (const char *const *name = none; *name != NULL; name++)
+		if (PySys_GetObject(*name) != NULL)
+			PySys_SetObject(*name, Py_None);
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		PyObject *original = PySys_GetObject(names[i][1]);
+
+		PySys_SetObject(names[i][0], original != NULL ? original : Py_None);
+	}
+	PyErr_Clear();
+}
+
+static bool has_threads(void)
+{
+	PyThreadState *first = PyInterpreterState_ThreadHead(PyInterpreterState_Get());
+
+	return first != NULL && PyThreadState_Next(first) != NULL;
+}
+
+/* The last imported first, __main__ (which python_modules_forget puts at the end) before them. */
+static void clear_survivors(PyObject *weak)
+{
+	bool any = false;
+
+	for (Py_ssize_t i = PyList_GET_SIZE(weak); i-- > 0;) {
+		PyObject *module = PyObject_CallNoArgs(PyList_GET_ITEM(weak, i));
+
+		if (module != NULL && PyModule_Check(module)) {
+			clear_module(module);
+			any = true;
+		}
+		Py_XDECREF(module);
+		PyErr_Clear();
+	}
+	if (any)
+		python_end_collect();
+}
+
+/* Private names first, as Python does, so that what others still use goes last. */
+static void clear_module(PyObject *module)
+{
+	PyObject *names = PyModule_GetDict(module);
+
+	if (names == NULL)
+		return;
+	clear_names(names, true);
+	clear_names(names, false);
+}
+
+static void clear_names(PyObject *names, bool private)
+{
+	PyObject *keys = PyDict_Keys(names);
+
+	for (Py_ssize_t i = 0; keys != NULL && i < PyList_GET_SIZE(keys); i++) {
+		PyObject *key = PyList_GET_ITEM(keys, i);
+		const char *name = PyUnicode_Check(key) ? PyUnicode_AsUTF8(key) : NULL;
+
+		if (name == NULL || (name[0] == '_' && name[1] != '_') != private ||
+		    strcmp(name, "__builtins__") == 0)
+			continue;
+		PyDict_SetItem(names, key, Py_None);
+	}
+	Py_XDECREF(keys);
+	PyErr_Clear();
+}
+
+static void flush_writers(void)
+{
+	PyObject *objects = PyObject_CallNoArgs(needed.get_objects);
+
+	for (Py_ssize_t i = 0; objects != NULL && i < PyList_GET_SIZE(objects); i++)
+		if (is_writer(PyList_GET_ITEM(objects, i)))
+			flush(PyList_GET_ITEM(objects, i));
+	Py_XDECREF(objects);
+	PyErr_Clear();
+}
+
+static bool is_writer(PyObject *object)
+{
+	for (size_t i = 0; i < WRITERS; i++)
+		if (PyObject_TypeCheck(object, (PyTypeObject *)needed.writers[i]))
+			return true;
+	return false;
+}
+
+static void flush(PyObject *file)
+{
+	PyObject *result = PyObject_CallMethod(file, "flush", NULL);
+
+	Py_XDECREF(result);
+	PyErr_Clear();
+}
+
+void python_end_flush_quietly(void)
+{
+	static const char *const names[] = {"stderr", "stdout"};
+	PyObject *type, *value, *traceback;
+
+	PyErr_Fetch(&type, &value, &traceback);
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		PyObject *file = PySys_GetObject(names[i]);
+
+		if (file == NULL)
+			continue;
+		Py_INCREF(file);
+		flush(file);
+		Py_DECREF(file);
+	}
+	PyErr_Restore(type, value, traceback);
+}
+
+void python_end_collect(void)
+{
+	PyObject *result = PyObject_CallNoArgs(needed.collect);
+
+	Py_XDECREF(result);
+	PyErr_Clear();
+}

@@ -1,0 +1,147 @@
+/*
+ * What the files of this binding share, and the only place where Python.h is included.
+ *
+ * All of it is called with the interpreter's lock held, by the thread that started the
+ * interpreter; it is never released outside of Python itself. Unless said otherwise a function that
+ * returns -1 or NULL leaves a Python exception pending, and no function returns to the host with
+ * one.
+ */
+#ifndef EXTHOST_PYTHON_INTERNAL_H
+#define EXTHOST_PYTHON_INTERNAL_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+struct binding_run;
+struct error;
+
+/* python_config.c: how the interpreter is set up. */
+
+/* Initialize the interpreter that runs scripts. 0, or -1 with *e filled. */
+int python_config_start(struct error *e);
+
+/* Let `import exthost` find the small library, after everything that is installed. 0 or -1. */
+int python_config_add_library(void);
+
+/* struct binding: interpret. */
+int python_interpret(int argc, char **argv);
+
+/* python_stdio.c: descriptors 0, 1 and 2 while the interpreter starts. */
+
+struct python_stdio {
+	int saved[3];
+	int messages;
+};
+
+/* Put pipes in the place of 0, 1 and 2. 0, or -1 with *e filled and nothing changed. */
+int python_stdio_lend(struct python_stdio *stdio, struct error *e);
+
+/* Put the old descriptors back, and write what was printed meanwhile to the old 2. */
+void python_stdio_return(struct python_stdio *stdio);
+
+/* python_modules.c: which modules the template has, and which ones a script brought. */
+
+/* Remember where installed modules are. 0 or -1. */
+int python_modules_start(void);
+
+/* Import the few modules that every template has. They may be missing: never fails. */
+void python_modules_import_common(void);
+
+/* Import one module. 0, or -1 with *e filled and no exception pending. */
+int python_modules_preload(const char *name, struct error *e);
+
+/* Before a fork: what is loaded now is the template's. 0 or -1. */
+int python_modules_freeze(void);
+
+/* Tell the host which installed modules the script loaded. No exception is pending afterwards. */
+void python_modules_notice(struct binding_run *run);
+
+/*
+ * Forget __main__ and every module that the script brought from elsewhere than the installed ones.
+ * Returns a list of weak references to them, or NULL.
+ */
+PyObject *python_modules_forget(void);
+
+/* Whether the template loaded this module from a file, and python3 would not have at its start. */
+bool python_modules_can_be_shadowed(PyObject *name);
+
+/* python_shadow.c */
+
+/*
+ * Let files that lie beside the script win over modules of the same name that the template has
+ * loaded, as they do under python3. 0 or -1.
+ */
+int python_shadow_take(const char *script);
+
+/* python_code.c */
+
+/*
+ * The compiled script, from what was kept for it or else from its source, and then kept. NULL with
+ * an exception, or NULL without one: it must be run from its file (python_code_run_file).
+ */
+PyObject *python_code_load(struct binding_run *run);
+
+/* Run the script from its file, in these globals. A new reference, or NULL. */
+PyObject *python_code_run_file(const struct binding_run *run, PyObject *globals);
+
+/* python_run.c */
+
+/* Look up what a run needs. 0 or -1. */
+int python_run_start(void);
+
+/* struct binding: run. */
+void python_run(struct binding_run *run) __attribute__((noreturn));
+
+/* Make os.environ hold just this environment, "NAME=value"..., NULL. 0 or -1. */
+int python_run_take_environment(char *const *environment);
+
+/* python_end.c */
+
+/* Look up what an end needs. 0 or -1. */
+int python_end_start(void);
+
+/*
+ * What python3 does between the last statement of a script and the end of its process, then
+ * binding_end. runner is the process that was asked for the run: if this is another one, the script
+ * has forked it, and it has nothing to tell the host.
+ */
+void python_end(struct binding_run *run, pid_t runner, int status) __attribute__((noreturn));
+
+/* Flush sys.stdout and sys.stderr and ignore what goes wrong; keeps a pending exception. */
+void python_end_flush_quietly(void);
+
+/* Collect garbage, even if it was disabled. */
+void python_end_collect(void);
+
+/* Do, without an effect, what an end does last: for python_warm. */
+void python_end_warm(void);
+
+/* python_warm.c */
+
+/* Make what warming runs. 0 or -1. */
+int python_warm_start(void);
+
+/* struct binding: warm. */
+void python_warm(void);
+
+/* python_error.c: the only way of an exception to the host. */
+
+/* The pending exception becomes *e, "doing: Type: text". Returns -1. */
+int python_error_set(struct error *e, const char *doing);
+
+/* A status of the initialization becomes *e. Returns -1. */
+int python_error_status(struct error *e, PyStatus status);
+
+/* The pending exception ends the script: print what python3 prints; returns the exit status. */
+int python_error_exit(void);
+
+/* Forget a pending exception. */
+void python_error_clear(void);
+
+/* On a way out to the host no exception may be pending. */
+#define python_error_assert_none() assert(PyErr_Occurred() == NULL)
+
+#endif

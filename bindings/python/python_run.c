@@ -1,0 +1,207 @@
+/*
+ * One run of a script: what `python3 script.py` does from the time the interpreter has started.
+ *
+ * A new __main__ module takes the place of the template's (which is frozen: the garbage collector
+ * would never find out that nobody needs it any more); os.environ is filled anew in place, since
+ * modules keep it; sys.argv and sys.path are set; then the code is run straight from C, so that a
+ * traceback begins with the script and shows nothing of the host.
+ */
+#include "python_internal.h"
+
+#include <libgen.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "host/binding.h"
+
+static int run_script(struct binding_run *run);
+static PyObject *make_main(void);
+static int take_script(const struct binding_run *run, PyObject *globals);
+static int set_names(PyObject *globals, PyObject *script);
+static int set_argv(PyObject *script);
+static int set_path(const char *script);
+static int set_variable(const char *variable);
+static int set_time_zone(void);
+
+static struct {
+	PyObject *environment; /* posix.environ, the dict beneath os.environ */
+	PyObject *loader;      /* importlib's SourceFileLoader */
+} needed;
+
+int python_run_start(void)
+{
+	PyObject *os = PyImport_ImportModule("os");
+	PyObject *environment = os != NULL ? PyObject_GetAttrString(os, "environ") : NULL;
+	PyObject *machinery = PyImport_ImportModule("importlib._bootstrap_external");
+
+	if (environment != NULL)
+		needed.environment = PyObject_GetAttrString(environment, "_data");
+	if (machinery != NULL)
+		needed.loader = PyObject_GetAttrString(machinery, "SourceFileLoader");
+	Py_XDECREF(os);
+	Py_XDECREF(environment);
+	Py_XDECREF(machinery);
+	if (needed.environment == NULL || needed.loader == NULL)
+		return -1;
+	if (!PyDict_CheckExact(needed.environment)) {
+		PyErr_SetString(PyExc_RuntimeError, "os.environ is not made of a dict");
+		return -1;
+	}
+	return 0;
+}
+
+void python_run(struct binding_run *run)
+{
+	pid_t runner = getpid();
+
+	python_error_assert_none();
+	python_end(run, runner, run_script(run));
+}
+
+/* The exit status. Output of the script comes before the traceback, so it is flushed first. */
+static int run_script(struct binding_run *run)
+{
+	PyObject *globals = make_main();
+	PyObject *code = NULL, *result = NULL;
+
+	if (globals != NULL && python_run_take_environment(run->environment) == 0 &&
+	    take_script(run, globals) == 0 && python_shadow_take(run->script) == 0) {
+		code = python_code_load(run);
+		if (code != NULL)
+			result = PyEval_EvalCode(code, globals, globals);
+		else if (!PyErr_Occurred())
+			result = python_code_run_file(run, globals);
+		Py_XDECREF(code);
+	}
+	python_end_flush_quietly();
+	if (result == NULL)
+		return python_error_exit();
+	Py_DECREF(result);
+	return 0;
+}
+
+/*
+ * The globals of a fresh __main__ module (borrowed from sys.modules), as the interpreter makes
+ * one at its start.
+ */
+static PyObject *make_main(void)
+{
+	PyObject *module = PyModule_New("__main__");
+	PyObject *globals = module != NULL ? PyModule_GetDict(module) : NULL;
+	PyObject *annotations = PyDict_New();
+	PyObject *builtins = PyImport_ImportModule("builtins");
+
+	if (globals == NULL || annotations == NULL || builtins == NULL ||
+	    PyDict_SetItemString(globals, "__annotations__", annotations) == -1 ||
+	    PyDict_SetItemString(globals, "__builtins__", builtins) == -1 ||
+	    PyDict_SetItemString(PyImport_GetModuleDict(), "__main__", module) == -1)
+		globals = NULL;
+	Py_XDECREF(annotations);
+	Py_XDECREF(builtins);
+	Py_XDECREF(module);
+	return globals;
+}
+
+/*
+ * As Python itself reads the environment: of two variables of one name the first counts, and text
+ * without '=' is none. The time zone was not set in the template.
+ */
+int python_run_take_environment(char *const *environment)
+{
+	bool time_zone = false;
+
+	PyDict_Clear(needed.environment);
+	for (; *environment != NULL; environment++) {
+		if (set_variable(*environment) == -1)
+			return -1;
+		time_zone = time_zone || strncmp(*environment, "TZ=", 3) == 0;
+	}
+	return time_zone ? set_time_zone() : 0;
+}
+
+static int set_variable(const char *variable)
+{
+	const char *equals = strchr(variable, '=');
+	PyObject *name, *value, *kept = NULL;
+
+	if (equals == NULL)
+		return 0;
+	name = PyBytes_FromStringAndSize(variable, equals - variable);
+	value = PyBytes_FromString(equals + 1);
+	if (name != NULL && value != NULL)
+		kept = PyDict_SetDefault(needed.environment, name, value);
+	Py_XDECREF(name);
+	Py_XDECREF(value);
+	return kept != NULL ? 0 : -1;
+}
+
+static int set_time_zone(void)
+{
+	PyObject *time = PyImport_ImportModule("time");
+	PyObject *result = time != NULL ? PyObject_CallMethod(time, "tzset", NULL) : NULL;
+
+	Py_XDECREF(time);
+	Py_XDECREF(result);
+	return result != NULL ? 0 : -1;
+}
+
+static int take_script(const struct binding_run *run, PyObject *globals)
+{
+	PyObject *script = PyUnicode_DecodeFSDefault(run->script);
+	int result = -1;
+
+	if (script != NULL && set_names(globals, script) == 0 && set_argv(script) == 0)
+		result = set_path(run->script);
+	Py_XDECREF(script);
+	return result;
+}
+
+static int set_names(PyObject *globals, PyObject *script)
+{
+	PyObject *loader = PyObject_CallFunction(needed.loader, "sO", "__main__", script);
+	int result = -1;
+
+	if (loader != NULL && PyDict_SetItemString(globals, "__loader__", loader) == 0 &&
+	    PyDict_SetItemString(globals, "__file__", script) == 0)
+		result = PyDict_SetItemString(globals, "__cached__", Py_None);
+	Py_XDECREF(loader);
+	return result;
+}
+
+static int set_argv(PyObject *script)
+{
+	PyObject *executable = PySys_GetObject("executable");
+	PyObject *argv = Py_BuildValue("[O]", script);
+	PyObject *original =
+	    Py_BuildValue("[OO]", executable != NULL ? executable : Py_None, script);
+	int result = -1;
+
+	if (argv != NULL && original != NULL && PySys_SetObject("argv", argv) == 0)
+		result = PySys_SetObject("orig_argv", original);
+	Py_XDECREF(argv);
+	Py_XDECREF(original);
+	return result;
+}
+
+/* The first place for modules is the folder where the script truly lies, links followed. */
+static int set_path(const char *script)
+{
+	char real[PATH_MAX];
+	PyObject *path = PySys_GetObject("path");
+	PyObject *folder;
+	int result;
+
+	if (realpath(script, real) == NULL && snprintf(real, sizeof(real), "%s", script) >= PATH_MAX)
+		real[PATH_MAX - 1] = '\0';
+	folder = PyUnicode_DecodeFSDefault(dirname(real));
+	if (folder == NULL || path == NULL || !PyList_Check(path)) {
+		Py_XDECREF(folder);
+		PyErr_SetString(PyExc_RuntimeError, "sys.path is no list");
+		return -1;
+	}
+	result = PyList_Insert(path, 0, folder);
+	Py_DECREF(folder);
+	return result;
+}

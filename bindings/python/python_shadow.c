@@ -1,0 +1,94 @@
+/*
+ * Modules of the script's own that have the name of one the template has loaded.
+ *
+ * Under python3 the folder of the script comes first on sys.path, so a json.py that lies there is
+ * what `import json` finds. Here json is loaded already, and its file would never be looked for.
+ * So the folder is read once in each run, and a module of the template whose name is found there is
+ * taken out of sys.modules, with all that is below it. Not so for what python3 has loaded by itself
+ * before a script starts, nor for what is built in: these win there too.
+ */
+#include "python_internal.h"
+
+#include <dirent.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static int take_entry(const char *folder, const struct dirent *entry);
+static bool is_module_file(const char *suffix);
+static bool is_package(const char *folder, const char *name);
+static int unload(PyObject *name);
+
+int python_shadow_take(const char *script)
+{
+	char folder[PATH_MAX];
+	DIR *entries;
+	int result = 0;
+
+	snprintf(folder, sizeof(folder), "%.*s", (int)(strrchr(script, '/') - script + 1), script);
+	entries = opendir(folder);
+	if (entries == NULL)
+		return 0;
+	for (struct dirent *entry; result == 0 && (entry = readdir(entries)) != NULL;)
+		result = take_entry(folder, entry);
+	closedir(entries);
+	return result;
+}
+
+static int take_entry(const char *folder, const struct dirent *entry)
+{
+	size_t length = strcspn(entry->d_name, ".");
+	const char *suffix = entry->d_name + length;
+	PyObject *name;
+	int result = 0;
+
+	if (length == 0 || !is_module_file(suffix))
+		return 0;
+	name = PyUnicode_DecodeFSDefaultAndSize(entry->d_name, (Py_ssize_t)length);
+	if (name == NULL)
+		return -1;
+	if (python_modules_can_be_shadowed(name) &&
+	    (*suffix != '\0' || is_package(folder, entry->d_name)))
+		result = unload(name);
+	Py_DECREF(name);
+	return result;
+}
+
+/* "json.py", "json.cpython-311-x86_64-linux-gnu.so", or "json", which may be a package. */
+static bool is_module_file(const char *suffix)
+{
+	const char *last = strrchr(suffix, '.');
+
+	return last == NULL || strcmp(suffix, ".py") == 0 || strcmp(suffix, ".pyc") == 0 ||
+	    strcmp(last, ".so") == 0;
+}
+
+/* A folder without __init__.py comes after every module on sys.path. */
+static bool is_package(const char *folder, const char *name)
+{
+	char path[PATH_MAX + NAME_MAX + 32];
+
+	snprintf(path, sizeof(path), "%s%s/__init__.py", folder, name);
+	return access(path, F_OK) == 0;
+}
+
+static int unload(PyObject *name)
+{
+	PyObject *all = PyImport_GetModuleDict();
+	PyObject *below = PyUnicode_FromFormat("%U.", name);
+	PyObject *names = PyDict_Keys(all);
+	int result = below != NULL && names != NULL ? 0 : -1;
+
+	for (Py_ssize_t i = 0; result == 0 && i < PyList_GET_SIZE(names); i++) {
+		PyObject *other = PyList_GET_ITEM(names, i);
+
+		if (PyUnicode_Check(other) &&
+		    (PyUnicode_Compare(other, name) == 0 ||
+			PyUnicode_Tailmatch(other, below, 0, PY_SSIZE_T_MAX, -1) == 1))
+			result = PyDict_DelItem(all, other);
+	}
+	Py_XDECREF(below);
+	Py_XDECREF(names);
+	return result;
+}

@@ -1,0 +1,51 @@
+/*
+ * Errors of Tcl: into struct error for the host, or onto standard error as tclsh prints them, and
+ * then out of the interpreter. A script must not find in ::errorInfo what the template caught.
+ */
+#include "tcl_internal.h"
+
+#include <stdlib.h>
+
+#include "host/error.h"
+
+int tcl_error_set(Tcl_Interp *interp, struct error *e, const char *doing)
+{
+	error_set(e, "%s: %s", doing, Tcl_GetStringResult(interp));
+	tcl_error_forget(interp);
+	return -1;
+}
+
+/* Tcl_Main does it like this; no file and line are added here, the evaluation has done that. */
+void tcl_error_print(Tcl_Interp *interp, int code)
+{
+	Tcl_Channel channel = Tcl_GetStdChannel(TCL_STDERR);
+	Tcl_Obj *options;
+	Tcl_Obj *key;
+	Tcl_Obj *text = NULL;
+
+	if (channel == NULL)
+		return;
+	options = Tcl_GetReturnOptions(interp, code);
+	Tcl_IncrRefCount(options);
+	key = Tcl_NewStringObj("-errorinfo", -1);
+	Tcl_IncrRefCount(key);
+	if (Tcl_DictObjGet(NULL, options, key, &text) == TCL_OK && text != NULL)
+		Tcl_WriteObj(channel, text);
+	Tcl_WriteChars(channel, "\n", 1);
+	Tcl_DecrRefCount(key);
+	Tcl_DecrRefCount(options);
+}
+
+void tcl_error_forget(Tcl_Interp *interp)
+{
+	Tcl_ResetResult(interp);
+	Tcl_UnsetVar2(interp, "errorInfo", NULL, TCL_GLOBAL_ONLY);
+	Tcl_UnsetVar2(interp, "errorCode", NULL, TCL_GLOBAL_ONLY);
+}
+
+void tcl_error_assert_none(Tcl_Interp *interp)
+{
+	if (Tcl_GetStringResult(interp)[0] != '\0' ||
+	    Tcl_GetVar2Ex(interp, "errorInfo", NULL, TCL_GLOBAL_ONLY) != NULL)
+		abort();
+}

@@ -1,0 +1,133 @@
+/*
+ * What the files of this binding share, and the only place where tcl.h is included.
+ *
+ * Unless said otherwise a function that returns TCL_ERROR leaves its message in the interpreter's
+ * result, and what returns to the host leaves the interpreter with no result and no error.
+ *
+ * Written for Tcl 8.6 and 9.0: lengths are Tcl_Size, and nothing is used that 9.0 took away.
+ */
+#ifndef EXTHOST_TCL_INTERNAL_H
+#define EXTHOST_TCL_INTERNAL_H
+
+#include <tcl.h>
+
+#ifndef TCL_SIZE_MAX
+typedef int Tcl_Size;
+#endif
+
+struct binding_run;
+struct error;
+
+/* tcl_shell.c: what tclsh does before its script, and tclsh itself. */
+
+/*
+ * Make of a new interpreter what tclsh has when it starts a script, with the host's own packages
+ * at the end of auto_path. The system encoding is the locale's afterwards, as in tclsh.
+ */
+int tcl_shell_init(Tcl_Interp *interp);
+
+/* struct binding: interpret. */
+int tcl_shell_interpret(int argc, char **argv);
+
+/* tcl_packages.c: which packages the template has, and which ones a script brought. */
+
+/*
+ * Read the index of the installed packages, and take note of what `package` does from now on. 0,
+ * or -1 with *e filled.
+ */
+int tcl_packages_start(Tcl_Interp *interp, struct error *e);
+
+/* Load one package. 0, or -1 with *e filled. */
+int tcl_packages_preload(Tcl_Interp *interp, const char *name, struct error *e);
+
+/* Tell the host which installed packages the script loaded. */
+void tcl_packages_notice(Tcl_Interp *interp, struct binding_run *run);
+
+/* tcl_trial.c */
+
+/*
+ * Load a package in a process made for it, to learn whether the template may: 0, or -1 with *e
+ * filled when it fails, hangs, or leaves a thread or an open descriptor behind.
+ */
+int tcl_trial_package(Tcl_Interp *interp, const char *name, struct error *e);
+
+/* tcl_environment.c: ::env, and what Tcl once derived from the environment. */
+
+/*
+ * Put an environment without anything of the host's in place of environ(7), but what tells where
+ * packages are (TCLLIBPATH and its like). Returns the old one, or NULL if there is no memory.
+ */
+char **tcl_environment_lend(void);
+
+/* Put the old environment back. old may be NULL. */
+void tcl_environment_return(char **old);
+
+/* environ(7) was replaced: make ::env and the locale of messages follow it. */
+void tcl_environment_follow(Tcl_Interp *interp);
+
+/* tcl_source.c */
+
+/*
+ * What `tclsh path` does with its script, but with the text from this open descriptor, which is
+ * closed. Returns a Tcl completion code.
+ */
+int tcl_source_evaluate(Tcl_Interp *interp, Tcl_Obj *path, int descriptor);
+
+/* tcl_run.c */
+
+/*
+ * Set what a script finds: argv0 and its like, and a state of rand() of its own. Returns the path
+ * of the script as a word, with a reference.
+ */
+Tcl_Obj *tcl_run_prepare(Tcl_Interp *interp, const char *script);
+
+/* struct binding: run. */
+void tcl_run(Tcl_Interp *interp, struct binding_run *run) __attribute__((noreturn));
+
+/* tcl_end.c */
+
+/* Look up what an end needs. */
+int tcl_end_start(Tcl_Interp *interp);
+
+/* From now on Tcl_Exit ends this run. 0 or -1. */
+int tcl_end_prepare(Tcl_Interp *interp, struct binding_run *run);
+
+/* tcl_warm.c */
+
+/* Make what warming runs. */
+int tcl_warm_start(Tcl_Interp *interp);
+
+/* struct binding: warm. */
+void tcl_warm(Tcl_Interp *interp);
+
+/* tcl_error.c: the only way of an error to the host, and to standard error. */
+
+/* The interpreter's result becomes *e, "doing: result". Returns -1. */
+int tcl_error_set(Tcl_Interp *interp, struct error *e, const char *doing);
+
+/* Write what tclsh writes about a script that ended with this code. */
+void tcl_error_print(Tcl_Interp *interp, int code);
+
+/* Forget a result, an error, and their traces in ::errorInfo and ::errorCode. */
+void tcl_error_forget(Tcl_Interp *interp);
+
+/* Abort if the interpreter has a result or an error left. */
+void tcl_error_assert_none(Tcl_Interp *interp);
+
+/* tcl_words.c: a command as words, so that no script is pasted together. */
+
+enum { TCL_WORDS_MAX = 8 };
+
+/*
+ * Evaluate the command that these words make (char *, NULL at the end; TCL_WORDS_MAX at most) at
+ * global level. Returns a Tcl completion code; the result is the interpreter's.
+ */
+int tcl_words(Tcl_Interp *interp, ...) __attribute__((sentinel));
+
+/*
+ * Likewise, but call this command itself, whatever a script has put in the place of its name. The
+ * first word is the name.
+ */
+int tcl_words_call(const Tcl_CmdInfo *command, Tcl_Interp *interp, ...) __attribute__((sentinel));
+
+#endif

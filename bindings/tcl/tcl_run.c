@@ -1,0 +1,88 @@
+/*
+ * One run: what `tclsh script` does, in a process that has the interpreter already.
+ *
+ * Nothing is kept of a script between runs. Tcl compiles no top-level code, compiles a procedure
+ * when it is first called, and has no form of its byte code that could leave a process; reading
+ * the source again takes microseconds. binding_keep_code is never called, run->code never read.
+ *
+ * How it ends, by whatever `exit`, is told in tcl_end.c. Left out on purpose: the main loop that Tk
+ * would want after the script.
+ */
+#include "tcl_internal.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/random.h>
+
+#include "host/binding.h"
+
+static void reseed(Tcl_Interp *interp);
+static int evaluate(Tcl_Interp *interp, Tcl_Obj *path, int source);
+static void leave(Tcl_Interp *interp, int status) __attribute__((noreturn));
+
+void tcl_run(Tcl_Interp *interp, struct binding_run *run)
+{
+	Tcl_Obj *path;
+
+	if (tcl_end_prepare(interp, run) == -1)
+		binding_end(run, EXIT_FAILURE);
+	tcl_environment_follow(interp);
+	path = tcl_run_prepare(interp, run->script);
+	tcl_error_assert_none(interp);
+	leave(interp, evaluate(interp, path, run->source));
+}
+
+Tcl_Obj *tcl_run_prepare(Tcl_Interp *interp, const char *script)
+{
+	Tcl_DString text;
+	Tcl_Obj *path;
+
+	Tcl_ExternalToUtfDString(NULL, script, -1, &text);
+	path = Tcl_NewStringObj(Tcl_DStringValue(&text), Tcl_DStringLength(&text));
+	Tcl_DStringFree(&text);
+	Tcl_IncrRefCount(path);
+	Tcl_SetVar2Ex(interp, "argv0", NULL, path, TCL_GLOBAL_ONLY);
+	Tcl_SetVar2Ex(interp, "argc", NULL, Tcl_NewIntObj(0), TCL_GLOBAL_ONLY);
+	Tcl_SetVar2Ex(interp, "argv", NULL, Tcl_NewObj(), TCL_GLOBAL_ONLY);
+	Tcl_SetVar2Ex(interp, "tcl_interactive", NULL, Tcl_NewIntObj(0), TCL_GLOBAL_ONLY);
+	reseed(interp);
+	return path;
+}
+
+/* All processes would inherit the state of rand(), if something has used it in the template. */
+static void reseed(Tcl_Interp *interp)
+{
+	unsigned char bytes[4];
+	char number[16];
+	unsigned seed = 0;
+
+	if (getrandom(bytes, sizeof(bytes), GRND_NONBLOCK) != (ssize_t)sizeof(bytes))
+		return;
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		seed = seed << 8 | bytes[i];
+	snprintf(number, sizeof(number), "%u", seed & INT_MAX);
+	tcl_words(interp, "::tcl::mathfunc::srand", number, NULL);
+	Tcl_ResetResult(interp);
+}
+
+static int evaluate(Tcl_Interp *interp, Tcl_Obj *path, int source)
+{
+	int code;
+
+	Tcl_Preserve(interp);
+	code = tcl_source_evaluate(interp, path, source);
+	if (code == TCL_OK)
+		return EXIT_SUCCESS;
+	tcl_error_print(interp, code);
+	return EXIT_FAILURE;
+}
+
+/* By the command, since a script may have put its own in place of it. */
+static void leave(Tcl_Interp *interp, int status)
+{
+	if (!Tcl_InterpDeleted(interp) && !Tcl_LimitExceeded(interp))
+		tcl_words(interp, "exit", status == EXIT_SUCCESS ? "0" : "1", NULL);
+	Tcl_Exit(status);
+	abort();
+}

@@ -1,0 +1,241 @@
+/*
+ * Every request ends here in one of four ways: a page of the host's own, a file, a script's reply,
+ * or a reply that is cut because it failed when a part of it had left already.
+ */
+#include "answer.h"
+
+#include "config.h"
+#include "error.h"
+#include "log.h"
+#include "reply.h"
+#include "request.h"
+#include "route.h"
+#include "script.h"
+#include "spares.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+static bool find_file(const struct answer_shared *shared, struct request *request,
+    const char *prefix, struct route *route);
+static bool answer_file(const struct answer_shared *shared, struct request *request,
+    const struct route *route);
+static bool answer_script(const struct answer_shared *shared, struct request *request,
+    const struct route *route);
+static bool answer_failure(const struct answer_shared *shared, struct request *request,
+    const struct reply *reply, const struct run_result *result);
+static void log_request(const struct answer_shared *shared, const struct request *request,
+    const char *reason);
+
+bool answer_request(const struct answer_shared *shared, struct request *request,
+    const char *prefix)
+{
+	struct route route;
+	bool usable = true;
+
+	if (find_file(shared, request, prefix, &route)) {
+		request->script = route.name;
+		usable = route.kind == ROUTE_STATIC ? answer_file(shared, request, &route)
+		                                    : answer_script(shared, request, &route);
+	}
+	request->script = NULL;
+	route_release(&route);
+	return usable && !request->response.failed;
+}
+
+void answer_refusal(const struct answer_shared *shared, struct request *request, int status,
+    const char *reason)
+{
+	reply_error_page(request, status, NULL, 0);
+	log_request(shared, request, reason);
+}
+
+/* The path that the web server sent, in one piece, less the prefix. NULL: it is not below that. */
+static const char *url_path(const struct request *request, const char *prefix, char *path,
+    size_t size)
+{
+	size_t skip = strlen(prefix);
+
+	snprintf(path, size, "%s%s", variables_text(&request->variables, "SCRIPT_NAME"),
+	    variables_text(&request->variables, "PATH_INFO"));
+	while (skip > 0 && prefix[skip - 1] == '/')
+		skip--;
+	if (strncmp(path, prefix, skip) != 0 || (path[skip] != '/' && path[skip] != '\0'))
+		return NULL;
+	return path + skip;
+}
+
+/* What the host has found out itself stands in place of what was sent. */
+static int set_found(const struct answer_shared *shared, struct request *request,
+    const char *prefix, const struct route *route)
+{
+	const char *root = shared->config->root;
+	char text[8192];
+
+	snprintf(text, sizeof(text), "%s/%s", strcmp(root, "/") == 0 ? "" : root, route->name);
+	if (variables_set(&request->variables, "SCRIPT_FILENAME", text) < 0 ||
+	    variables_set(&request->variables, "DOCUMENT_ROOT", root) < 0)
+		return -1;
+	if (request->relay)
+		return 0; /* the relay: SCRIPT_NAME and PATH_INFO are Fossil's */
+	snprintf(text, sizeof(text), "%.*s/%s",
+	    (int)(strlen(prefix) - (prefix[0] != '\0' && prefix[strlen(prefix) - 1] == '/')), prefix,
+	    route->name);
+	if (variables_set(&request->variables, "SCRIPT_NAME", text) < 0)
+		return -1;
+	return variables_set(&request->variables, "PATH_INFO", route->path_info);
+}
+
+static bool find_file(const struct answer_shared *shared, struct request *request,
+    const char *prefix, struct route *route)
+{
+	const char *script = variables_get(&request->variables, "SCRIPT_FILENAME");
+	char buffer[8192];
+	const char *path;
+	struct error e = {""};
+
+	*route = (struct route){.file = -1};
+	if (request->relay && script != NULL) {
+		route_find_script(route, shared->root, shared->config->root, script, &e);
+	} else {
+		path = url_path(request, prefix, buffer, sizeof(buffer));
+		if (path == NULL)
+			error_set(&e, "the path is not below the prefix %s", prefix);
+		else
+			route_find(route, shared->root, path, &e);
+	}
+	if (route->kind == ROUTE_NOT_FOUND) {
+		answer_refusal(shared, request, 404, e.message);
+		return false;
+	}
+	if (set_found(shared, request, prefix, route) < 0 ||
+	    request_complete_variables(request, &e) < 0) {
+		answer_refusal(shared, request, 500, "out of memory");
+		return false;
+	}
+	return true;
+}
+
+static bool answer_file(const struct answer_shared *shared, struct request *request,
+    const struct route *route)
+{
+	const struct variables *v = &request->variables;
+	char modified[64], head[512], piece[65536];
+	struct tm parts;
+	off_t left = route->status.st_size;
+	bool unchanged;
+
+	gmtime_r(&route->status.st_mtim.tv_sec, &parts);
+	strftime(modified, sizeof(modified), "%a, %d %b %Y %H:%M:%S GMT", &parts);
+	unchanged = strcmp(variables_text(v, "HTTP_IF_MODIFIED_SINCE"), modified) == 0;
+	snprintf(head, sizeof(head), "%sContent-Type: %s\r\nLast-Modified: %s\r\n",
+	    unchanged ? "Status: 304 Not Modified\r\n" : "", route_media_type(route->name), modified);
+	response_write(&request->response, head, strlen(head));
+	snprintf(head, sizeof(head), "Content-Length: %lld\r\n\r\n", (long long)left);
+	response_write(&request->response, unchanged ? "\r\n" : head, unchanged ? 2 : strlen(head));
+	request->status = unchanged ? 304 : 200;
+	if (unchanged || strcmp(variables_text(v, "REQUEST_METHOD"), "HEAD") == 0)
+		left = 0;
+	while (left > 0 && !request->response.failed) {
+		ssize_t n = read(route->file, piece, sizeof(piece));
+
+		if (n <= 0)
+			break;
+		response_write(&request->response, piece, (size_t)(n < left ? n : left));
+		left -= n < left ? n : left;
+	}
+	/* With a Content-Length that was not filled, END_REQUEST is noticed as a cut. */
+	response_end(&request->response);
+	log_request(shared, request, NULL);
+	return true;
+}
+
+static bool answer_script(const struct answer_shared *shared, struct request *request,
+    const struct route *route)
+{
+	struct reply reply;
+	struct run_result result;
+	struct error e;
+	int code;
+	int language = scripts_find(shared->run.scripts, route->name, route->file, &route->status,
+	    &code, &e);
+	bool usable = true;
+
+	if (language < 0) {
+		answer_refusal(shared, request, 500, e.message);
+		return true;
+	}
+	reply_init(&reply, request, shared->config);
+	run_script(&shared->run, request, route, language, code, &reply, &result);
+	if (result.whole && reply_finish(&reply, &e) < 0) {
+		result.whole = false;
+		result.status = 500;
+		snprintf(result.reason, sizeof(result.reason), "%.*s", (int)sizeof(result.reason) - 1,
+		    e.message);
+	}
+	if (result.whole)
+		log_request(shared, request, NULL);
+	else
+		usable = answer_failure(shared, request, &reply, &result);
+	spares_replace(shared->run.spares, language);
+	reply_release(&reply);
+	buffer_release(&result.errors);
+	if (code >= 0)
+		close(code);
+	return usable;
+}
+
+static bool answer_failure(const struct answer_shared *shared, struct request *request,
+    const struct reply *reply, const struct run_result *result)
+{
+	bool show = shared->config->debug || request_may_see_traceback(request);
+	struct buffer detail = {0};
+
+	if (result->client_gone) {
+		request->status = 499;
+		request->response.failed = true;
+	} else if (reply->released) {
+		response_cut(&request->response);
+		request->response.failed = true;
+	} else {
+		buffer_printf(&detail, "%s\n\n", result->reason);
+		buffer_append(&detail, result->errors.data, result->errors.size);
+		reply_error_page(request, result->status, show ? detail.data : NULL, detail.size);
+	}
+	log_request(shared, request, result->reason);
+	buffer_release(&detail);
+	return !request->response.failed;
+}
+
+static void log_request(const struct answer_shared *shared, const struct request *request,
+    const char *reason)
+{
+	const struct variables *v = &request->variables;
+	const char *uri = variables_get(v, "REQUEST_URI");
+	const char *user = variables_text(v, "FOSSIL_USER");
+	char message[2048];
+	char whole[1024];
+	struct log_line line;
+
+	if (shared->quiet && reason == NULL)
+		return;
+	snprintf(whole, sizeof(whole), "%s%s", variables_text(v, "SCRIPT_NAME"),
+	    variables_text(v, "PATH_INFO"));
+	snprintf(message, sizeof(message), "%.32s %.1900s", variables_text(v, "REQUEST_METHOD"),
+	    uri != NULL && uri[0] != '\0' && !request->relay ? uri : whole);
+	log_begin(&line, shared->run.log, request->status >= 500 ? LEVEL_ERROR : LEVEL_INFO,
+	    request->id, message, strlen(message));
+	log_number(&line, "status", request->status);
+	if (request->script != NULL)
+		log_string(&line, "script", request->script);
+	if (user[0] != '\0')
+		log_string(&line, "user", user);
+	log_number(&line, "in", (int64_t)request->body_size);
+	log_number(&line, "out", (int64_t)request->response.sent);
+	log_milliseconds(&line, "ms", request_clock() - request->began);
+	if (reason != NULL)
+		log_string(&line, "reason", reason);
+	log_end(&line);
+}

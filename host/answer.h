@@ -1,0 +1,30 @@
+/* The stages of a request once it is decoded: route, run or static content, reply, log. */
+#ifndef EXTHOST_ANSWER_H
+#define EXTHOST_ANSWER_H
+
+#include "run.h"
+
+#include <stdbool.h>
+
+struct config;
+struct request;
+
+struct answer_shared {
+	struct run_shared run;
+	const struct config *config;
+	int root;        /* descriptor of the extension root */
+	bool quiet;      /* log failures only, not every request */
+};
+
+/*
+ * Answer a complete request. `prefix` is taken off its path; a request from the relay names its
+ * script by path instead. true: the connection can be used again.
+ */
+bool answer_request(const struct answer_shared *shared, struct request *request,
+    const char *prefix);
+
+/* Refuse one with a page, and log why. */
+void answer_refusal(const struct answer_shared *shared, struct request *request, int status,
+    const char *reason);
+
+#endif

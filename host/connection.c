@@ -1,0 +1,260 @@
+/*
+ * The epoll is edge-triggered, since bytes that were only looked at stay in the socket and would
+ * make a level-triggered one fire without end. So an event can come for a connection that a thread
+ * has in hands; it is then marked, and the thread looks once more before it parks it. Places are
+ * never freed and carry a generation in the event's tag, so a late event for a connection that is
+ * closed finds nobody.
+ */
+#include "connection.h"
+
+#include "error.h"
+#include "fd.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+enum { FREE, OWNED, OWNED_AND_SIGNALLED, PARKED };
+
+struct connections {
+	pthread_mutex_t lock;
+	int epoll;
+	struct wire_rules rules;
+	size_t most, open;
+	struct connection *places;
+	uint32_t *free; /* a stack of indices */
+	size_t free_count;
+};
+
+struct connections *connections_create(size_t most, int epoll, const struct wire_rules *rules)
+{
+	struct connections *t = calloc(1, sizeof(*t));
+
+	if (t == NULL)
+		return NULL;
+	t->places = calloc(most, sizeof(*t->places));
+	t->free = calloc(most, sizeof(*t->free));
+	if (t->places == NULL || t->free == NULL) {
+		free(t->places);
+		free(t->free);
+		free(t);
+		return NULL;
+	}
+	pthread_mutex_init(&t->lock, NULL);
+	t->epoll = epoll;
+	t->rules = *rules;
+	t->most = most;
+	for (size_t i = most; i-- > 0;)
+		t->free[t->free_count++] = (uint32_t)i;
+	return t;
+}
+
+struct connection *connections_add(struct connections *t, int fd, const struct listener *l)
+{
+	struct connection *c = NULL;
+
+	pthread_mutex_lock(&t->lock);
+	if (t->free_count > 0) {
+		uint32_t index = t->free[--t->free_count];
+		uint32_t generation = t->places[index].generation;
+
+		c = &t->places[index];
+		*c = (struct connection){.fd = fd,
+		    .listener = l,
+		    .check = {.rules = &t->rules},
+		    .index = index,
+		    .generation = generation,
+		    .state = OWNED};
+		t->open++;
+	}
+	pthread_mutex_unlock(&t->lock);
+	return c;
+}
+
+struct connection *connections_claim(struct connections *t, uint64_t tag)
+{
+	struct connection *c = &t->places[tag & 0xffffffff];
+	struct connection *mine = NULL;
+
+	pthread_mutex_lock(&t->lock);
+	if (c->generation == tag >> 32) {
+		if (c->state == PARKED) {
+			c->state = OWNED;
+			mine = c;
+		} else if (c->state == OWNED) {
+			c->state = OWNED_AND_SIGNALLED;
+		}
+	}
+	pthread_mutex_unlock(&t->lock);
+	return mine;
+}
+
+/* The first parking puts the descriptor into the epoll, which at once tells of bytes already there. */
+static int watch(struct connections *t, struct connection *c)
+{
+	struct epoll_event event = {.events = EPOLLIN | EPOLLRDHUP | EPOLLET,
+	    .data.u64 = (uint64_t)c->generation << 32 | c->index};
+
+	c->watched = true;
+	return epoll_ctl(t->epoll, EPOLL_CTL_ADD, c->fd, &event);
+}
+
+bool connections_park(struct connections *t, struct connection *c, uint64_t deadline)
+{
+	bool parked;
+
+	pthread_mutex_lock(&t->lock);
+	parked = c->state == OWNED;
+	c->state = parked ? PARKED : OWNED;
+	if (c->deadline == 0 || deadline == 0)
+		c->deadline = deadline;
+	if (parked && !c->watched && watch(t, c) < 0)
+		shutdown(c->fd, SHUT_RDWR);
+	pthread_mutex_unlock(&t->lock);
+	return parked;
+}
+
+void connections_close(struct connections *t, struct connection *c)
+{
+	pthread_mutex_lock(&t->lock);
+	fd_close(&c->fd);
+	c->state = FREE;
+	c->generation++;
+	t->free[t->free_count++] = c->index;
+	t->open--;
+	pthread_mutex_unlock(&t->lock);
+}
+
+static void expire(struct connections *t, uint64_t now, bool idle)
+{
+	pthread_mutex_lock(&t->lock);
+	for (size_t i = 0; i < t->most; i++) {
+		struct connection *c = &t->places[i];
+		bool late = c->deadline != 0 && c->deadline < now;
+
+		if (c->state == PARKED && (late || (idle && c->check.state.seen == 0)))
+			shutdown(c->fd, SHUT_RDWR);
+	}
+	pthread_mutex_unlock(&t->lock);
+}
+
+void connections_expire(struct connections *t, uint64_t now)
+{
+	expire(t, now, false);
+}
+
+void connections_expire_idle(struct connections *t)
+{
+	expire(t, 0, true);
+}
+
+void connections_count(struct connections *t, size_t *open, size_t *parked)
+{
+	pthread_mutex_lock(&t->lock);
+	*open = t->open;
+	*parked = 0;
+	for (size_t i = 0; i < t->most; i++)
+		*parked += t->places[i].state == PARKED;
+	pthread_mutex_unlock(&t->lock);
+}
+
+void connections_destroy(struct connections *t)
+{
+	if (t == NULL)
+		return;
+	for (size_t i = 0; i < t->most; i++)
+		if (t->places[i].state != FREE)
+			fd_close(&t->places[i].fd);
+	pthread_mutex_destroy(&t->lock);
+	free(t->places);
+	free(t->free);
+	free(t);
+}
+
+/* Take off the connection what the check has dealt with, and send its answer. */
+static int answer(struct connection *c, unsigned char *buffer)
+{
+	struct wire_check *check = &c->check;
+
+	for (size_t taken = 0; taken < check->take;) {
+		ssize_t n = recv(c->fd, buffer, check->take - taken, MSG_DONTWAIT);
+
+		if (n <= 0)
+			return -1;
+		taken += (size_t)n;
+	}
+	if (check->answer_size > 0 &&
+	    send(c->fd, check->answer, check->answer_size, MSG_NOSIGNAL | MSG_DONTWAIT) !=
+		(ssize_t)check->answer_size)
+		return -1;
+	return check->close ? -1 : 0;
+}
+
+/* Then the rest of a head that is not there yet will never come. */
+static bool peer_has_ended(int fd)
+{
+	struct pollfd event = {.fd = fd, .events = POLLRDHUP};
+
+	return poll(&event, 1, 0) > 0 && (event.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
+}
+
+enum connection_look connection_look(struct connection *c, unsigned char *buffer, int *status,
+    struct error *e)
+{
+	struct wire_check *check = &c->check;
+	size_t end;
+
+	e->message[0] = '\0';
+	for (;;) {
+		ssize_t n = recv(c->fd, buffer, check->rules->max_head, MSG_PEEK | MSG_DONTWAIT);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return errno == EAGAIN ? LOOK_WAIT : LOOK_CLOSE;
+		if (n == 0)
+			return LOOK_CLOSE;
+		switch (wire_check(check, buffer, (size_t)n)) {
+		case WIRE_MORE:
+			if (!peer_has_ended(c->fd))
+				return LOOK_WAIT;
+			error_set(e, "the client ended in the middle of a request");
+			return LOOK_CLOSE;
+		case WIRE_READY:
+			end = wire_check_end(check, buffer, (size_t)n);
+			c->pipelined = end > 0 && end < (size_t)n;
+			if (check->unfit == NULL)
+				return LOOK_READY;
+			error_set(e, "%s", check->unfit);
+			return LOOK_CLOSE;
+		case WIRE_ANSWER:
+			if (answer(c, buffer) < 0)
+				return LOOK_CLOSE;
+			break;
+		case WIRE_TOO_LARGE:
+			*status = 431;
+			error_set(e, "the variables are larger than %zu bytes",
+			    check->rules->max_params);
+			return LOOK_REFUSE;
+		case WIRE_BAD_REQUEST:
+			*status = 400;
+			error_set(e, "%s", check->reason);
+			return LOOK_REFUSE;
+		case WIRE_MALFORMED: error_set(e, "%s", check->reason); return LOOK_CLOSE;
+		}
+	}
+}
+
+uint64_t connection_deadline(const struct connection *c, uint64_t now, uint64_t allowed)
+{
+	return c->check.state.seen > 0 ? now + allowed : 0;
+}
+
+void connection_next(struct connection *c)
+{
+	wire_check_restart(&c->check);
+	c->deadline = 0;
+}

@@ -1,0 +1,84 @@
+/*
+ * The connections of the front: a table of as many places as there may be connections. A connection
+ * belongs to the one thread that serves it, or to nobody: then it is parked and the shared epoll
+ * watches it. Half-sent requests cost a place and a deadline, never a thread.
+ */
+#ifndef EXTHOST_CONNECTION_H
+#define EXTHOST_CONNECTION_H
+
+#include "wire_check.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct connections;
+struct error;
+struct listener;
+
+struct connection {
+	int fd;
+	const struct listener *listener;
+	struct wire_check check;
+	bool pipelined; /* LOOK_READY: bytes of a next request are behind this one already */
+	/* the table's */
+	uint32_t index, generation;
+	int state;
+	bool watched;
+	uint64_t deadline; /* request_clock() until which the head must be there; 0: none */
+};
+
+/* NULL: no memory. epoll is the shared one. */
+struct connections *connections_create(size_t most, int epoll, const struct wire_rules *rules);
+
+/* Take up an accepted descriptor, as the caller's own. NULL: the table is full. */
+struct connection *connections_add(struct connections *t, int fd, const struct listener *l);
+
+/*
+ * An event came with this tag: take the connection as the caller's own. NULL: another thread has
+ * it, and will look again before it parks it.
+ */
+struct connection *connections_claim(struct connections *t, uint64_t tag);
+
+/*
+ * Leave the connection to the epoll, until the deadline (0: for ever). false: bytes came meanwhile,
+ * it is still the caller's and must be looked at again.
+ */
+bool connections_park(struct connections *t, struct connection *c, uint64_t deadline);
+
+/* Close it and free its place. */
+void connections_close(struct connections *t, struct connection *c);
+
+/* Shut down what is parked beyond its deadline; its thread-to-be then sees the end. */
+void connections_expire(struct connections *t, uint64_t now);
+
+/* Shut down all that is parked and has begun no request: the host stops. */
+void connections_expire_idle(struct connections *t);
+
+/* How many are open; how many of them are parked. */
+void connections_count(struct connections *t, size_t *open, size_t *parked);
+
+void connections_destroy(struct connections *t);
+
+enum connection_look {
+	LOOK_READY,   /* a whole head is there */
+	LOOK_WAIT,    /* not yet */
+	LOOK_CLOSE,   /* the client is gone or talks nonsense; *e says what, "" for a plain end */
+	LOOK_REFUSE   /* answer *status, with the reason in *e, and close */
+};
+
+/*
+ * Look at the bytes at the head of the connection without taking them, into a buffer of
+ * rules->max_head bytes. What needs no request (FCGI_GET_VALUES, unknown types, unknown roles) is
+ * answered here.
+ */
+enum connection_look connection_look(struct connection *c, unsigned char *buffer, int *status,
+    struct error *e);
+
+/* Until when a parked connection may stay: for ever, unless a head has begun. */
+uint64_t connection_deadline(const struct connection *c, uint64_t now, uint64_t allowed);
+
+/* After the request was served: the next head begins. */
+void connection_next(struct connection *c);
+
+#endif

@@ -1,0 +1,347 @@
+/*
+ * Threads share one epoll, in which are the listeners and every parked connection. A thread takes
+ * one event, and what follows is its own affair until the connection is parked again or closed:
+ * serve_connection below is the way of a request down the page.
+ *
+ * There are as many threads as there is work, up to --max-connections: whoever goes to serve while
+ * no other thread waits starts one more. They are cheap guards; the work is done in request
+ * processes.
+ */
+#include "front.h"
+
+#include "access.h"
+#include "answer.h"
+#include "config.h"
+#include "connection.h"
+#include "error.h"
+#include "fd.h"
+#include "language.h"
+#include "listen.h"
+#include "log.h"
+#include "noticed.h"
+#include "request.h"
+#include "script.h"
+#include "spares.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define LISTENER_TAG 0xffffffff00000000 /* and the listener's index: no connection's generation */
+#define HEAD_DEADLINE 10                /* seconds for the head of a request, once it has begun */
+#define CLIENT_TIMEOUT 60               /* seconds in which a client takes or sends something */
+#define FIRST_THREADS 2
+#define THREAD_STACK (1024 * 1024)
+#define SECOND 1000000000ULL
+
+struct front {
+	const struct front_setup *setup;
+	struct answer_shared shared;
+	struct connections *connections;
+	struct wire_rules rules;
+	int epoll;
+	int languages;
+	atomic_int waiting;  /* threads in epoll_wait */
+	atomic_size_t threads;
+	atomic_bool stopping;
+};
+
+static void front_start(struct front *f, const struct front_setup *setup);
+static void front_supervise(struct front *f);
+static void *thread_main(void *argument);
+static void accept_connection(struct front *f, const struct listener *l, unsigned char *buffer);
+static void serve_connection(struct front *f, struct connection *c, unsigned char *buffer);
+static bool serve_request(struct front *f, struct connection *c);
+static void refuse_request(struct front *f, struct connection *c, int status, const char *reason);
+static void log_close(const struct front *f, const struct connection *c, const struct error *e);
+static void start_thread(struct front *f);
+static void front_stop(struct front *f);
+
+void front_main(const struct front_setup *setup)
+{
+	static struct front f;
+
+	front_start(&f, setup);
+	for (int i = 0; i < FIRST_THREADS; i++)
+		start_thread(&f);
+	front_supervise(&f);
+	front_stop(&f);
+	_exit(0);
+}
+
+/*
+ * The way of a request.
+ */
+
+static void *thread_main(void *argument)
+{
+	struct front *f = argument;
+	unsigned char *buffer = malloc(f->rules.max_head);
+
+	while (buffer != NULL) {
+		struct epoll_event event;
+		struct connection *c;
+		int n;
+
+		atomic_fetch_add(&f->waiting, 1);
+		n = epoll_wait(f->epoll, &event, 1, -1);
+		if (atomic_fetch_sub(&f->waiting, 1) == 1)
+			start_thread(f);
+		if (n < 1)
+			continue;
+		if (event.data.u64 >= LISTENER_TAG) {
+			accept_connection(f, &f->setup->listeners[event.data.u64 & 0xffff], buffer);
+			continue;
+		}
+		c = connections_claim(f->connections, event.data.u64);
+		if (c != NULL)
+			serve_connection(f, c, buffer);
+	}
+	return NULL;
+}
+
+static void accept_connection(struct front *f, const struct listener *l, unsigned char *buffer)
+{
+	const struct timeval timeout = {.tv_sec = CLIENT_TIMEOUT};
+	int fd = accept4(l->fd, NULL, NULL, SOCK_CLOEXEC);
+	struct connection *c;
+	struct error e;
+
+	if (fd < 0) {
+		/* Out of descriptors: those that are open must end first. */
+		if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)
+			poll(NULL, 0, 20);
+		return;
+	}
+	if (!access_allows(l, fd, f->setup->config, &e)) {
+		log_message(f->setup->log, LEVEL_WARNING, "%s: refused: %s", l->address, e.message);
+		close(fd);
+		return;
+	}
+	c = connections_add(f->connections, fd, l);
+	if (c == NULL) {
+		log_message(f->setup->log, LEVEL_WARNING, "%s: refused: --max-connections are open",
+		    l->address);
+		close(fd);
+		return;
+	}
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout));
+	serve_connection(f, c, buffer);
+}
+
+static void serve_connection(struct front *f, struct connection *c, unsigned char *buffer)
+{
+	struct error e;
+	int status;
+
+	for (;;) {
+		switch (connection_look(c, buffer, &status, &e)) {
+		case LOOK_READY:
+			if (!serve_request(f, c)) {
+				connections_close(f->connections, c);
+				return;
+			}
+			connection_next(c);
+			break;
+		case LOOK_WAIT:
+			if (connections_park(f->connections, c, connection_deadline(c, request_clock(),
+				HEAD_DEADLINE * SECOND)))
+				return;
+			break;
+		case LOOK_REFUSE:
+			refuse_request(f, c, status, e.message);
+			connections_close(f->connections, c);
+			return;
+		case LOOK_CLOSE:
+			log_close(f, c, &e);
+			connections_close(f->connections, c);
+			return;
+		}
+	}
+}
+
+static void begin_request(struct request *r, const struct connection *c)
+{
+	request_init(r);
+	r->trust_fossil = c->listener->trust_fossil;
+	r->relay = c->listener->trust_fossil;
+	r->hold = r->relay;
+	r->response.fd = c->fd;
+	r->response.fastcgi = true;
+	r->response.request_id = c->check.request_id;
+}
+
+/* true: the connection goes on with another request. */
+static bool serve_request(struct front *f, struct connection *c)
+{
+	struct request r;
+	struct error e;
+	bool keep = c->check.keep_conn && !c->pipelined && !atomic_load(&f->stopping);
+	int status;
+
+	begin_request(&r, c);
+	status = request_read(&r, c->fd, f->setup->config, &e);
+	if (status == 0) {
+		keep = answer_request(&f->shared, &r, c->listener->prefix) && keep;
+	} else {
+		keep = false;
+		if (status > 0)
+			answer_refusal(&f->shared, &r, status, e.message);
+		else
+			log_close(f, c, &e);
+	}
+	if (c->pipelined)
+		log_message(f->setup->log, LEVEL_WARNING,
+		    "%s: closed: a second request was sent before the first was answered",
+		    c->listener->address);
+	request_release(&r);
+	return keep;
+}
+
+static void refuse_request(struct front *f, struct connection *c, int status, const char *reason)
+{
+	struct request r;
+
+	begin_request(&r, c);
+	answer_refusal(&f->shared, &r, status, reason);
+	request_release(&r);
+}
+
+static void log_close(const struct front *f, const struct connection *c, const struct error *e)
+{
+	if (e->message[0] != '\0')
+		log_message(f->setup->log, LEVEL_WARNING, "%s: connection closed: %s",
+		    c->listener->address, e->message);
+}
+
+/*
+ * Starting, supervising and stopping: the first thread.
+ */
+
+static void fail(const struct front_setup *setup, const char *what)
+{
+	log_message(setup->log, LEVEL_ERROR, "front: %s: %s", what, strerror(errno));
+	_exit(1);
+}
+
+static void watch_listeners(struct front *f, bool on)
+{
+	for (size_t i = 0; i < f->setup->listener_count; i++) {
+		struct epoll_event event = {.events = EPOLLIN, .data.u64 = LISTENER_TAG + i};
+
+		if (epoll_ctl(f->epoll, on ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, f->setup->listeners[i].fd,
+			&event) < 0 &&
+		    on)
+			fail(f->setup, "epoll");
+	}
+}
+
+static void front_start(struct front *f, const struct front_setup *setup)
+{
+	const struct config *config = setup->config;
+	struct error e;
+
+	prctl(PR_SET_NAME, "exthost-front");
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	signal(SIGPIPE, SIG_IGN);
+	f->setup = setup;
+	while (setup->bindings[f->languages] != NULL)
+		f->languages++;
+	f->rules = (struct wire_rules){.max_params = config->max_header,
+	    .max_head = config->max_header + 128 * 1024,
+	    .max_ignored = 16,
+	    .max_conns = (unsigned)config->max_connections,
+	    .max_reqs = (unsigned)config->max_connections};
+	f->epoll = epoll_create1(EPOLL_CLOEXEC);
+	f->connections = connections_create(config->max_connections, f->epoll, &f->rules);
+	f->shared = (struct answer_shared){.config = config,
+	    .root = open(config->root, O_PATH | O_DIRECTORY | O_CLOEXEC),
+	    .run = {.root = config->root,
+		.spares = spares_create(f->languages, config->spares),
+		.scripts = scripts_create(setup->bindings),
+		.noticed = noticed_create(setup->bindings, setup->master),
+		.log = setup->log}};
+	if (f->epoll < 0 || f->connections == NULL || f->shared.root < 0 ||
+	    f->shared.run.spares == NULL || f->shared.run.scripts == NULL ||
+	    f->shared.run.noticed == NULL)
+		fail(setup, "start");
+	if (request_start_decoder(&e) < 0)
+		fail(setup, e.message);
+	watch_listeners(f, true);
+}
+
+static void start_thread(struct front *f)
+{
+	pthread_attr_t attributes;
+	pthread_t thread;
+
+	if (atomic_fetch_add(&f->threads, 1) >= f->setup->config->max_connections) {
+		atomic_fetch_sub(&f->threads, 1);
+		return;
+	}
+	pthread_attr_init(&attributes);
+	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+	pthread_attr_setstacksize(&attributes, THREAD_STACK);
+	if (pthread_create(&thread, &attributes, thread_main, f) != 0)
+		atomic_fetch_sub(&f->threads, 1);
+	pthread_attr_destroy(&attributes);
+}
+
+/* One order of the master's. false: it is time to end. */
+static bool take_order(struct front *f)
+{
+	uint32_t order = 0;
+	int fds[FD_PASS_MAX];
+	ssize_t n = fd_receive(f->setup->master, &order, sizeof(order), fds, 0);
+	struct error e;
+
+	if (n <= 0)
+		return false;
+	if (order == FRONT_TEMPLATE && fds[0] >= 0)
+		spares_connect(f->shared.run.spares, fds[0], -1);
+	if (order == FRONT_REOPEN && log_reopen(f->setup->log, &e) < 0)
+		log_message(f->setup->log, LEVEL_ERROR, "%s", e.message);
+	return order != FRONT_STOP;
+}
+
+static void front_supervise(struct front *f)
+{
+	struct pollfd event = {.fd = f->setup->master, .events = POLLIN};
+
+	for (;;) {
+		int n = poll(&event, 1, 1000);
+
+		connections_expire(f->connections, request_clock());
+		if (n > 0 && !take_order(f))
+			return;
+	}
+}
+
+/* Accept no more, let what is being answered end, and give up at the end of the grace time. */
+static void front_stop(struct front *f)
+{
+	uint64_t deadline = request_clock() + f->setup->config->grace * SECOND;
+	size_t open, parked;
+
+	atomic_store(&f->stopping, true);
+	watch_listeners(f, false);
+	for (;;) {
+		connections_expire_idle(f->connections);
+		connections_count(f->connections, &open, &parked);
+		if (open == 0 || request_clock() >= deadline)
+			break;
+		poll(NULL, 0, 10);
+	}
+	if (open > 0)
+		log_message(f->setup->log, LEVEL_WARNING, "stopped with %zu connections open", open);
+}

@@ -1,0 +1,212 @@
+/*
+ * A line is built in a fixed buffer on the caller's stack and written once. What cannot be written
+ * (disk full, pipe closed) is lost: a log must never stop a request.
+ */
+#include "log.h"
+
+#include "error.h"
+#include "fd.h"
+
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+/* Room that is kept for the end of a line: a cut value's "...", a quote, a brace, the newline. */
+#define LOG_TAIL 8
+
+static const char *const level_names[] = {"debug", "info", "warning", "error"};
+
+int log_open(struct log *log, const char *path, struct error *e)
+{
+	log->fd = STDERR_FILENO;
+	log->path = path;
+	if (path == NULL)
+		return 0;
+	log->fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
+	return log->fd < 0 ? error_errno(e, "open log %s", path) : 0;
+}
+
+int log_reopen(struct log *log, struct error *e)
+{
+	struct log fresh = *log;
+
+	if (log->path == NULL)
+		return 0;
+	if (log_open(&fresh, log->path, e) < 0)
+		return -1;
+	/* The number stays the same, since other threads may be writing to it. */
+	dup3(fresh.fd, log->fd, O_CLOEXEC);
+	fd_close(&fresh.fd);
+	return 0;
+}
+
+void log_message(const struct log *log, enum log_level level, const char *format, ...)
+{
+	char text[1024];
+	struct log_line line;
+	va_list arguments;
+
+	if (level < log->least)
+		return;
+	va_start(arguments, format);
+	vsnprintf(text, sizeof(text), format, arguments);
+	va_end(arguments);
+	log_begin(&line, log, level, NULL, text, strlen(text));
+	log_end(&line);
+}
+
+static void put(struct log_line *line, const char *text, size_t size)
+{
+	size_t room = sizeof(line->text) - LOG_TAIL - line->size;
+
+	if (size > room)
+		size = room;
+	memcpy(line->text + line->size, text, size);
+	line->size += size;
+}
+
+static void put_string(struct log_line *line, const char *text)
+{
+	put(line, text, strlen(text));
+}
+
+/* In JSON every byte above 0x7f is taken as UTF-8 when it is, and written as \ufffd when not. */
+static size_t utf8_length(const unsigned char *s, size_t size)
+{
+	size_t n = s[0] < 0x80 ? 1 : s[0] >= 0xf0 ? 4 : s[0] >= 0xe0 ? 3 : s[0] >= 0xc2 ? 2 : 0;
+
+	if (n == 0 || n > size || s[0] > 0xf4)
+		return 0;
+	for (size_t i = 1; i < n; i++)
+		if ((s[i] & 0xc0) != 0x80)
+			return 0;
+	if (n == 3 && ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f)))
+		return 0;
+	if (n == 4 && ((s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f)))
+		return 0;
+	return n;
+}
+
+static void put_escaped(struct log_line *line, const char *text, size_t size, bool quoted)
+{
+	bool json = line->log->json;
+
+	for (size_t i = 0; i < size;) {
+		unsigned char c = (unsigned char)text[i];
+		size_t n = utf8_length((const unsigned char *)text + i, size - i);
+		char escape[8];
+
+		if (n == 0 || c < 0x20 || c == 0x7f) {
+			if (json)
+				snprintf(escape, sizeof(escape), "\\u%04x", n == 0 ? 0xfffdU : c);
+			else
+				snprintf(escape, sizeof(escape), c == '\t' ? "\t" : "\\x%02x", c);
+			put_string(line, escape);
+			n = 1;
+		} else if ((c == '"' || c == '\\') && (json || quoted)) {
+			escape[0] = '\\';
+			escape[1] = (char)c;
+			put(line, escape, 2);
+		} else {
+			put(line, text + i, n);
+		}
+		if (line->size >= sizeof(line->text) - LOG_TAIL - 4) {
+			put_string(line, "...");
+			return;
+		}
+		i += n;
+	}
+}
+
+static void put_time(struct log_line *line)
+{
+	struct timespec now;
+	struct tm parts;
+	char text[48];
+	size_t n;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	gmtime_r(&now.tv_sec, &parts);
+	n = strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &parts);
+	snprintf(text + n, sizeof(text) - n, ".%03ldZ", now.tv_nsec / 1000000);
+	put_string(line, text);
+}
+
+void log_begin(struct log_line *line, const struct log *log, enum log_level level,
+    const char *request, const char *message, size_t size)
+{
+	line->log = log;
+	line->size = 0;
+	line->dropped = level < log->least;
+	if (line->dropped)
+		return;
+	put_string(line, log->json ? "{\"time\":\"" : "");
+	put_time(line);
+	put_string(line, log->json ? "\",\"level\":\"" : " ");
+	put_string(line, level_names[level]);
+	put_string(line, log->json ? "\"" : " ");
+	if (request != NULL) {
+		put_string(line, log->json ? ",\"request\":\"" : "[");
+		put_string(line, request);
+		put_string(line, log->json ? "\"" : "] ");
+	}
+	put_string(line, log->json ? ",\"message\":\"" : "");
+	put_escaped(line, message, size, false);
+	put_string(line, log->json ? "\"" : "");
+}
+
+static void put_name(struct log_line *line, const char *name)
+{
+	put_string(line, line->log->json ? ",\"" : " ");
+	put_string(line, name);
+	put_string(line, line->log->json ? "\":" : "=");
+}
+
+void log_string(struct log_line *line, const char *name, const char *value)
+{
+	bool quoted = line->log->json || value[0] == '\0' || strpbrk(value, " \t\"=") != NULL;
+
+	/* A field that would not fit whole is left out, so that what is there can be parsed. */
+	if (line->dropped || line->size + strlen(name) + 16 > sizeof(line->text) - LOG_TAIL)
+		return;
+	put_name(line, name);
+	put_string(line, quoted ? "\"" : "");
+	put_escaped(line, value, strlen(value), quoted);
+	if (quoted)
+		line->text[line->size++] = '"';
+}
+
+void log_number(struct log_line *line, const char *name, int64_t value)
+{
+	char text[32];
+
+	if (line->dropped || line->size + strlen(name) + 32 > sizeof(line->text) - LOG_TAIL)
+		return;
+	put_name(line, name);
+	snprintf(text, sizeof(text), "%lld", (long long)value);
+	put_string(line, text);
+}
+
+void log_milliseconds(struct log_line *line, const char *name, uint64_t nanoseconds)
+{
+	char text[32];
+
+	if (line->dropped || line->size + strlen(name) + 32 > sizeof(line->text) - LOG_TAIL)
+		return;
+	put_name(line, name);
+	snprintf(text, sizeof(text), "%.3f", (double)nanoseconds / 1e6);
+	put_string(line, text);
+}
+
+void log_end(struct log_line *line)
+{
+	if (line->dropped)
+		return;
+	if (line->log->json)
+		line->text[line->size++] = '}';
+	line->text[line->size++] = '\n';
+	(void)!write(line->log->fd, line->text, line->size);
+}

@@ -1,0 +1,56 @@
+/*
+ * The log: one line an event, text or JSON, written whole by one write(2), so that lines of several
+ * threads and processes never mix.
+ *
+ *   text  2026-11-24T10:00:00.123Z info [3f9c2a7b51d0e846] hello.py: message name=value ...
+ *   JSON  {"time":"...","level":"info","request":"3f9c...","message":"...","name":value,...}
+ */
+#ifndef EXTHOST_LOG_H
+#define EXTHOST_LOG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct error;
+
+enum log_level { LEVEL_DEBUG, LEVEL_INFO, LEVEL_WARNING, LEVEL_ERROR };
+
+struct log {
+	int fd;             /* 2 when there is no file */
+	const char *path;   /* NULL: standard error */
+	bool json;
+	enum log_level least; /* lines below this level are not written */
+};
+
+/* Open the file (appending, mode 0640), or take standard error when path is NULL. */
+int log_open(struct log *log, const char *path, struct error *e);
+
+/* Open the file again under its name, as after a rotation. The old one stays when that fails. */
+int log_reopen(struct log *log, struct error *e);
+
+/* A plain line that belongs to no request. */
+void log_message(const struct log *log, enum log_level level, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/*
+ * A line in pieces: begin with the message, add fields, end. `request` is the request's id or NULL.
+ * Control characters are written as \xNN; a line that grows too long is cut with "...".
+ */
+#define LOG_LINE_MAX 4096
+
+struct log_line {
+	const struct log *log;
+	size_t size;
+	bool dropped; /* below the level: nothing is formatted */
+	char text[LOG_LINE_MAX];
+};
+
+void log_begin(struct log_line *line, const struct log *log, enum log_level level,
+    const char *request, const char *message, size_t size);
+void log_string(struct log_line *line, const char *name, const char *value);
+void log_number(struct log_line *line, const char *name, int64_t value);
+void log_milliseconds(struct log_line *line, const char *name, uint64_t nanoseconds);
+void log_end(struct log_line *line);
+
+#endif

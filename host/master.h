@@ -1,0 +1,27 @@
+/* The master: owns the listening sockets, starts and replaces the other processes. */
+#ifndef EXTHOST_MASTER_H
+#define EXTHOST_MASTER_H
+
+#include <stddef.h>
+
+struct binding;
+struct config;
+struct error;
+struct listener;
+struct log;
+
+struct master_setup {
+	const struct config *config;
+	struct log *log;
+	const struct binding *const *bindings;
+	struct listener *listeners;
+	size_t listener_count;
+};
+
+/*
+ * Serve until SIGTERM or SIGINT. The exit status of the program: 0, or 1 when the template cannot
+ * start at all.
+ */
+int master_run(const struct master_setup *setup);
+
+#endif

@@ -1,0 +1,156 @@
+/*
+ * A failed run must never be a complete 200. So nothing leaves before the header block is whole and
+ * good; then the body is held until it ends or is larger than the buffer. For the relay it is
+ * always held to its end, since Fossil has no sign for a reply that was cut.
+ */
+#include "reply.h"
+
+#include "config.h"
+#include "error.h"
+#include "request.h"
+
+#include <string.h>
+
+void reply_init(struct reply *r, struct request *request, const struct config *config)
+{
+	*r = (struct reply){.request = request, .buffer = config->reply_buffer};
+	spool_init(&r->body, config->reply_buffer, config->tmpdir);
+}
+
+static int send_piece(void *user, const void *data, size_t size)
+{
+	struct reply *r = user;
+
+	response_write(&r->request->response, data, size);
+	return r->request->response.failed ? 1 : 0;
+}
+
+static int let_go(struct reply *r, struct error *e)
+{
+	r->released = true;
+	r->request->status = r->header.status;
+	response_write(&r->request->response, r->header.text.data, r->header.text.size);
+	return spool_each(&r->body, send_piece, r) < 0 ? error_errno(e, "held reply") : 0;
+}
+
+static int feed_body(struct reply *r, const void *data, size_t size, struct error *e)
+{
+	if (r->released) {
+		r->body.size += size;
+		send_piece(r, data, size);
+		/* What comes slowly is wanted as it comes. */
+		response_flush(&r->request->response);
+		return 0;
+	}
+	if (!r->request->hold && r->body.size + size > r->buffer) {
+		if (let_go(r, e) < 0)
+			return -1;
+		return feed_body(r, data, size, e);
+	}
+	return spool_append(&r->body, data, size, e);
+}
+
+int reply_feed(struct reply *r, const void *data, size_t size, struct error *e)
+{
+	size_t end;
+
+	if (r->has_header)
+		return feed_body(r, data, size, e);
+	if (buffer_append(&r->block, data, size) < 0)
+		return error_errno(e, "header block");
+	end = reply_header_end(r->block.data, r->block.size);
+	if (end == 0)
+		return r->block.size > REPLY_HEADER_MAX
+		    ? error_set(e, "no header block in the first %d bytes", REPLY_HEADER_MAX)
+		    : 0;
+	if (reply_header_read(&r->header, r->block.data, end, e) < 0)
+		return -1;
+	r->has_header = true;
+	return r->block.size > end ? feed_body(r, r->block.data + end, r->block.size - end, e) : 0;
+}
+
+/* A reply without a body may have the length that a reply to GET would have (RFC 9110, 8.6). */
+static bool has_no_body(const struct reply *r)
+{
+	const char *method = variables_text(&r->request->variables, "REQUEST_METHOD");
+
+	return strcmp(method, "HEAD") == 0 || r->header.status == 304 || r->header.status == 204;
+}
+
+int reply_finish(struct reply *r, struct error *e)
+{
+	if (!r->has_header)
+		return error_set(e, r->block.size > 0 ? "the output ends within the header block: "
+		                                        "no empty line"
+		                                      : "no output");
+	if (r->header.length > (int64_t)r->body.size && !has_no_body(r))
+		return error_set(e, "Content-Length is %lld, but the body has %llu bytes",
+		    (long long)r->header.length, (unsigned long long)r->body.size);
+	if (!r->released && let_go(r, e) < 0)
+		return -1;
+	response_end(&r->request->response);
+	return 0;
+}
+
+void reply_release(struct reply *r)
+{
+	buffer_release(&r->block);
+	reply_header_release(&r->header);
+	spool_release(&r->body);
+}
+
+const char *reply_reason(int status)
+{
+	switch (status) {
+	case 400: return "Bad Request";
+	case 404: return "Not Found";
+	case 413: return "Content Too Large";
+	case 431: return "Request Header Fields Too Large";
+	case 500: return "Internal Server Error";
+	case 502: return "Bad Gateway";
+	case 503: return "Service Unavailable";
+	case 504: return "Gateway Timeout";
+	default: return "Error";
+	}
+}
+
+static const char *explain(int status)
+{
+	switch (status) {
+	case 400: return "The request is not well-formed.";
+	case 404: return "There is no such page.";
+	case 413: return "The request body is larger than this server takes.";
+	case 431: return "The request's header is larger than this server takes.";
+	case 503: return "The server is busy; please try again in a moment.";
+	case 504: return "The extension took too long to answer.";
+	default: return "The extension did not give a usable answer. The server's log tells why, "
+			"under the request's id.";
+	}
+}
+
+void reply_error_page(struct request *request, int status, const char *detail, size_t size)
+{
+	struct buffer body = {0};
+	struct buffer head = {0};
+	const char *reason = reply_reason(status);
+
+	buffer_printf(&body,
+	    "<div class='fossil-doc' data-title='%d %s'>\n<h2>%s</h2>\n<p>%s</p>\n", status, reason,
+	    reason, explain(status));
+	if (detail != NULL && size > 0) {
+		buffer_append_string(&body, "<pre>");
+		buffer_append_html(&body, detail, size);
+		buffer_append_string(&body, "</pre>\n");
+	}
+	buffer_printf(&body, "<p><small>request %s</small></p>\n</div>\n", request->id);
+	buffer_printf(&head, "Status: %d %s\r\nContent-Type: text/html; charset=utf-8\r\n%s"
+	    "Cache-Control: no-store\r\nContent-Length: %zu\r\n\r\n",
+	    status, reason, status == 503 ? "Retry-After: 1\r\n" : "", body.size);
+	request->status = status;
+	response_write(&request->response, head.data, head.size);
+	if (strcmp(variables_text(&request->variables, "REQUEST_METHOD"), "HEAD") != 0)
+		response_write(&request->response, body.data, body.size);
+	response_end(&request->response);
+	buffer_release(&head);
+	buffer_release(&body);
+}

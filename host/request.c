@@ -1,0 +1,274 @@
+/*
+ * libfcgi decodes: it is given a connection only when wire_check has seen a whole and well-formed
+ * head there, so it never waits for parameters and never meets bytes it would misread. It would
+ * also accept, write and close; its accept and close cost a third of its speed, so the connection
+ * is set from outside before FCGX_Accept_r (keepConnection is set too, as that call first finishes
+ * the request before), and FCGX_Free takes its memory away without its touching the connection.
+ *
+ * The body is read to its end before anything runs, so that a slow client holds no process.
+ */
+#include "request.h"
+
+#include "config.h"
+#include "error.h"
+#include "fd.h"
+
+#include <errno.h>
+#include <fcgiapp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
+
+#define BODY_IN_MEMORY (1024 * 1024)
+#define PIECE 65536
+
+static int body_append(struct request *r, const void *data, size_t size,
+    const struct config *config, struct error *e);
+static int body_rewind(struct request *r, struct error *e);
+
+uint64_t request_clock(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+void request_init(struct request *r)
+{
+	unsigned char random[(REQUEST_ID_SIZE - 1) / 2];
+
+	*r = (struct request){.body = -1, .began = request_clock()};
+	(void)!getrandom(random, sizeof(random), 0);
+	for (size_t i = 0; i < sizeof(random); i++) {
+		r->id[2 * i] = "0123456789abcdef"[random[i] >> 4];
+		r->id[2 * i + 1] = "0123456789abcdef"[random[i] & 15];
+	}
+}
+
+int request_start_decoder(struct error *e)
+{
+	return FCGX_Init() != 0 ? error_set(e, "libfcgi does not start") : 0;
+}
+
+/* -1: no number, or not there at all and so unknown; "" counts as 0, as RFC 3875, 4.1.2 has it. */
+static int64_t content_length(const struct variables *v)
+{
+	const char *text = variables_text(v, "CONTENT_LENGTH");
+	char *end;
+	long long n;
+
+	if (text[0] == '\0')
+		return 0;
+	errno = 0;
+	n = strtoll(text, &end, 10);
+	return text[0] < '0' || text[0] > '9' || *end != '\0' || errno != 0 ? -1 : n;
+}
+
+static int copy_variables(struct request *r, char **params, struct error *e)
+{
+	for (; *params != NULL; params++)
+		if (strncmp(*params, "FCGI_ROLE=", 10) != 0 &&
+		    variables_add(&r->variables, *params) < 0)
+			return error_errno(e, "variables of the request");
+	return 0;
+}
+
+static int check_length(const struct request *r, int64_t length, const struct config *config,
+    struct error *e)
+{
+	if (length < 0)
+		return error_set(e, "CONTENT_LENGTH '%s' is no number of bytes",
+			   variables_text(&r->variables, "CONTENT_LENGTH")),
+		       400;
+	if ((uint64_t)length > config->max_body)
+		return error_set(e, "the body has %lld bytes, allowed are %llu", (long long)length,
+			   (unsigned long long)config->max_body),
+		       413;
+	return 0;
+}
+
+/* Take the whole STDIN stream, of which CONTENT_LENGTH bytes are the body. */
+static int read_stream(struct request *r, FCGX_Stream *in, const struct config *config,
+    struct error *e)
+{
+	int64_t length = content_length(&r->variables);
+	int result = check_length(r, length, config, e);
+	char piece[PIECE];
+	uint64_t seen = 0;
+
+	for (;;) {
+		int n = FCGX_GetStr(piece, sizeof(piece), in);
+
+		if (n <= 0)
+			break;
+		/* What is refused is still read, up to the limit, so that the answer arrives. */
+		seen += (uint64_t)n;
+		if (seen > config->max_body)
+			return error_set(e, "the body is larger than %llu bytes",
+				   (unsigned long long)config->max_body),
+			       413;
+		if (result == 0 && r->body_size < (uint64_t)length) {
+			uint64_t want = (uint64_t)length - r->body_size;
+
+			result = body_append(r, piece, want < (uint64_t)n ? want : (uint64_t)n, config, e);
+		}
+	}
+	if (FCGX_GetError(in) != 0)
+		return error_set(e, "the client went away in the middle of the body"), -1;
+	if (result == 0 && r->body_size < (uint64_t)length)
+		return error_set(e, "the body has %llu bytes, CONTENT_LENGTH says %lld",
+			   (unsigned long long)r->body_size, (long long)length),
+		       400;
+	return result != 0 ? result : body_rewind(r, e);
+}
+
+int request_read(struct request *r, int connection, const struct config *config, struct error *e)
+{
+	FCGX_Request decoded;
+	int result;
+
+	FCGX_InitRequest(&decoded, -1, 0);
+	decoded.ipcFd = connection;
+	decoded.keepConnection = 1;
+	decoded.detached = 1;
+	/* On failure libfcgi has closed the descriptor, so it is given one of its own. */
+	decoded.ipcFd = dup(connection);
+	if (decoded.ipcFd < 0)
+		return error_errno(e, "connection"), -1;
+	if (FCGX_Accept_r(&decoded) < 0)
+		return error_set(e, "the request could not be decoded"), -1;
+	r->response.request_id = (uint16_t)decoded.requestId;
+	result = copy_variables(r, decoded.envp, e) < 0 ? 500 : read_stream(r, decoded.in, config, e);
+	FCGX_Free(&decoded, 0);
+	fd_close(&decoded.ipcFd);
+	return result;
+}
+
+int request_read_body(struct request *r, int from, int64_t size, const struct config *config,
+    struct error *e)
+{
+	char piece[PIECE];
+
+	while (size != 0) {
+		size_t want = size < 0 || size > (int64_t)sizeof(piece) ? sizeof(piece) : (size_t)size;
+		ssize_t n = read(from, piece, want);
+		int result;
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return error_errno(e, "read the body"), 400;
+		if (n == 0)
+			break;
+		result = body_append(r, piece, (size_t)n, config, e);
+		if (result != 0)
+			return result;
+		size -= size > 0 ? n : 0;
+	}
+	if (size > 0)
+		return error_set(e, "the body is shorter than CONTENT_LENGTH says"), 400;
+	return body_rewind(r, e);
+}
+
+int request_read_cgi(struct request *r, const struct config *config, struct error *e)
+{
+	int64_t length;
+	int result;
+
+	if (copy_variables(r, environ, e) < 0)
+		return 500;
+	length = content_length(&r->variables);
+	result = check_length(r, length, config, e);
+	return result != 0 ? result : request_read_body(r, STDIN_FILENO, length, config, e);
+}
+
+/* In memory (a file of the kernel's) while it is small, since it is passed as a descriptor. */
+static int body_append(struct request *r, const void *data, size_t size,
+    const struct config *config, struct error *e)
+{
+	bool move = r->body_size <= BODY_IN_MEMORY && r->body_size + size > BODY_IN_MEMORY;
+	FD_OWNED int old = -1;
+
+	if (r->body_size + size > config->max_body)
+		return error_set(e, "the body is larger than %llu bytes",
+			   (unsigned long long)config->max_body),
+		       413;
+	if (move) {
+		old = r->body;
+		r->body = fd_temporary_file(config->tmpdir);
+	} else if (r->body < 0) {
+		r->body = fd_memory_file("exthost-body");
+	}
+	if (r->body < 0)
+		return error_errno(e, "file for the body in %s", config->tmpdir), 500;
+	if (old >= 0 && lseek(old, 0, SEEK_SET) == 0) {
+		char *copy = malloc(r->body_size);
+		bool copied = copy != NULL &&
+		    fd_read_all(old, copy, r->body_size) == (ssize_t)r->body_size &&
+		    fd_write_all(r->body, copy, r->body_size) == 0;
+
+		free(copy);
+		if (!copied)
+			return error_errno(e, "file for the body in %s", config->tmpdir), 500;
+	}
+	if (fd_write_all(r->body, data, size) < 0)
+		return error_errno(e, "file for the body in %s", config->tmpdir), 500;
+	r->body_size += size;
+	return 0;
+}
+
+static int body_rewind(struct request *r, struct error *e)
+{
+	if (r->body >= 0 && lseek(r->body, 0, SEEK_SET) < 0)
+		return error_errno(e, "file for the body"), 500;
+	return 0;
+}
+
+static int set_port(struct variables *v)
+{
+	const char *host = variables_text(v, "HTTP_HOST");
+	const char *colon = strrchr(host, ':');
+	const char *https = variables_text(v, "HTTPS");
+	bool secure = strcmp(https, "on") == 0 || strcmp(https, "1") == 0;
+
+	if (colon != NULL && colon[1] != '\0' && strspn(colon + 1, "0123456789") == strlen(colon + 1))
+		return variables_default(v, "SERVER_PORT", colon + 1);
+	return variables_default(v, "SERVER_PORT", secure ? "443" : "80");
+}
+
+int request_complete_variables(struct request *r, struct error *e)
+{
+	struct variables *v = &r->variables;
+
+	variables_remove(v, "HTTP_PROXY"); /* a header named Proxy would steer HTTP clients */
+	variables_remove(v, "EXTHOST_LANGUAGE");
+	if (!r->trust_fossil)
+		variables_remove_prefix(v, "FOSSIL_");
+	if (variables_default(v, "GATEWAY_INTERFACE", "CGI/1.1") < 0 ||
+	    variables_default(v, "SERVER_PROTOCOL", "HTTP/1.0") < 0 ||
+	    variables_default(v, "REQUEST_METHOD", "GET") < 0 ||
+	    variables_default(v, "SERVER_NAME", "localhost") < 0 ||
+	    variables_default(v, "SERVER_SOFTWARE", "exthost") < 0 ||
+	    variables_default(v, "PATH", "/usr/bin:/bin") < 0 ||
+	    variables_default(v, "HOME", "/") < 0 || variables_default(v, "LANG", "C.UTF-8") < 0 ||
+	    set_port(v) < 0 ||
+	    (variables_get(v, "QUERY_STRING") == NULL && variables_set(v, "QUERY_STRING", "") < 0))
+		return error_errno(e, "variables of the request");
+	return 0;
+}
+
+bool request_may_see_traceback(const struct request *r)
+{
+	return r->trust_fossil &&
+	    strpbrk(variables_text(&r->variables, "FOSSIL_CAPABILITIES"), "saD") != NULL;
+}
+
+void request_release(struct request *r)
+{
+	fd_close(&r->body);
+	variables_release(&r->variables);
+	response_release(&r->response);
+}

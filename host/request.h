@@ -1,0 +1,73 @@
+/*
+ * One request: what the client asks, decoded and complete, and what is known of its answer. From a
+ * FastCGI connection (libfcgi decodes) or from the environment of a CGI program.
+ */
+#ifndef EXTHOST_REQUEST_H
+#define EXTHOST_REQUEST_H
+
+#include "response.h"
+#include "variables.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct config;
+struct error;
+struct listener;
+
+#define REQUEST_ID_SIZE 17
+
+struct request {
+	char id[REQUEST_ID_SIZE];
+	struct variables variables;
+	int body;           /* a file at its beginning, or -1: empty */
+	uint64_t body_size;
+	bool relay;         /* from the relay: it names the script, and SCRIPT_NAME is Fossil's */
+	bool hold;          /* the whole reply is held to its end */
+	bool trust_fossil;
+	struct response response;
+	uint64_t began; /* nanoseconds, CLOCK_MONOTONIC */
+	/* For the log, filled on the way. */
+	const char *script; /* name beneath the root; NULL while there is none */
+	int status;         /* of the reply; 0 while there is none */
+};
+
+/* Once in the process, before the first request_read. 0 or -1 with *e filled. */
+int request_start_decoder(struct error *e);
+
+/* Begin a request: an id, a time; everything else empty. */
+void request_init(struct request *r);
+
+/*
+ * Decode the request that is complete at the head of a connection (wire_check said so) and read
+ * its body to the end. 0; -1 with *e: the client went away or broke the protocol, close without an
+ * answer; or the HTTP status of a refusal, with *e: 400 body cut short, 413 over max_body,
+ * 500 no place for the body.
+ */
+int request_read(struct request *r, int connection, const struct config *config, struct error *e);
+
+/*
+ * The same from this process's environment and standard input: exactly CONTENT_LENGTH bytes. 0 or a
+ * status as above.
+ */
+int request_read_cgi(struct request *r, const struct config *config, struct error *e);
+
+/* Copy `size` bytes (-1: to the end) from a descriptor into the body. 0 or a status as above. */
+int request_read_body(struct request *r, int from, int64_t size, const struct config *config,
+    struct error *e);
+
+/*
+ * Complete the variables as CGI has them and drop those that must not be believed: HTTP_PROXY,
+ * FOSSIL_ from anybody but the relay, and what the host sets itself.
+ */
+int request_complete_variables(struct request *r, struct error *e);
+
+/* May the client see a traceback? FOSSIL_CAPABILITIES has s, a or D. */
+bool request_may_see_traceback(const struct request *r);
+
+void request_release(struct request *r);
+
+/* Nanoseconds, CLOCK_MONOTONIC. */
+uint64_t request_clock(void);
+
+#endif

@@ -1,0 +1,196 @@
+/*
+ * Everything a script must find as under CGI is made here, just before the binding runs it: the
+ * descriptors 0, 1 and 2, the environment, the working folder, its own process group, the signals
+ * at their defaults. The one descriptor of the host's that is left, the channel, stands at a high
+ * number and is closed on exec, so a script that opens a file gets 3 as under any CGI server.
+ */
+#include "request_process.h"
+
+#include "binding.h"
+#include "error.h"
+#include "fd.h"
+#include "run_channel.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define CHANNEL_LEAST 250 /* a number that no script expects to get */
+#define SOURCE_LEAST 260
+
+struct run_channel {
+	int socket;
+	pid_t owner;
+};
+
+struct pipes {
+	int channel[2], output[2], errors[2]; /* [0] the front's, [1] the request process's */
+};
+
+static void request_process_main(const struct binding *binding, struct pipes *pipes,
+    pid_t template) __attribute__((noreturn));
+
+static void pipes_close(struct pipes *p, int end)
+{
+	fd_close(&p->channel[end]);
+	fd_close(&p->output[end]);
+	fd_close(&p->errors[end]);
+}
+
+static int pipes_open(struct pipes *p, struct error *e)
+{
+	*p = (struct pipes){{-1, -1}, {-1, -1}, {-1, -1}};
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, p->channel) == 0 &&
+	    pipe2(p->output, O_CLOEXEC) == 0 && pipe2(p->errors, O_CLOEXEC) == 0)
+		return 0;
+	error_errno(e, "pipes of a request process");
+	pipes_close(p, 0);
+	pipes_close(p, 1);
+	return -1;
+}
+
+int request_process_fork(const struct binding *binding, struct request_process *p, int *channel,
+    struct error *e)
+{
+	struct pipes pipes;
+	pid_t template = getpid();
+	pid_t pid;
+
+	if (pipes_open(&pipes, e) < 0)
+		return -1;
+	pid = binding->fork();
+	if (pid == 0)
+		request_process_main(binding, &pipes, template);
+	if (pid < 0) {
+		error_errno(e, "fork");
+		pipes_close(&pipes, 0);
+		pipes_close(&pipes, 1);
+		return -1;
+	}
+	*p = (struct request_process){.pid = pid,
+	    .channel = pipes.channel[0],
+	    .output = pipes.output[0],
+	    .errors = pipes.errors[0],
+	    .handle = (int)syscall(SYS_pidfd_open, pid, 0)};
+	*channel = pipes.channel[1];
+	pipes.channel[1] = -1;
+	pipes_close(&pipes, 1);
+	return 0;
+}
+
+static void reset_signals(void)
+{
+	sigset_t none;
+
+	for (int signal_number = 1; signal_number < NSIG; signal_number++)
+		if (signal_number != SIGPIPE && signal_number != SIGINT)
+			signal(signal_number, SIG_DFL);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static void take_descriptors(struct pipes *pipes, struct run_channel *channel)
+{
+	dup2(pipes->output[1], STDOUT_FILENO);
+	dup2(pipes->errors[1], STDERR_FILENO);
+	channel->socket = fcntl(pipes->channel[1], F_DUPFD_CLOEXEC, CHANNEL_LEAST);
+	if (channel->socket < 0)
+		_exit(127);
+	fd_close_from(3, channel->socket);
+}
+
+/* The folder of the script is its working folder (RFC 3875, 7.2). */
+static int enter_folder(const char *script)
+{
+	char *folder = strdup(script);
+	int result;
+
+	if (folder == NULL)
+		return -1;
+	*strrchr(folder, '/') = '\0';
+	result = chdir(folder[0] != '\0' ? folder : "/");
+	free(folder);
+	return result;
+}
+
+static int move_up(int fd)
+{
+	int up = fd >= 0 ? fcntl(fd, F_DUPFD_CLOEXEC, SOURCE_LEAST) : -1;
+
+	fd_close(&fd);
+	return up;
+}
+
+static void request_process_main(const struct binding *binding, struct pipes *pipes,
+    pid_t template)
+{
+	struct run_channel channel = {.owner = getpid()};
+	struct binding_run run = {.channel = &channel};
+	struct run_order order;
+	char *memory;
+
+	/* Nobody is left to end it once the template is gone. */
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != template)
+		_exit(0);
+	setpgid(0, 0);
+	reset_signals();
+	take_descriptors(pipes, &channel);
+	binding->warm();
+	if (run_order_receive(channel.socket, &order, &memory) != 1)
+		_exit(0);
+	if (order.body >= 0) {
+		dup2(order.body, STDIN_FILENO);
+		fd_close(&order.body);
+	}
+	environ = order.environment;
+	if (enter_folder(order.script) < 0) {
+		dprintf(STDERR_FILENO, "exthost: working folder of %s: %s\n", order.script,
+		    strerror(errno));
+		binding_end(&run, 1);
+	}
+	run.script = order.script;
+	run.environment = order.environment;
+	run.source = move_up(order.source);
+	run.code = move_up(order.code);
+	binding->run(&run);
+}
+
+/*
+ * What binding.h promises to bindings. A script may have forked, and its child comes through here
+ * as well: it must not speak for its parent.
+ */
+
+void binding_keep_code(struct binding_run *run, const void *code, size_t size)
+{
+	FD_OWNED int file = -1;
+
+	if (getpid() != run->channel->owner)
+		return;
+	file = fd_memory_file("exthost-code");
+	if (file < 0 || fd_write_all(file, code, size) < 0)
+		return;
+	run_report_send(run->channel->socket, RUN_CODE, 0, "", file);
+}
+
+void binding_notice(struct binding_run *run, const char *module)
+{
+	if (getpid() == run->channel->owner && strlen(module) < RUN_TEXT_MAX)
+		run_report_send(run->channel->socket, RUN_NOTICED, 0, module, -1);
+}
+
+void binding_end(struct binding_run *run, int status)
+{
+	if (getpid() == run->channel->owner)
+		run_report_send(run->channel->socket, RUN_ENDED, status & 0xff, "", -1);
+	_exit(status & 0xff);
+}

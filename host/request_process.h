@@ -1,0 +1,37 @@
+/*
+ * A request process: forked from the template ahead of its request, it waits for one order, runs
+ * it and ends.
+ */
+#ifndef EXTHOST_REQUEST_PROCESS_H
+#define EXTHOST_REQUEST_PROCESS_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+struct binding;
+struct error;
+
+/* What the front needs of a request process; the template sends it with the three descriptors. */
+struct request_process {
+	pid_t pid;
+	uint32_t language; /* index of the binding in the table */
+	int channel;       /* run_channel.h */
+	int output;        /* read end of its standard output */
+	int errors;        /* read end of its standard error */
+	int handle;        /* pidfd */
+};
+
+/* Descriptors of a process just made, on the template's side: both ends. */
+struct request_process_ends {
+	int channel, output, errors; /* the process's own ends */
+};
+
+/*
+ * In the template: make the pipes and the channel, and fork with binding->fork. In the child this
+ * does not return. In the parent *p is for the front (the descriptors are the caller's to send and
+ * close), and *channel is the child's end, kept to report its death. 0, or -1 with *e filled.
+ */
+int request_process_fork(const struct binding *binding, struct request_process *p, int *channel,
+    struct error *e);
+
+#endif

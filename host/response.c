@@ -1,0 +1,121 @@
+/*
+ * Records are gathered so that a small reply with its END_REQUEST leaves in one write. libfcgi could
+ * write them too, in pieces of 8 KiB; it is not used on this side, and a large body goes out in
+ * records of the largest size without being copied.
+ */
+#include "response.h"
+
+#include "wire.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#define GATHER 16384  /* what is at least this large is sent at once, uncopied */
+#define RECORD 65528  /* the largest content that needs no padding */
+
+static void send_parts(struct response *r, struct iovec *parts, int count)
+{
+	while (count > 0 && !r->failed) {
+		struct msghdr message = {.msg_iov = parts, .msg_iovlen = (size_t)count};
+		ssize_t n = r->fastcgi ? sendmsg(r->fd, &message, MSG_NOSIGNAL)
+		                       : writev(r->fd, parts, count);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0) {
+			r->failed = true;
+			return;
+		}
+		while (count > 0 && (size_t)n >= parts->iov_len) {
+			n -= (ssize_t)parts->iov_len;
+			parts++;
+			count--;
+		}
+		if (count > 0) {
+			parts->iov_base = (char *)parts->iov_base + n;
+			parts->iov_len -= (size_t)n;
+		}
+	}
+}
+
+void response_flush(struct response *r)
+{
+	struct iovec part = {.iov_base = r->waiting.data, .iov_len = r->waiting.size};
+
+	if (part.iov_len > 0)
+		send_parts(r, &part, 1);
+	r->waiting.size = 0;
+}
+
+static void gather(struct response *r, const void *data, size_t size)
+{
+	if (buffer_append(&r->waiting, data, size) < 0)
+		r->failed = true;
+}
+
+static void write_record(struct response *r, const void *data, size_t size)
+{
+	static const unsigned char zeros[8];
+	unsigned char header[WIRE_HEADER];
+	size_t header_size = r->fastcgi ? wire_record_write(header, WIRE_STDOUT, r->request_id, size) : 0;
+	size_t padding = r->fastcgi ? wire_padding(size) : 0;
+
+	if (size < GATHER) {
+		gather(r, header, header_size);
+		gather(r, data, size);
+		gather(r, zeros, padding);
+		if (r->waiting.size >= GATHER)
+			response_flush(r);
+	} else {
+		struct iovec parts[4] = {{.iov_base = r->waiting.data, .iov_len = r->waiting.size},
+		    {.iov_base = header, .iov_len = header_size},
+		    {.iov_base = (void *)data, .iov_len = size},
+		    {.iov_base = (void *)zeros, .iov_len = padding}};
+
+		send_parts(r, parts, 4);
+		r->waiting.size = 0;
+	}
+}
+
+void response_write(struct response *r, const void *data, size_t size)
+{
+	const char *at = data;
+
+	r->sent += size;
+	while (size > 0 && !r->failed) {
+		size_t n = size < RECORD ? size : RECORD;
+
+		write_record(r, at, n);
+		at += n;
+		size -= n;
+	}
+}
+
+void response_end(struct response *r)
+{
+	unsigned char end[WIRE_HEADER + WIRE_FIXED];
+	size_t n = 0;
+
+	if (r->fastcgi) {
+		n = wire_record_write(end, WIRE_STDOUT, r->request_id, 0);
+		n += wire_end_write(end + n, r->request_id, 0, WIRE_REQUEST_COMPLETE);
+	}
+	gather(r, end, n);
+	response_flush(r);
+}
+
+void response_cut(struct response *r)
+{
+	unsigned char poison[WIRE_HEADER];
+
+	if (r->fastcgi)
+		gather(r, poison, wire_record_write(poison, WIRE_POISON, r->request_id, 0));
+	response_flush(r);
+}
+
+void response_release(struct response *r)
+{
+	buffer_release(&r->waiting);
+}

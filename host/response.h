@@ -1,0 +1,39 @@
+/*
+ * The way back to the client: FastCGI records on a connection, or plain CGI on a descriptor.
+ * Writing never fails towards the caller; a client that is gone is remembered in `failed`.
+ */
+#ifndef EXTHOST_RESPONSE_H
+#define EXTHOST_RESPONSE_H
+
+#include "buffer.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct response {
+	int fd;
+	bool fastcgi;
+	uint16_t request_id;  /* FastCGI's */
+	struct buffer waiting; /* records not written yet */
+	uint64_t sent;        /* bytes of the reply, header included */
+	bool failed;          /* the client took no more */
+};
+
+/* Put bytes of the reply (header block, then body) into records. */
+void response_write(struct response *r, const void *data, size_t size);
+
+/* Send what waits. */
+void response_flush(struct response *r);
+
+/* The reply is whole: END_REQUEST. */
+void response_end(struct response *r);
+
+/*
+ * The reply failed half way, and must not pass for a whole one: a record of type 255, the one sign
+ * that both nginx and HAProxy turn into a broken transfer. The connection must be closed after it.
+ */
+void response_cut(struct response *r);
+
+void response_release(struct response *r);
+
+#endif

@@ -1,0 +1,30 @@
+/*
+ * What an executable file is: which language, and what is kept from earlier runs of it. Kept things
+ * are valid until the file changes. Safe to call from any thread.
+ */
+#ifndef EXTHOST_SCRIPT_H
+#define EXTHOST_SCRIPT_H
+
+struct binding;
+struct error;
+struct scripts;
+struct stat;
+
+/* NULL: no memory. */
+struct scripts *scripts_create(const struct binding *const *bindings);
+
+/*
+ * The language of an open script: told by the program in its #! line (env is looked through; after
+ * exthost-cgi stands the language's name), else by the suffix of its name. Index of the binding, or
+ * -1 with the reason in *e: what the first line says, as nothing else is ever executed.
+ * *code is a descriptor for what binding_keep_code kept, the caller's to close, or -1.
+ */
+int scripts_find(struct scripts *s, const char *name, int file, const struct stat *status,
+    int *code, struct error *e);
+
+/* Keep code (the descriptor is duplicated) for the file that has this status. */
+void scripts_keep(struct scripts *s, const struct stat *status, int code);
+
+void scripts_destroy(struct scripts *s);
+
+#endif

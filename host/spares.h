@@ -1,0 +1,43 @@
+/*
+ * Request processes forked ahead, per language, on the front's side of the template's channel.
+ * Safe to call from any thread.
+ */
+#ifndef EXTHOST_SPARES_H
+#define EXTHOST_SPARES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct error;
+struct request_process;
+struct spares;
+
+/* `wanted` spares are kept for each of `languages` languages. NULL: no memory. */
+struct spares *spares_create(int languages, size_t wanted);
+
+/*
+ * From now on this template forks. Spares of an earlier one are let go (they end by themselves),
+ * its channel is closed, and new ones are asked for: `wanted` of each language, or of one.
+ */
+void spares_connect(struct spares *s, int channel, int only_language);
+
+/*
+ * Take a request process of this language, waiting until one is forked when none is ahead.
+ * The caller owns its descriptors. 0, or -1 with *e filled: the fork failed, or no template came
+ * within a deadline of some seconds.
+ */
+int spares_take(struct spares *s, int language, struct request_process *p, struct error *e);
+
+/* Have one forked in place of the one taken. For after the reply: it costs time on a processor. */
+void spares_replace(struct spares *s, int language);
+
+/* How many are ahead now, of all languages. */
+size_t spares_count(struct spares *s);
+
+/* Close everything and free. */
+void spares_destroy(struct spares *s);
+
+/* Close the descriptors of a request process. */
+void request_process_release(struct request_process *p);
+
+#endif

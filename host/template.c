@@ -1,0 +1,247 @@
+/*
+ * One thread, one loop, two things to wait for: orders from the front, and children that died.
+ * A child's death is told on the child's own channel, of which the template keeps the lower end.
+ *
+ * Nothing of an extension ever gets in here: scripts, compiled code and modules of the extension
+ * root are seen by request processes only. What the template loads are installed modules, and one
+ * that starts a thread makes it useless (a process that forks has one thread), so it then ends and
+ * says which it was.
+ */
+#include "template.h"
+
+#include "binding.h"
+#include "error.h"
+#include "fd.h"
+#include "language.h"
+#include "log.h"
+#include "request_process.h"
+#include "run_channel.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+struct child {
+	pid_t pid;
+	int channel;
+};
+
+struct template {
+	const struct template_setup *setup;
+	struct child *children;
+	size_t count, capacity;
+	int signals;  /* signalfd for SIGCHLD */
+	bool draining; /* the front is gone: only wait for the children */
+};
+
+static void prepare_process(struct template *t);
+static void start_languages(const struct template_setup *setup);
+static void take_orders(struct template *t);
+static void fork_one(struct template *t, uint32_t language);
+static void reap_children(struct template *t);
+static void tell(const struct template_setup *setup, enum template_event event, const char *text);
+
+void template_main(const struct template_setup *setup)
+{
+	struct template t = {.setup = setup};
+
+	prepare_process(&t);
+	start_languages(setup);
+	tell(setup, TEMPLATE_READY, "");
+	while (!t.draining || t.count > 0) {
+		struct pollfd events[2] = {{.fd = t.signals, .events = POLLIN},
+		    {.fd = t.draining ? -1 : setup->channel, .events = POLLIN}};
+
+		if (poll(events, 2, -1) < 0)
+			continue;
+		if (events[0].revents != 0)
+			reap_children(&t);
+		if (events[1].revents != 0)
+			take_orders(&t);
+	}
+	_exit(0);
+}
+
+/* Descriptors 0, 1 and 2 are not the host's: what a module prints at import goes nowhere. */
+static void prepare_process(struct template *t)
+{
+	sigset_t children;
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	prctl(PR_SET_NAME, "exthost-templ");
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGTERM, SIG_IGN); /* the master decides by closing the channel */
+	signal(SIGINT, SIG_IGN);
+	signal(SIGHUP, SIG_IGN);
+	signal(SIGUSR1, SIG_IGN);
+	for (int i = 0; null >= 0 && i <= STDERR_FILENO; i++)
+		dup2(null, i);
+	fd_close(&null);
+	sigemptyset(&children);
+	sigaddset(&children, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &children, NULL);
+	t->signals = signalfd(-1, &children, SFD_CLOEXEC | SFD_NONBLOCK);
+	/* The host's own environment is nobody's business: extensions see the request's. */
+	clearenv();
+	setenv("PATH", "/usr/bin:/bin", 1);
+	setenv("LANG", "C.UTF-8", 1);
+}
+
+static int thread_count(void)
+{
+	DIR *tasks = opendir("/proc/self/task");
+	int count = 0;
+
+	if (tasks == NULL)
+		return 1;
+	for (struct dirent *entry = readdir(tasks); entry != NULL; entry = readdir(tasks))
+		count += entry->d_name[0] != '.';
+	closedir(tasks);
+	return count;
+}
+
+static void fail(const struct template_setup *setup, const char *text)
+{
+	tell(setup, TEMPLATE_FAILED, text);
+	_exit(1);
+}
+
+static void preload_one(const struct template_setup *setup, const char *item)
+{
+	const char *colon = strchr(item, ':');
+	char language[32];
+	struct error e;
+	int index;
+
+	snprintf(language, sizeof(language), "%.*s", (int)(colon - item), item);
+	index = language_by_name(setup->bindings, language);
+	if (index < 0 || (setup->only >= 0 && index != setup->only))
+		return;
+	if (setup->bindings[index]->preload(colon + 1, &e) < 0)
+		log_message(setup->log, LEVEL_WARNING, "%s is not preloaded: %s", item, e.message);
+	if (thread_count() > 1) {
+		tell(setup, TEMPLATE_REFUSED, item);
+		_exit(1);
+	}
+}
+
+static void start_languages(const struct template_setup *setup)
+{
+	struct error e;
+
+	for (int i = 0; setup->bindings[i] != NULL; i++) {
+		if (setup->only >= 0 && setup->only != i)
+			continue;
+		if (setup->bindings[i]->start(&e) < 0) {
+			error_prefix(&e, "start %s", setup->bindings[i]->name);
+			fail(setup, e.message);
+		}
+		if (thread_count() > 1)
+			fail(setup, "a language started a thread");
+	}
+	for (size_t i = 0; i < setup->preload_count; i++)
+		preload_one(setup, setup->preload[i]);
+}
+
+static void take_orders(struct template *t)
+{
+	struct template_order order;
+	int fds[FD_PASS_MAX];
+	ssize_t n = fd_receive(t->setup->channel, &order, sizeof(order), fds, MSG_DONTWAIT);
+
+	if (n == sizeof(order))
+		fork_one(t, order.language);
+	else if (n == 0 || (n < 0 && errno != EAGAIN))
+		t->draining = true;
+}
+
+static int children_reserve(struct template *t)
+{
+	size_t capacity = t->capacity > 0 ? t->capacity * 2 : 32;
+	struct child *children;
+
+	if (t->count < t->capacity)
+		return 0;
+	children = realloc(t->children, capacity * sizeof(*children));
+	if (children == NULL)
+		return -1;
+	t->children = children;
+	t->capacity = capacity;
+	return 0;
+}
+
+/* A fork that failed is answered too, with pid -1, so that nobody waits for it. */
+static void fork_one(struct template *t, uint32_t language)
+{
+	struct request_process p = {.pid = -1, .channel = -1};
+	struct child child = {.channel = -1};
+	struct error e = {""};
+	int fds[FD_PASS_MAX];
+
+	if (children_reserve(t) < 0 ||
+	    request_process_fork(t->setup->bindings[language], &p, &child.channel, &e) < 0) {
+		p = (struct request_process){.pid = -1, .language = language};
+		log_message(t->setup->log, LEVEL_ERROR, "no request process: %s", e.message);
+		fd_send(t->setup->channel, &p, sizeof(p), NULL, 0);
+		return;
+	}
+	p.language = language;
+	child.pid = p.pid;
+	t->children[t->count++] = child;
+	fds[0] = p.channel;
+	fds[1] = p.output;
+	fds[2] = p.errors;
+	fds[3] = p.handle;
+	fd_send(t->setup->channel, &p, sizeof(p), fds, p.handle >= 0 ? 4 : 3);
+	for (int i = 0; i < 4; i++)
+		fd_close(&fds[i]);
+}
+
+static void child_died(struct template *t, pid_t pid, int wait_status)
+{
+	for (size_t i = 0; i < t->count; i++) {
+		if (t->children[i].pid != pid)
+			continue;
+		run_report_send(t->children[i].channel, RUN_DIED, wait_status, "", -1);
+		fd_close(&t->children[i].channel);
+		t->children[i] = t->children[--t->count];
+		return;
+	}
+}
+
+static void reap_children(struct template *t)
+{
+	struct signalfd_siginfo ignored;
+	pid_t pid;
+	int wait_status;
+
+	(void)!read(t->signals, &ignored, sizeof(ignored));
+	while ((pid = waitpid(-1, &wait_status, WNOHANG)) > 0)
+		child_died(t, pid, wait_status);
+}
+
+static void tell(const struct template_setup *setup, enum template_event event, const char *text)
+{
+	struct template_status message = {.event = event};
+
+	snprintf(message.text, sizeof(message.text), "%s", text);
+	fd_send(setup->status, &message, sizeof(message), NULL, 0);
+}
+
+int template_status_receive(int status, struct template_status *message, int flags)
+{
+	int fds[FD_PASS_MAX];
+	ssize_t n = fd_receive(status, message, sizeof(*message), fds, flags);
+
+	return n == (ssize_t)sizeof(*message) ? 1 : n > 0 ? 0 : (int)n;
+}

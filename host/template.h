@@ -1,0 +1,51 @@
+/*
+ * The template: a process with every language started and the common modules loaded, that runs no
+ * extension and forks request processes when the front asks.
+ */
+#ifndef EXTHOST_TEMPLATE_H
+#define EXTHOST_TEMPLATE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct binding;
+struct log;
+
+struct template_setup {
+	const struct binding *const *bindings; /* all, NULL-terminated */
+	int only;          /* start just this language, or -1: all */
+	char *const *preload; /* "language:module" */
+	size_t preload_count;
+	int channel;       /* SOCK_SEQPACKET to the front */
+	int status;        /* SOCK_SEQPACKET to the master; template_status below */
+	const struct log *log;
+};
+
+/* Front to template: fork one. Template to front: struct request_process and its descriptors. */
+struct template_order {
+	uint32_t language;
+};
+
+enum template_event {
+	TEMPLATE_READY = 1,
+	TEMPLATE_REFUSED, /* text: "language:module", which does not load here; try without it */
+	TEMPLATE_FAILED   /* text: why it ends */
+};
+
+#define TEMPLATE_TEXT_MAX 480
+
+struct template_status {
+	uint32_t event;
+	char text[TEMPLATE_TEXT_MAX]; /* NUL-terminated */
+};
+
+/*
+ * Be the template. Ends when the front closes the channel and the last request process is gone, or
+ * when it cannot start: then *status* has said why.
+ */
+void template_main(const struct template_setup *setup) __attribute__((noreturn));
+
+/* Read one status message. 1, 0 at end of file, -1 with errno. flags as for recvmsg(2). */
+int template_status_receive(int status, struct template_status *message, int flags);
+
+#endif

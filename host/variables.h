@@ -1,0 +1,36 @@
+/* The variables of a request: "NAME=value" strings, each name once. Empty is {0}. */
+#ifndef EXTHOST_VARIABLES_H
+#define EXTHOST_VARIABLES_H
+
+#include <stddef.h>
+
+struct variables {
+	char **items; /* NULL-terminated once there is one */
+	size_t count;
+	size_t capacity;
+};
+
+/* The value, or NULL. It stays valid until the variable is set or removed. */
+const char *variables_get(const struct variables *v, const char *name);
+
+/* The value, or "" when there is none. */
+const char *variables_text(const struct variables *v, const char *name);
+
+/* Set a variable, in place of one of that name. 0, or -1 when memory is out. */
+int variables_set(struct variables *v, const char *name, const char *value);
+
+/* Set it only when it is not there yet, or is empty. 0 or -1 as above. */
+int variables_default(struct variables *v, const char *name, const char *value);
+
+/* Add "NAME=value" without looking for one of that name. 0 or -1 as above. */
+int variables_add(struct variables *v, const char *item);
+
+void variables_remove(struct variables *v, const char *name);
+
+/* Remove all whose name begins with this. */
+void variables_remove_prefix(struct variables *v, const char *prefix);
+
+/* Free everything; the set is empty again. */
+void variables_release(struct variables *v);
+
+#endif

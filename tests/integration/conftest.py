@@ -1,0 +1,82 @@
+import subprocess
+
+import pytest
+
+from host import EXTHOST, Host, environment
+from servers import Fossil, Nginx
+from ways import Site
+
+# Of CPython's own tests: these run long and mostly wait, so they run beside everything else.
+PYTHON_TESTS = ("test_json", "test_io", "test_atexit", "test_site")
+
+
+@pytest.fixture(scope="session")
+def python_own_tests(tmp_path_factory):
+    """CPython's own tests under `exthost python`, begun with the session; the running process."""
+    folder = tmp_path_factory.mktemp("regrtest")
+    with open(folder / "output", "wb") as output:
+        process = subprocess.Popen(
+            [EXTHOST, "python", "-m", "test", "--tempdir", str(folder), *PYTHON_TESTS],
+            stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, cwd=folder,
+            env=environment(HOME=str(folder)))
+    yield process, folder / "output"
+    if process.poll() is None:
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _begin_what_takes_long(request):
+    if any("python_own_tests" in item.fixturenames for item in request.session.items):
+        request.getfixturevalue("python_own_tests")
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """All test scripts, served in all ways; see ways.Site."""
+    made = Site(tmp_path_factory.mktemp("root"))
+    yield made
+    made.stop()
+
+
+@pytest.fixture(scope="module")
+def host(site):
+    return site.host
+
+
+@pytest.fixture(params=["python", "tcl"])
+def language(request):
+    return request.param
+
+
+def _factory(make):
+    """A fixture's body: makes any number of servers, and stops them whatever happens."""
+    made = []
+
+    def start(*arguments, **more):
+        server = make(*arguments, **more)
+        made.append(server)
+        return server
+    yield start
+    errors = []
+    for server in reversed(made):
+        try:
+            server.stop()
+        except AssertionError as e:
+            errors.append(str(e))
+    assert not errors, "\n".join(errors)
+
+
+@pytest.fixture
+def start_host():
+    yield from _factory(Host)
+
+
+@pytest.fixture
+def start_fossil():
+    yield from _factory(Fossil)
+
+
+@pytest.fixture
+def start_nginx():
+    yield from _factory(Nginx)

@@ -1,0 +1,13 @@
+#!/usr/bin/exthost-cgi python
+"""Tell how the script was started."""
+
+import os
+import sys
+
+print("Content-Type: application/octet-stream\n")
+print("arguments", sys.argv)
+print("folder", os.getcwd())
+print("name", __name__)
+print("file", __file__)
+print("first on the path", sys.path[0])
+print("text", sys.stdout.encoding, sys.getfilesystemencoding(), "caf\N{LATIN SMALL LETTER E WITH ACUTE}")

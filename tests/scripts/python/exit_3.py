@@ -1,0 +1,6 @@
+#!/usr/bin/exthost-cgi python
+"""Fail without a word."""
+
+import sys
+
+sys.exit(3)

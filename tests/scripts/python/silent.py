@@ -1,0 +1,2 @@
+#!/usr/bin/exthost-cgi python
+"""Succeed without a word."""

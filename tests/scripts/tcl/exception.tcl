@@ -1,0 +1,7 @@
+#!/usr/bin/exthost-cgi tcl
+# An error before any output.
+
+proc inner {} {
+	error "a secret went <wrong>"
+}
+inner

@@ -1,0 +1,4 @@
+#!/usr/bin/exthost-cgi tcl
+# Fail without a word.
+
+exit 3

@@ -1,0 +1,3 @@
+# What a script of the same folder sources.
+
+set out stdout

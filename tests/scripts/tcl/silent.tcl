@@ -1,0 +1,2 @@
+#!/usr/bin/exthost-cgi tcl
+# Succeed without a word.
