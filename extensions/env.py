@@ -27,7 +27,7 @@ def main():
                  for name in sorted(os.environ)}
     reply("Environment (Python)",
           table("About the script", about)
-          + table(f"{len(variables)} variables in the environment", variables))
+          + table(f"Variables in the environment: {len(variables)}", variables))
 
 
 def kind_of_file(descriptor):

@@ -23,7 +23,7 @@ proc main {} {
 	set count [expr {[llength $variables] / 2}]
 	reply "Environment (Tcl)" [string cat \
 		[table "About the script" $about] \
-		[table "$count variables in the environment" $variables]]
+		[table "Variables in the environment: $count" $variables]]
 }
 
 # The environment is UTF-8, but Tcl 8.6 takes it for Latin-1 where LANG is missing, as it is under

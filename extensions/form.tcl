@@ -177,11 +177,11 @@ proc parameters header {
 	return $found
 }
 
-# The text that the bytes are in UTF-8. Tcl 9 throws an error if they are none; Tcl 8.6 reads them
-# somehow, and what it read then does not lead back to the same bytes.
+# The text that the bytes are in UTF-8. Tcl 9 throws an error if they are none. Tcl 8.6 reads them
+# somehow, and what it read does not lead back to the same bytes; but half a surrogate pair does.
 proc text_of data {
 	if {[catch {set text [encoding convertfrom utf-8 $data]}]
-			|| [encoding convertto utf-8 $text] ne $data} {
+			|| [encoding convertto utf-8 $text] ne $data || [regexp {\xed[\xa0-\xbf]} $data]} {
 		refuse "400 Bad Request" "A field is not UTF-8 text."
 	}
 	return $text

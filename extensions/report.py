@@ -66,7 +66,7 @@ def report(months):
     shown = months_to_show(list(months))
     counts = [months.get(month, (0, 0))[0] for month in shown]
     total = sum(checkins for checkins, _ in months.values())
-    return (f"<p>{total} check-ins since {min(months)}.</p>\n"
+    return (f"<p>Check-ins since {min(months)}: {total}.</p>\n"
             f'<div class="wide">\n{chart(shown, counts)}</div>\n{table(months, shown)}')
 
 
@@ -91,7 +91,7 @@ def chart(months, counts):
     svg = [f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-labelledby="chart-title '
            'chart-text" font-size="12" fill="currentColor">',
            '<title id="chart-title">Check-ins per month</title>',
-           f'<desc id="chart-text">From {months[0]} to {months[-1]}: {sum(counts)} check-ins, '
+           f'<desc id="chart-text">From {months[0]} to {months[-1]}: {sum(counts)}, '
            f"the most in {busiest}: {max(counts)}.</desc>"]
     for value in range(0, top + 1, tick):
         y = BOTTOM - value * (BOTTOM - TOP) / top
@@ -100,7 +100,8 @@ def chart(months, counts):
                 f'<text x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{value}</text>']
     for index, (month, count) in enumerate(zip(months, counts)):
         svg += bar(month, count, LEFT + index * step, step, count * (BOTTOM - TOP) / top)
-        if index == 0 or month.endswith("-01"):
+        # The first month tells its year too, where there is room before January's.
+        if month.endswith("-01") or index == 0 and not months[1].endswith("-01"):
             svg += [f'<text x="{LEFT + (index + .5) * step:.1f}" y="{BOTTOM + 36}" '
                     f'text-anchor="middle" font-weight="bold">{month[:4]}</text>']
     return "\n".join(svg + ["</svg>\n"])

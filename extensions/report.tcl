@@ -72,7 +72,7 @@ proc report months {
 	}
 	set shown [months_to_show [dict keys $months]]
 	set first [lindex [dict keys $months] 0]
-	return "<p>$total check-ins since $first.</p>\n<div class=\"wide\">\n[chart $shown \
+	return "<p>Check-ins since $first: $total.</p>\n<div class=\"wide\">\n[chart $shown \
 		[counts_of $months $shown]]</div>\n[table $months $shown]"
 }
 
@@ -107,21 +107,24 @@ proc chart {months counts} {
 	set largest [expr {($most + $tick - 1) / $tick * $tick}]
 	set unit [expr {double($::bottom - $::top) / $largest}]
 	set step [expr {double($::right - $::left) / [llength $months]}]
-	append svg "<svg viewBox=\"0 0 $::width $::height\" role=\"img\" aria-labelledby=\"chart-title" \
-		" chart-text\" font-size=\"12\" fill=\"currentColor\">\n" \
+	append svg "<svg viewBox=\"0 0 $::width $::height\" role=\"img\"" \
+		" aria-labelledby=\"chart-title chart-text\" font-size=\"12\" fill=\"currentColor\">\n" \
 		"<title id=\"chart-title\">Check-ins per month</title>\n" \
-		"<desc id=\"chart-text\">From [lindex $months 0] to [lindex $months end]: $sum check-ins," \
+		"<desc id=\"chart-text\">From [lindex $months 0] to [lindex $months end]: $sum," \
 		" the most in $busiest: $most.</desc>\n"
 	for {set value 0} {$value <= $largest} {incr value $tick} {
 		append svg [grid_line $value [expr {$::bottom - $value * $unit}]]
 	}
-	set x $::left
+	set index 0
 	foreach month $months count $counts {
+		set x [expr {$::left + $index * $step}]
 		append svg [bar $month $count $x $step [expr {$count * $unit}]]
-		if {$x == $::left || [string match *-01 $month]} {
+		# The first month tells its year too, where there is room before January's.
+		if {[string match *-01 $month]
+				|| $index == 0 && ![string match *-01 [lindex $months 1]]} {
 			append svg [year_label $month [expr {$x + $step * .5}]]
 		}
-		set x [expr {$x + $step}]
+		incr index
 	}
 	return "$svg</svg>\n"
 }
@@ -159,7 +162,8 @@ proc tick_distance largest {
 proc table {months shown} {
 	set timeline [escape [variable_or_empty FOSSIL_URI]/timeline]
 	append html "<h2>In numbers</h2>\n<table>\n<thead><tr><th>Month</th>" \
-		"<th class=\"number\">Check-ins</th><th class=\"number\">People</th></tr></thead>\n<tbody>\n"
+		"<th class=\"number\">Check-ins</th><th class=\"number\">People</th></tr>" \
+		"</thead>\n<tbody>\n"
 	foreach month [lreverse $shown] {
 		if {![dict exists $months $month]} {
 			continue

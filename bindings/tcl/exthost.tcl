@@ -48,9 +48,10 @@ proc ::exthost::user {} {
 }
 
 # exthost capabilities
-#	The letters of what the user may do, or "". Fossil has completed them already: what everybody
-#	may do is in it, and what a capability includes (a user with s, setup, has a, i, o and so on
-#	as well).
+#	The letters of what the user may do, or "". Fossil has completed them already: in it are what
+#	everybody and what the user anonymous may do, and what a capability includes (a user with s,
+#	setup, has i, o and so on as well; but 2.21 leaves out a, so to find an administrator ask for
+#	s and for a).
 proc ::exthost::capabilities {} {
 	return [Get FOSSIL_CAPABILITIES]
 }

@@ -13,6 +13,7 @@
  */
 #include "tcl_binding.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -22,6 +23,7 @@
 static const char *version(void);
 static int start(struct error *e);
 static int start_interpreter(struct error *e);
+static int make_channels(struct error *e);
 static int preload(const char *package, struct error *e);
 static void warm(void);
 static void run(struct binding_run *asked) __attribute__((noreturn));
@@ -73,16 +75,43 @@ static int start_interpreter(struct error *e)
 {
 	Tcl_FindExecutable(NULL);
 	interpreter = Tcl_CreateInterp();
+	if (make_channels(e) == -1)
+		return -1;
 	if (tcl_shell_init(interpreter) != TCL_OK)
 		return tcl_error_set(interpreter, e, "start Tcl");
-	/* After the start, which takes it from the locale; text is UTF-8 whatever the locale. */
-	Tcl_SetSystemEncoding(NULL, "utf-8");
 	if (tcl_packages_start(interpreter, e) == -1)
 		return -1;
 	if (tcl_end_start(interpreter) != TCL_OK || tcl_warm_start(interpreter) != TCL_OK)
 		return tcl_error_set(interpreter, e, "start Tcl");
 	tcl_error_assert_none(interpreter);
 	return 0;
+}
+
+/*
+ * Tcl makes the standard channels when it opens its first file, and looks then at what they are. In
+ * a run they are a file and pipes, whatever they are here: a terminal would be taken for one there.
+ */
+static int make_channels(struct error *e)
+{
+	static const int types[] = {TCL_STDIN, TCL_STDOUT, TCL_STDERR};
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	int result = 0;
+
+	if (null == -1)
+		return error_errno(e, "open /dev/null");
+	/* Whatever the locale was taken for: text is UTF-8. */
+	Tcl_SetSystemEncoding(NULL, "utf-8");
+	for (int number = 0; number <= 2; number++) {
+		int saved = fcntl(number, F_DUPFD_CLOEXEC, 3);
+
+		if (saved == -1 || dup2(null, number) == -1 ||
+		    Tcl_GetStdChannel(types[number]) == NULL || dup2(saved, number) == -1)
+			result = error_errno(e, "start Tcl: standard channel %d", number);
+		if (saved != -1)
+			close(saved);
+	}
+	close(null);
+	return result;
 }
 
 static int preload(const char *package, struct error *e)

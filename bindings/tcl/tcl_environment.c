@@ -11,7 +11,9 @@
 #include <string.h>
 #include <unistd.h>
 
+/* All a template needs: no variable of the host's, and text in UTF-8. */
 static char path[] = "PATH=/usr/bin:/bin";
+static char locale[] = "LC_CTYPE=C.UTF-8";
 
 char **tcl_environment_lend(void)
 {
@@ -21,11 +23,12 @@ char **tcl_environment_lend(void)
 
 	while (old[count] != NULL)
 		count++;
-	lent = calloc(count + 2, sizeof(*lent));
+	lent = calloc(count + 3, sizeof(*lent));
 	if (lent == NULL)
 		return NULL;
 	lent[0] = path;
-	count = 1;
+	lent[1] = locale;
+	count = 2;
 	/* TCLLIBPATH, TCL_LIBRARY, TCL8_6_TM_PATH and so on. */
 	for (char **entry = old; *entry != NULL; entry++)
 		if (strncmp(*entry, "TCL", 3) == 0)
@@ -41,10 +44,10 @@ void tcl_environment_return(char **old)
 		environ = old;
 }
 
-static int is_plain(const char *locale)
+static int is_plain(const char *value)
 {
-	return locale == NULL || *locale == '\0' || strcmp(locale, "POSIX") == 0 ||
-	       (locale[0] == 'C' && (locale[1] == '\0' || locale[1] == '.'));
+	return value == NULL || *value == '\0' || strcmp(value, "POSIX") == 0 ||
+	       (value[0] == 'C' && (value[1] == '\0' || value[1] == '.'));
 }
 
 void tcl_environment_follow(Tcl_Interp *interp)

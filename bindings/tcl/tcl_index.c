@@ -4,12 +4,14 @@
  * with an auto_path that has only the folders it is to read; a command of ours with its name
  * decides which.
  *
- * Folders that were read in the template are not read again until a package is asked for that is
- * in none of the others: so one that was installed meanwhile is found.
+ * Folders that were read in the template are not read again as long as their time of change is the
+ * same; a package that is installed makes a new folder in one of them. This matters most for what
+ * is not there: half of tcllib tries whether tcllibc is installed.
  */
 #include "tcl_index.h"
 
 #include <string.h>
+#include <sys/stat.h>
 
 static const char reader[] = "::tcl::PkgUnknownRead";
 
@@ -20,10 +22,14 @@ static Tcl_Obj *unread_folders(struct tcl_index *index, Tcl_Interp *interp);
 static int read_folders(
     struct tcl_index *index, Tcl_Interp *interp, Tcl_Obj *folders, const char *name);
 static void mark_folders(struct tcl_index *index, Tcl_Interp *interp);
+static bool is_changed(Tcl_Obj *folder, Tcl_Obj *mark);
+static Tcl_WideInt change_time(Tcl_Obj *folder);
 static void restore_path(Tcl_Interp *interp, Tcl_Obj *old, Tcl_Size given);
 static void note_installed(struct tcl_index *index, Tcl_Interp *interp);
-static bool is_newest(
-    const struct tcl_index *index, Tcl_Interp *interp, Tcl_Obj *name, Tcl_Obj *version);
+static bool has_better(
+    const struct tcl_index *index, Tcl_Interp *interp, int count, Tcl_Obj *const words[]);
+static bool satisfies(const struct tcl_index *index, Tcl_Interp *interp, Tcl_Obj *version,
+    int count, Tcl_Obj *const words[]);
 static bool is_present(
     const struct tcl_index *index, Tcl_Interp *interp, int count, Tcl_Obj *const words[]);
 static Tcl_Obj *ask(const struct tcl_index *index, Tcl_Interp *interp, const char *verb,
@@ -95,21 +101,12 @@ static int unknown_command(void *data, Tcl_Interp *interp, int count, Tcl_Obj *c
 	struct tcl_index *index = data;
 	const char *name = count > 1 ? Tcl_GetString(words[1]) : "";
 	Tcl_Obj *folders = unread_folders(index, interp);
-	Tcl_Obj *versions;
-	Tcl_Size known = 0;
 
 	index->looked = true;
-	if (folders != NULL) {
-		if (read_folders(index, interp, folders, name) != TCL_OK)
-			return TCL_ERROR;
-		versions = ask(index, interp, "versions", name, NULL);
-		Tcl_ListObjLength(NULL, versions, &known);
-		Tcl_DecrRefCount(versions);
-	}
-	return known > 0 ? TCL_OK : tcl_words(interp, reader, name, NULL);
+	return folders == NULL ? TCL_OK : read_folders(index, interp, folders, name);
 }
 
-/* A new list with no reference, or NULL: all folders on auto_path were read. */
+/* A new list with no reference, or NULL: all folders on auto_path were read as they are. */
 static Tcl_Obj *unread_folders(struct tcl_index *index, Tcl_Interp *interp)
 {
 	Tcl_Obj *path = Tcl_GetVar2Ex(interp, "auto_path", NULL, TCL_GLOBAL_ONLY);
@@ -122,7 +119,7 @@ static Tcl_Obj *unread_folders(struct tcl_index *index, Tcl_Interp *interp)
 		return NULL;
 	for (Tcl_Size i = 0; i < count; i++) {
 		if (Tcl_DictObjGet(NULL, index->scanned, elements[i], &mark) != TCL_OK ||
-		    mark != NULL)
+		    (mark != NULL && !is_changed(elements[i], mark)))
 			continue;
 		if (folders == NULL)
 			folders = Tcl_NewListObj(0, NULL);
@@ -158,7 +155,26 @@ static void mark_folders(struct tcl_index *index, Tcl_Interp *interp)
 	if (path == NULL || Tcl_ListObjGetElements(NULL, path, &count, &elements) != TCL_OK)
 		return;
 	for (Tcl_Size i = 0; i < count; i++)
-		Tcl_DictObjPut(NULL, index->scanned, elements[i], Tcl_NewIntObj(1));
+		Tcl_DictObjPut(
+		    NULL, index->scanned, elements[i], Tcl_NewWideIntObj(change_time(elements[i])));
+}
+
+static bool is_changed(Tcl_Obj *folder, Tcl_Obj *mark)
+{
+	Tcl_WideInt time;
+
+	return Tcl_GetWideIntFromObj(NULL, mark, &time) != TCL_OK || time != change_time(folder);
+}
+
+/* In nanoseconds; 0 if there is no such folder. */
+static Tcl_WideInt change_time(Tcl_Obj *folder)
+{
+	const char *path = Tcl_FSGetNativePath(folder);
+	struct stat status;
+
+	if (path == NULL || stat(path, &status) == -1)
+		return 0;
+	return (Tcl_WideInt)status.st_mtim.tv_sec * 1000000000 + status.st_mtim.tv_nsec;
 }
 
 /* The old auto_path, and behind it what the reading has added to the given folders. */
@@ -232,33 +248,49 @@ bool tcl_index_is_provided(const struct tcl_index *index, Tcl_Interp *interp, Tc
 bool tcl_index_stands(const struct tcl_index *index, Tcl_Interp *interp, int count,
     Tcl_Obj *const words[], Tcl_Obj *name)
 {
-	Tcl_Obj *version = ask(index, interp, "provide", Tcl_GetString(name), NULL);
-	bool stands = tcl_index_is_installed(index, interp, name) &&
-		      is_newest(index, interp, name, version) &&
-		      is_present(index, interp, count, words);
-
-	Tcl_DecrRefCount(version);
-	return stands;
+	return tcl_index_is_installed(index, interp, name) &&
+	       is_present(index, interp, count, words) &&
+	       (words[0] != name || !has_better(index, interp, count, words));
 }
 
-static bool is_newest(
-    const struct tcl_index *index, Tcl_Interp *interp, Tcl_Obj *name, Tcl_Obj *version)
+/* Is there a newer version that satisfies the words, a name and what it must satisfy? */
+static bool has_better(
+    const struct tcl_index *index, Tcl_Interp *interp, int count, Tcl_Obj *const words[])
 {
-	Tcl_Obj *versions = ask(index, interp, "versions", Tcl_GetString(name), NULL);
+	Tcl_Obj *version = ask(index, interp, "provide", Tcl_GetString(words[0]), NULL);
+	Tcl_Obj *versions = ask(index, interp, "versions", Tcl_GetString(words[0]), NULL);
 	Tcl_Obj **known;
-	Tcl_Size count = 0;
-	bool newest = true;
+	Tcl_Size length = 0;
+	bool better = false;
 
-	Tcl_ListObjGetElements(NULL, versions, &count, &known);
-	for (Tcl_Size i = 0; i < count; i++) {
+	Tcl_ListObjGetElements(NULL, versions, &length, &known);
+	for (Tcl_Size i = 0; i < length && !better; i++) {
 		Tcl_Obj *order =
 		    ask(index, interp, "vcompare", Tcl_GetString(known[i]), Tcl_GetString(version));
 
-		newest = newest && strcmp(Tcl_GetString(order), "1") != 0;
+		better = strcmp(Tcl_GetString(order), "1") == 0 &&
+			 satisfies(index, interp, known[i], count - 1, words + 1);
 		Tcl_DecrRefCount(order);
 	}
 	Tcl_DecrRefCount(versions);
-	return newest;
+	Tcl_DecrRefCount(version);
+	return better;
+}
+
+/* A version satisfies one of these requirements, or there are none. */
+static bool satisfies(const struct tcl_index *index, Tcl_Interp *interp, Tcl_Obj *version,
+    int count, Tcl_Obj *const words[])
+{
+	bool satisfied = count == 0;
+
+	for (int i = 0; i < count && !satisfied; i++) {
+		Tcl_Obj *answer = ask(
+		    index, interp, "vsatisfies", Tcl_GetString(version), Tcl_GetString(words[i]));
+
+		satisfied = strcmp(Tcl_GetString(answer), "1") == 0;
+		Tcl_DecrRefCount(answer);
+	}
+	return satisfied;
 }
 
 /* `package present` with the words that stand behind `package require`. */

@@ -4,15 +4,14 @@
  * The index. tclsh reads the index file of every installed package (some 450 of them with tcllib)
  * when a script first asks for any package: 12 ms, and 50 ms from a cold disk. The template has
  * read them. What tclsh would find at that moment besides, in folders that the script itself has
- * put on auto_path, is read at that same moment, and only that; all folders are read again only
- * for a package that nobody knows.
+ * put on auto_path, is read at that same moment, and only that.
  *
  * Packages loaded ahead. Those that extensions keep requiring are loaded in the template, in the
  * interpreter that will run the script (another one could not give its commands away). A script
  * sees this if it looks for commands of a package before it requires it, or calls `package
  * present`; that is the price. What it gets from `package require` is never changed: if it brings a
- * version of its own, or asks for one that was not loaded, then ours is forgotten and the package
- * is loaded as it would have been.
+ * version of its own, or asks for one that was not loaded, then ours is unloaded and the package is
+ * loaded as it would have been.
  *
  * For both, the command `package` is watched from inside, which no script can see and which costs
  * nothing until a package is required; and so is known what a script brought, to tell the host.
@@ -42,6 +41,7 @@ static Tcl_Obj *required_name(int count, Tcl_Obj *const words[]);
 static int is_key(Tcl_Obj *dictionary, Tcl_Obj *key);
 static void settle(struct packages *packages, Tcl_Interp *interp);
 static void load_library(const struct tcl_index *index, Tcl_Interp *interp, const char *name);
+static void unload(struct packages *packages, Tcl_Interp *interp, const char *name);
 static struct packages *find(Tcl_Interp *interp);
 
 static const char key[] = "exthost packages";
@@ -69,9 +69,17 @@ int tcl_packages_start(Tcl_Interp *interp, struct error *e)
 
 int tcl_packages_preload(Tcl_Interp *interp, const char *name, struct error *e)
 {
+	Tcl_Obj *path;
+	int code;
+
 	if (tcl_trial_package(interp, name, e) == -1)
 		return -1;
-	if (tcl_words(interp, "package", "require", name, NULL) != TCL_OK)
+	path = Tcl_GetVar2Ex(interp, "auto_path", NULL, TCL_GLOBAL_ONLY);
+	Tcl_IncrRefCount(path);
+	code = tcl_words(interp, "package", "require", name, NULL);
+	Tcl_SetVar2Ex(interp, "auto_path", NULL, path, TCL_GLOBAL_ONLY);
+	Tcl_DecrRefCount(path);
+	if (code != TCL_OK)
 		return tcl_error_set(interp, e, name);
 	settle(find(interp), interp);
 	return 0;
@@ -115,7 +123,7 @@ static int package_command(void *data, Tcl_Interp *interp, int count, Tcl_Obj *c
 	tcl_index_first_look(&packages->index, interp, count - skip, words + skip);
 	if (is_key(packages->ahead, name)) {
 		if (!tcl_index_stands(&packages->index, interp, count - 2, words + 2, name))
-			tcl_index_forget(&packages->index, interp, name);
+			unload(packages, interp, Tcl_GetString(name));
 		Tcl_DictObjRemove(NULL, packages->ahead, name);
 	}
 	present = tcl_index_is_provided(&packages->index, interp, name);
@@ -147,6 +155,37 @@ static int is_key(Tcl_Obj *dictionary, Tcl_Obj *name)
 	Tcl_Obj *value = NULL;
 
 	return Tcl_DictObjGet(NULL, dictionary, name, &value) == TCL_OK && value != NULL;
+}
+
+/*
+ * Undo what was loaded ahead: the package, those whose names begin with its name and ::, and the
+ * namespace of that name, which is where by custom all of a package is.
+ */
+static void unload(struct packages *packages, Tcl_Interp *interp, const char *name)
+{
+	Tcl_Obj *all = Tcl_DuplicateObj(packages->ahead);
+	size_t length = strlen(name);
+	Tcl_Namespace *names;
+	Tcl_DictSearch search;
+	Tcl_Obj *other;
+	int done;
+
+	Tcl_IncrRefCount(all);
+	Tcl_DictObjFirst(NULL, all, &search, &other, NULL, &done);
+	for (; !done; Tcl_DictObjNext(&search, &other, NULL, &done)) {
+		const char *text = Tcl_GetString(other);
+
+		if (strncmp(text, name, length) != 0 ||
+		    (text[length] != '\0' && strncmp(text + length, "::", 2) != 0))
+			continue;
+		tcl_index_forget(&packages->index, interp, other);
+		Tcl_DictObjRemove(NULL, packages->ahead, other);
+	}
+	Tcl_DecrRefCount(all);
+	names = Tcl_FindNamespace(interp, name, NULL, TCL_GLOBAL_ONLY);
+	if (names != NULL)
+		Tcl_DeleteNamespace(names);
+	Tcl_ResetResult(interp);
 }
 
 /* What is loaded now is the template's, and nothing has been required yet. */

@@ -2,8 +2,7 @@
  * Warming: a forked process shares its memory with the template until it writes, and each page it
  * writes first costs a fault and a copy. So a process that waits for its request runs, ahead, a
  * little of what scripts do: it parses, compiles and calls, makes strings, lists and dictionaries,
- * formats, matches, and opens the three standard channels (which do not look at their descriptors
- * before they are used, and keep nothing of what they were when those are replaced).
+ * formats, matches, reads and writes. It does not touch the standard channels.
  *
  * Everything it makes is gone afterwards, and the free memory that it leaves is memory that is the
  * process's own by then, which Tcl's allocator gives out first.
@@ -52,9 +51,6 @@ int tcl_warm_start(Tcl_Interp *interp)
 
 void tcl_warm(Tcl_Interp *interp)
 {
-	Tcl_GetStdChannel(TCL_STDIN);
-	Tcl_GetStdChannel(TCL_STDOUT);
-	Tcl_GetStdChannel(TCL_STDERR);
 	Tcl_EvalEx(interp, script, sizeof(script) - 1, TCL_EVAL_GLOBAL);
 	touch(interp);
 	tcl_error_assert_none(interp);

@@ -1,0 +1,49 @@
+# A thin layer over CMake, for people: each target alone is enough on a machine with git and make.
+#
+#   make          build
+#   make run      see the samples answer under a real Fossil; ONCE=1 ends after that, PORT=8080
+#   make check    build and run all tests, with sanitizers too
+#   make bench    measure, side by side with plain CGI
+#   make install  into /usr/local, or PREFIX=
+#   make deps     install the Debian packages that are missing (as root, or with sudo)
+
+PREFIX ?= /usr/local
+PORT ?= 8080
+ONCE ?=
+BUILD = build/release
+
+all: build
+
+deps:
+	@.ci/deps
+
+build: deps
+	@test -f $(BUILD)/build.ninja || cmake --preset release >/dev/null
+	@cmake --build --preset release
+
+run: build
+	@/usr/bin/python3 tests/demo/run.py --build $(BUILD) --port $(PORT) $(if $(ONCE),--once)
+
+check: build check-asan check-tsan
+	@ctest --preset release
+
+check-asan: deps
+	@test -f build/asan/build.ninja || cmake --preset asan >/dev/null
+	@cmake --build --preset asan
+	@ctest --preset asan
+
+check-tsan: deps
+	@test -f build/tsan/build.ninja || cmake --preset tsan >/dev/null
+	@cmake --build --preset tsan
+	@ctest --preset tsan
+
+bench: build
+	@/usr/bin/python3 tests/bench/run.py --build $(BUILD)
+
+install: build
+	@cmake --install $(BUILD) --prefix $(PREFIX)
+
+clean:
+	rm -rf build
+
+.PHONY: all deps build run check check-asan check-tsan bench install clean
