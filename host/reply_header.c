@@ -109,7 +109,7 @@ static int read_length(struct reply_header *h, const struct line *l, struct erro
 
 static int append_line(struct buffer *text, const struct line *l, struct error *e)
 {
-	if (buffer_append(text, l->text, l->size) < 0 || buffer_append(text, "\r\n", 2) < 0)
+	if (buffer_append(text, l->text, l->size) < 0 || buffer_append(text, "\n", 1) < 0)
 		return error_errno(e, "header");
 	return 0;
 }
@@ -156,7 +156,7 @@ int reply_header_read(struct reply_header *h, const char *data, size_t size, str
 		return -1;
 	if (h->status == 0)
 		h->status = location.text != NULL ? 302 : 200;
-	if (buffer_append(&h->text, "\r\n", 2) < 0)
+	if (buffer_append(&h->text, "\n", 1) < 0)
 		return error_errno(e, "header");
 	return 0;
 }

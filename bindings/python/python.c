@@ -61,8 +61,8 @@ static int start(struct error *e)
 	python_stdio_return(&stdio);
 	if (result == -1)
 		return -1;
-	if (python_config_add_library() == -1 || python_modules_start() == -1 || python_run_start() == -1 ||
-	    python_end_start() == -1 || python_warm_start() == -1)
+	if (python_config_add_library() == -1 || python_modules_start() == -1 ||
+	    python_run_start() == -1 || python_end_start() == -1 || python_warm_start() == -1)
 		return python_error_set(e, "start Python");
 	python_modules_import_common();
 	if (python_modules_freeze() == -1)

@@ -204,7 +204,7 @@ static bool is_our_program(const char *path)
 	struct stat theirs, ours;
 
 	return stat(path, &theirs) == 0 && stat("/proc/self/exe", &ours) == 0 &&
-	    theirs.st_dev == ours.st_dev && theirs.st_ino == ours.st_ino;
+	       theirs.st_dev == ours.st_dev && theirs.st_ino == ours.st_ino;
 }
 
 /* pyvenv.cfg stands beside the program or one folder above. */

@@ -171,9 +171,9 @@ static void restore_system(void)
 {
 	static const char *const none[] = {"last_type", "last_value", "last_traceback", "last_exc",
 	    "path", "argv", "ps1", "ps2", NULL};
-	static const char *const names[][2] = {
-	    {"stdin", "__stdin__"}, {"stdout", "__stdout__"}, {"stderr", "__stderr__"},
-	    {"displayhook", "__displayhook__"}, {"excepthook", "__excepthook__"}};
+	static const char *const names[][2] = {{"stdin", "__stdin__"}, {"stdout", "__stdout__"},
+	    {"stderr", "__stderr__"}, {"displayhook", "__displayhook__"},
+	    {"excepthook", "__excepthook__"}};
 
 	for (const char *const *name = none; *name != NULL; name++)
 		if (PySys_GetObject(*name) != NULL)

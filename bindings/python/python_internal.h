@@ -71,10 +71,10 @@ bool python_modules_can_be_shadowed(PyObject *name);
 /* python_shadow.c */
 
 /*
- * Let files that lie beside the script win over modules of the same name that the template has
- * loaded, as they do under python3. 0 or -1.
+ * Let files in the script's folder win over modules of the same name that the template has loaded,
+ * as they do under python3. 0 or -1.
  */
-int python_shadow_take(const char *script);
+int python_shadow_take(const char *folder);
 
 /* python_code.c */
 
@@ -95,8 +95,11 @@ int python_run_start(void);
 /* struct binding: run. */
 void python_run(struct binding_run *run) __attribute__((noreturn));
 
-/* Make os.environ hold just this environment, "NAME=value"..., NULL. 0 or -1. */
-int python_run_take_environment(char *const *environment);
+/*
+ * Do what comes before a run, for python_warm, with a module that no list has: a new reference to
+ * it, or NULL. What it leaves (os.environ, sys.argv) the next run sets anew.
+ */
+PyObject *python_run_rehearse(const char *const *environment);
 
 /* python_end.c */
 

@@ -147,7 +147,8 @@ void python_modules_notice(struct binding_run *run)
 
 		if (utf8 == NULL)
 			PyErr_Clear();
-		else if (told < NOTICE_LIMIT && worth_noticing(utf8) && is_installed(name, folder)) {
+		else if (told < NOTICE_LIMIT && worth_noticing(utf8) &&
+			 is_installed(name, folder)) {
 			binding_notice(run, utf8);
 			told++;
 		}
@@ -194,7 +195,8 @@ static bool worth_noticing(const char *name)
 static bool is_installed(PyObject *name, PyObject *script_folder)
 {
 	PyObject *origin = get_origin(name);
-	int installed = origin != NULL && (is_inside(origin) || has_root(origin, script_folder) == 1);
+	int installed =
+	    origin != NULL && (is_inside(origin) || has_root(origin, script_folder) == 1);
 
 	Py_XDECREF(origin);
 	PyErr_Clear();
@@ -218,7 +220,7 @@ static PyObject *get_origin(PyObject *name)
 static bool is_inside(PyObject *origin)
 {
 	return PyUnicode_CompareWithASCIIString(origin, "built-in") == 0 ||
-	    PyUnicode_CompareWithASCIIString(origin, "frozen") == 0;
+	       PyUnicode_CompareWithASCIIString(origin, "frozen") == 0;
 }
 
 /* 1, 0, or -1 with an exception. script_folder ends with a slash. */

@@ -17,11 +17,13 @@
 #include "host/binding.h"
 
 static int run_script(struct binding_run *run);
+static PyObject *take_main(void);
 static PyObject *make_main(void);
-static int take_script(const struct binding_run *run, PyObject *globals);
+static int take_environment(const char *const *environment);
+static int take_script(const char *path, PyObject *globals);
+static int take_path(const char *script);
 static int set_names(PyObject *globals, PyObject *script);
 static int set_argv(PyObject *script);
-static int set_path(const char *script);
 static int set_variable(const char *variable);
 static int set_time_zone(void);
 
@@ -63,11 +65,11 @@ void python_run(struct binding_run *run)
 /* The exit status. Output of the script comes before the traceback, so it is flushed first. */
 static int run_script(struct binding_run *run)
 {
-	PyObject *globals = make_main();
+	PyObject *globals = take_main();
 	PyObject *code = NULL, *result = NULL;
 
-	if (globals != NULL && python_run_take_environment(run->environment) == 0 &&
-	    take_script(run, globals) == 0 && python_shadow_take(run->script) == 0) {
+	if (globals != NULL && take_environment((const char *const *)run->environment) == 0 &&
+	    take_script(run->script, globals) == 0 && take_path(run->script) == 0) {
 		code = python_code_load(run);
 		if (code != NULL)
 			result = PyEval_EvalCode(code, globals, globals);
@@ -82,10 +84,32 @@ static int run_script(struct binding_run *run)
 	return 0;
 }
 
-/*
- * The globals of a fresh __main__ module (borrowed from sys.modules), as the interpreter makes
- * one at its start.
- */
+PyObject *python_run_rehearse(const char *const *environment)
+{
+	const char *folder = binding_library();
+	PyObject *module = make_main();
+
+	if (module != NULL && take_environment(environment) == 0 &&
+	    take_script(folder, PyModule_GetDict(module)) == 0 && python_shadow_take(folder) == 0)
+		return module;
+	Py_XDECREF(module);
+	return NULL;
+}
+
+/* The globals of the module that is now __main__; borrowed. */
+static PyObject *take_main(void)
+{
+	PyObject *module = make_main();
+	PyObject *globals = NULL;
+
+	if (module != NULL &&
+	    PyDict_SetItemString(PyImport_GetModuleDict(), "__main__", module) == 0)
+		globals = PyModule_GetDict(module);
+	Py_XDECREF(module);
+	return globals;
+}
+
+/* A module as the interpreter makes one at its start. */
 static PyObject *make_main(void)
 {
 	PyObject *module = PyModule_New("__main__");
@@ -95,20 +119,18 @@ static PyObject *make_main(void)
 
 	if (globals == NULL || annotations == NULL || builtins == NULL ||
 	    PyDict_SetItemString(globals, "__annotations__", annotations) == -1 ||
-	    PyDict_SetItemString(globals, "__builtins__", builtins) == -1 ||
-	    PyDict_SetItemString(PyImport_GetModuleDict(), "__main__", module) == -1)
-		globals = NULL;
+	    PyDict_SetItemString(globals, "__builtins__", builtins) == -1)
+		Py_CLEAR(module);
 	Py_XDECREF(annotations);
 	Py_XDECREF(builtins);
-	Py_XDECREF(module);
-	return globals;
+	return module;
 }
 
 /*
  * As Python itself reads the environment: of two variables of one name the first counts, and text
  * without '=' is none. The time zone was not set in the template.
  */
-int python_run_take_environment(char *const *environment)
+static int take_environment(const char *const *environment)
 {
 	bool time_zone = false;
 
@@ -147,13 +169,13 @@ static int set_time_zone(void)
 	return result != NULL ? 0 : -1;
 }
 
-static int take_script(const struct binding_run *run, PyObject *globals)
+static int take_script(const char *path, PyObject *globals)
 {
-	PyObject *script = PyUnicode_DecodeFSDefault(run->script);
+	PyObject *script = PyUnicode_DecodeFSDefault(path);
 	int result = -1;
 
-	if (script != NULL && set_names(globals, script) == 0 && set_argv(script) == 0)
-		result = set_path(run->script);
+	if (script != NULL && set_names(globals, script) == 0)
+		result = set_argv(script);
 	Py_XDECREF(script);
 	return result;
 }
@@ -186,22 +208,22 @@ static int set_argv(PyObject *script)
 }
 
 /* The first place for modules is the folder where the script truly lies, links followed. */
-static int set_path(const char *script)
+static int take_path(const char *script)
 {
 	char real[PATH_MAX];
 	PyObject *path = PySys_GetObject("path");
 	PyObject *folder;
-	int result;
+	int result = -1;
 
-	if (realpath(script, real) == NULL && snprintf(real, sizeof(real), "%s", script) >= PATH_MAX)
-		real[PATH_MAX - 1] = '\0';
-	folder = PyUnicode_DecodeFSDefault(dirname(real));
-	if (folder == NULL || path == NULL || !PyList_Check(path)) {
-		Py_XDECREF(folder);
+	if (path == NULL || !PyList_Check(path)) {
 		PyErr_SetString(PyExc_RuntimeError, "sys.path is no list");
 		return -1;
 	}
-	result = PyList_Insert(path, 0, folder);
-	Py_DECREF(folder);
+	folder = realpath(script, real) != NULL
+		     ? PyUnicode_DecodeFSDefault(dirname(real))
+		     : PyErr_SetFromErrnoWithFilename(PyExc_OSError, script);
+	if (folder != NULL && PyList_Insert(path, 0, folder) == 0)
+		result = python_shadow_take(real);
+	Py_XDECREF(folder);
 	return result;
 }

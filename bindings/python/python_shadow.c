@@ -20,14 +20,11 @@ static bool is_module_file(const char *suffix);
 static bool is_package(const char *folder, const char *name);
 static int unload(PyObject *name);
 
-int python_shadow_take(const char *script)
+int python_shadow_take(const char *folder)
 {
-	char folder[PATH_MAX];
-	DIR *entries;
+	DIR *entries = opendir(folder);
 	int result = 0;
 
-	snprintf(folder, sizeof(folder), "%.*s", (int)(strrchr(script, '/') - script + 1), script);
-	entries = opendir(folder);
 	if (entries == NULL)
 		return 0;
 	for (struct dirent *entry; result == 0 && (entry = readdir(entries)) != NULL;)
@@ -61,7 +58,7 @@ static bool is_module_file(const char *suffix)
 	const char *last = strrchr(suffix, '.');
 
 	return last == NULL || strcmp(suffix, ".py") == 0 || strcmp(suffix, ".pyc") == 0 ||
-	    strcmp(last, ".so") == 0;
+	       strcmp(last, ".so") == 0;
 }
 
 /* A folder without __init__.py comes after every module on sys.path. */
@@ -69,7 +66,7 @@ static bool is_package(const char *folder, const char *name)
 {
 	char path[PATH_MAX + NAME_MAX + 32];
 
-	snprintf(path, sizeof(path), "%s%s/__init__.py", folder, name);
+	snprintf(path, sizeof(path), "%s/%s/__init__.py", folder, name);
 	return access(path, F_OK) == 0;
 }
 

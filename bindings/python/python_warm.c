@@ -15,29 +15,28 @@
 
 #include <marshal.h>
 
-static PyObject *make_globals(void);
 static int run_sample(void);
 
 /* It prints to a file in memory, so nothing comes out, and imports only what is loaded. */
-static const char sample[] =
-    "import os, io, sys\n"
-    "def main(name):\n"
-    "    out = io.StringIO()\n"
-    "    print('Content-Type: text/html', file=out)\n"
-    "    text = os.environ.get(name, '')\n"
-    "    try:\n"
-    "        raise ValueError('no %s' % text)\n"
-    "    except ValueError as error:\n"
-    "        print(f'<h1>{error}</h1>', len(text), file=out)\n"
-    "    sys.stdout.write('')\n"
-    "    return out.getvalue()\n"
-    "if __name__ == '__main__':\n"
-    "    main('QUERY_STRING')\n";
+static const char sample[] = "import os, io, sys\n"
+			     "def main(name):\n"
+			     "    out = io.StringIO()\n"
+			     "    print('Content-Type: text/html', file=out)\n"
+			     "    text = os.environ.get(name, '')\n"
+			     "    try:\n"
+			     "        raise ValueError('no %s' % text)\n"
+			     "    except ValueError as error:\n"
+			     "        print(f'<h1>{error}</h1>', len(text), file=out)\n"
+			     "    sys.stdout.write('')\n"
+			     "    return out.getvalue()\n"
+			     "if __name__ == '__main__':\n"
+			     "    main('QUERY_STRING')\n";
 
 /* Some of what Fossil sets. */
-static char *const environment[] = {"REQUEST_METHOD=GET", "QUERY_STRING=name=value&other=1%202",
-    "SCRIPT_NAME=/repository/ext/sample", "PATH_INFO=", "SERVER_SOFTWARE=fossil version 2.28",
-    "HTTP_HOST=localhost:8080", "HTTP_USER_AGENT=Mozilla/5.0 (X11; Linux x86_64)",
+static const char *const environment[] = {"REQUEST_METHOD=GET",
+    "QUERY_STRING=name=value&other=1%202", "SCRIPT_NAME=/repository/ext/sample",
+    "PATH_INFO=", "SERVER_SOFTWARE=fossil version 2.28", "HTTP_HOST=localhost:8080",
+    "HTTP_USER_AGENT=Mozilla/5.0 (X11; Linux x86_64)",
     "HTTP_ACCEPT=text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
     "HTTP_ACCEPT_ENCODING=gzip, deflate", "REMOTE_ADDR=127.0.0.1", "REMOTE_PORT=50000",
     "GATEWAY_INTERFACE=CGI/1.1", "FOSSIL_USER=nobody", "FOSSIL_CAPABILITIES=gjorz",
@@ -67,27 +66,18 @@ void python_warm(void)
 
 static int run_sample(void)
 {
-	PyObject *globals = make_globals();
-	PyObject *code = NULL, *result = NULL;
+	PyObject *module = python_run_rehearse(environment);
+	PyObject *globals, *code, *result = NULL;
 
-	if (globals != NULL && python_run_take_environment(environment) == 0)
-		code = PyMarshal_ReadObjectFromString(
-		    PyBytes_AS_STRING(marshalled), PyBytes_GET_SIZE(marshalled));
+	if (module == NULL)
+		return -1;
+	globals = PyModule_GetDict(module);
+	code = PyMarshal_ReadObjectFromString(
+	    PyBytes_AS_STRING(marshalled), PyBytes_GET_SIZE(marshalled));
 	if (code != NULL)
 		result = PyEval_EvalCode(code, globals, globals);
 	Py_XDECREF(code);
-	Py_XDECREF(globals);
+	Py_DECREF(module);
 	Py_XDECREF(result);
 	return result != NULL ? 0 : -1;
-}
-
-/* Like __main__'s, in a module that is in no list. */
-static PyObject *make_globals(void)
-{
-	PyObject *builtins = PyImport_ImportModule("builtins");
-	PyObject *globals = Py_BuildValue(
-	    "{sssOsO}", "__name__", "__main__", "__builtins__", builtins, "__doc__", Py_None);
-
-	Py_XDECREF(builtins);
-	return globals;
 }

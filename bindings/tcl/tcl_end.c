@@ -7,8 +7,8 @@
  * free what is on them. So there are two ways:
  *
  * The short way flushes the channels and is done. It is taken when that is all that could be seen:
- * no library in C but harmless ones came into the interpreter, which could have handlers of its
- * own; there is no other interpreter; every open channel is a file or a pipe with nothing stacked
+ * no library in C but harmless ones is loaded, which could have handlers of its own; there is no
+ * other interpreter; every open channel is a file or a pipe with nothing stacked
  * on it (closing a zlib stream writes); and no channel ever waited for an event, as one does that
  * was closed with output pending.
  *
@@ -41,7 +41,7 @@ static void finish(void *notifier);
 static void end_process(void);
 
 /* Libraries in C that register nothing to be called at the end, by their names in [info loaded]. */
-static const char *const harmless[] = {"Sqlite3", NULL};
+static const char *const harmless[] = {"Sqlite3", "Tclsqlite", NULL};
 
 /* libc and Tcl give their handlers no argument of ours. Written once a process. */
 static struct {
@@ -126,13 +126,13 @@ static bool is_plain(Tcl_Interp *interp)
 	return plain;
 }
 
-/* [info loaded] is a list of {file name}. */
+/* Into any interpreter, even one that is gone. [info loaded] is a list of {file name}. */
 static bool has_libraries(Tcl_Interp *interp)
 {
 	Tcl_Obj **libraries;
 	Tcl_Size count;
 
-	if (tcl_words_call(&ending.loaded, interp, "loaded", "", NULL) != TCL_OK ||
+	if (tcl_words_call(&ending.loaded, interp, "loaded", NULL) != TCL_OK ||
 	    Tcl_ListObjGetElements(NULL, Tcl_GetObjResult(interp), &count, &libraries) != TCL_OK)
 		return true;
 	for (Tcl_Size i = 0; i < count; i++) {

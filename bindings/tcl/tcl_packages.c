@@ -38,20 +38,20 @@ struct packages {
 static void watch(struct packages *packages, Tcl_Interp *interp);
 static int package_command(void *data, Tcl_Interp *interp, int count, Tcl_Obj *const words[]);
 static Tcl_Obj *required_name(int count, Tcl_Obj *const words[]);
-static int is_key(Tcl_Obj *dictionary, Tcl_Obj *key);
+static int is_key(Tcl_Obj *dictionary, Tcl_Obj *name);
 static void settle(struct packages *packages, Tcl_Interp *interp);
 static void load_library(const struct tcl_index *index, Tcl_Interp *interp, const char *name);
 static void unload(struct packages *packages, Tcl_Interp *interp, const char *name);
 static struct packages *find(Tcl_Interp *interp);
 
-static const char key[] = "exthost packages";
+static const char association[] = "exthost packages";
 
 int tcl_packages_start(Tcl_Interp *interp, struct error *e)
 {
 	struct packages *packages = (struct packages *)Tcl_Alloc(sizeof(*packages));
 
 	memset(packages, 0, sizeof(*packages));
-	Tcl_SetAssocData(interp, key, NULL, packages);
+	Tcl_SetAssocData(interp, association, NULL, packages);
 	if (!Tcl_GetCommandInfo(interp, "::package", &packages->index.package))
 		return error_set(e, "start Tcl: it has no command package");
 	packages->builtin = tcl_index_provided(&packages->index, interp);
@@ -229,5 +229,5 @@ static void load_library(const struct tcl_index *index, Tcl_Interp *interp, cons
 
 static struct packages *find(Tcl_Interp *interp)
 {
-	return Tcl_GetAssocData(interp, key, NULL);
+	return Tcl_GetAssocData(interp, association, NULL);
 }
