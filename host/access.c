@@ -40,10 +40,10 @@ static int parse_uid(const char *text, uid_t *uid, struct error *e)
 	unsigned long n = strtoul(text, &end, 10);
 
 	if (text[0] < '0' || text[0] > '9' || *end != '\0' || n >= 0xffffffff)
-		return error_set(e, "option allow-uid: '%s' is not a user's number", text);
+		return error_set(e, "option --allow-uid: '%s' is not a user's number", text);
 	*uid = (uid_t)n;
 	return *uid == OVERFLOW_UID
-	    ? error_set(e, "option allow-uid: %u stands for every unknown user, and is never allowed",
+	    ? error_set(e, "option --allow-uid: %u stands for every unknown user, and is never allowed",
 		  OVERFLOW_UID)
 	    : 0;
 }
@@ -71,12 +71,12 @@ static int parse_cidr(const char *text, unsigned char bytes[16], int *prefix, st
 
 	snprintf(host, sizeof(host), "%.*s", (int)(size < sizeof(host) ? size : 0), text);
 	if (parse_ip(host, bytes, &bits) < 0)
-		return error_set(e, "option allow-from: '%s' is not an address or a CIDR block", text);
+		return error_set(e, "option --allow-from: '%s' is not an address or a CIDR block", text);
 	*prefix = bits;
 	if (slash != NULL) {
 		*prefix = (int)strtol(slash + 1, &end, 10);
 		if (slash[1] < '0' || slash[1] > '9' || *end != '\0' || *prefix > bits)
-			return error_set(e, "option allow-from: '%s': the prefix is not 0 to %d", text,
+			return error_set(e, "option --allow-from: '%s': the prefix is not 0 to %d", text,
 			    bits);
 	}
 	*prefix += 128 - bits;

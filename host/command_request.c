@@ -120,7 +120,7 @@ static int set_header(struct variables *v, const char *header, struct error *e)
 	int n;
 
 	if (colon == NULL || colon == header || colon - header > 200)
-		return error_set(e, "option header: '%s' is not 'NAME: VALUE'", header);
+		return error_set(e, "option --header: '%s' is not 'NAME: VALUE'", header);
 	n = snprintf(name, sizeof(name), "HTTP_%.*s", (int)(colon - header), header);
 	for (int i = 5; i < n; i++)
 		name[i] = name[i] == '-' ? '_' : (char)toupper((unsigned char)name[i]);
@@ -145,7 +145,7 @@ static int set_extra(struct once *o, struct error *e)
 
 		if (value == NULL || value == name) {
 			free(name);
-			return error_set(e, "option env: '%s' is not NAME=VALUE",
+			return error_set(e, "option --env: '%s' is not NAME=VALUE",
 			    o->config->env.items[i]);
 		}
 		*value++ = '\0';
@@ -167,7 +167,7 @@ static int read_body(struct once *o, struct error *e)
 		return 0;
 	file = strcmp(name, "-") == 0 ? dup(STDIN_FILENO) : open(name, O_RDONLY | O_CLOEXEC);
 	if (file < 0)
-		return error_errno(e, "option body: open %s", name);
+		return error_errno(e, "option --body: open %s", name);
 	if (request_read_body(&o->request, file, -1, o->config, e) != 0)
 		return -1;
 	snprintf(size, sizeof(size), "%llu", (unsigned long long)o->request.body_size);

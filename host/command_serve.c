@@ -24,7 +24,7 @@ static int check_preload(const struct config *config, const struct binding *cons
 
 		free(name);
 		if (language < 0 || item[size] == '\0' || item[size + 1] == '\0')
-			return error_set(e, "option preload: '%s' is not LANGUAGE:MODULE", item);
+			return error_set(e, "option --preload: '%s' is not LANGUAGE:MODULE", item);
 	}
 	return 0;
 }
@@ -32,7 +32,7 @@ static int check_preload(const struct config *config, const struct binding *cons
 static int check_prefix(const struct config *config, struct error *e)
 {
 	if (config->prefix[0] != '\0' && config->prefix[0] != '/')
-		return error_set(e, "option prefix: '%s' does not begin with /", config->prefix);
+		return error_set(e, "option --prefix: '%s' does not begin with /", config->prefix);
 	return 0;
 }
 

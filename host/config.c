@@ -140,16 +140,16 @@ static int number_parse(const struct option *o, const char *text, uint64_t *valu
 		}
 	}
 	if (text[0] < '0' || text[0] > '9' || *end != '\0')
-		return error_set(e, "%s: '%s' is not a number%s", o->name, text,
+		return error_set(e, "'%s' is not a number%s", text,
 		    o->type == TYPE_SIZE ? " of bytes (k, m and g may follow)" : "");
 	if (errno == ERANGE || n > UINT64_MAX / unit || n * unit < o->least || n * unit > o->most)
-		return error_set(e, "%s: '%s' is out of range, allowed is %llu to %llu", o->name, text,
+		return error_set(e, "'%s' is out of range, allowed is %llu to %llu", text,
 		    (unsigned long long)o->least, (unsigned long long)o->most);
 	*value = n * unit;
 	return 0;
 }
 
-static int flag_parse(const struct option *o, const char *text, bool *value, struct error *e)
+static int flag_parse(const char *text, bool *value, struct error *e)
 {
 	static const char *const yes[] = {"yes", "on", "true", "1"};
 	static const char *const no[] = {"no", "off", "false", "0"};
@@ -160,7 +160,7 @@ static int flag_parse(const struct option *o, const char *text, bool *value, str
 			return 0;
 		}
 	}
-	return error_set(e, "%s: '%s' is neither yes nor no", o->name, text);
+	return error_set(e, "'%s' is neither yes nor no", text);
 }
 
 static int choice_check(const struct option *o, const char *text, struct error *e)
@@ -172,7 +172,7 @@ static int choice_check(const struct option *o, const char *text, struct error *
 		if (size > 0 && strncmp(at, text, size) == 0 && (at[size] == '|' || at[size] == '\0'))
 			return 0;
 	}
-	return error_set(e, "%s: '%s' is not one of %s", o->name, text, o->argument);
+	return error_set(e, "'%s' is not one of %s", text, o->argument);
 }
 
 static int option_set(struct config *config, const struct option *o, const char *text,
@@ -184,7 +184,7 @@ static int option_set(struct config *config, const struct option *o, const char 
 	switch (o->type) {
 	case TYPE_NUMBER:
 	case TYPE_SIZE: return number_parse(o, text, place, e);
-	case TYPE_FLAG: return flag_parse(o, text, place, e);
+	case TYPE_FLAG: return flag_parse(text, place, e);
 	case TYPE_CHOICE:
 		if (choice_check(o, text, e) < 0)
 			return -1;
@@ -193,7 +193,7 @@ static int option_set(struct config *config, const struct option *o, const char 
 	case TYPE_STRING: bad = string_set(place, text); break;
 	case TYPE_LIST: bad = config_list_append(place, text); break;
 	}
-	return bad < 0 ? error_errno(e, "%s", o->name) : 0;
+	return bad < 0 ? error_set(e, "out of memory") : 0;
 }
 
 /* One "--name[=value]" at argv[*at]. */
@@ -216,7 +216,7 @@ static int read_option(struct reading *r, int argc, char **argv, int *at)
 		return error_set(r->e, "option --%s needs a value: %s", o->name, o->argument);
 	r->given[o - options] = true;
 	if (option_set(r->config, o, value, r->e) < 0)
-		return error_prefix(r->e, "option");
+		return error_prefix(r->e, "option --%s", o->name);
 	return 0;
 }
 
@@ -263,7 +263,9 @@ static int read_key(void *user, const char *section, const char *name, const cha
 	else if (o == NULL || o->offset == VALUE(config_file))
 		result = error_set(&why, "unknown key '%s'", name);
 	else if (!r->given[o - options])
-		result = option_set(r->config, o, value != NULL ? value : "", &why);
+		result = option_set(r->config, o, value != NULL ? value : "", &why) < 0
+		    ? error_prefix(&why, "%s", name)
+		    : 0;
 	if (result == 0)
 		return 1;
 	r->failed = true;

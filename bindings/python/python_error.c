@@ -169,6 +169,10 @@ int python_error_set(struct error *e, const char *doing)
 	Py_XDECREF(text);
 	Py_XDECREF(exception);
 	PyErr_Clear();
+	/* A struct error is one line; an exception's text may be many. */
+	for (char *c = e != NULL ? e->message : NULL; c != NULL && *c != '\0'; c++)
+		if (*c == '\n')
+			*c = ' ';
 	return -1;
 }
 

@@ -9,7 +9,8 @@
  *
  * One interpreter in one thread. Tcl starts a thread of its own only when it first waits for an
  * event, which the template never does; after a fork its own handler (pthread_atfork) makes the
- * notifier new. What is left out on purpose: a new interpreter for each run (1 ms), and Tcl_Finalize.
+ * notifier new. What is left out on purpose: a new interpreter for each run (1 ms) and
+ * Tcl_Finalize.
  */
 #include "tcl_binding.h"
 

@@ -55,7 +55,8 @@ int tcl_trial_package(Tcl_Interp *interp, const char *name, struct error *e);
 
 /*
  * Put an environment in place of environ(7) that has nothing of the host's but what tells where
- * packages are (TCLLIBPATH and its like), and UTF-8 for its locale. Returns the old one, or NULL if there is no memory.
+ * packages are (TCLLIBPATH and its like), and UTF-8 for its locale. Returns the old one, or NULL if
+ * there is no memory.
  */
 char **tcl_environment_lend(void);
 

@@ -3,8 +3,9 @@
  * the plain interpreter itself, which is Tcl_Main: script or standard input, prompt, ~/.tclshrc.
  *
  * Tcl finds packages relative to the program it believes to be. Scripts must find those that
- * tclsh of the same installation finds, and must be able to start the interpreter again by [info
- * nameofexecutable]; so the program is that tclsh while the paths are made, and our link afterwards.
+ * tclsh of the same installation finds, and must be able to start the interpreter again by
+ * [info nameofexecutable]; so the program is that tclsh while the paths are made, and our link
+ * afterwards.
  *
  * Where no locale is set at all, text is UTF-8, as for extensions; tclsh would take it for Latin-1.
  */
