@@ -285,17 +285,9 @@ static void want_template(struct master *m, uint64_t delay)
 /* What a child of the master's must not have of it. */
 static void become_child(const struct master *m)
 {
-	sigset_t none;
-
+	/* The signals stay blocked: a Ctrl-C at the terminal is the master's to deal with. */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
 	close(m->signals);
-	/* A Ctrl-C at the terminal is the master's to deal with. */
-	signal(SIGINT, SIG_IGN);
-	signal(SIGTERM, SIG_IGN);
-	signal(SIGHUP, SIG_IGN);
-	signal(SIGUSR1, SIG_IGN);
 }
 
 static void start_front(struct master *m)

@@ -1,7 +1,7 @@
 /*
  * Everything a script must find as under CGI is made here, just before the binding runs it: the
- * descriptors 0, 1 and 2, the environment, the working folder, its own process group, the signals
- * at their defaults. The one descriptor of the host's that is left, the channel, stands at a high
+ * descriptors 0, 1 and 2, the environment, the working folder, its own process group, no signal
+ * blocked. The one descriptor of the host's that is left, the channel, stands at a high
  * number and is closed on exec, so a script that opens a file gets 3 as under any CGI server.
  */
 #include "request_process.h"
@@ -87,13 +87,11 @@ int request_process_fork(const struct binding *binding, struct request_process *
 	return 0;
 }
 
-static void reset_signals(void)
+/* The template has them blocked, and else as the languages left them. */
+static void unblock_signals(void)
 {
 	sigset_t none;
 
-	for (int signal_number = 1; signal_number < NSIG; signal_number++)
-		if (signal_number != SIGPIPE && signal_number != SIGINT)
-			signal(signal_number, SIG_DFL);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
@@ -143,7 +141,7 @@ static void request_process_main(const struct binding *binding, struct pipes *pi
 	if (getppid() != template)
 		_exit(0);
 	setpgid(0, 0);
-	reset_signals();
+	unblock_signals();
 	take_descriptors(pipes, &channel);
 	binding->warm();
 	if (run_order_receive(channel.socket, &order, &memory) != 1)

@@ -75,21 +75,26 @@ void template_main(const struct template_setup *setup)
 /* Descriptors 0, 1 and 2 are not the host's: what a module prints at import goes nowhere. */
 static void prepare_process(struct template *t)
 {
-	sigset_t children;
+	static const int blocked[] = {SIGCHLD, SIGTERM, SIGINT, SIGHUP, SIGUSR1};
+	sigset_t children, all;
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
 	prctl(PR_SET_NAME, "exthost-templ");
-	signal(SIGPIPE, SIG_IGN);
-	signal(SIGTERM, SIG_IGN); /* the master decides by closing the channel */
-	signal(SIGINT, SIG_IGN);
-	signal(SIGHUP, SIG_IGN);
-	signal(SIGUSR1, SIG_IGN);
+	/*
+	 * When it ends is the master's to say, by closing the channel. Signals are blocked and not
+	 * ignored, so that the languages find them, and leave them to scripts, as under CGI.
+	 */
+	for (int number = 1; number < NSIG; number++)
+		signal(number, number == SIGPIPE ? SIG_IGN : SIG_DFL);
+	sigemptyset(&all);
+	for (size_t i = 0; i < sizeof(blocked) / sizeof(blocked[0]); i++)
+		sigaddset(&all, blocked[i]);
+	sigprocmask(SIG_SETMASK, &all, NULL);
 	for (int i = 0; null >= 0 && i <= STDERR_FILENO; i++)
 		dup2(null, i);
 	fd_close(&null);
 	sigemptyset(&children);
 	sigaddset(&children, SIGCHLD);
-	sigprocmask(SIG_BLOCK, &children, NULL);
 	t->signals = signalfd(-1, &children, SFD_CLOEXEC | SFD_NONBLOCK);
 	/* The host's own environment is nobody's business: extensions see the request's. */
 	clearenv();

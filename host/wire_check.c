@@ -125,6 +125,9 @@ static enum wire_verdict judge_header(struct wire_check *check)
 {
 	const struct wire_check_state *state = &check->state;
 
+	if (state->begun &&
+	    state->seen + state->content_left + state->padding_left > check->rules->max_head)
+		return WIRE_TOO_LARGE;
 	switch (state->header.type) {
 	case WIRE_BEGIN_REQUEST: return judge_begin(check);
 	case WIRE_END_REQUEST:
@@ -138,9 +141,6 @@ static enum wire_verdict judge_header(struct wire_check *check)
 		break;
 	default: break;
 	}
-	if (state->begun &&
-	    state->seen + state->content_left + state->padding_left > check->rules->max_head)
-		return WIRE_TOO_LARGE;
 	return WIRE_MORE;
 }
 
@@ -386,22 +386,4 @@ size_t wire_check_end(const struct wire_check *check, const unsigned char *bytes
 			return at;
 	}
 	return 0;
-}
-
-size_t wire_check_params(
-    const struct wire_check *check, const unsigned char *bytes, unsigned char *out)
-{
-	struct wire_header header;
-	size_t at = 0, have = 0;
-
-	while (at < check->take) {
-		wire_header_read(bytes + at, &header);
-		at += WIRE_HEADER;
-		if (header.type == WIRE_PARAMS && header.request_id == check->request_id) {
-			memcpy(out + have, bytes + at, header.content);
-			have += header.content;
-		}
-		at += (size_t)header.content + header.padding;
-	}
-	return have;
 }

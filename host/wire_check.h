@@ -107,11 +107,4 @@ void wire_check_restart(struct wire_check *check);
  */
 size_t wire_check_end(const struct wire_check *check, const unsigned char *bytes, size_t size);
 
-/*
- * After WIRE_READY, with the same bytes: copy the contents of the request's PARAMS into one block
- * for wire_param_next. out has room for rules->max_params. Returns the size of the block.
- */
-size_t wire_check_params(
-    const struct wire_check *check, const unsigned char *bytes, unsigned char *out);
-
 #endif

@@ -12,6 +12,7 @@
  */
 #include "python.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -74,15 +75,18 @@ static int start(struct error *e)
 static pid_t fork_python(void)
 {
 	pid_t child;
+	int saved;
 
 	if (python_modules_freeze() == -1)
 		python_error_clear();
 	PyOS_BeforeFork();
 	child = fork();
+	saved = errno;
 	if (child == 0)
 		PyOS_AfterFork_Child();
 	else
 		PyOS_AfterFork_Parent();
 	python_error_assert_none();
+	errno = saved;
 	return child;
 }

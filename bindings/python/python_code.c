@@ -158,7 +158,20 @@ static char *read_file(int fd, size_t *size)
 	return bytes;
 }
 
-PyObject *python_code_run_file(const struct binding_run *run, PyObject *globals)
+static void close_one(int *fd)
+{
+	if (*fd != -1)
+		close(*fd);
+	*fd = -1;
+}
+
+void python_code_close(struct binding_run *run)
+{
+	close_one(&run->source);
+	close_one(&run->code);
+}
+
+PyObject *python_code_run_file(struct binding_run *run, PyObject *globals)
 {
 	int fd = dup(run->source);
 	FILE *file = fd != -1 ? fdopen(fd, "rb") : NULL;
@@ -169,5 +182,6 @@ PyObject *python_code_run_file(const struct binding_run *run, PyObject *globals)
 		return PyErr_SetFromErrnoWithFilename(PyExc_OSError, run->script);
 	}
 	rewind(file);
+	python_code_close(run);
 	return PyRun_FileExFlags(file, run->script, Py_file_input, globals, globals, 1, NULL);
 }

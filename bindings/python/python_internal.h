@@ -84,8 +84,11 @@ int python_shadow_take(const char *folder);
  */
 PyObject *python_code_load(struct binding_run *run);
 
-/* Run the script from its file, in these globals. A new reference, or NULL. */
-PyObject *python_code_run_file(const struct binding_run *run, PyObject *globals);
+/* Close the script's file and the kept code: what runs now finds no descriptor of the host's. */
+void python_code_close(struct binding_run *run);
+
+/* Run the script from its file, in these globals; closes as above. A new reference, or NULL. */
+PyObject *python_code_run_file(struct binding_run *run, PyObject *globals);
 
 /* python_run.c */
 

@@ -71,10 +71,12 @@ static int run_script(struct binding_run *run)
 	if (globals != NULL && take_environment((const char *const *)run->environment) == 0 &&
 	    take_script(run->script, globals) == 0 && take_path(run->script) == 0) {
 		code = python_code_load(run);
-		if (code != NULL)
+		if (code != NULL) {
+			python_code_close(run);
 			result = PyEval_EvalCode(code, globals, globals);
-		else if (!PyErr_Occurred())
+		} else if (!PyErr_Occurred()) {
 			result = python_code_run_file(run, globals);
+		}
 		Py_XDECREF(code);
 	}
 	python_end_flush_quietly();

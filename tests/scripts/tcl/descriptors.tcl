@@ -1,10 +1,23 @@
 #!/usr/bin/exthost-cgi tcl
-# Tell which descriptors above 2 are open.
+# Tell which descriptors above 2 are open: here, in a program started here, and the next one.
 
-puts "Content-Type: application/octet-stream\n"
-foreach number [lsort -integer [glob -tails -directory /proc/self/fd *]] {
-	# What cannot be read is the one that glob had.
-	if {$number > 2 && ![catch {file readlink /proc/self/fd/$number} target]} {
-		puts "$number $target"
+set found {}
+foreach name [glob -directory /proc/self/fd -tails *] {
+	if {$name > 2 && ![catch {file link /proc/self/fd/$name}]} {
+		lappend found $name
 	}
 }
+set opened [open /dev/null]
+set following [string range $opened 4 end]
+close $opened
+set child {}
+foreach name [exec /bin/ls /proc/self/fd </dev/null] {
+	# 3 is the folder that ls itself reads.
+	if {$name > 3} {
+		lappend child $name
+	}
+}
+puts "Content-Type: application/octet-stream\n"
+puts [string trimright "here: [lsort -integer $found]"]
+puts "next: $following"
+puts [string trimright "child: $child"]
