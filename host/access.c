@@ -29,7 +29,7 @@ bool access_is_loopback(const struct sockaddr *address)
 		const struct in6_addr *in6 = &((const struct sockaddr_in6 *)address)->sin6_addr;
 
 		return IN6_IS_ADDR_LOOPBACK(in6) ||
-		    (IN6_IS_ADDR_V4MAPPED(in6) && in6->s6_addr[12] == 127);
+		       (IN6_IS_ADDR_V4MAPPED(in6) && in6->s6_addr[12] == 127);
 	}
 	return false;
 }
@@ -42,10 +42,11 @@ static int parse_uid(const char *text, uid_t *uid, struct error *e)
 	if (text[0] < '0' || text[0] > '9' || *end != '\0' || n >= 0xffffffff)
 		return error_set(e, "option --allow-uid: '%s' is not a user's number", text);
 	*uid = (uid_t)n;
-	return *uid == OVERFLOW_UID
-	    ? error_set(e, "option --allow-uid: %u stands for every unknown user, and is never allowed",
-		  OVERFLOW_UID)
-	    : 0;
+	return *uid == OVERFLOW_UID ? error_set(e,
+					  "option --allow-uid: %u stands for every unknown user, "
+					  "and is never allowed",
+					  OVERFLOW_UID)
+				    : 0;
 }
 
 /* An address as 16 bytes, an IPv4 one mapped into IPv6. */
@@ -71,13 +72,14 @@ static int parse_cidr(const char *text, unsigned char bytes[16], int *prefix, st
 
 	snprintf(host, sizeof(host), "%.*s", (int)(size < sizeof(host) ? size : 0), text);
 	if (parse_ip(host, bytes, &bits) < 0)
-		return error_set(e, "option --allow-from: '%s' is not an address or a CIDR block", text);
+		return error_set(
+		    e, "option --allow-from: '%s' is not an address or a CIDR block", text);
 	*prefix = bits;
 	if (slash != NULL) {
 		*prefix = (int)strtol(slash + 1, &end, 10);
 		if (slash[1] < '0' || slash[1] > '9' || *end != '\0' || *prefix > bits)
-			return error_set(e, "option --allow-from: '%s': the prefix is not 0 to %d", text,
-			    bits);
+			return error_set(
+			    e, "option --allow-from: '%s': the prefix is not 0 to %d", text, bits);
 	}
 	*prefix += 128 - bits;
 	return 0;
@@ -140,7 +142,8 @@ static bool allows_address(int connection, const struct config *config, struct e
 	if (access_is_loopback(&peer.any))
 		return true;
 	inet_ntop(peer.any.sa_family,
-	    peer.any.sa_family == AF_INET6 ? (void *)&peer.in6.sin6_addr : (void *)&peer.in.sin_addr,
+	    peer.any.sa_family == AF_INET6 ? (void *)&peer.in6.sin6_addr
+					   : (void *)&peer.in.sin_addr,
 	    text, sizeof(text));
 	if (parse_ip(text, have, &bits) == 0)
 		for (size_t i = 0; i < config->allow_from.count; i++)
@@ -150,9 +153,9 @@ static bool allows_address(int connection, const struct config *config, struct e
 	return error_set(e, "%s may not connect (--allow-from)", text), false;
 }
 
-bool access_allows(const struct listener *l, int connection, const struct config *config,
-    struct error *e)
+bool access_allows(
+    const struct listener *l, int connection, const struct config *config, struct error *e)
 {
 	return l->kind == LISTENER_UNIX ? allows_uid(connection, config, e)
-	                                : allows_address(connection, config, e);
+					: allows_address(connection, config, e);
 }

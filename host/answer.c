@@ -20,17 +20,16 @@
 
 static bool find_file(const struct answer_shared *shared, struct request *request,
     const char *prefix, struct route *route);
-static bool answer_file(const struct answer_shared *shared, struct request *request,
-    const struct route *route);
-static bool answer_script(const struct answer_shared *shared, struct request *request,
-    const struct route *route);
+static bool answer_file(
+    const struct answer_shared *shared, struct request *request, const struct route *route);
+static bool answer_script(
+    const struct answer_shared *shared, struct request *request, const struct route *route);
 static bool answer_failure(const struct answer_shared *shared, struct request *request,
     const struct reply *reply, const struct run_result *result);
-static void log_request(const struct answer_shared *shared, const struct request *request,
-    const char *reason);
+static void log_request(
+    const struct answer_shared *shared, const struct request *request, const char *reason);
 
-bool answer_request(const struct answer_shared *shared, struct request *request,
-    const char *prefix)
+bool answer_request(const struct answer_shared *shared, struct request *request, const char *prefix)
 {
 	struct route route;
 	bool usable = true;
@@ -38,23 +37,23 @@ bool answer_request(const struct answer_shared *shared, struct request *request,
 	if (find_file(shared, request, prefix, &route)) {
 		request->script = route.name;
 		usable = route.kind == ROUTE_STATIC ? answer_file(shared, request, &route)
-		                                    : answer_script(shared, request, &route);
+						    : answer_script(shared, request, &route);
 	}
 	request->script = NULL;
 	route_release(&route);
 	return usable && !request->response.failed;
 }
 
-void answer_refusal(const struct answer_shared *shared, struct request *request, int status,
-    const char *reason)
+void answer_refusal(
+    const struct answer_shared *shared, struct request *request, int status, const char *reason)
 {
 	reply_error_page(request, status, NULL, 0);
 	log_request(shared, request, reason);
 }
 
 /* The path that the web server sent, in one piece, less the prefix. NULL: it is not below that. */
-static const char *url_path(const struct request *request, const char *prefix, char *path,
-    size_t size)
+static const char *url_path(
+    const struct request *request, const char *prefix, char *path, size_t size)
 {
 	size_t skip = strlen(prefix);
 
@@ -81,8 +80,8 @@ static int set_found(const struct answer_shared *shared, struct request *request
 	if (request->relay)
 		return 0; /* the relay: SCRIPT_NAME and PATH_INFO are Fossil's */
 	snprintf(text, sizeof(text), "%.*s/%s",
-	    (int)(strlen(prefix) - (prefix[0] != '\0' && prefix[strlen(prefix) - 1] == '/')), prefix,
-	    route->name);
+	    (int)(strlen(prefix) - (prefix[0] != '\0' && prefix[strlen(prefix) - 1] == '/')),
+	    prefix, route->name);
 	if (variables_set(&request->variables, "SCRIPT_NAME", text) < 0)
 		return -1;
 	return variables_set(&request->variables, "PATH_INFO", route->path_info);
@@ -118,8 +117,8 @@ static bool find_file(const struct answer_shared *shared, struct request *reques
 	return true;
 }
 
-static bool answer_file(const struct answer_shared *shared, struct request *request,
-    const struct route *route)
+static bool answer_file(
+    const struct answer_shared *shared, struct request *request, const struct route *route)
 {
 	const struct variables *v = &request->variables;
 	char modified[64], head[512], piece[65536];
@@ -131,7 +130,8 @@ static bool answer_file(const struct answer_shared *shared, struct request *requ
 	strftime(modified, sizeof(modified), "%a, %d %b %Y %H:%M:%S GMT", &parts);
 	unchanged = strcmp(variables_text(v, "HTTP_IF_MODIFIED_SINCE"), modified) == 0;
 	snprintf(head, sizeof(head), "%sContent-Type: %s\r\nLast-Modified: %s\r\n",
-	    unchanged ? "Status: 304 Not Modified\r\n" : "", route_media_type(route->name), modified);
+	    unchanged ? "Status: 304 Not Modified\r\n" : "", route_media_type(route->name),
+	    modified);
 	response_write(&request->response, head, strlen(head));
 	snprintf(head, sizeof(head), "Content-Length: %lld\r\n\r\n", (long long)left);
 	response_write(&request->response, unchanged ? "\r\n" : head, unchanged ? 2 : strlen(head));
@@ -152,15 +152,15 @@ static bool answer_file(const struct answer_shared *shared, struct request *requ
 	return true;
 }
 
-static bool answer_script(const struct answer_shared *shared, struct request *request,
-    const struct route *route)
+static bool answer_script(
+    const struct answer_shared *shared, struct request *request, const struct route *route)
 {
 	struct reply reply;
 	struct run_result result;
 	struct error e;
 	int code;
-	int language = scripts_find(shared->run.scripts, route->name, route->file, &route->status,
-	    &code, &e);
+	int language =
+	    scripts_find(shared->run.scripts, route->name, route->file, &route->status, &code, &e);
 	bool usable = true;
 
 	if (language < 0) {
@@ -172,8 +172,8 @@ static bool answer_script(const struct answer_shared *shared, struct request *re
 	if (result.whole && reply_finish(&reply, &e) < 0) {
 		result.whole = false;
 		result.status = 500;
-		snprintf(result.reason, sizeof(result.reason), "%.*s", (int)sizeof(result.reason) - 1,
-		    e.message);
+		snprintf(result.reason, sizeof(result.reason), "%.*s",
+		    (int)sizeof(result.reason) - 1, e.message);
 	}
 	if (result.whole)
 		log_request(shared, request, NULL);
@@ -209,8 +209,8 @@ static bool answer_failure(const struct answer_shared *shared, struct request *r
 	return !request->response.failed;
 }
 
-static void log_request(const struct answer_shared *shared, const struct request *request,
-    const char *reason)
+static void log_request(
+    const struct answer_shared *shared, const struct request *request, const char *reason)
 {
 	const struct variables *v = &request->variables;
 	const char *uri = variables_get(v, "REQUEST_URI");
@@ -223,8 +223,11 @@ static void log_request(const struct answer_shared *shared, const struct request
 		return;
 	snprintf(whole, sizeof(whole), "%s%s", variables_text(v, "SCRIPT_NAME"),
 	    variables_text(v, "PATH_INFO"));
-	snprintf(message, sizeof(message), "%.32s %.1900s", variables_text(v, "REQUEST_METHOD"),
-	    uri != NULL && uri[0] != '\0' && !request->relay ? uri : whole);
+	snprintf(message, sizeof(message), "%.32s %.1900s",
+	    variables_get(v, "REQUEST_METHOD") != NULL ? variables_get(v, "REQUEST_METHOD") : "-",
+	    uri != NULL && uri[0] != '\0' && !request->relay ? uri
+	    : whole[0] != '\0'                               ? whole
+							     : "-");
 	log_begin(&line, shared->run.log, request->status >= 500 ? LEVEL_ERROR : LEVEL_INFO,
 	    request->id, message, strlen(message));
 	log_number(&line, "status", request->status);

@@ -12,19 +12,19 @@ struct request;
 struct answer_shared {
 	struct run_shared run;
 	const struct config *config;
-	int root;        /* descriptor of the extension root */
-	bool quiet;      /* log failures only, not every request */
+	int root;   /* descriptor of the extension root */
+	bool quiet; /* log failures only, not every request */
 };
 
 /*
  * Answer a complete request. `prefix` is taken off its path; a request from the relay names its
  * script by path instead. true: the connection can be used again.
  */
-bool answer_request(const struct answer_shared *shared, struct request *request,
-    const char *prefix);
+bool answer_request(
+    const struct answer_shared *shared, struct request *request, const char *prefix);
 
 /* Refuse one with a page, and log why. */
-void answer_refusal(const struct answer_shared *shared, struct request *request, int status,
-    const char *reason);
+void answer_refusal(
+    const struct answer_shared *shared, struct request *request, int status, const char *reason);
 
 #endif

@@ -75,8 +75,8 @@ int buffer_append_html(struct buffer *b, const char *text, size_t size)
 		case '\'': entity = "&#39;"; break;
 		default: break;
 		}
-		if ((entity != NULL ? buffer_append_string(b, entity) : buffer_append(b, text + i, 1)) <
-		    0)
+		if ((entity != NULL ? buffer_append_string(b, entity)
+				    : buffer_append(b, text + i, 1)) < 0)
 			return -1;
 	}
 	return 0;

@@ -26,47 +26,54 @@ int command_fail(int status, const char *format, ...)
 
 static void print_help(const struct binding *const *bindings)
 {
-	printf("exthost runs Fossil server extensions in languages that it carries inside itself.\n"
-	       "\n"
-	       "usage:\n"
-	       "  exthost serve --root DIR [OPTION]...    serve the extensions in DIR over FastCGI\n"
-	       "  exthost request [METHOD] PATH --root DIR [OPTION]...\n"
-	       "                                          one request, run right here, no server needed\n");
+	printf(
+	    "exthost runs Fossil server extensions in languages that it carries inside itself.\n"
+	    "\n"
+	    "usage:\n"
+	    "  exthost serve --root DIR [OPTION]...    serve the extensions in DIR over FastCGI\n"
+	    "  exthost request [METHOD] PATH --root DIR [OPTION]...\n"
+	    "                                          one request, run right here, no server "
+	    "needed\n");
 	for (size_t i = 0; bindings[i] != NULL; i++)
 		if (bindings[i]->command != NULL)
 			printf("  exthost %-7s [ARGUMENT]...           the plain %s interpreter\n",
 			    bindings[i]->command, bindings[i]->name);
-	printf("  exthost version                         the versions of exthost and its languages\n"
-	       "  exthost --help, exthost COMMAND --help  this text, or that of a command\n"
-	       "\n"
-	       "Called by the name of an interpreter (a link), exthost is that interpreter.\n"
-	       "Exit status: 0; 1 when it fails; 2 for a mistake on the command line.\n"
-	       "Manual: exthost(8), exthost.conf(5), exthost-cgi(1).\n");
+	printf(
+	    "  exthost version                         the versions of exthost and its languages\n"
+	    "  exthost --help, exthost COMMAND --help  this text, or that of a command\n"
+	    "\n"
+	    "Called by the name of an interpreter (a link), exthost is that interpreter.\n"
+	    "Exit status: 0; 1 when it fails; 2 for a mistake on the command line.\n"
+	    "Manual: exthost(8), exthost.conf(5), exthost-cgi(1).\n");
 }
 
 static void print_serve_help(void)
 {
 	printf("usage: exthost serve --root DIR [OPTION]...\n"
 	       "\n"
-	       "Serve the extensions in DIR over FastCGI: to Fossil through the relay exthost-cgi, to\n"
+	       "Serve the extensions in DIR over FastCGI: to Fossil through the relay exthost-cgi, "
+	       "to\n"
 	       "nginx and other web servers directly. SIGTERM ends it when running requests have\n"
 	       "finished; SIGHUP starts fresh interpreters; SIGUSR1 opens the log file again.\n"
 	       "\n"
 	       "options:\n");
 	config_print_options(stdout, CONFIG_SERVE);
-	printf("\nA size may end in k, m or g. Every option may stand in the configuration file under "
-	       "the same name.\n");
+	printf(
+	    "\nA size may end in k, m or g. Every option may stand in the configuration file under "
+	    "the same name.\n");
 }
 
 static void print_request_help(void)
 {
-	printf("usage: exthost request [METHOD] PATH --root DIR [OPTION]...\n"
-	       "\n"
-	       "Run one request right here and print the reply: header block, empty line, body. PATH\n"
-	       "is the URL's path beneath the root, with ?QUERY if there is one. METHOD is GET unless\n"
-	       "given, or POST with --body. Exit status 0 when the reply's status is below 400.\n"
-	       "\n"
-	       "options:\n");
+	printf(
+	    "usage: exthost request [METHOD] PATH --root DIR [OPTION]...\n"
+	    "\n"
+	    "Run one request right here and print the reply: header block, empty line, body. PATH\n"
+	    "is the URL's path beneath the root, with ?QUERY if there is one. METHOD is GET "
+	    "unless\n"
+	    "given, or POST with --body. Exit status 0 when the reply's status is below 400.\n"
+	    "\n"
+	    "options:\n");
 	config_print_options(stdout, CONFIG_REQUEST);
 }
 
@@ -86,8 +93,8 @@ static bool wants_help(int argc, char **argv)
 	return false;
 }
 
-static const struct binding *interpreter_by_command(const struct binding *const *bindings,
-    const char *name)
+static const struct binding *interpreter_by_command(
+    const struct binding *const *bindings, const char *name)
 {
 	for (size_t i = 0; bindings[i] != NULL; i++)
 		if (bindings[i]->command != NULL && strcmp(bindings[i]->command, name) == 0)
@@ -96,8 +103,8 @@ static const struct binding *interpreter_by_command(const struct binding *const 
 }
 
 /* The name that the program was called by, when that is an interpreter's. */
-static const struct binding *interpreter_by_name(const struct binding *const *bindings,
-    const char *path)
+static const struct binding *interpreter_by_name(
+    const struct binding *const *bindings, const char *path)
 {
 	const char *slash = strrchr(path, '/');
 	int language = language_by_program(bindings, slash != NULL ? slash + 1 : path);
@@ -107,7 +114,8 @@ static const struct binding *interpreter_by_name(const struct binding *const *bi
 
 int command_run(const struct binding *const *bindings, int argc, char **argv)
 {
-	const struct binding *interpreter = argc > 0 ? interpreter_by_name(bindings, argv[0]) : NULL;
+	const struct binding *interpreter =
+	    argc > 0 ? interpreter_by_name(bindings, argv[0]) : NULL;
 	const char *command;
 
 	if (interpreter != NULL)

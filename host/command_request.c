@@ -70,7 +70,8 @@ static int prepare(struct once *o, int operands, char **argv, struct error *e)
 	struct config *config = o->config;
 
 	if (operands == 0)
-		return error_set(e, "request needs a PATH, as in: exthost request /hello.py --root DIR");
+		return error_set(
+		    e, "request needs a PATH, as in: exthost request /hello.py --root DIR");
 	if (config->cgi) {
 		if (set_cgi_root(config, argv[0], e) < 0)
 			return -1;
@@ -145,8 +146,8 @@ static int set_extra(struct once *o, struct error *e)
 
 		if (value == NULL || value == name) {
 			free(name);
-			return error_set(e, "option --env: '%s' is not NAME=VALUE",
-			    o->config->env.items[i]);
+			return error_set(
+			    e, "option --env: '%s' is not NAME=VALUE", o->config->env.items[i]);
 		}
 		*value++ = '\0';
 		bad = variables_set(v, name, value);
@@ -171,8 +172,8 @@ static int read_body(struct once *o, struct error *e)
 	if (request_read_body(&o->request, file, -1, o->config, e) != 0)
 		return -1;
 	snprintf(size, sizeof(size), "%llu", (unsigned long long)o->request.body_size);
-	if (variables_default(&o->request.variables, "CONTENT_TYPE",
-		"application/x-www-form-urlencoded") < 0)
+	if (variables_default(
+		&o->request.variables, "CONTENT_TYPE", "application/x-www-form-urlencoded") < 0)
 		return -1;
 	return variables_set(&o->request.variables, "CONTENT_LENGTH", size);
 }
@@ -190,10 +191,11 @@ static int describe(struct once *o, const char *method, const char *path, struct
 		return error_set(e, "the path '%s' does not begin with /", path);
 	}
 	bad = script == NULL || variables_set(v, "REQUEST_METHOD", method) < 0 ||
-	    variables_set(v, "REQUEST_URI", path) < 0 || variables_set(v, "SCRIPT_NAME", script) < 0 ||
-	    variables_set(v, "QUERY_STRING", path[size] == '?' ? path + size + 1 : "") < 0 ||
-	    variables_set(v, "REMOTE_ADDR", "127.0.0.1") < 0 ||
-	    variables_set(v, "SERVER_PROTOCOL", "HTTP/1.1") < 0;
+	      variables_set(v, "REQUEST_URI", path) < 0 ||
+	      variables_set(v, "SCRIPT_NAME", script) < 0 ||
+	      variables_set(v, "QUERY_STRING", path[size] == '?' ? path + size + 1 : "") < 0 ||
+	      variables_set(v, "REMOTE_ADDR", "127.0.0.1") < 0 ||
+	      variables_set(v, "SERVER_PROTOCOL", "HTTP/1.1") < 0;
 	free(script);
 	if (bad)
 		return error_errno(e, "variables of the request");
@@ -215,8 +217,8 @@ static int find_language(struct once *o)
 	else
 		route_find(&route, o->shared.root, variables_text(v, "SCRIPT_NAME"), &e);
 	if (route.kind == ROUTE_SCRIPT)
-		language = scripts_find(o->shared.run.scripts, route.name, route.file, &route.status,
-		    &code, &e);
+		language = scripts_find(
+		    o->shared.run.scripts, route.name, route.file, &route.status, &code, &e);
 	route_release(&route);
 	fd_close(&code);
 	return language;
@@ -248,12 +250,13 @@ static int start_template(struct once *o, int language, struct error *e)
 	}
 	close(channel[1]);
 	close(status[1]);
-	if (template_status_receive(status[0], &message, 0) != 1 || message.event != TEMPLATE_READY) {
+	if (template_status_receive(status[0], &message, 0) != 1 ||
+	    message.event != TEMPLATE_READY) {
 		close(channel[0]);
 		close(status[0]);
 		return error_set(e, "template: %s",
 		    message.event == TEMPLATE_REFUSED ? "a module to preload starts a thread"
-		                                      : message.text);
+						      : message.text);
 	}
 	close(status[0]);
 	spares_connect(o->shared.run.spares, channel[0], language);

@@ -13,8 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int check_preload(const struct config *config, const struct binding *const *bindings,
-    struct error *e)
+static int check_preload(
+    const struct config *config, const struct binding *const *bindings, struct error *e)
 {
 	for (size_t i = 0; i < config->preload.count; i++) {
 		const char *item = config->preload.items[i];
@@ -36,8 +36,7 @@ static int check_prefix(const struct config *config, struct error *e)
 	return 0;
 }
 
-static int open_listeners(const struct config *config, struct listener *listeners,
-    struct error *e)
+static int open_listeners(const struct config *config, struct listener *listeners, struct error *e)
 {
 	for (size_t i = 0; i < config->listen.count; i++) {
 		int result = listener_open(&listeners[i], config->listen.items[i], config, e);

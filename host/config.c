@@ -22,11 +22,11 @@ enum option_type { TYPE_STRING, TYPE_LIST, TYPE_FLAG, TYPE_NUMBER, TYPE_SIZE, TY
 struct option {
 	const char *name;
 	enum option_type type;
-	size_t offset;           /* of its value in struct config */
-	int commands;            /* enum config_command, or-ed */
-	const char *fallback;    /* the default; NULL: none */
-	uint64_t least, most;    /* TYPE_NUMBER and TYPE_SIZE */
-	const char *argument;    /* its name in --help; for TYPE_CHOICE the choices, "a|b" */
+	size_t offset;        /* of its value in struct config */
+	int commands;         /* enum config_command, or-ed */
+	const char *fallback; /* the default; NULL: none */
+	uint64_t least, most; /* TYPE_NUMBER and TYPE_SIZE */
+	const char *argument; /* its name in --help; for TYPE_CHOICE the choices, "a|b" */
 	const char *help;
 };
 
@@ -43,7 +43,8 @@ static const struct option options[] = {
 	"read more options from this INI file (exthost.conf(5))"},
     {"listen", TYPE_LIST, VALUE(listen), CONFIG_SERVE, NULL, 0, 0, "ADDR",
 	"where to listen: relay, unix:/path, tcp:HOST:PORT or fd, each with ,trust=fossil "
-	",mode=0660 ,prefix=/ext behind it; may be given more than once. Without it: relay, which is "
+	",mode=0660 ,prefix=/ext behind it; may be given more than once. Without it: relay, which "
+	"is "
 	"the socket .exthost.sock in the extension root with trust=fossil"},
     {"prefix", TYPE_STRING, VALUE(prefix), CONFIG_SERVE, "", 0, 0, "PATH",
 	"what to take off the front of every URL path, /ext for example"},
@@ -133,9 +134,18 @@ static int number_parse(const struct option *o, const char *text, uint64_t *valu
 	n = strtoull(text, &end, 10);
 	if (o->type == TYPE_SIZE && end[0] != '\0' && end[1] == '\0') {
 		switch (end[0] | 0x20) {
-		case 'k': unit = KIB; end++; break;
-		case 'm': unit = MIB; end++; break;
-		case 'g': unit = GIB; end++; break;
+		case 'k':
+			unit = KIB;
+			end++;
+			break;
+		case 'm':
+			unit = MIB;
+			end++;
+			break;
+		case 'g':
+			unit = GIB;
+			end++;
+			break;
 		default: break;
 		}
 	}
@@ -169,14 +179,15 @@ static int choice_check(const struct option *o, const char *text, struct error *
 
 	for (const char *at = o->argument; at != NULL; at = strchr(at, '|')) {
 		at += *at == '|';
-		if (size > 0 && strncmp(at, text, size) == 0 && (at[size] == '|' || at[size] == '\0'))
+		if (size > 0 && strncmp(at, text, size) == 0 &&
+		    (at[size] == '|' || at[size] == '\0'))
 			return 0;
 	}
 	return error_set(e, "'%s' is not one of %s", text, o->argument);
 }
 
-static int option_set(struct config *config, const struct option *o, const char *text,
-    struct error *e)
+static int option_set(
+    struct config *config, const struct option *o, const char *text, struct error *e)
 {
 	void *place = (char *)config + o->offset;
 	int bad = 0;
@@ -220,8 +231,8 @@ static int read_option(struct reading *r, int argc, char **argv, int *at)
 	return 0;
 }
 
-static int read_command_line(struct reading *r, int argc, char **argv, int max_operands,
-    int *operands)
+static int read_command_line(
+    struct reading *r, int argc, char **argv, int max_operands, int *operands)
 {
 	*operands = 0;
 	for (int i = 0; i < argc; i++) {
@@ -264,8 +275,8 @@ static int read_key(void *user, const char *section, const char *name, const cha
 		result = error_set(&why, "unknown key '%s'", name);
 	else if (!r->given[o - options])
 		result = option_set(r->config, o, value != NULL ? value : "", &why) < 0
-		    ? error_prefix(&why, "%s", name)
-		    : 0;
+			     ? error_prefix(&why, "%s", name)
+			     : 0;
 	if (result == 0)
 		return 1;
 	r->failed = true;

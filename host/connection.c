@@ -17,6 +17,9 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
+#define DRAIN_MOST (16 * 1024 * 1024)
+#define DRAIN_WAIT 500 /* milliseconds for the next piece */
+
 enum { FREE, OWNED, OWNED_AND_SIGNALLED, PARKED };
 
 struct connections {
@@ -201,8 +204,8 @@ static bool peer_has_ended(int fd)
 	return poll(&event, 1, 0) > 0 && (event.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
 }
 
-enum connection_look connection_look(struct connection *c, unsigned char *buffer, int *status,
-    struct error *e)
+enum connection_look connection_look(
+    struct connection *c, unsigned char *buffer, int *status, struct error *e)
 {
 	struct wire_check *check = &c->check;
 	size_t end;
@@ -236,8 +239,8 @@ enum connection_look connection_look(struct connection *c, unsigned char *buffer
 			break;
 		case WIRE_TOO_LARGE:
 			*status = 431;
-			error_set(e, "the variables are larger than %zu bytes",
-			    check->rules->max_params);
+			error_set(
+			    e, "the variables are larger than %zu bytes", check->rules->max_params);
 			return LOOK_REFUSE;
 		case WIRE_BAD_REQUEST:
 			*status = 400;
@@ -251,6 +254,20 @@ enum connection_look connection_look(struct connection *c, unsigned char *buffer
 uint64_t connection_deadline(const struct connection *c, uint64_t now, uint64_t allowed)
 {
 	return c->check.state.seen > 0 ? now + allowed : 0;
+}
+
+void connection_drain(struct connection *c, unsigned char *buffer)
+{
+	struct pollfd event = {.fd = c->fd, .events = POLLIN};
+
+	shutdown(c->fd, SHUT_WR);
+	for (size_t taken = 0; taken < DRAIN_MOST && poll(&event, 1, DRAIN_WAIT) > 0;) {
+		ssize_t n = recv(c->fd, buffer, c->check.rules->max_head, MSG_DONTWAIT);
+
+		if (n <= 0)
+			return;
+		taken += (size_t)n;
+	}
 }
 
 void connection_next(struct connection *c)

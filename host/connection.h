@@ -61,10 +61,10 @@ void connections_count(struct connections *t, size_t *open, size_t *parked);
 void connections_destroy(struct connections *t);
 
 enum connection_look {
-	LOOK_READY,   /* a whole head is there */
-	LOOK_WAIT,    /* not yet */
-	LOOK_CLOSE,   /* the client is gone or talks nonsense; *e says what, "" for a plain end */
-	LOOK_REFUSE   /* answer *status, with the reason in *e, and close */
+	LOOK_READY, /* a whole head is there */
+	LOOK_WAIT,  /* not yet */
+	LOOK_CLOSE, /* the client is gone or talks nonsense; *e says what, "" for a plain end */
+	LOOK_REFUSE /* answer *status, with the reason in *e, and close */
 };
 
 /*
@@ -72,11 +72,17 @@ enum connection_look {
  * rules->max_head bytes. What needs no request (FCGI_GET_VALUES, unknown types, unknown roles) is
  * answered here.
  */
-enum connection_look connection_look(struct connection *c, unsigned char *buffer, int *status,
-    struct error *e);
+enum connection_look connection_look(
+    struct connection *c, unsigned char *buffer, int *status, struct error *e);
 
 /* Until when a parked connection may stay: for ever, unless a head has begun. */
 uint64_t connection_deadline(const struct connection *c, uint64_t now, uint64_t allowed);
+
+/*
+ * After a refusal: take and forget what the client still sends, within bounds, so that it reads the
+ * answer and not a reset.
+ */
+void connection_drain(struct connection *c, unsigned char *buffer);
 
 /* After the request was served: the next head begins. */
 void connection_next(struct connection *c);

@@ -50,7 +50,7 @@ struct front {
 	struct wire_rules rules;
 	int epoll;
 	int languages;
-	atomic_int waiting;  /* threads in epoll_wait */
+	atomic_int waiting; /* threads in epoll_wait */
 	atomic_size_t threads;
 	atomic_bool stopping;
 };
@@ -60,7 +60,7 @@ static void front_supervise(struct front *f);
 static void *thread_main(void *argument);
 static void accept_connection(struct front *f, const struct listener *l, unsigned char *buffer);
 static void serve_connection(struct front *f, struct connection *c, unsigned char *buffer);
-static bool serve_request(struct front *f, struct connection *c);
+static bool serve_request(struct front *f, struct connection *c, unsigned char *buffer);
 static void refuse_request(struct front *f, struct connection *c, int status, const char *reason);
 static void log_close(const struct front *f, const struct connection *c, const struct error *e);
 static void start_thread(struct front *f);
@@ -147,19 +147,20 @@ static void serve_connection(struct front *f, struct connection *c, unsigned cha
 	for (;;) {
 		switch (connection_look(c, buffer, &status, &e)) {
 		case LOOK_READY:
-			if (!serve_request(f, c)) {
+			if (!serve_request(f, c, buffer)) {
 				connections_close(f->connections, c);
 				return;
 			}
 			connection_next(c);
 			break;
 		case LOOK_WAIT:
-			if (connections_park(f->connections, c, connection_deadline(c, request_clock(),
-				HEAD_DEADLINE * SECOND)))
+			if (connections_park(f->connections, c,
+				connection_deadline(c, request_clock(), HEAD_DEADLINE * SECOND)))
 				return;
 			break;
 		case LOOK_REFUSE:
 			refuse_request(f, c, status, e.message);
+			connection_drain(c, buffer);
 			connections_close(f->connections, c);
 			return;
 		case LOOK_CLOSE:
@@ -182,7 +183,7 @@ static void begin_request(struct request *r, const struct connection *c)
 }
 
 /* true: the connection goes on with another request. */
-static bool serve_request(struct front *f, struct connection *c)
+static bool serve_request(struct front *f, struct connection *c, unsigned char *buffer)
 {
 	struct request r;
 	struct error e;
@@ -195,10 +196,12 @@ static bool serve_request(struct front *f, struct connection *c)
 		keep = answer_request(&f->shared, &r, c->listener->prefix) && keep;
 	} else {
 		keep = false;
-		if (status > 0)
+		if (status > 0) {
 			answer_refusal(&f->shared, &r, status, e.message);
-		else
+			connection_drain(c, buffer);
+		} else {
 			log_close(f, c, &e);
+		}
 	}
 	if (c->pipelined)
 		log_message(f->setup->log, LEVEL_WARNING,
@@ -239,8 +242,8 @@ static void watch_listeners(struct front *f, bool on)
 	for (size_t i = 0; i < f->setup->listener_count; i++) {
 		struct epoll_event event = {.events = EPOLLIN, .data.u64 = LISTENER_TAG + i};
 
-		if (epoll_ctl(f->epoll, on ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, f->setup->listeners[i].fd,
-			&event) < 0 &&
+		if (epoll_ctl(f->epoll, on ? EPOLL_CTL_ADD : EPOLL_CTL_DEL,
+			f->setup->listeners[i].fd, &event) < 0 &&
 		    on)
 			fail(f->setup, "epoll");
 	}
@@ -343,5 +346,6 @@ static void front_stop(struct front *f)
 		poll(NULL, 0, 10);
 	}
 	if (open > 0)
-		log_message(f->setup->log, LEVEL_WARNING, "stopped with %zu connections open", open);
+		log_message(
+		    f->setup->log, LEVEL_WARNING, "stopped with %zu connections open", open);
 }

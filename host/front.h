@@ -12,9 +12,10 @@ struct log;
 
 /* Master to front, over the SOCK_SEQPACKET `master`. Front to master: "language:module" to preload. */
 enum front_order {
-	FRONT_TEMPLATE = 1, /* with a descriptor: the channel of the template that forks from now on */
-	FRONT_STOP,         /* finish what runs, within the grace time, and end */
-	FRONT_REOPEN        /* open the log file again */
+	FRONT_TEMPLATE =
+	    1,       /* with a descriptor: the channel of the template that forks from now on */
+	FRONT_STOP,  /* finish what runs, within the grace time, and end */
+	FRONT_REOPEN /* open the log file again */
 };
 
 struct front_setup {

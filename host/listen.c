@@ -37,8 +37,8 @@ struct address {
 };
 
 static int open_unix(struct listener *l, const char *path, mode_t mode, struct error *e);
-static int open_tcp(struct listener *l, const char *place, const struct config *config,
-    struct error *e);
+static int open_tcp(
+    struct listener *l, const char *place, const struct config *config, struct error *e);
 static int open_inherited(struct listener *l, struct error *e);
 
 static int parse_attribute(struct address *a, char *attribute, struct error *e)
@@ -54,14 +54,14 @@ static int parse_attribute(struct address *a, char *attribute, struct error *e)
 	} else if (strncmp(attribute, "prefix=/", 8) == 0) {
 		a->prefix = attribute + 7;
 	} else {
-		return error_set(e, "'%s' is none of trust=fossil, mode=OCTAL, prefix=/PATH",
-		    attribute);
+		return error_set(
+		    e, "'%s' is none of trust=fossil, mode=OCTAL, prefix=/PATH", attribute);
 	}
 	return 0;
 }
 
-static int parse_address(struct address *a, const char *text, const struct config *config,
-    struct error *e)
+static int parse_address(
+    struct address *a, const char *text, const struct config *config, struct error *e)
 {
 	char *rest;
 
@@ -76,13 +76,14 @@ static int parse_address(struct address *a, const char *text, const struct confi
 	if (strcmp(a->place, "relay") == 0)
 		a->trust_fossil = true;
 	else if (strncmp(a->place, "unix:/", 6) != 0 && strncmp(a->place, "tcp:", 4) != 0 &&
-	    strcmp(a->place, "fd") != 0)
-		return error_set(e, "'%s' is none of relay, unix:/path, tcp:HOST:PORT, fd", a->place);
+		 strcmp(a->place, "fd") != 0)
+		return error_set(
+		    e, "'%s' is none of relay, unix:/path, tcp:HOST:PORT, fd", a->place);
 	return 0;
 }
 
-int listener_open(struct listener *l, const char *address, const struct config *config,
-    struct error *e)
+int listener_open(
+    struct listener *l, const char *address, const struct config *config, struct error *e)
 {
 	struct address a;
 	int result = -2;
@@ -95,8 +96,8 @@ int listener_open(struct listener *l, const char *address, const struct config *
 		l->trust_fossil = a.trust_fossil;
 		if (strcmp(a.place, "relay") == 0)
 			result = asprintf(&path, "%s/%s", config->root, RELAY_SOCKET) < 0
-			    ? error_errno(e, "relay")
-			    : open_unix(l, path, a.mode, e);
+				     ? error_errno(e, "relay")
+				     : open_unix(l, path, a.mode, e);
 		else if (strncmp(a.place, "unix:", 5) == 0)
 			result = open_unix(l, a.place + 5, a.mode, e);
 		else if (strncmp(a.place, "tcp:", 4) == 0)
@@ -118,8 +119,8 @@ static int unix_name(struct sockaddr_un *address, const char *name, struct error
 {
 	*address = (struct sockaddr_un){.sun_family = AF_UNIX};
 	if (strlen(name) >= sizeof(address->sun_path))
-		return error_set(e, "the name is longer than %zu bytes",
-		    sizeof(address->sun_path) - 1);
+		return error_set(
+		    e, "the name is longer than %zu bytes", sizeof(address->sun_path) - 1);
 	strcpy(address->sun_path, name);
 	return 0;
 }
@@ -174,7 +175,7 @@ static int open_unix(struct listener *l, const char *path, mode_t mode, struct e
 	if (folder == NULL || name[0] == '\0' || chdir(folder) < 0) {
 		free(folder);
 		return name[0] == '\0' ? error_set(e, "no name behind the last /")
-		                       : error_errno(e, "folder");
+				       : error_errno(e, "folder");
 	}
 	free(folder);
 	result = bind_here(l, name, mode, e);
@@ -206,13 +207,14 @@ static void name_port(struct listener *l)
 	l->address = text;
 }
 
-static int bind_tcp(struct listener *l, const struct addrinfo *where, const struct config *config,
-    struct error *e)
+static int bind_tcp(
+    struct listener *l, const struct addrinfo *where, const struct config *config, struct error *e)
 {
 	int on = 1;
 
 	if (!access_is_loopback(where->ai_addr) && config->allow_from.count == 0)
-		return error_set(e, "not a loopback address: say with --allow-from who may connect");
+		return error_set(
+		    e, "not a loopback address: say with --allow-from who may connect");
 	l->fd = socket(where->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (l->fd < 0)
 		return error_errno(e, "socket");
@@ -223,11 +225,12 @@ static int bind_tcp(struct listener *l, const struct addrinfo *where, const stru
 	return 0;
 }
 
-static int open_tcp(struct listener *l, const char *place, const struct config *config,
-    struct error *e)
+static int open_tcp(
+    struct listener *l, const char *place, const struct config *config, struct error *e)
 {
 	const char *colon = strrchr(place, ':');
-	struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
+	struct addrinfo hints = {
+	    .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
 	struct addrinfo *found;
 	char host[256];
 	size_t size;
@@ -263,8 +266,9 @@ static int open_inherited(struct listener *l, struct error *e)
 	l->fd = fcntl(systemd ? LISTEN_FDS_START : STDIN_FILENO, F_DUPFD_CLOEXEC, 10);
 	if (l->fd < 0 || getsockname(l->fd, (struct sockaddr *)&address, &size) < 0 ||
 	    getsockopt(l->fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &int_size) < 0 || !listening)
-		return error_set(e, "no listening socket was passed in, neither by LISTEN_FDS nor as "
-		                    "descriptor 0");
+		return error_set(e,
+		    "no listening socket was passed in, neither by LISTEN_FDS nor as "
+		    "descriptor 0");
 	l->kind = address.ss_family == AF_UNIX ? LISTENER_UNIX : LISTENER_TCP;
 	return fd_set_nonblocking(l->fd, true) < 0 ? error_errno(e, "descriptor") : 0;
 }

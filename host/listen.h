@@ -14,9 +14,9 @@ enum listener_kind { LISTENER_UNIX, LISTENER_TCP };
 struct listener {
 	int fd;
 	enum listener_kind kind;
-	char *address;    /* as it was given, for the log */
-	char *path;       /* of a unix socket that we bound, absolute, to remove it at the end; NULL */
-	char *prefix;     /* taken off URL paths */
+	char *address; /* as it was given, for the log */
+	char *path;    /* of a unix socket that we bound, absolute, to remove it at the end; NULL */
+	char *prefix;  /* taken off URL paths */
 	bool trust_fossil; /* FOSSIL_ variables are believed; the peer is the relay */
 };
 
@@ -28,8 +28,8 @@ struct listener {
  *
  * 0, -1 with *e filled: the system's refusal; or -2 with *e filled: ADDR is not well-formed.
  */
-int listener_open(struct listener *l, const char *address, const struct config *config,
-    struct error *e);
+int listener_open(
+    struct listener *l, const char *address, const struct config *config, struct error *e);
 
 /* Close, remove the socket's file if `unlink_path`, free. */
 void listener_release(struct listener *l, bool unlink_path);

@@ -17,8 +17,8 @@ struct error;
 enum log_level { LEVEL_DEBUG, LEVEL_INFO, LEVEL_WARNING, LEVEL_ERROR };
 
 struct log {
-	int fd;             /* 2 when there is no file */
-	const char *path;   /* NULL: standard error */
+	int fd;           /* 2 when there is no file */
+	const char *path; /* NULL: standard error */
 	bool json;
 	enum log_level least; /* lines below this level are not written */
 };

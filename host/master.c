@@ -39,9 +39,9 @@
 
 /* A template that has not said yet that it is ready. */
 struct starting {
-	pid_t pid;    /* 0: none */
-	int status;   /* from it */
-	int channel;  /* the front's end, passed on when it is ready */
+	pid_t pid;   /* 0: none */
+	int status;  /* from it */
+	int channel; /* the front's end, passed on when it is ready */
 	uint64_t deadline;
 };
 
@@ -364,8 +364,7 @@ static void tell_front(const struct master *m, enum front_order order, int descr
 static void stop(struct master *m)
 {
 	struct pollfd front = {.fd = m->front_channel, .events = POLLIN};
-	uint64_t deadline =
-	    request_clock() + (m->setup->config->grace * 1000 + 2000) * MILLISECOND;
+	uint64_t deadline = request_clock() + (m->setup->config->grace * 1000 + 2000) * MILLISECOND;
 	char ignored[512];
 
 	log_message(m->setup->log, LEVEL_INFO, "stopping");

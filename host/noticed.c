@@ -65,7 +65,8 @@ void noticed_add(struct noticed *n, int language, const char *module)
 	pthread_mutex_lock(&n->lock);
 	name = find(n, language, module);
 	if (name != NULL && ++name->runs == RUNS_TO_PRELOAD) {
-		size = snprintf(message, sizeof(message), "%s:%s", n->bindings[language]->name, module);
+		size = snprintf(
+		    message, sizeof(message), "%s:%s", n->bindings[language]->name, module);
 		fd_send(n->master, message, (size_t)size + 1, NULL, 0);
 	}
 	pthread_mutex_unlock(&n->lock);

@@ -5,8 +5,8 @@
 #include "config.h"
 
 struct preload {
-	struct config_list names; /* "language:module" */
-	size_t configured;        /* the first so many are the configuration's */
+	struct config_list names;   /* "language:module" */
+	size_t configured;          /* the first so many are the configuration's */
 	struct config_list refused; /* never again */
 };
 

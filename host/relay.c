@@ -32,11 +32,11 @@
 #define SYSTEM_SOCKET "/run/exthost/exthost.sock"
 
 struct relay {
-	const char *script;   /* from the command line; NULL: the environment says it */
+	const char *script; /* from the command line; NULL: the environment says it */
 	const char *socket_path;
 	long long body_left;
 	int host;
-	int refused_errno;    /* why a socket that is there was not to be had; 0: none is there */
+	int refused_errno; /* why a socket that is there was not to be had; 0: none is there */
 	struct relay_reply reply;
 	/* What goes to the host and has not gone yet. */
 	unsigned char out[WIRE_HEADER + BODY_PIECE + 8];
@@ -79,9 +79,11 @@ static int usage(int status)
 	    "usage: #!/usr/bin/exthost-cgi [--socket PATH] [LANGUAGE]   as a script's first line\n"
 	    "       exthost-cgi --version | --help\n"
 	    "\n"
-	    "The relay hands a CGI request to a running exthost and prints its reply. It looks for the\n"
+	    "The relay hands a CGI request to a running exthost and prints its reply. It looks for "
+	    "the\n"
 	    "host's socket at PATH, at .exthost.sock in DOCUMENT_ROOT, at " SYSTEM_SOCKET ";\n"
-	    "when no host listens it runs the request by exthost, more slowly. Manual: exthost-cgi(1).\n";
+	    "when no host listens it runs the request by exthost, more slowly. Manual: "
+	    "exthost-cgi(1).\n";
 
 	(void)!write(status == 0 ? STDOUT_FILENO : STDERR_FILENO, text, sizeof(text) - 1);
 	return status;
@@ -229,7 +231,8 @@ static void start_cold(void)
 static int flush_out(struct relay *r)
 {
 	while (r->out_sent < r->out_size) {
-		ssize_t n = send(r->host, r->out + r->out_sent, r->out_size - r->out_sent, MSG_NOSIGNAL);
+		ssize_t n =
+		    send(r->host, r->out + r->out_sent, r->out_size - r->out_sent, MSG_NOSIGNAL);
 		struct pollfd event = {.fd = r->host, .events = POLLOUT};
 
 		if (n >= 0)

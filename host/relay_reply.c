@@ -122,9 +122,9 @@ int relay_reply_print(struct relay_reply *reply)
 
 int relay_reply_page(int status, const char *reason)
 {
-	const char *words = status == 400 ? "Bad Request"
-	    : status == 503               ? "Service Unavailable"
-	                                  : "Bad Gateway";
+	const char *words = status == 400   ? "Bad Request"
+			    : status == 503 ? "Service Unavailable"
+					    : "Bad Gateway";
 
 	dprintf(STDERR_FILENO, "exthost-cgi: %d: %s\n", status, reason);
 	dprintf(STDOUT_FILENO,

@@ -10,7 +10,7 @@ struct relay_reply {
 	struct wire_reply wire;
 	unsigned char memory[RELAY_MEMORY]; /* the beginning of the reply */
 	size_t memory_size;
-	int file; /* what does not fit there: an unlinked file, or -1 */
+	int file;           /* what does not fit there: an unlinked file, or -1 */
 	const char *reason; /* after a failure: why */
 };
 

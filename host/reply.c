@@ -61,8 +61,8 @@ int reply_feed(struct reply *r, const void *data, size_t size, struct error *e)
 	end = reply_header_end(r->block.data, r->block.size);
 	if (end == 0)
 		return r->block.size > REPLY_HEADER_MAX
-		    ? error_set(e, "no header block in the first %d bytes", REPLY_HEADER_MAX)
-		    : 0;
+			   ? error_set(e, "no header block in the first %d bytes", REPLY_HEADER_MAX)
+			   : 0;
 	if (reply_header_read(&r->header, r->block.data, end, e) < 0)
 		return -1;
 	r->has_header = true;
@@ -81,8 +81,8 @@ int reply_finish(struct reply *r, struct error *e)
 {
 	if (!r->has_header)
 		return error_set(e, r->block.size > 0 ? "the output ends within the header block: "
-		                                        "no empty line"
-		                                      : "no output");
+							"no empty line"
+						      : "no output");
 	if (r->header.length > (int64_t)r->body.size && !has_no_body(r))
 		return error_set(e, "Content-Length is %lld, but the body has %llu bytes",
 		    (long long)r->header.length, (unsigned long long)r->body.size);
@@ -123,8 +123,9 @@ static const char *explain(int status)
 	case 431: return "The request's header is larger than this server takes.";
 	case 503: return "The server is busy; please try again in a moment.";
 	case 504: return "The extension took too long to answer.";
-	default: return "The extension did not give a usable answer. The server's log tells why, "
-			"under the request's id.";
+	default:
+		return "The extension did not give a usable answer. The server's log tells why, "
+		       "under the request's id.";
 	}
 }
 
@@ -143,7 +144,8 @@ void reply_error_page(struct request *request, int status, const char *detail, s
 		buffer_append_string(&body, "</pre>\n");
 	}
 	buffer_printf(&body, "<p><small>request %s</small></p>\n</div>\n", request->id);
-	buffer_printf(&head, "Status: %d %s\r\nContent-Type: text/html; charset=utf-8\r\n%s"
+	buffer_printf(&head,
+	    "Status: %d %s\r\nContent-Type: text/html; charset=utf-8\r\n%s"
 	    "Cache-Control: no-store\r\nContent-Length: %zu\r\n\r\n",
 	    status, reason, status == 503 ? "Retry-After: 1\r\n" : "", body.size);
 	request->status = status;

@@ -14,12 +14,12 @@ struct request;
 
 struct reply {
 	struct request *request;
-	size_t buffer;        /* bytes held back before the reply is let go */
-	struct buffer block;  /* the header block, while it is not complete */
+	size_t buffer;       /* bytes held back before the reply is let go */
+	struct buffer block; /* the header block, while it is not complete */
 	bool has_header;
 	struct reply_header header;
 	struct spool body;
-	bool released;        /* the first byte has left: from here on a failure can only cut */
+	bool released; /* the first byte has left: from here on a failure can only cut */
 };
 
 void reply_init(struct reply *r, struct request *request, const struct config *config);

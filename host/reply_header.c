@@ -38,7 +38,7 @@ size_t reply_header_end(const char *data, size_t size)
 static bool is_token(unsigned char c)
 {
 	return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
-	    (c != 0 && strchr("!#$%&'*+-.^_`|~", c) != NULL);
+	       (c != 0 && strchr("!#$%&'*+-.^_`|~", c) != NULL);
 }
 
 static int line_error(const struct line *l, const char *what, struct error *e)
@@ -49,8 +49,8 @@ static int line_error(const struct line *l, const char *what, struct error *e)
 	for (size_t i = 0; i < n; i++)
 		shown[i] = l->text[i] < 0x20 || l->text[i] == 0x7f ? '?' : l->text[i];
 	shown[n] = '\0';
-	return error_set(e, "header line %d %s: '%s'%s", l->number, what, shown,
-	    l->size > n ? "..." : "");
+	return error_set(
+	    e, "header line %d %s: '%s'%s", l->number, what, shown, l->size > n ? "..." : "");
 }
 
 static int line_split(struct line *l, struct error *e)
@@ -114,15 +114,16 @@ static int append_line(struct buffer *text, const struct line *l, struct error *
 	return 0;
 }
 
-static int read_lines(struct reply_header *h, const char *data, size_t size,
-    struct line *location, struct error *e)
+static int read_lines(
+    struct reply_header *h, const char *data, size_t size, struct line *location, struct error *e)
 {
 	const char *end = data + size;
 	int number = 0;
 
 	while (data < end) {
 		const char *newline = memchr(data, '\n', (size_t)(end - data));
-		struct line l = {.text = data, .size = (size_t)(newline - data), .number = ++number};
+		struct line l = {
+		    .text = data, .size = (size_t)(newline - data), .number = ++number};
 
 		data = newline + 1;
 		if (l.size > 0 && l.text[l.size - 1] == '\r')

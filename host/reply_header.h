@@ -16,9 +16,10 @@ struct error;
 #define REPLY_HEADER_MAX (64 * 1024) /* the whole block */
 
 struct reply_header {
-	struct buffer text; /* lines ended by LF (Fossil counts a CR in its 1000 bytes), Location last, the empty line at the end */
-	int status;         /* 200 when the script named none; 302 for a Location alone */
-	int64_t length;     /* Content-Length, or -1 */
+	struct buffer
+	    text; /* lines ended by LF (Fossil counts a CR in its 1000 bytes), Location last, the empty line at the end */
+	int status;     /* 200 when the script named none; 302 for a Location alone */
+	int64_t length; /* Content-Length, or -1 */
 };
 
 /* Where the block ends, behind its empty line; 0 while that is not there. LF or CR LF. */

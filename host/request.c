@@ -24,8 +24,8 @@
 #define BODY_IN_MEMORY (1024 * 1024)
 #define PIECE 65536
 
-static int body_append(struct request *r, const void *data, size_t size,
-    const struct config *config, struct error *e);
+static int body_append(
+    struct request *r, const void *data, size_t size, const struct config *config, struct error *e);
 static int body_rewind(struct request *r, struct error *e);
 
 uint64_t request_clock(void)
@@ -76,8 +76,8 @@ static int copy_variables(struct request *r, char **params, struct error *e)
 	return 0;
 }
 
-static int check_length(const struct request *r, int64_t length, const struct config *config,
-    struct error *e)
+static int check_length(
+    const struct request *r, int64_t length, const struct config *config, struct error *e)
 {
 	if (length < 0)
 		return error_set(e, "CONTENT_LENGTH '%s' is no number of bytes",
@@ -91,8 +91,8 @@ static int check_length(const struct request *r, int64_t length, const struct co
 }
 
 /* Take the whole STDIN stream, of which CONTENT_LENGTH bytes are the body. */
-static int read_stream(struct request *r, FCGX_Stream *in, const struct config *config,
-    struct error *e)
+static int read_stream(
+    struct request *r, FCGX_Stream *in, const struct config *config, struct error *e)
 {
 	int64_t length = content_length(&r->variables);
 	int result = check_length(r, length, config, e);
@@ -113,11 +113,14 @@ static int read_stream(struct request *r, FCGX_Stream *in, const struct config *
 		if (result == 0 && r->body_size < (uint64_t)length) {
 			uint64_t want = (uint64_t)length - r->body_size;
 
-			result = body_append(r, piece, want < (uint64_t)n ? want : (uint64_t)n, config, e);
+			result = body_append(
+			    r, piece, want < (uint64_t)n ? want : (uint64_t)n, config, e);
 		}
 	}
 	if (FCGX_GetError(in) != 0)
-		return error_set(e, "the client went away in the middle of the body"), -1;
+		return error_set(e, "the body ends after %llu bytes, without its end record",
+			   (unsigned long long)seen),
+		       400;
 	if (result == 0 && r->body_size < (uint64_t)length)
 		return error_set(e, "the body has %llu bytes, CONTENT_LENGTH says %lld",
 			   (unsigned long long)r->body_size, (long long)length),
@@ -141,19 +144,21 @@ int request_read(struct request *r, int connection, const struct config *config,
 	if (FCGX_Accept_r(&decoded) < 0)
 		return error_set(e, "the request could not be decoded"), -1;
 	r->response.request_id = (uint16_t)decoded.requestId;
-	result = copy_variables(r, decoded.envp, e) < 0 ? 500 : read_stream(r, decoded.in, config, e);
+	result =
+	    copy_variables(r, decoded.envp, e) < 0 ? 500 : read_stream(r, decoded.in, config, e);
 	FCGX_Free(&decoded, 0);
 	fd_close(&decoded.ipcFd);
 	return result;
 }
 
-int request_read_body(struct request *r, int from, int64_t size, const struct config *config,
-    struct error *e)
+int request_read_body(
+    struct request *r, int from, int64_t size, const struct config *config, struct error *e)
 {
 	char piece[PIECE];
 
 	while (size != 0) {
-		size_t want = size < 0 || size > (int64_t)sizeof(piece) ? sizeof(piece) : (size_t)size;
+		size_t want =
+		    size < 0 || size > (int64_t)sizeof(piece) ? sizeof(piece) : (size_t)size;
 		ssize_t n = read(from, piece, want);
 		int result;
 
@@ -186,8 +191,8 @@ int request_read_cgi(struct request *r, const struct config *config, struct erro
 }
 
 /* In memory (a file of the kernel's) while it is small, since it is passed as a descriptor. */
-static int body_append(struct request *r, const void *data, size_t size,
-    const struct config *config, struct error *e)
+static int body_append(
+    struct request *r, const void *data, size_t size, const struct config *config, struct error *e)
 {
 	bool move = r->body_size <= BODY_IN_MEMORY && r->body_size + size > BODY_IN_MEMORY;
 	FD_OWNED int old = -1;
@@ -207,8 +212,8 @@ static int body_append(struct request *r, const void *data, size_t size,
 	if (old >= 0 && lseek(old, 0, SEEK_SET) == 0) {
 		char *copy = malloc(r->body_size);
 		bool copied = copy != NULL &&
-		    fd_read_all(old, copy, r->body_size) == (ssize_t)r->body_size &&
-		    fd_write_all(r->body, copy, r->body_size) == 0;
+			      fd_read_all(old, copy, r->body_size) == (ssize_t)r->body_size &&
+			      fd_write_all(r->body, copy, r->body_size) == 0;
 
 		free(copy);
 		if (!copied)
@@ -234,7 +239,8 @@ static int set_port(struct variables *v)
 	const char *https = variables_text(v, "HTTPS");
 	bool secure = strcmp(https, "on") == 0 || strcmp(https, "1") == 0;
 
-	if (colon != NULL && colon[1] != '\0' && strspn(colon + 1, "0123456789") == strlen(colon + 1))
+	if (colon != NULL && colon[1] != '\0' &&
+	    strspn(colon + 1, "0123456789") == strlen(colon + 1))
 		return variables_default(v, "SERVER_PORT", colon + 1);
 	return variables_default(v, "SERVER_PORT", secure ? "443" : "80");
 }
@@ -263,7 +269,7 @@ int request_complete_variables(struct request *r, struct error *e)
 bool request_may_see_traceback(const struct request *r)
 {
 	return r->trust_fossil &&
-	    strpbrk(variables_text(&r->variables, "FOSSIL_CAPABILITIES"), "saD") != NULL;
+	       strpbrk(variables_text(&r->variables, "FOSSIL_CAPABILITIES"), "saD") != NULL;
 }
 
 void request_release(struct request *r)

@@ -20,10 +20,10 @@ struct listener;
 struct request {
 	char id[REQUEST_ID_SIZE];
 	struct variables variables;
-	int body;           /* a file at its beginning, or -1: empty */
+	int body; /* a file at its beginning, or -1: empty */
 	uint64_t body_size;
-	bool relay;         /* from the relay: it names the script, and SCRIPT_NAME is Fossil's */
-	bool hold;          /* the whole reply is held to its end */
+	bool relay; /* from the relay: it names the script, and SCRIPT_NAME is Fossil's */
+	bool hold;  /* the whole reply is held to its end */
 	bool trust_fossil;
 	struct response response;
 	uint64_t began; /* nanoseconds, CLOCK_MONOTONIC */
@@ -53,8 +53,8 @@ int request_read(struct request *r, int connection, const struct config *config,
 int request_read_cgi(struct request *r, const struct config *config, struct error *e);
 
 /* Copy `size` bytes (-1: to the end) from a descriptor into the body. 0 or a status as above. */
-int request_read_body(struct request *r, int from, int64_t size, const struct config *config,
-    struct error *e);
+int request_read_body(
+    struct request *r, int from, int64_t size, const struct config *config, struct error *e);
 
 /*
  * Complete the variables as CGI has them and drop those that must not be believed: HTTP_PROXY,

@@ -36,8 +36,8 @@ struct pipes {
 	int channel[2], output[2], errors[2]; /* [0] the front's, [1] the request process's */
 };
 
-static void request_process_main(const struct binding *binding, struct pipes *pipes,
-    pid_t template) __attribute__((noreturn));
+static void request_process_main(const struct binding *binding, struct pipes *pipes, pid_t template)
+    __attribute__((noreturn));
 
 static void pipes_close(struct pipes *p, int end)
 {
@@ -58,8 +58,8 @@ static int pipes_open(struct pipes *p, struct error *e)
 	return -1;
 }
 
-int request_process_fork(const struct binding *binding, struct request_process *p, int *channel,
-    struct error *e)
+int request_process_fork(
+    const struct binding *binding, struct request_process *p, int *channel, struct error *e)
 {
 	struct pipes pipes;
 	pid_t template = getpid();
@@ -128,8 +128,7 @@ static int move_up(int fd)
 	return up;
 }
 
-static void request_process_main(const struct binding *binding, struct pipes *pipes,
-    pid_t template)
+static void request_process_main(const struct binding *binding, struct pipes *pipes, pid_t template)
 {
 	struct run_channel channel = {.owner = getpid()};
 	struct binding_run run = {.channel = &channel};

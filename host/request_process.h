@@ -31,7 +31,7 @@ struct request_process_ends {
  * does not return. In the parent *p is for the front (the descriptors are the caller's to send and
  * close), and *channel is the child's end, kept to report its death. 0, or -1 with *e filled.
  */
-int request_process_fork(const struct binding *binding, struct request_process *p, int *channel,
-    struct error *e);
+int request_process_fork(
+    const struct binding *binding, struct request_process *p, int *channel, struct error *e);
 
 #endif

@@ -12,15 +12,15 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#define GATHER 16384  /* what is at least this large is sent at once, uncopied */
-#define RECORD 65528  /* the largest content that needs no padding */
+#define GATHER 16384 /* what is at least this large is sent at once, uncopied */
+#define RECORD 65528 /* the largest content that needs no padding */
 
 static void send_parts(struct response *r, struct iovec *parts, int count)
 {
 	while (count > 0 && !r->failed) {
 		struct msghdr message = {.msg_iov = parts, .msg_iovlen = (size_t)count};
 		ssize_t n = r->fastcgi ? sendmsg(r->fd, &message, MSG_NOSIGNAL)
-		                       : writev(r->fd, parts, count);
+				       : writev(r->fd, parts, count);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -59,7 +59,8 @@ static void write_record(struct response *r, const void *data, size_t size)
 {
 	static const unsigned char zeros[8];
 	unsigned char header[WIRE_HEADER];
-	size_t header_size = r->fastcgi ? wire_record_write(header, WIRE_STDOUT, r->request_id, size) : 0;
+	size_t header_size =
+	    r->fastcgi ? wire_record_write(header, WIRE_STDOUT, r->request_id, size) : 0;
 	size_t padding = r->fastcgi ? wire_padding(size) : 0;
 
 	if (size < GATHER) {

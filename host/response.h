@@ -13,10 +13,10 @@
 struct response {
 	int fd;
 	bool fastcgi;
-	uint16_t request_id;  /* FastCGI's */
+	uint16_t request_id;   /* FastCGI's */
 	struct buffer waiting; /* records not written yet */
-	uint64_t sent;        /* bytes of the reply, header included */
-	bool failed;          /* the client took no more */
+	uint64_t sent;         /* bytes of the reply, header included */
+	bool failed;           /* the client took no more */
 };
 
 /* Put bytes of the reply (header block, then body) into records. */

@@ -35,8 +35,8 @@ void route_find(struct route *r, int root, const char *path, struct error *e)
 		fd_close(&r->file);
 }
 
-void route_find_script(struct route *r, int root, const char *root_path, const char *script,
-    struct error *e)
+void route_find_script(
+    struct route *r, int root, const char *root_path, const char *script, struct error *e)
 {
 	size_t size = strlen(root_path);
 	const char *path;
@@ -59,7 +59,7 @@ void route_find_script(struct route *r, int root, const char *root_path, const c
 static bool is_allowed(unsigned char c)
 {
 	return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
-	    c == '_' || c == '-' || c == '.' || c == '/';
+	       c == '_' || c == '-' || c == '.' || c == '/';
 }
 
 static int check_path(const char *path, struct error *e)
@@ -68,7 +68,8 @@ static int check_path(const char *path, struct error *e)
 		return error_set(e, "the path does not begin with /");
 	for (const char *at = path; *at != '\0'; at++) {
 		if (!is_allowed((unsigned char)*at))
-			return error_set(e, "the path has a character other than A-Z a-z 0-9 _ - . /");
+			return error_set(
+			    e, "the path has a character other than A-Z a-z 0-9 _ - . /");
 		if (*at == '/' && (at[1] == '.' || at[1] == '-'))
 			return error_set(e, "a path element begins with %c", at[1]);
 		if (*at == '/' && at[1] == '/')
@@ -142,8 +143,8 @@ static int judge(struct route *r, const char *path, struct error *e)
 		r->kind = ROUTE_SCRIPT;
 	} else {
 		if (r->path_info[0] != '\0')
-			return error_set(e, "%s is static content, and the path goes on behind it",
-			    r->name);
+			return error_set(
+			    e, "%s is static content, and the path goes on behind it", r->name);
 		r->kind = ROUTE_STATIC;
 	}
 	return 0;

@@ -15,10 +15,10 @@ enum route_kind { ROUTE_NOT_FOUND, ROUTE_SCRIPT, ROUTE_STATIC };
 
 struct route {
 	enum route_kind kind;
-	int file;         /* open for reading; what was checked is what is used */
+	int file; /* open for reading; what was checked is what is used */
 	struct stat status;
-	char *name;       /* beneath the root: "reports/month.py" */
-	char *path_info;  /* "/2026/11" or "" */
+	char *name;      /* beneath the root: "reports/month.py" */
+	char *path_info; /* "/2026/11" or "" */
 };
 
 /*
@@ -31,8 +31,8 @@ void route_find(struct route *r, int root, const char *path, struct error *e);
  * The same for a script that the relay names by its absolute path, which must lie beneath
  * root_path; PATH_INFO is then Fossil's affair.
  */
-void route_find_script(struct route *r, int root, const char *root_path, const char *script,
-    struct error *e);
+void route_find_script(
+    struct route *r, int root, const char *root_path, const char *script, struct error *e);
 
 /* The media type for a static file's name, "text/css". Never NULL. */
 const char *route_media_type(const char *name);

@@ -59,9 +59,8 @@ static void end_process(const struct run *run);
 static void fail(struct run *run, int status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-void run_script(const struct run_shared *shared, struct request *request,
-    const struct route *route, int language, int code, struct reply *reply,
-    struct run_result *result)
+void run_script(const struct run_shared *shared, struct request *request, const struct route *route,
+    int language, int code, struct reply *reply, struct run_result *result)
 {
 	struct run run = {.shared = shared,
 	    .request = request,
@@ -198,9 +197,8 @@ static void log_lines(struct run *run)
 static void take_errors(struct run *run)
 {
 	char piece[4096];
-	ssize_t n = run->process.errors >= 0
-	    ? read_pipe(&run->process.errors, piece, sizeof(piece))
-	    : 0;
+	ssize_t n =
+	    run->process.errors >= 0 ? read_pipe(&run->process.errors, piece, sizeof(piece)) : 0;
 
 	if (n > 0) {
 		keep_errors(&run->result->errors, piece, (size_t)n);
@@ -250,9 +248,7 @@ static void take_report(struct run *run)
 		if (descriptor >= 0)
 			scripts_keep(run->shared->scripts, &run->route->status, descriptor);
 		break;
-	case RUN_NOTICED:
-		noticed_add(run->shared->noticed, run->language, report.text);
-		break;
+	case RUN_NOTICED: noticed_add(run->shared->noticed, run->language, report.text); break;
 	default: break;
 	}
 }

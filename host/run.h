@@ -37,8 +37,7 @@ struct run_result {
  * Run the script that the route found, feeding its output to `reply`, its standard error to the
  * log, line by line, until it ends. The request's variables must be complete.
  */
-void run_script(const struct run_shared *shared, struct request *request,
-    const struct route *route, int language, int code, struct reply *reply,
-    struct run_result *result);
+void run_script(const struct run_shared *shared, struct request *request, const struct route *route,
+    int language, int code, struct reply *reply, struct run_result *result);
 
 #endif

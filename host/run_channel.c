@@ -112,8 +112,8 @@ int run_order_receive(int channel, struct run_order *order, char **memory)
 	return 1;
 }
 
-int run_report_send(int channel, enum run_report_type type, int32_t value, const char *text,
-    int descriptor)
+int run_report_send(
+    int channel, enum run_report_type type, int32_t value, const char *text, int descriptor)
 {
 	struct run_report report = {.type = type, .value = value};
 	size_t size = strnlen(text, RUN_TEXT_MAX - 1);

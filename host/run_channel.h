@@ -45,8 +45,8 @@ int run_order_send(int channel, const struct run_order *order);
 int run_order_receive(int channel, struct run_order *order, char **memory);
 
 /* Request process and template: send a report, with a descriptor unless it is -1. 0 or -1. */
-int run_report_send(int channel, enum run_report_type type, int32_t value, const char *text,
-    int descriptor);
+int run_report_send(
+    int channel, enum run_report_type type, int32_t value, const char *text, int descriptor);
 
 /*
  * Front: take one report. 1, 0 when the channel is at its end, -1 with errno (EAGAIN: none yet).

@@ -54,8 +54,8 @@ struct scripts *scripts_create(const struct binding *const *bindings)
 
 static struct entry *place(struct scripts *s, const struct stat *status)
 {
-	uint64_t mixed = ((uint64_t)status->st_ino + (uint64_t)status->st_dev * 31) *
-	    0x9e3779b97f4a7c15ULL;
+	uint64_t mixed =
+	    ((uint64_t)status->st_ino + (uint64_t)status->st_dev * 31) * 0x9e3779b97f4a7c15ULL;
 
 	return &s->entries[mixed >> 54 & (ENTRIES - 1)];
 }
@@ -68,9 +68,9 @@ static bool same_time(struct timespec a, struct timespec b)
 static bool is_current(const struct entry *entry, const struct stat *status)
 {
 	return entry->language > 0 && entry->inode == status->st_ino &&
-	    entry->device == status->st_dev && entry->size == status->st_size &&
-	    same_time(entry->modified, status->st_mtim) &&
-	    same_time(entry->changed, status->st_ctim);
+	       entry->device == status->st_dev && entry->size == status->st_size &&
+	       same_time(entry->modified, status->st_mtim) &&
+	       same_time(entry->changed, status->st_ctim);
 }
 
 static bool is_settled(const struct stat *status)
@@ -80,7 +80,7 @@ static bool is_settled(const struct stat *status)
 
 	clock_gettime(CLOCK_REALTIME, &now);
 	age = (int64_t)(now.tv_sec - status->st_ctim.tv_sec) * 1000000000 +
-	    (now.tv_nsec - status->st_ctim.tv_nsec);
+	      (now.tv_nsec - status->st_ctim.tv_nsec);
 	return age > SETTLED_NS;
 }
 
@@ -145,8 +145,10 @@ static int read_language(const struct scripts *s, const char *name, int file, st
 	if (language == -1)
 		language = language_by_suffix(s->bindings, name);
 	if (language < 0)
-		return error_set(e, "%s is executable and in no language that exthost carries; its "
-		                    "first line is '%.100s'", name, shown);
+		return error_set(e,
+		    "%s is executable and in no language that exthost carries; its "
+		    "first line is '%.100s'",
+		    name, shown);
 	return language;
 }
 

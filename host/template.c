@@ -36,11 +36,12 @@ struct child {
 	int channel;
 };
 
-struct template {
+struct template
+{
 	const struct template_setup *setup;
 	struct child *children;
 	size_t count, capacity;
-	int signals;  /* signalfd for SIGCHLD */
+	int signals;   /* signalfd for SIGCHLD */
 	bool draining; /* the front is gone: only wait for the children */
 };
 

@@ -13,11 +13,11 @@ struct log;
 
 struct template_setup {
 	const struct binding *const *bindings; /* all, NULL-terminated */
-	int only;          /* start just this language, or -1: all */
-	char *const *preload; /* "language:module" */
+	int only;                              /* start just this language, or -1: all */
+	char *const *preload;                  /* "language:module" */
 	size_t preload_count;
-	int channel;       /* SOCK_SEQPACKET to the front */
-	int status;        /* SOCK_SEQPACKET to the master; template_status below */
+	int channel; /* SOCK_SEQPACKET to the front */
+	int status;  /* SOCK_SEQPACKET to the master; template_status below */
 	const struct log *log;
 };
 

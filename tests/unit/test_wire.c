@@ -116,7 +116,8 @@ static void a_pair_cut_at_any_byte_is_malformed(void **state)
 
 static void a_length_near_the_largest_number_is_malformed(void **state)
 {
-	static const unsigned char block[] = "\xff\xff\xff\xff\xff\xff\xff\xff" "NAME";
+	static const unsigned char block[] = "\xff\xff\xff\xff\xff\xff\xff\xff"
+					     "NAME";
 	const unsigned char *at = block;
 	size_t size = sizeof(block) - 1;
 	struct wire_param param;

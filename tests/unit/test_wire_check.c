@@ -31,7 +31,8 @@ static int begin_test(void **state)
 	return 0;
 }
 
-static void send_padded(uint8_t type, uint16_t id, const void *content, size_t size, uint8_t padding)
+static void send_padded(
+    uint8_t type, uint16_t id, const void *content, size_t size, uint8_t padding)
 {
 	const struct wire_header header = {.version = 1,
 	    .type = type,
@@ -55,8 +56,8 @@ static void send_record(uint8_t type, uint16_t id, const void *content, size_t s
 
 static void send_begin(uint16_t id, unsigned role, unsigned flags)
 {
-	const unsigned char body[8] = {(unsigned char)(role >> 8), (unsigned char)role,
-	    (unsigned char)flags};
+	const unsigned char body[8] = {
+	    (unsigned char)(role >> 8), (unsigned char)role, (unsigned char)flags};
 
 	send_record(WIRE_BEGIN_REQUEST, id, body, sizeof(body));
 }
@@ -225,7 +226,8 @@ static void http_and_noise_are_malformed(void **state)
 
 static void an_unknown_management_record_is_answered_and_the_connection_goes_on(void **state)
 {
-	static const uint8_t types[] = {0, WIRE_ABORT_REQUEST, WIRE_PARAMS, WIRE_DATA, 12, 200, 255};
+	static const uint8_t types[] = {
+	    0, WIRE_ABORT_REQUEST, WIRE_PARAMS, WIRE_DATA, 12, 200, 255};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(types); i++) {
@@ -254,7 +256,7 @@ static int drop_ignored(struct wire_check *check, enum wire_verdict *last)
 	int dropped = 0;
 
 	while ((*last = wire_check(check, sent.bytes + at, sent.size - at)) == WIRE_ANSWER &&
-	    check->answer_size == 0) {
+	       check->answer_size == 0) {
 		at += check->take;
 		dropped++;
 	}
@@ -398,7 +400,9 @@ static void padding_behind_params_is_fit(void **state)
 static void no_params_are_a_bad_request(void **state)
 {
 	(void)state;
-	assert_bad("");
+	send_begin(ID, WIRE_RESPONDER, 0);
+	send_record(WIRE_PARAMS, ID, NULL, 0);
+	assert_non_null(judge_sent(WIRE_BAD_REQUEST).reason);
 }
 
 static void an_empty_name_is_a_bad_request(void **state)
@@ -431,8 +435,6 @@ static void a_second_script_filename_is_a_bad_request(void **state)
 static void any_other_name_may_come_twice(void **state)
 {
 	(void)state;
-	send_begun("\17\1SCRIPT_FILENAMExA");
-	sent.size = 0;
 	send_begun("\17\0SCRIPT_FILENAME\17\0SCRIPT_FILENAMX\17\0SCRIPT_FILENAMX\1\0A\1\0A");
 	send_record(WIRE_PARAMS, ID, NULL, 0);
 	judge_sent(WIRE_READY);
@@ -495,14 +497,15 @@ static void params_are_too_large_from_the_first_byte_over_the_limit(void **state
 
 static void twenty_thousand_names_are_too_large(void **state)
 {
+	static unsigned char block[40000];
+
 	(void)state;
+	for (size_t i = 0; i < 10000; i++)
+		memcpy(block + 4 * i, "\2\0AB", 4);
 	send_begin(ID, WIRE_RESPONDER, 0);
-	for (int i = 0; i < 20000; i++)
-		if (sent.size < 200000)
-			send_params(ID, "\2\0AB");
+	send_record(WIRE_PARAMS, ID, block, sizeof(block));
 	judge_sent(WIRE_MORE);
-	for (int i = 0; i < 3000; i++)
-		send_params(ID, "\6\6ABCDEFabcdef");
+	send_record(WIRE_PARAMS, ID, block, sizeof(block));
 	judge_sent(WIRE_TOO_LARGE);
 }
 
@@ -568,7 +571,8 @@ static void records_of_other_types_between_params_are_unfit(void **state)
 	static const struct {
 		uint8_t type;
 		uint16_t id;
-	} records[] = {{99, ID}, {WIRE_DATA, ID}, {WIRE_GET_VALUES, ID}, {WIRE_GET_VALUES, 0}, {99, 0}};
+	} records[] = {
+	    {99, ID}, {WIRE_DATA, ID}, {WIRE_GET_VALUES, ID}, {WIRE_GET_VALUES, 0}, {99, 0}};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(records) / sizeof(records[0]); i++) {
@@ -613,7 +617,8 @@ static void an_abort_before_the_end_of_params_ends_the_request(void **state)
 static void get_values_is_answered_with_the_names_it_asks_for(void **state)
 {
 	static const char all[] = "\16\0FCGI_MAX_CONNS\15\0FCGI_MAX_REQS\17\0FCGI_MPXS_CONNS\1\0X";
-	static const char answer[] = "\16\3FCGI_MAX_CONNS100\15\2FCGI_MAX_REQS20\17\1FCGI_MPXS_CONNS0";
+	static const char answer[] =
+	    "\16\3FCGI_MAX_CONNS100\15\2FCGI_MAX_REQS20\17\1FCGI_MPXS_CONNS0";
 	struct wire_header header;
 	struct wire_check check;
 
@@ -664,8 +669,8 @@ static void get_values_with_a_request_id_is_ignored(void **state)
 
 static void records_that_only_the_host_sends_are_malformed(void **state)
 {
-	static const uint8_t types[] = {WIRE_END_REQUEST, WIRE_STDOUT, WIRE_STDERR,
-	    WIRE_GET_VALUES_RESULT, WIRE_UNKNOWN_TYPE};
+	static const uint8_t types[] = {
+	    WIRE_END_REQUEST, WIRE_STDOUT, WIRE_STDERR, WIRE_GET_VALUES_RESULT, WIRE_UNKNOWN_TYPE};
 
 	(void)state;
 	for (size_t i = 0; i < 2 * sizeof(types); i++) {
