@@ -1,0 +1,168 @@
+"""What a person types, and what comes back when it is wrong."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+
+import pytest
+
+from host import EXTHOST, RELAY, copy_scripts, environment, put, run_exthost
+from waiting import wait_for
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    return copy_scripts(tmp_path_factory.mktemp("root"))
+
+
+def one_line(done):
+    lines = done.stderr.decode().splitlines()
+    assert done.stdout == b"" and len(lines) == 1, (done.stdout, lines)
+    assert lines[0].startswith("exthost: ")
+    return lines[0]
+
+
+@pytest.mark.parametrize("arguments, says", [
+    ([], "which command"),
+    (["wrong"], "unknown command 'wrong'"),
+    (["serve"], "--root"),
+    (["serve", "--root"], "--root"),
+    (["serve", "--root", "/does/not/exist"], "/does/not/exist"),
+    (["serve", "--root", "/etc/passwd"], "/etc/passwd"),
+    (["serve", "--root", "/tmp", "--wrong"], "--wrong"),
+    (["serve", "--root", "/tmp", "-x"], "-x"),
+    (["serve", "--root", "/tmp", "extra"], "extra"),
+    (["serve", "--root", "/tmp", "--spares", "0"], "1 to 256"),
+    (["serve", "--root", "/tmp", "--spares", "-1"], "-1"),
+    (["serve", "--root", "/tmp", "--spares", "many"], "many"),
+    (["serve", "--root", "/tmp", "--max-body", "99999999999999999999"], "out of range"),
+    (["serve", "--root", "/tmp", "--log-format", "xml"], "text|json"),
+    (["serve", "--root", "/tmp", "--listen", "somewhere"], "somewhere"),
+    (["serve", "--root", "/tmp", "--listen", "tcp:127.0.0.1"], "HOST:PORT"),
+    (["serve", "--root", "/tmp", "--listen", "unix:/tmp/x,mode=9"], "mode=9"),
+    (["serve", "--root", "/tmp", "--listen", "unix:/tmp/x,wrong=1"], "wrong=1"),
+    (["serve", "--root", "/tmp", "--preload", "cobol:x"], "cobol:x"),
+    (["serve", "--root", "/tmp", "--prefix", "ext"], "ext"),
+    (["serve", "--root", "/tmp", "--config", "/does/not/exist"], "/does/not/exist"),
+    (["serve", "--root", "/tmp", "--tmpdir", "/does/not/exist"], "/does/not/exist"),
+    (["request"], "PATH"),
+    (["request", "/x"], "--root"),
+    (["request", "x", "--root", "/tmp"], "begin with /"),
+    (["request", "/x", "--root", "/tmp", "--header", "none"], "none"),
+    (["request", "/x", "--root", "/tmp", "--env", "none"], "none"),
+    (["request", "/x", "--root", "/tmp", "--body", "/does/not/exist"], "/does/not/exist"),
+])
+def test_a_mistake_is_one_clear_line_and_status_2(arguments, says):
+    done = run_exthost(*arguments)
+    assert says in one_line(done)
+    assert done.returncode == 2
+
+
+@pytest.mark.parametrize("text, line, says", [
+    ("spares = 3\nwrong = 1\n", 2, "wrong"),
+    ("# fine\nspares = 0\n", 2, "spares: '0' is out of range, allowed is 1 to 256"),
+    ("spares = 2\nno equals sign\n", 2, "name = value"),
+    ("[extra]\nspares = 2\n", 2, "[extra]"),
+    ("debug = maybe\n", 1, "neither yes nor no"),
+])
+def test_a_mistake_in_the_configuration_file_names_file_and_line(tmp_path, text, line, says):
+    path = put(tmp_path, "exthost.conf", text)
+    done = run_exthost("serve", "--root", str(tmp_path), "--config", str(path))
+    told = one_line(done)
+    assert f"{path}:{line}: " in told and says in told
+    assert done.returncode == 2
+
+
+def test_options_come_from_the_configuration_file_and_the_command_line_wins(start_host, root, tmp_path):
+    path = put(tmp_path, "exthost.conf", "log-format = json\nprefix = /file\n")
+    host = start_host(root, "--config", str(path), "--prefix", "/line")
+    assert host.get("/line/tcl/hello.tcl").status == 200
+    assert host.get("/file/tcl/hello.tcl").status == 404
+    assert all(line.startswith("{") for line in host.program.log())
+
+
+def test_a_socket_in_use_is_status_1_and_stays_the_others(start_host, root):
+    host = start_host(root)
+    done = run_exthost("serve", "--root", str(root), "--listen", f"unix:{host.socket}")
+    assert "in use" in one_line(done)
+    assert done.returncode == 1
+    assert host.get("/tcl/hello.tcl").status == 200
+
+
+def test_a_file_that_is_no_socket_is_not_removed(root, tmp_path):
+    path = put(tmp_path, "precious", "data")
+    done = run_exthost("serve", "--root", str(root), "--listen", f"unix:{path}")
+    assert done.returncode == 1 and str(path) in one_line(done)
+    assert path.read_text() == "data"
+
+
+def test_a_socket_that_a_dead_host_left_is_replaced(start_host, root, tmp_path):
+    path = str(tmp_path / "s")
+    with socket.socket(socket.AF_UNIX) as s:
+        s.bind(path)
+    host = start_host(root, listen=[f"unix:{path}"])
+    assert host.run("GET", "/tcl/hello.tcl", address=path).reply().status == 200
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root can read every folder")
+def test_a_root_that_cannot_be_read_is_one_clear_line(tmp_path):
+    tmp_path.chmod(0)
+    assert run_exthost("serve", "--root", str(tmp_path)).returncode == 2
+
+
+def test_an_unreadable_log_file_is_one_clear_line(root):
+    done = run_exthost("serve", "--root", str(root), "--log", "/does/not/exist/log")
+    assert "/does/not/exist/log" in one_line(done)
+    assert done.returncode == 1
+
+
+def test_every_command_explains_itself():
+    whole = run_exthost("--help")
+    assert whole.returncode == 0 and whole.stderr == b""
+    for command in ("serve", "request", "python", "tclsh", "version"):
+        assert f"exthost {command}" in whole.stdout.decode()
+    for command in ("serve", "request"):
+        done = run_exthost(command, "--help")
+        assert done.returncode == 0 and done.stderr == b""
+        assert "--root DIR" in done.stdout.decode()
+        assert max(len(line) for line in done.stdout.decode().splitlines()) <= 100
+
+
+def test_version_names_exthost_and_its_languages():
+    done = run_exthost("version")
+    assert done.returncode == 0
+    assert re.fullmatch(r"exthost \d+\.\d+\.\d+\npython 3\.\d+\.\d+\S*\ntcl [89]\.\d+\S*\n",
+                        done.stdout.decode())
+
+
+def test_a_request_for_nothing_is_status_1_and_a_page(root):
+    done = run_exthost("request", "/nothing.py", "--root", str(root))
+    assert done.returncode == 1
+    assert done.stdout.startswith(b"Status: 404")
+
+
+def test_the_relay_explains_itself_and_refuses_what_it_does_not_know():
+    for arguments, status in ((["--help"], 0), (["--version"], 0), (["--wrong", "/x"], 2), ([], 2)):
+        done = subprocess.run([RELAY, *arguments], capture_output=True, check=False, timeout=10)
+        assert done.returncode == status, arguments
+        assert (done.stdout if status == 0 else done.stderr) != b""
+
+
+def test_sigusr1_opens_the_log_file_again(start_host, root, tmp_path):
+    log = tmp_path / "log"
+    process = subprocess.Popen(
+        [EXTHOST, "serve", "--root", str(root), "--log", str(log), "--listen", f"unix:{tmp_path}/s"],
+        env=environment(), stdin=subprocess.DEVNULL)
+    try:
+        wait_for(lambda: log.exists() and "ready" in log.read_text(), "ready")
+        log.rename(tmp_path / "old")
+        process.send_signal(signal.SIGUSR1)
+        wait_for(log.exists, "the new log file")
+        import fastcgi
+        assert fastcgi.request(f"{tmp_path}/s", "GET", "/tcl/hello.tcl").reply().status == 200
+        wait_for(lambda: "hello.tcl" in log.read_text(), "the request in the new file")
+    finally:
+        process.terminate()
+        assert process.wait(timeout=20) == 0
