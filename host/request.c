@@ -106,6 +106,8 @@ static int read_stream(
 			break;
 		/* What is refused is still read, up to the limit, so that the answer arrives. */
 		seen += (uint64_t)n;
+		if (seen > config->max_body && result != 0)
+			return result;
 		if (seen > config->max_body)
 			return error_set(e, "the body is larger than %llu bytes",
 				   (unsigned long long)config->max_body),

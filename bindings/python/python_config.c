@@ -124,18 +124,26 @@ static void program_path(char *path)
 	snprintf(path, PATH_MAX, "%s/bin/python3", binding_library());
 }
 
+/* Whether the command line lets PYTHONHOME be heeded: -E and -I do not. */
+static bool heeds_environment(int argc, char **argv)
+{
+	PyConfig config;
+	bool heeds = !PyStatus_Exception(read_command_line(&config, argc, argv, true)) &&
+	             !PyStatus_Exception(PyConfig_Read(&config)) && config.use_environment != 0;
+
+	PyConfig_Clear(&config);
+	return heeds;
+}
+
 int python_interpret(int argc, char **argv)
 {
 	const char *user_home = getenv("PYTHONHOME");
-	bool wants_home = user_home != NULL && *user_home != '\0';
+	bool wants_home =
+	    user_home != NULL && *user_home != '\0' && heeds_environment(argc, argv);
 	PyConfig config;
+	/* It is read by Py_InitializeFromConfig: what was read before, 3.11 copies in part only. */
 	PyStatus status = read_command_line(&config, argc, argv, wants_home);
 
-	/* -E and -I say that PYTHONHOME is not to be heeded: then the home is ours after all. */
-	if (wants_home && !PyStatus_Exception(status) && config.use_environment == 0) {
-		PyConfig_Clear(&config);
-		status = read_command_line(&config, argc, argv, false);
-	}
 	if (!PyStatus_Exception(status))
 		status = Py_InitializeFromConfig(&config);
 	PyConfig_Clear(&config);
@@ -170,8 +178,6 @@ static PyStatus read_command_line(PyConfig *config, int argc, char **argv, bool 
 	} else {
 		status = set_places(config);
 	}
-	if (!PyStatus_Exception(status))
-		status = PyConfig_Read(config);
 	return status;
 }
 

@@ -1,0 +1,246 @@
+"""Programs nobody here wrote, unmodified, run by the host."""
+
+import os
+import pty
+import select
+import shutil
+import subprocess
+
+import pytest
+
+from host import EXTHOST, RELAY, environment, put, put_script, relay_line, run_exthost
+from servers import Nginx
+from waiting import wait_for
+
+HGWEB = "/usr/share/doc/mercurial-common/examples/hgweb.cgi"
+
+FIELD_STORAGE = '''
+import cgi, hashlib
+form = cgi.FieldStorage()
+print("Content-Type: text/plain; charset=utf-8")
+print()
+print("who", form.getfirst("who"))
+upload = form["file"] if "file" in form else None
+if upload is not None:
+    print("file", upload.filename, upload.type, hashlib.sha256(upload.file.read()).hexdigest())
+'''
+
+CGI_HANDLER = '''
+from wsgiref.handlers import CGIHandler
+from wsgiref.validate import validator
+
+@validator
+def application(environ, start_response):
+    body = environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"] or 0))
+    start_response("201 Created", [("Content-Type", "text/plain"), ("X-Path", environ["PATH_INFO"])])
+    return [b"got ", body]
+
+CGIHandler().run(application)
+'''
+
+NCGI = '''
+package require ncgi
+package require html
+ncgi::parse
+html::init
+puts "Content-Type: text/html\\n"
+puts [html::head "Form & more"]
+puts [html::bodyTag]
+puts "<p>[html::quoteFormValue [ncgi::value who nobody]]</p>"
+puts "<p>[ncgi::nvlist]</p>"
+puts [html::end]
+'''
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    made = tmp_path_factory.mktemp("programs")
+    put_script(made, "field_storage.py", "python", FIELD_STORAGE)
+    put_script(made, "handler.py", "python", CGI_HANDLER)
+    put_script(made, "ncgi.tcl", "tcl", NCGI)
+    return made
+
+
+def multipart(**parts):
+    boundary = "----exthost-boundary"
+    body = b""
+    for name, value in parts.items():
+        filename = f'; filename="{value[0]}"\r\nContent-Type: {value[1]}' if isinstance(value, tuple) else ""
+        data = value[2] if isinstance(value, tuple) else value
+        body += (f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"{filename}\r\n\r\n'
+                 ).encode() + data + b"\r\n"
+    return body + f"--{boundary}--\r\n".encode(), f"multipart/form-data; boundary={boundary}"
+
+
+def test_cgi_field_storage_reads_a_form_and_a_file(start_host, root):
+    host = start_host(root)
+    data = bytes(range(256)) * 1000
+    body, kind = multipart(who="Zoë".encode(), file=("a b.bin", "application/x-thing", data))
+    reply = host.run("POST", "/field_storage.py", [("Content-Type", kind)], body).reply()
+    import hashlib
+    assert reply.status == 200
+    assert "who Zoë" in reply.text
+    assert f"file a b.bin application/x-thing {hashlib.sha256(data).hexdigest()}" in reply.text
+
+
+def test_wsgiref_cgi_handler_serves_a_validated_application(start_host, root):
+    host = start_host(root)
+    reply = host.run("POST", "/handler.py/some/where", [("Content-Type", "text/plain")], b"body").reply()
+    assert (reply.status, reply.text, reply.header("X-Path")) == (201, "got body", "/some/where")
+
+
+def test_ncgi_and_html_of_tcllib_read_and_show_a_form(start_host, root):
+    host = start_host(root)
+    got = host.get("/ncgi.tcl?who=%3Cada%3E")
+    assert got.status == 200 and "<p>&lt;ada&gt;</p>" in got.text
+    assert "Form & more" in got.text or "Form &amp; more" in got.text
+    posted = host.run("POST", "/ncgi.tcl", [("Content-Type", "application/x-www-form-urlencoded")],
+                      b"who=grace&other=1").reply()
+    assert "<p>grace</p>" in posted.text and "who grace other 1" in posted.text
+
+
+def hg(*arguments, cwd, home):
+    done = subprocess.run(["/usr/bin/hg", *arguments], cwd=cwd, capture_output=True, text=True,
+                          timeout=60, check=False, env={"HOME": str(home), "PATH": "/usr/bin:/bin",
+                                                        "HGUSER": "ada", "LANG": "C.UTF-8"})
+    assert done.returncode == 0, (arguments, done.stdout, done.stderr)
+    return done.stdout
+
+
+def test_hgweb_serves_a_real_clone_and_push_through_nginx(start_host, start_nginx, tmp_path):
+    central, home = tmp_path / "central", tmp_path / "home"
+    home.mkdir()
+    central.mkdir()
+    hg("init", cwd=central, home=home)
+    put(central, "first.txt", "one\n")
+    hg("add", "first.txt", cwd=central, home=home)
+    hg("commit", "-m", "first", cwd=central, home=home)
+    put(central, ".hg/hgrc", "[web]\npush_ssl = false\nallow_push = *\nstyle = gitweb\n")
+    put(tmp_path, "hgweb.config", f"[paths]\n/ = {central}\n")
+    # The file as it is installed, with its configuration's path filled in as it asks for, and the
+    # first line that says who runs it.
+    with open(HGWEB, encoding="utf-8") as f:
+        text = f.read().replace('"/path/to/repo/or/config"', repr(str(central)))
+    put(tmp_path, "root/hgweb.cgi", relay_line("python") + "\n" + text.split("\n", 1)[1])
+    host = start_host(tmp_path / "root")
+    nginx = start_nginx(host.socket)
+    url = f"http://127.0.0.1:{nginx.port}/hgweb.cgi"
+
+    page = nginx.get("/hgweb.cgi/log")
+    assert page.status == 200 and "first" in page.text
+    hg("clone", url, "work", cwd=tmp_path, home=home)
+    assert (tmp_path / "work" / "first.txt").read_text() == "one\n"
+    put(tmp_path / "work", "second.bin", os.urandom(300_000))
+    hg("add", "second.bin", cwd=tmp_path / "work", home=home)
+    hg("commit", "-m", "second", cwd=tmp_path / "work", home=home)
+    hg("push", url, cwd=tmp_path / "work", home=home)
+    assert hg("log", "--template", "{desc}\n", cwd=central, home=home) == "second\nfirst\n"
+
+
+def test_pythons_own_tests_pass_under_the_interpreter(python_own_tests):
+    process, output = python_own_tests
+    status = process.wait(timeout=500)
+    assert status == 0, output.read_text(errors="replace")[-3000:]
+
+
+SQLITE = """
+import sqlite3
+with sqlite3.connect(":memory:") as db:
+    db.create_function("twice", 1, lambda x: x * 2)
+    db.execute("create table t(a integer primary key, b text)")
+    db.executemany("insert into t(b) values(?)", [("x",), ("y",)])
+    print(db.execute("select twice(count(*)), group_concat(b) from t").fetchone())
+"""
+
+
+def test_python_has_its_sqlite():
+    """Debian leaves test_sqlite3 out of libpython3.11-testsuite, so its work is tried here."""
+    done = run_exthost("python", "-c", SQLITE)
+    assert (done.returncode, done.stdout) == (0, b"(4, 'x,y')\n"), done.stderr
+
+
+@pytest.mark.parametrize("arguments, given, status, output", [
+    (["-c", "print(6 * 7)"], b"", 0, b"42\n"),
+    (["-c", "import sys; sys.exit(7)"], b"", 7, b""),
+    (["-c", "import sys; print(sys.argv[1:])", "a", "-b"], b"", 0, b"['a', '-b']\n"),
+    (["-"], b"print('from stdin')", 0, b"from stdin\n"),
+    (["-u", "-c", "print('x')"], b"", 0, b"x\n"),
+    (["-I", "-c", "import sys; print(sys.flags.isolated)"], b"", 0, b"1\n"),
+    (["-m", "json.tool", "--compact"], b'{"a": [1, 2]}', 0, b'{"a":[1,2]}\n'),
+    (["/does/not/exist.py"], b"", 2, b""),
+    (["-c", "1/0"], b"", 1, b""),
+])
+def test_the_python_interpreter_takes_the_options_scripts_use(arguments, given, status, output):
+    done = run_exthost("python", *arguments, input=given)
+    assert (done.returncode, done.stdout) == (status, output), done.stderr
+
+
+def test_python_tells_its_version():
+    ours = run_exthost("python", "-V")
+    theirs = subprocess.run(["/usr/bin/python3", "-V"], capture_output=True, check=True)
+    assert (ours.returncode, ours.stdout) == (0, theirs.stdout)
+
+
+def test_the_tcl_interpreter_runs_a_file_standard_input_and_an_exit_status(tmp_path):
+    put(tmp_path, "a.tcl", "puts [list $argv0 $argv]\nexit 5\n")
+    done = run_exthost("tclsh", f"{tmp_path}/a.tcl", "x", "y z")
+    assert (done.returncode, done.stdout) == (5, f"{tmp_path}/a.tcl {{x {{y z}}}}\n".encode())
+    done = run_exthost("tclsh", input=b"puts [expr {6 * 7}]\n")
+    assert (done.returncode, done.stdout) == (0, b"42\n")
+
+
+@pytest.mark.parametrize("name, code", [
+    ("python3", ["-c", "print('as python3')"]), ("python", ["-c", "print('as python')"])])
+def test_a_link_by_the_name_of_an_interpreter_is_that_interpreter(tmp_path, name, code):
+    (tmp_path / name).symlink_to(EXTHOST)
+    done = subprocess.run([str(tmp_path / name), *code], capture_output=True, check=False,
+                          timeout=30, env=environment())
+    assert (done.returncode, done.stdout) == (0, f"as {name}\n".encode()), done.stderr
+
+
+def at_a_terminal(command, typed, wanted):
+    """What the program shows at a terminal until `wanted` is there."""
+    master, slave = pty.openpty()
+    process = subprocess.Popen([EXTHOST, command], stdin=slave, stdout=slave, stderr=slave,
+                               env=environment(TERM="dumb", HOME="/nonexistent"),
+                               start_new_session=True)
+    os.close(slave)
+    shown = b""
+
+    def read_until(text):
+        nonlocal shown
+
+        def look():
+            nonlocal shown
+            if select.select([master], [], [], 0.05)[0]:
+                shown += os.read(master, 4096)
+            return text in shown
+        wait_for(look, f"{text!r} at the terminal", 20)
+    try:
+        read_until(wanted[0])
+        os.write(master, typed)
+        read_until(wanted[1])
+        os.write(master, b"\x04" if command == "python" else b"exit\n")
+        assert process.wait(timeout=20) == 0
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+        os.close(master)
+    return shown
+
+
+def test_python_prompts_at_a_terminal():
+    at_a_terminal("python", b"6 * 7\n", (b">>> ", b"42"))
+
+
+def test_tcl_prompts_at_a_terminal():
+    at_a_terminal("tclsh", b"expr {6 * 7}\n", (b"% ", b"42"))
+
+
+def test_the_relay_holds_no_interpreter_and_needs_no_library():
+    symbols = subprocess.run(["nm", RELAY], capture_output=True, text=True, check=True).stdout
+    for prefix in ("Py", "Tcl_", "FCGX_"):
+        assert f" T {prefix}" not in symbols and f" U {prefix}" not in symbols
+    kind = subprocess.run(["ldd", RELAY], capture_output=True, text=True, check=False)
+    assert "not a dynamic executable" in kind.stdout + kind.stderr
