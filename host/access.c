@@ -6,7 +6,6 @@
 
 #include "config.h"
 #include "error.h"
-#include "listen.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -68,6 +67,7 @@ static int parse_cidr(const char *text, unsigned char bytes[16], int *prefix, st
 	const char *slash = strchr(text, '/');
 	size_t size = slash != NULL ? (size_t)(slash - text) : strlen(text);
 	char *end = NULL;
+	long wanted;
 	int bits;
 
 	snprintf(host, sizeof(host), "%.*s", (int)(size < sizeof(host) ? size : 0), text);
@@ -76,10 +76,11 @@ static int parse_cidr(const char *text, unsigned char bytes[16], int *prefix, st
 		    e, "option --allow-from: '%s' is not an address or a CIDR block", text);
 	*prefix = bits;
 	if (slash != NULL) {
-		*prefix = (int)strtol(slash + 1, &end, 10);
-		if (slash[1] < '0' || slash[1] > '9' || *end != '\0' || *prefix > bits)
+		wanted = strtol(slash + 1, &end, 10);
+		if (slash[1] < '0' || slash[1] > '9' || *end != '\0' || wanted > bits)
 			return error_set(
 			    e, "option --allow-from: '%s': the prefix is not 0 to %d", text, bits);
+		*prefix = (int)wanted;
 	}
 	*prefix += 128 - bits;
 	return 0;
@@ -153,9 +154,13 @@ static bool allows_address(int connection, const struct config *config, struct e
 	return error_set(e, "%s may not connect (--allow-from)", text), false;
 }
 
-bool access_allows(
-    const struct listener *l, int connection, const struct config *config, struct error *e)
+bool access_allows(int connection, const struct config *config, struct error *e)
 {
-	return l->kind == LISTENER_UNIX ? allows_uid(connection, config, e)
-					: allows_address(connection, config, e);
+	int domain = 0;
+	socklen_t size = sizeof(domain);
+
+	if (getsockopt(connection, SOL_SOCKET, SO_DOMAIN, &domain, &size) < 0)
+		return error_errno(e, "kind of the connection"), false;
+	return domain == AF_UNIX ? allows_uid(connection, config, e)
+				 : allows_address(connection, config, e);
 }

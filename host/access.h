@@ -6,7 +6,6 @@
 
 struct config;
 struct error;
-struct listener;
 struct sockaddr;
 
 /*
@@ -14,8 +13,7 @@ struct sockaddr;
  * --allow-uid, and never 65534; a TCP peer must be on loopback or in --allow-from. false with the
  * reason in *e.
  */
-bool access_allows(
-    const struct listener *l, int connection, const struct config *config, struct error *e);
+bool access_allows(int connection, const struct config *config, struct error *e);
 
 /* Check the values of --allow-uid and --allow-from. 0 or -1 with *e filled. */
 int access_check_options(const struct config *config, struct error *e);

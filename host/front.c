@@ -122,7 +122,7 @@ static void accept_connection(struct front *f, const struct listener *l, unsigne
 			poll(NULL, 0, 20);
 		return;
 	}
-	if (!access_allows(l, fd, f->setup->config, &e)) {
+	if (!access_allows(fd, f->setup->config, &e)) {
 		log_message(f->setup->log, LEVEL_WARNING, "%s: refused: %s", l->address, e.message);
 		close(fd);
 		return;

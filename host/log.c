@@ -90,6 +90,9 @@ static size_t utf8_length(const unsigned char *s, size_t size)
 	return n;
 }
 
+/* The longest piece is \uNNNN; behind it there must be room for "..." and a quote. */
+#define PIECE_ROOM (6 + 3 + 1)
+
 static void put_escaped(struct log_line *line, const char *text, size_t size, bool quoted)
 {
 	bool json = line->log->json;
@@ -99,6 +102,10 @@ static void put_escaped(struct log_line *line, const char *text, size_t size, bo
 		size_t n = utf8_length((const unsigned char *)text + i, size - i);
 		char escape[8];
 
+		if (line->size + PIECE_ROOM > sizeof(line->text) - LOG_TAIL) {
+			put_string(line, "...");
+			return;
+		}
 		if (n == 0 || c < 0x20 || c == 0x7f) {
 			if (json)
 				snprintf(escape, sizeof(escape), "\\u%04x", n == 0 ? 0xfffdU : c);
@@ -112,10 +119,6 @@ static void put_escaped(struct log_line *line, const char *text, size_t size, bo
 			put(line, escape, 2);
 		} else {
 			put(line, text + i, n);
-		}
-		if (line->size >= sizeof(line->text) - LOG_TAIL - 4) {
-			put_string(line, "...");
-			return;
 		}
 		i += n;
 	}

@@ -61,7 +61,8 @@ int reply_feed(struct reply *r, const void *data, size_t size, struct error *e)
 	end = reply_header_end(r->block.data, r->block.size);
 	if (end == 0)
 		return r->block.size > REPLY_HEADER_MAX
-			   ? error_set(e, "no header block in the first %d bytes", REPLY_HEADER_MAX)
+			   ? error_set(
+				 e, "the header block is longer than %d bytes", REPLY_HEADER_MAX)
 			   : 0;
 	if (reply_header_read(&r->header, r->block.data, end, e) < 0)
 		return -1;

@@ -7,7 +7,7 @@ from servers import Fossil, Nginx
 from ways import Site
 
 # Of CPython's own tests: these run long and mostly wait, so they run beside everything else.
-PYTHON_TESTS = ("test_json", "test_io", "test_atexit", "test_site")
+PYTHON_TESTS = ("test_json", "test_io", "test_atexit", "test_csv")
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,333 @@
+/*
+ * A third language, as small as one can be: a command a line, its argument behind a blank. It shows
+ * that struct binding is enough, and lets the host run under the sanitizers, which an interpreter
+ * would drown in reports of its own.
+ *
+ *	# a comment         print TEXT           env NAME, its value
+ *	body, copied        error TEXT           repeat N TEXT
+ *	exit N              crash                sleep MILLISECONDS
+ *	flush               module NAME          keep, and kept: is this the kept code?
+ *
+ * A module is a name that the process knows. The one named "threads" starts a thread when it is
+ * loaded ahead, which a template must not have. What is kept of a script is its text without
+ * comments and empty lines.
+ */
+#include "tiny.h"
+
+#include "host/binding.h"
+#include "host/buffer.h"
+#include "host/error.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define MODULES_MAX 32
+#define NAME_MAX_SIZE 64
+
+/* One script in progress. */
+struct program {
+	struct binding_run *run; /* NULL in the plain interpreter */
+	struct buffer text;
+	bool is_kept; /* the text is what an earlier run has kept */
+	int status;
+	bool ended;
+};
+
+struct command {
+	const char *name;
+	void (*does)(struct program *program, const char *argument);
+};
+
+/* The modules of this process; a forked one begins with those of the template. */
+static char modules[MODULES_MAX][NAME_MAX_SIZE];
+static size_t module_count;
+
+static int read_text(struct buffer *text, int fd);
+static void interpret_text(struct program *program);
+static void interpret_line(struct program *program, char *line);
+static void run(struct binding_run *asked) __attribute__((noreturn));
+
+static const char *version(void)
+{
+	return "1.0";
+}
+
+static int interpret(int argc, char **argv)
+{
+	struct program program = {0};
+	int fd = argc > 1 ? open(argv[1], O_RDONLY | O_CLOEXEC) : STDIN_FILENO;
+
+	if (fd < 0 || read_text(&program.text, fd) < 0) {
+		fprintf(stderr, "tiny: %s: %s\n", argc > 1 ? argv[1] : "-", strerror(errno));
+		return 1;
+	}
+	interpret_text(&program);
+	buffer_release(&program.text);
+	fflush(stdout);
+	return program.status;
+}
+
+static int start(struct error *e)
+{
+	return module_count > 0 ? error_set(e, "tiny is started already") : 0;
+}
+
+static bool has_module(const char *name)
+{
+	for (size_t i = 0; i < module_count; i++)
+		if (strcmp(modules[i], name) == 0)
+			return true;
+	return false;
+}
+
+static int load_module(const char *name, struct error *e)
+{
+	for (const char *c = name; *c != '\0'; c++)
+		if (!isalpha((unsigned char)*c))
+			return error_set(e, "'%s' is no name of a module", name);
+	if (module_count == MODULES_MAX || strlen(name) >= NAME_MAX_SIZE)
+		return error_set(e, "no room for module '%s'", name);
+	strcpy(modules[module_count++], name);
+	return 0;
+}
+
+static void *sleep_for_ever(void *nothing)
+{
+	(void)nothing;
+	for (;;)
+		pause();
+	return NULL;
+}
+
+static int preload(const char *module, struct error *e)
+{
+	pthread_t thread;
+
+	if (strcmp(module, "threads") == 0)
+		return pthread_create(&thread, NULL, sleep_for_ever, NULL) == 0
+			   ? 0
+			   : error_set(e, "no thread");
+	return has_module(module) ? 0 : load_module(module, e);
+}
+
+/* The buffer of standard output, and a page or two of the heap. */
+static void warm(void)
+{
+	struct buffer text = {0};
+
+	buffer_printf(&text, "%0*d", 8192, 0);
+	buffer_release(&text);
+	fflush(stdout);
+}
+
+static void run(struct binding_run *asked)
+{
+	struct program program = {.run = asked, .is_kept = asked->code >= 0};
+
+	if (read_text(&program.text, program.is_kept ? asked->code : asked->source) < 0) {
+		fprintf(stderr, "tiny: %s: %s\n", asked->script, strerror(errno));
+		program.status = 1;
+	} else {
+		interpret_text(&program);
+	}
+	fflush(stdout);
+	binding_end(asked, program.status);
+}
+
+/* From the beginning: kept code is one open file for all runs. */
+static int read_text(struct buffer *text, int fd)
+{
+	char piece[4096];
+	ssize_t n;
+
+	lseek(fd, 0, SEEK_SET);
+	while ((n = read(fd, piece, sizeof(piece))) > 0)
+		if (buffer_append(text, piece, (size_t)n) < 0)
+			return -1;
+	return n < 0 || buffer_string(text) == NULL ? -1 : 0;
+}
+
+static void interpret_text(struct program *program)
+{
+	size_t at = 0;
+
+	while (at < program->text.size && !program->ended) {
+		size_t size = strcspn(program->text.data + at, "\n");
+		char *line = strndup(program->text.data + at, size);
+
+		if (line == NULL)
+			abort();
+		interpret_line(program, line);
+		free(line);
+		at += size + 1;
+	}
+}
+
+static void do_print(struct program *program, const char *argument)
+{
+	(void)program;
+	printf("%s\n", argument);
+}
+
+static void do_env(struct program *program, const char *argument)
+{
+	const char *value = getenv(argument);
+
+	do_print(program, value != NULL ? value : "(not set)");
+}
+
+static void do_body(struct program *program, const char *argument)
+{
+	char piece[16384];
+	ssize_t n;
+
+	(void)program;
+	(void)argument;
+	while ((n = read(STDIN_FILENO, piece, sizeof(piece))) > 0)
+		fwrite(piece, 1, (size_t)n, stdout);
+}
+
+static void do_error(struct program *program, const char *argument)
+{
+	(void)program;
+	fprintf(stderr, "%s\n", argument);
+}
+
+static void do_repeat(struct program *program, const char *argument)
+{
+	char *text;
+	long count = strtol(argument, &text, 10);
+
+	for (text += *text == ' '; count > 0; count--)
+		do_print(program, text);
+}
+
+static void do_exit(struct program *program, const char *argument)
+{
+	program->status = atoi(argument);
+	program->ended = true;
+}
+
+static void do_crash(struct program *program, const char *argument)
+{
+	(void)program;
+	(void)argument;
+	fflush(stdout);
+	abort();
+}
+
+static void do_sleep(struct program *program, const char *argument)
+{
+	long milliseconds = strtol(argument, NULL, 10);
+	struct timespec left = {milliseconds / 1000, milliseconds % 1000 * 1000000};
+
+	(void)program;
+	while (nanosleep(&left, &left) < 0 && errno == EINTR)
+		;
+}
+
+static void do_flush(struct program *program, const char *argument)
+{
+	(void)program;
+	(void)argument;
+	fflush(stdout);
+}
+
+static void do_module(struct program *program, const char *argument)
+{
+	bool had = has_module(argument);
+	struct error e;
+
+	if (!had && load_module(argument, &e) < 0) {
+		fprintf(stderr, "tiny: %s\n", e.message);
+		program->status = 1;
+		program->ended = true;
+		return;
+	}
+	if (!had && program->run != NULL)
+		binding_notice(program->run, argument);
+	printf("%s: %s\n", argument, had ? "was loaded" : "loaded");
+}
+
+static void do_keep(struct program *program, const char *argument)
+{
+	struct buffer code = {0};
+	size_t at = 0;
+
+	(void)argument;
+	if (program->run == NULL || program->is_kept)
+		return;
+	while (at < program->text.size) {
+		const char *line = program->text.data + at;
+		size_t size = strcspn(line, "\n");
+
+		if (size > 0 && line[0] != '#')
+			buffer_printf(&code, "%.*s\n", (int)size, line);
+		at += size + 1;
+	}
+	binding_keep_code(program->run, code.data, code.size);
+	buffer_release(&code);
+}
+
+static void do_kept(struct program *program, const char *argument)
+{
+	(void)argument;
+	do_print(program, program->is_kept ? "yes" : "no");
+}
+
+static void interpret_line(struct program *program, char *line)
+{
+	static const struct command commands[] = {
+	    {"print", do_print},
+	    {"env", do_env},
+	    {"body", do_body},
+	    {"error", do_error},
+	    {"repeat", do_repeat},
+	    {"exit", do_exit},
+	    {"crash", do_crash},
+	    {"sleep", do_sleep},
+	    {"flush", do_flush},
+	    {"module", do_module},
+	    {"keep", do_keep},
+	    {"kept", do_kept},
+	};
+	size_t size = strcspn(line, " ");
+	const char *argument = line[size] != '\0' ? line + size + 1 : "";
+
+	if (line[0] == '\0' || line[0] == '#')
+		return;
+	line[size] = '\0';
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+		if (strcmp(line, commands[i].name) == 0) {
+			commands[i].does(program, argument);
+			return;
+		}
+	}
+	fprintf(stderr, "tiny: unknown command '%s'\n", line);
+	program->status = 1;
+	program->ended = true;
+}
+
+static const char *const suffixes[] = {".tiny", NULL};
+static const char *const programs[] = {"tiny", NULL};
+
+const struct binding tiny_binding = {
+    .name = "tiny",
+    .command = "tiny",
+    .suffixes = suffixes,
+    .programs = programs,
+    .version = version,
+    .interpret = interpret,
+    .start = start,
+    .preload = preload,
+    .fork = fork,
+    .warm = warm,
+    .run = run,
+};

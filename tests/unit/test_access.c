@@ -1,0 +1,176 @@
+/* Who may speak to the host, and what --allow-uid and --allow-from may say. */
+#include "unit.h"
+
+#include "access.h"
+#include "config.h"
+#include "error.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static int check_uid(const char *uid, struct error *e)
+{
+	struct config config = {0};
+	int result;
+
+	assert_int_equal(config_list_append(&config.allow_uid, uid), 0);
+	result = access_check_options(&config, e);
+	config_list_release(&config.allow_uid);
+	return result;
+}
+
+static int check_from(const char *cidr, struct error *e)
+{
+	struct config config = {0};
+	int result;
+
+	assert_int_equal(config_list_append(&config.allow_from, cidr), 0);
+	result = access_check_options(&config, e);
+	config_list_release(&config.allow_from);
+	return result;
+}
+
+static void a_user_is_a_number_and_never_the_unknown_one(void **state)
+{
+	static const char *const bad[] = {"", "ada", "-1", "+1", " 1", "1 ", "1x", "4294967295",
+	    "4294967296", "99999999999999999999", "65534"};
+	struct error e;
+
+	(void)state;
+	assert_int_equal(check_uid("0", &e), 0);
+	assert_int_equal(check_uid("65533", &e), 0);
+	assert_int_equal(check_uid("4294967294", &e), 0);
+	for (size_t i = 0; i < UNIT_COUNT(bad); i++) {
+		if (check_uid(bad[i], &e) == 0)
+			fail_msg("user '%s' is not refused", bad[i]);
+		assert_non_null(strstr(e.message, "option --allow-uid: "));
+	}
+}
+
+static void a_block_is_an_address_and_perhaps_a_prefix(void **state)
+{
+	static const char *const good[] = {"10.1.2.3", "10.0.0.0/8", "0.0.0.0/0", "10.1.2.3/32",
+	    "::1", "2001:db8::/32", "::/0", "2001:db8::1/128", "::ffff:10.0.0.0/104"};
+	static const char *const bad[] = {"", "/8", "10.0.0", "10.0.0.0.0", "10.0.0.256",
+	    "10.0.0.0/", "10.0.0.0/33", "10.0.0.0/-1", "10.0.0.0/8x", "10.0.0.0/ 8", "10.0.0.0/8/8",
+	    "::/129", "localhost", "10.0.0.0/4294967296", "10.0.0.0/4294967304",
+	    "2001:db8::/4294967296",
+	    "1111:2222:3333:4444:5555:6666:7777:8888:9999:0000:1111:2222:3333:4444"};
+	struct error e;
+
+	(void)state;
+	for (size_t i = 0; i < UNIT_COUNT(good); i++)
+		if (check_from(good[i], &e) < 0)
+			fail_msg("%s", e.message);
+	for (size_t i = 0; i < UNIT_COUNT(bad); i++) {
+		if (check_from(bad[i], &e) == 0)
+			fail_msg("'%s' is not refused", bad[i]);
+		assert_non_null(strstr(e.message, "option --allow-from: "));
+	}
+}
+
+static bool is_loopback(const char *text)
+{
+	struct sockaddr_in in = {.sin_family = AF_INET};
+	struct sockaddr_in6 in6 = {.sin6_family = AF_INET6};
+
+	if (inet_pton(AF_INET, text, &in.sin_addr) == 1)
+		return access_is_loopback((struct sockaddr *)&in);
+	assert_int_equal(inet_pton(AF_INET6, text, &in6.sin6_addr), 1);
+	return access_is_loopback((struct sockaddr *)&in6);
+}
+
+static void loopback_is_127_and_1_also_mapped(void **state)
+{
+	static const char *const is[] = {
+	    "127.0.0.1", "127.255.255.254", "::1", "::ffff:127.0.0.1", "::ffff:127.9.9.9"};
+	static const char *const is_not[] = {"126.0.0.1", "128.0.0.1", "0.0.0.0", "10.0.0.127",
+	    "::", "::2", "::127.0.0.1", "::ffff:128.0.0.1", "fe80::1"};
+	struct sockaddr local = {.sa_family = AF_UNIX};
+
+	(void)state;
+	for (size_t i = 0; i < UNIT_COUNT(is); i++)
+		assert_true(is_loopback(is[i]));
+	for (size_t i = 0; i < UNIT_COUNT(is_not); i++)
+		assert_false(is_loopback(is_not[i]));
+	assert_false(access_is_loopback(&local));
+}
+
+static void the_host_s_own_user_may_connect(void **state)
+{
+	struct config config = {0};
+	struct error e = {""};
+	int pair[2];
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+	assert_true(access_allows(pair[0], &config, &e));
+	close(pair[0]);
+	close(pair[1]);
+}
+
+static void loopback_may_connect_over_tcp(void **state)
+{
+	struct sockaddr_in address = {
+	    .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t size = sizeof(address);
+	struct config config = {0};
+	struct error e = {""};
+	int client = socket(AF_INET, SOCK_STREAM, 0);
+	int server = socket(AF_INET, SOCK_STREAM, 0);
+	int accepted;
+
+	(void)state;
+	assert_int_equal(bind(server, (struct sockaddr *)&address, size), 0);
+	assert_int_equal(listen(server, 1), 0);
+	assert_int_equal(getsockname(server, (struct sockaddr *)&address, &size), 0);
+	assert_int_equal(connect(client, (struct sockaddr *)&address, size), 0);
+	accepted = accept(server, NULL, NULL);
+	assert_true(accepted >= 0);
+	assert_true(access_allows(accepted, &config, &e));
+	close(accepted);
+	close(client);
+	close(server);
+}
+
+static void who_cannot_be_asked_who_he_is_may_not(void **state)
+{
+	static const struct {
+		int domain;
+		const char *reason;
+	} cases[] = {{AF_UNIX, "may not connect"}, {AF_INET, "peer's address"}};
+	struct config config = {0};
+	struct error e = {""};
+	int ends[2];
+
+	(void)state;
+	for (size_t i = 0; i < UNIT_COUNT(cases); i++) {
+		int unconnected = socket(cases[i].domain, SOCK_STREAM, 0);
+
+		assert_false(access_allows(unconnected, &config, &e));
+		assert_non_null(strstr(e.message, cases[i].reason));
+		close(unconnected);
+	}
+	assert_int_equal(pipe(ends), 0);
+	assert_false(access_allows(ends[0], &config, &e));
+	assert_non_null(strstr(e.message, "kind of the connection"));
+	close(ends[0]);
+	close(ends[1]);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(a_user_is_a_number_and_never_the_unknown_one),
+	    cmocka_unit_test(a_block_is_an_address_and_perhaps_a_prefix),
+	    cmocka_unit_test(loopback_is_127_and_1_also_mapped),
+	    cmocka_unit_test(the_host_s_own_user_may_connect),
+	    cmocka_unit_test(loopback_may_connect_over_tcp),
+	    cmocka_unit_test(who_cannot_be_asked_who_he_is_may_not),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,293 @@
+/* Options from the command line and from the file, their ranges, and how mistakes are told. */
+#include "unit.h"
+
+#include "config.h"
+#include "error.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ARGUMENTS_MAX 16
+
+/* The arguments in one string, at blanks; argv is left as config_read leaves it. */
+struct call {
+	char text[1024];
+	char *argv[ARGUMENTS_MAX];
+	int operands;
+	struct config config;
+	struct error e;
+};
+
+static int call_read(
+    struct call *c, enum config_command command, int max_operands, const char *line)
+{
+	char *rest;
+	int argc = 0;
+
+	*c = (struct call){0};
+	snprintf(c->text, sizeof(c->text), "%s", line);
+	for (char *word = strtok_r(c->text, " ", &rest); word != NULL;
+	     word = strtok_r(NULL, " ", &rest))
+		c->argv[argc++] = word;
+	return config_read(&c->config, command, argc, c->argv, max_operands, &c->operands, &c->e);
+}
+
+static void serve(struct call *c, const char *line)
+{
+	if (call_read(c, CONFIG_SERVE, 0, line) < 0)
+		fail_msg("%s: %s", line, c->e.message);
+}
+
+static void assert_refused(enum config_command command, const char *line, const char *message)
+{
+	struct call c;
+
+	if (call_read(&c, command, 1, line) == 0)
+		fail_msg("not refused: %s", line);
+	assert_string_equal(c.e.message, message);
+	config_release(&c.config);
+}
+
+static void what_is_not_given_has_its_default(void **state)
+{
+	struct call c;
+
+	(void)state;
+	serve(&c, "");
+	assert_null(c.config.root);
+	assert_null(c.config.log);
+	assert_int_equal(c.config.listen.count, 0);
+	assert_string_equal(c.config.prefix, "");
+	assert_string_equal(c.config.log_format, "text");
+	assert_int_equal(c.config.max_body, 64 << 20);
+	assert_int_equal(c.config.reply_buffer, 256 << 10);
+	assert_int_equal(c.config.grace, 10);
+	assert_false(c.config.debug);
+	config_release(&c.config);
+}
+
+static void options_are_taken_in_both_spellings(void **state)
+{
+	struct call c;
+
+	(void)state;
+	serve(
+	    &c, "--listen unix:/a --grace=3 --listen=tcp:127.0.0.1:1,prefix=/x --prefix= --debug");
+	assert_int_equal(c.config.listen.count, 2);
+	assert_string_equal(c.config.listen.items[0], "unix:/a");
+	assert_string_equal(c.config.listen.items[1], "tcp:127.0.0.1:1,prefix=/x");
+	assert_int_equal(c.config.grace, 3);
+	assert_string_equal(c.config.prefix, "");
+	assert_true(c.config.debug);
+	config_release(&c.config);
+}
+
+static void a_size_may_end_in_k_m_or_g(void **state)
+{
+	struct call c;
+
+	(void)state;
+	serve(&c, "--max-body 3k --max-header 1M --reply-buffer 1g");
+	assert_int_equal(c.config.max_body, 3 << 10);
+	assert_int_equal(c.config.max_header, 1 << 20);
+	assert_int_equal(c.config.reply_buffer, 1 << 30);
+	config_release(&c.config);
+}
+
+static void operands_are_moved_to_the_front(void **state)
+{
+	struct call c;
+
+	(void)state;
+	assert_int_equal(call_read(&c, CONFIG_REQUEST, 2, "--debug POST --body - /x --cgi"), 0);
+	assert_int_equal(c.operands, 2);
+	assert_string_equal(c.argv[0], "POST");
+	assert_string_equal(c.argv[1], "/x");
+	assert_string_equal(c.config.body, "-");
+	assert_true(c.config.cgi);
+	config_release(&c.config);
+}
+
+static void a_mistake_on_the_command_line_names_the_option(void **state)
+{
+	(void)state;
+	assert_refused(CONFIG_SERVE, "--nothing 1", "unknown option --nothing");
+	assert_refused(CONFIG_SERVE, "--body x", "unknown option --body");
+	assert_refused(CONFIG_REQUEST, "--listen x", "unknown option --listen");
+	assert_refused(CONFIG_SERVE, "-x", "unknown option -x");
+	assert_refused(CONFIG_SERVE, "one two", "unexpected argument 'two'");
+	assert_refused(CONFIG_SERVE, "--root", "option --root needs a value: DIR");
+	assert_refused(CONFIG_SERVE, "--grace soon", "option --grace: 'soon' is not a number");
+	assert_refused(CONFIG_SERVE, "--grace 5k", "option --grace: '5k' is not a number");
+	assert_refused(CONFIG_SERVE, "--grace -1", "option --grace: '-1' is not a number");
+	assert_refused(CONFIG_SERVE, "--grace=", "option --grace: '' is not a number");
+	assert_refused(CONFIG_SERVE, "--max-body 5x",
+	    "option --max-body: '5x' is not a number of bytes (k, m and g may follow)");
+	assert_refused(
+	    CONFIG_SERVE, "--debug=maybe", "option --debug: 'maybe' is neither yes nor no");
+	assert_refused(
+	    CONFIG_SERVE, "--log-format xml", "option --log-format: 'xml' is not one of text|json");
+	assert_refused(
+	    CONFIG_SERVE, "--log-format tex", "option --log-format: 'tex' is not one of text|json");
+}
+
+static void numbers_have_their_range(void **state)
+{
+	struct call c;
+
+	(void)state;
+	serve(&c, "--spares 1 --max-connections 16384 --max-header 4096");
+	config_release(&c.config);
+	assert_refused(CONFIG_SERVE, "--spares 0",
+	    "option --spares: '0' is out of range, allowed is 1 to 256");
+	assert_refused(CONFIG_SERVE, "--spares 257",
+	    "option --spares: '257' is out of range, allowed is 1 to 256");
+	assert_refused(CONFIG_SERVE, "--max-header 4095",
+	    "option --max-header: '4095' is out of range, allowed is 4096 to 1048576");
+	assert_refused(CONFIG_SERVE, "--spares 18446744073709551617",
+	    "option --spares: '18446744073709551617' is out of range, allowed is 1 to 256");
+	assert_refused(CONFIG_SERVE, "--reply-buffer 17179869185g",
+	    "option --reply-buffer: '17179869185g' is out of range, allowed is 4096 to 1073741824");
+}
+
+static void folders_must_be_there(void **state)
+{
+	struct call c;
+
+	(void)state;
+	assert_refused(CONFIG_SERVE, "--root /nowhere/at/all",
+	    "extension root /nowhere/at/all: No such file or directory");
+	assert_refused(
+	    CONFIG_SERVE, "--root /etc/passwd", "extension root /etc/passwd: not a folder");
+	assert_refused(CONFIG_SERVE, "--tmpdir /nowhere",
+	    "folder for temporary files /nowhere: No such file or directory");
+	serve(&c, "--root /usr/../usr/./bin/..");
+	assert_string_equal(c.config.root, "/usr");
+	config_release(&c.config);
+}
+
+/* With a file of this text, and more options behind it. */
+static int read_with_file(struct call *c, const char *folder, const char *text, const char *more)
+{
+	char line[512];
+
+	unit_file_write(folder, "conf", text, 0644);
+	snprintf(line, sizeof(line), "--config %s/conf %s", folder, more);
+	return call_read(c, CONFIG_SERVE, 0, line);
+}
+
+static void the_file_has_the_same_names(void **state)
+{
+	char *folder = unit_folder_make();
+	struct call c;
+
+	(void)state;
+	assert_int_equal(read_with_file(&c, folder,
+			     "# first\nroot = /usr\n\n; second\nlisten = unix:/a,mode=0660\n"
+			     "listen = fd\nmax-body = 1m\ndebug = yes\nlog-format=json\n",
+			     ""),
+	    0);
+	assert_string_equal(c.config.root, "/usr");
+	assert_int_equal(c.config.listen.count, 2);
+	assert_string_equal(c.config.listen.items[0], "unix:/a,mode=0660");
+	assert_string_equal(c.config.listen.items[1], "fd");
+	assert_int_equal(c.config.max_body, 1 << 20);
+	assert_true(c.config.debug);
+	assert_string_equal(c.config.log_format, "json");
+	config_release(&c.config);
+	unit_folder_remove(folder);
+}
+
+static void the_command_line_wins_over_the_file(void **state)
+{
+	char *folder = unit_folder_make();
+	struct call c;
+
+	(void)state;
+	assert_int_equal(
+	    read_with_file(&c, folder, "listen = fd\ngrace = 1\nspares = 7\ndebug = yes\n",
+		"--listen unix:/b --grace 2 --debug=no"),
+	    0);
+	assert_int_equal(c.config.listen.count, 1);
+	assert_string_equal(c.config.listen.items[0], "unix:/b");
+	assert_int_equal(c.config.grace, 2);
+	assert_int_equal(c.config.spares, 7);
+	assert_false(c.config.debug);
+	config_release(&c.config);
+	unit_folder_remove(folder);
+}
+
+static void a_mistake_in_the_file_names_file_and_line(void **state)
+{
+	static const struct {
+		const char *text, *message;
+	} cases[] = {
+	    {"root = /usr\nnothing = 1\n", "conf:2: unknown key 'nothing'"},
+	    {"body = x\n", "conf:1: unknown key 'body'"},
+	    {"config = x\n", "conf:1: unknown key 'config'"},
+	    {"\n\n[lane]\nroot = /usr\n", "conf:4: unknown section [lane]"},
+	    {"# a\ngrace = soon\nspares = 0\n", "conf:2: grace: 'soon' is not a number"},
+	    {"spares = 1000\n", "conf:1: spares: '1000' is out of range, allowed is 1 to 256"},
+	    {"root = /usr\nwhat is this\n", "conf:2: neither 'name = value' nor a comment"},
+	};
+	char *folder = unit_folder_make();
+
+	(void)state;
+	for (size_t i = 0; i < UNIT_COUNT(cases); i++) {
+		char message[512];
+		struct call c;
+
+		assert_int_equal(read_with_file(&c, folder, cases[i].text, ""), -1);
+		snprintf(message, sizeof(message), "%s/%s", folder, cases[i].message);
+		assert_string_equal(c.e.message, message);
+		config_release(&c.config);
+	}
+	unit_folder_remove(folder);
+}
+
+static void a_file_that_cannot_be_read_is_named(void **state)
+{
+	(void)state;
+	assert_refused(CONFIG_SERVE, "--config /nowhere/conf",
+	    "configuration file /nowhere/conf: No such file or directory");
+}
+
+static void the_help_shows_each_option_of_the_command(void **state)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	(void)state;
+	assert_non_null(out);
+	config_print_options(out, CONFIG_REQUEST);
+	fclose(out);
+	assert_non_null(strstr(text, "--root DIR"));
+	assert_non_null(strstr(text, "--body FILE"));
+	assert_non_null(strstr(text, "(256k)"));
+	assert_null(strstr(text, "--listen"));
+	for (const char *line = text; *line != '\0'; line = strchr(line, '\n') + 1)
+		assert_in_range(strcspn(line, "\n"), 1, 100);
+	free(text);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(what_is_not_given_has_its_default),
+	    cmocka_unit_test(options_are_taken_in_both_spellings),
+	    cmocka_unit_test(a_size_may_end_in_k_m_or_g),
+	    cmocka_unit_test(operands_are_moved_to_the_front),
+	    cmocka_unit_test(a_mistake_on_the_command_line_names_the_option),
+	    cmocka_unit_test(numbers_have_their_range),
+	    cmocka_unit_test(folders_must_be_there),
+	    cmocka_unit_test(the_file_has_the_same_names),
+	    cmocka_unit_test(the_command_line_wins_over_the_file),
+	    cmocka_unit_test(a_mistake_in_the_file_names_file_and_line),
+	    cmocka_unit_test(a_file_that_cannot_be_read_is_named),
+	    cmocka_unit_test(the_help_shows_each_option_of_the_command),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

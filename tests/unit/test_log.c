@@ -1,0 +1,301 @@
+/* Log lines: their shape in text and JSON, what is escaped, where they are cut. */
+#include "unit.h"
+
+#include "error.h"
+#include "fd.h"
+#include "log.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define ID "0123456789abcdef"
+
+static struct log log_make(bool json)
+{
+	return (struct log){.fd = fd_memory_file("unit"), .json = json, .least = LEVEL_INFO};
+}
+
+/* The one line that was written, behind its time. The caller frees it, and the log ends. */
+static char *log_take(struct log *log)
+{
+	char *text = unit_read(log->fd);
+	size_t skip = log->json ? strlen("{\"time\":\"2026-11-24T10:00:00.123Z\",") : 25;
+	char *line;
+
+	fd_close(&log->fd);
+	assert_true(strlen(text) > skip);
+	assert_ptr_equal(strchr(text, '\n'), text + strlen(text) - 1);
+	text[strlen(text) - 1] = '\0';
+	line = strdup(text + skip);
+	assert_non_null(line);
+	free(text);
+	return line;
+}
+
+/* A message as the host logs it. */
+static char *message_line(bool json, const char *message, size_t size)
+{
+	struct log log = log_make(json);
+	struct log_line line;
+
+	log_begin(&line, &log, LEVEL_INFO, NULL, message, size);
+	log_end(&line);
+	return log_take(&log);
+}
+
+static void assert_message(bool json, const char *message, const char *wanted)
+{
+	char *line = message_line(json, message, strlen(message));
+
+	assert_string_equal(line, wanted);
+	free(line);
+}
+
+static void write_fields(struct log *log)
+{
+	struct log_line line;
+
+	log_begin(&line, log, LEVEL_WARNING, ID, "GET /x", 6);
+	log_number(&line, "status", -7);
+	log_milliseconds(&line, "ms", 1234567);
+	log_string(&line, "script", "hello.py");
+	log_string(&line, "reason", "a \"b\" \\ c");
+	log_string(&line, "user", "");
+	log_end(&line);
+}
+
+static void a_text_line_has_time_level_request_message_and_fields(void **state)
+{
+	struct log log = log_make(false);
+	char *line;
+
+	(void)state;
+	write_fields(&log);
+	line = log_take(&log);
+	assert_string_equal(line, "warning [" ID "] GET /x status=-7 ms=1.235 script=hello.py "
+				  "reason=\"a \\\"b\\\" \\\\ c\" user=\"\"");
+	free(line);
+}
+
+static void a_json_line_has_the_same(void **state)
+{
+	struct log log = log_make(true);
+	char *line;
+
+	(void)state;
+	write_fields(&log);
+	line = log_take(&log);
+	assert_string_equal(line,
+	    "\"level\":\"warning\",\"request\":\"" ID "\",\"message\":\"GET /x\",\"status\":-7,"
+	    "\"ms\":1.235,\"script\":\"hello.py\",\"reason\":\"a \\\"b\\\" \\\\ "
+	    "c\",\"user\":\"\"}");
+	free(line);
+}
+
+static void the_time_is_utc_with_milliseconds(void **state)
+{
+	struct log log = log_make(false);
+	int parts[7];
+	char *text;
+
+	(void)state;
+	log_message(&log, LEVEL_ERROR, "%s %d", "number", 5);
+	text = unit_read(log.fd);
+	assert_int_equal(sscanf(text, "%4d-%2d-%2dT%2d:%2d:%2d.%3dZ error", &parts[0], &parts[1],
+			     &parts[2], &parts[3], &parts[4], &parts[5], &parts[6]),
+	    7);
+	assert_string_equal(text + 24, " error number 5\n");
+	free(text);
+	fd_close(&log.fd);
+}
+
+static void a_line_below_the_level_is_not_written(void **state)
+{
+	struct log log = log_make(false);
+	struct log_line line;
+
+	(void)state;
+	log_message(&log, LEVEL_DEBUG, "quiet");
+	log_begin(&line, &log, LEVEL_DEBUG, ID, "quiet", 5);
+	log_string(&line, "a", "b");
+	log_number(&line, "c", 1);
+	log_end(&line);
+	assert_int_equal(lseek(log.fd, 0, SEEK_END), 0);
+	fd_close(&log.fd);
+}
+
+static void control_characters_never_leave_as_they_are(void **state)
+{
+	(void)state;
+	assert_message(false, "a\nb\r\x1b[0m\x7f\tc", "info a\\x0ab\\x0d\\x1b[0m\\x7f\tc");
+	assert_message(true, "a\nb\r\x1b\x7f\t\"\\",
+	    "\"level\":\"info\",\"message\":\"a\\u000ab\\u000d\\u001b\\u007f\\u0009\\\"\\\\\"}");
+}
+
+static void only_good_utf_8_passes(void **state)
+{
+	(void)state;
+	assert_message(true, "\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80",
+	    "\"level\":\"info\",\"message\":\"\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80\"}");
+	assert_message(true, "\xff|\xc3|\xc0\xaf|\xed\xa0\x80",
+	    "\"level\":\"info\",\"message\":\"\\ufffd|\\ufffd|\\ufffd\\ufffd|"
+	    "\\ufffd\\ufffd\\ufffd\"}");
+	assert_message(false, "\xc3\xa4\xff|\xe2\x82", "info \xc3\xa4\\xff|\\xe2\\x82");
+}
+
+static void a_nul_in_a_message_is_escaped_too(void **state)
+{
+	char *line = message_line(false, "a\0b", 3);
+
+	(void)state;
+	assert_string_equal(line, "info a\\x00b");
+	free(line);
+}
+
+/* JSON enough for our lines: a flat object of strings and numbers, each string well-formed. */
+static bool is_json(const char *at)
+{
+	static const char escapes[] = "\"\\/bfnrtu";
+
+	while (*at != '}') {
+		if (*at != '"') {
+			at++;
+			continue;
+		}
+		for (at++; *at != '"'; at++) {
+			if ((unsigned char)*at < 0x20)
+				return false;
+			if (*at == '\\' && (at[1] == '\0' || strchr(escapes, at[1]) == NULL))
+				return false;
+			if (*at == '\\' && at[1] == 'u' && strspn(at + 2, "0123456789abcdef") < 4)
+				return false;
+			at += *at == '\\';
+		}
+		at++;
+		if (*at == '\0')
+			return false;
+	}
+	return at[1] == '\0';
+}
+
+static void a_long_line_is_cut_with_dots(void **state)
+{
+	char message[2 * LOG_LINE_MAX];
+	char *line;
+
+	(void)state;
+	memset(message, 'x', sizeof(message));
+	line = message_line(false, message, sizeof(message));
+	assert_in_range(strlen(line), LOG_LINE_MAX - 100, LOG_LINE_MAX);
+	assert_string_equal(line + strlen(line) - 4, "x...");
+	free(line);
+	line = message_line(true, message, sizeof(message));
+	assert_true(is_json(line));
+	assert_string_equal(line + strlen(line) - 6, "x...\"}");
+	free(line);
+}
+
+/* Wherever the cut falls: within an escape, within a character, in a message or in a field. */
+static void a_cut_line_is_still_json(void **state)
+{
+	static const char *const units[] = {
+	    "x", "\n", "\"", "\xc3\xa4", "\xe2\x82\xac", "\xf0\x9f\x98\x80", "\xff"};
+	char text[2 * LOG_LINE_MAX];
+
+	(void)state;
+	for (size_t i = 0; i < UNIT_COUNT(units) * 8; i++) {
+		const char *unit = units[i / 8];
+		size_t size = i % 8;
+		struct log log = log_make(true);
+		struct log_line line;
+		char *message, *field;
+
+		memset(text, 'x', size);
+		while (size + strlen(unit) < sizeof(text))
+			size = (size_t)(stpcpy(text + size, unit) - text);
+		message = message_line(true, text, size);
+		log_begin(&line, &log, LEVEL_INFO, ID, "m", 1);
+		log_string(&line, "field", text);
+		log_string(&line, "more", "that may not fit");
+		log_number(&line, "number", 12345);
+		log_end(&line);
+		field = log_take(&log);
+		if (!is_json(message) || !is_json(field))
+			fail_msg("no JSON at the cut, unit %zu, shift %zu: ...%s ...%s", i / 8,
+			    i % 8, message + strlen(message) - 16, field + strlen(field) - 16);
+		assert_in_range(strlen(message), 0, LOG_LINE_MAX);
+		free(message);
+		free(field);
+	}
+}
+
+static void assert_file_ends(const char *path, const char *end)
+{
+	FD_OWNED int fd = open(path, O_RDONLY | O_CLOEXEC);
+	char *text;
+
+	assert_true(fd >= 0);
+	text = unit_read(fd);
+	assert_true(strlen(text) >= strlen(end));
+	assert_string_equal(text + strlen(text) - strlen(end), end);
+	free(text);
+}
+
+static void a_log_file_is_appended_to_and_opened_again(void **state)
+{
+	char *folder = unit_folder_make();
+	char *path = unit_path(folder, "log");
+	char *old = unit_path(folder, "old");
+	struct log log = {.least = LEVEL_INFO};
+	struct error e;
+	int number;
+
+	(void)state;
+	unit_file_write(folder, "log", "before", 0644);
+	assert_int_equal(log_open(&log, path, &e), 0);
+	number = log.fd;
+	assert_file_ends(path, "before");
+	assert_int_equal(rename(path, old), 0);
+	log_message(&log, LEVEL_INFO, "one");
+	assert_int_equal(log_reopen(&log, &e), 0);
+	assert_int_equal(log.fd, number);
+	log_message(&log, LEVEL_INFO, "two");
+	assert_file_ends(old, " info one\n");
+	assert_file_ends(path, " info two\n");
+	fd_close(&log.fd);
+	free(path);
+	free(old);
+	unit_folder_remove(folder);
+}
+
+static void a_log_that_cannot_be_opened_is_told(void **state)
+{
+	struct log log = {0};
+	struct error e;
+
+	(void)state;
+	assert_int_equal(log_open(&log, "/nowhere/log", &e), -1);
+	assert_string_equal(e.message, "open log /nowhere/log: No such file or directory");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(a_text_line_has_time_level_request_message_and_fields),
+	    cmocka_unit_test(a_json_line_has_the_same),
+	    cmocka_unit_test(the_time_is_utc_with_milliseconds),
+	    cmocka_unit_test(a_line_below_the_level_is_not_written),
+	    cmocka_unit_test(control_characters_never_leave_as_they_are),
+	    cmocka_unit_test(only_good_utf_8_passes),
+	    cmocka_unit_test(a_nul_in_a_message_is_escaped_too),
+	    cmocka_unit_test(a_long_line_is_cut_with_dots),
+	    cmocka_unit_test(a_cut_line_is_still_json),
+	    cmocka_unit_test(a_log_file_is_appended_to_and_opened_again),
+	    cmocka_unit_test(a_log_that_cannot_be_opened_is_told),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
