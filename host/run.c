@@ -46,6 +46,7 @@ struct run {
 	struct request_process process;
 	struct buffer line; /* of standard error, while it is not complete */
 	bool ended;         /* the channel has told it, or broke */
+	bool untouched;     /* the process died before it took its order: another can run it */
 	bool failed;
 };
 
@@ -70,13 +71,16 @@ void run_script(const struct run_shared *shared, struct request *request, const 
 	    .result = result};
 
 	*result = (struct run_result){0};
-	if (hand_over(&run, code) < 0)
-		return;
-	guard(&run);
-	empty_pipes(&run);
-	end_process(&run);
+	do {
+		run.ended = run.untouched = false;
+		if (hand_over(&run, code) < 0)
+			return;
+		guard(&run);
+		empty_pipes(&run);
+		end_process(&run);
+		request_process_release(&run.process);
+	} while (run.untouched && !run.failed);
 	buffer_release(&run.line);
-	request_process_release(&run.process);
 	result->whole = !run.failed;
 }
 
@@ -222,6 +226,21 @@ static void judge_death(struct run *run, int wait_status)
 		judge_exit(run, WEXITSTATUS(wait_status));
 }
 
+/*
+ * The process is dead: did it leave its order in the channel, unread? The kernel tells by a reset
+ * once the template, too, has closed its end.
+ */
+static bool left_order(const struct run *run)
+{
+	struct pollfd event = {.fd = run->process.channel, .events = 0};
+	struct run_report report;
+	int descriptor;
+
+	return poll(&event, 1, 1000) > 0 &&
+	       run_report_receive(run->process.channel, &report, &descriptor) < 0 &&
+	       errno == ECONNRESET;
+}
+
 static void take_report(struct run *run)
 {
 	struct run_report report;
@@ -232,7 +251,9 @@ static void take_report(struct run *run)
 		return;
 	if (n <= 0) {
 		run->ended = true;
-		fail(run, 500, "the template went away");
+		run->untouched = n < 0 && errno == ECONNRESET;
+		if (!run->untouched)
+			fail(run, 500, "the template went away");
 		return;
 	}
 	switch (report.type) {
@@ -242,7 +263,9 @@ static void take_report(struct run *run)
 		break;
 	case RUN_DIED:
 		run->ended = true;
-		judge_death(run, report.value);
+		run->untouched = left_order(run);
+		if (!run->untouched)
+			judge_death(run, report.value);
 		break;
 	case RUN_CODE:
 		if (descriptor >= 0)

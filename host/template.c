@@ -46,7 +46,8 @@ struct template
 };
 
 static void prepare_process(struct template *t);
-static void start_languages(const struct template_setup *setup);
+static int thread_count(void);
+static void start_languages(const struct template_setup *setup, int threads);
 static void take_orders(struct template *t);
 static void fork_one(struct template *t, uint32_t language);
 static void reap_children(struct template *t);
@@ -57,7 +58,7 @@ void template_main(const struct template_setup *setup)
 	struct template t = {.setup = setup};
 
 	prepare_process(&t);
-	start_languages(setup);
+	start_languages(setup, thread_count());
 	tell(setup, TEMPLATE_READY, "");
 	while (!t.draining || t.count > 0) {
 		struct pollfd events[2] = {{.fd = t.signals, .events = POLLIN},
@@ -122,7 +123,7 @@ static void fail(const struct template_setup *setup, const char *text)
 	_exit(1);
 }
 
-static void preload_one(const struct template_setup *setup, const char *item)
+static void preload_one(const struct template_setup *setup, const char *item, int threads)
 {
 	const char *colon = strchr(item, ':');
 	char language[32];
@@ -135,13 +136,14 @@ static void preload_one(const struct template_setup *setup, const char *item)
 		return;
 	if (setup->bindings[index]->preload(colon + 1, &e) < 0)
 		log_message(setup->log, LEVEL_WARNING, "%s is not preloaded: %s", item, e.message);
-	if (thread_count() > 1) {
+	if (thread_count() > threads) {
 		tell(setup, TEMPLATE_REFUSED, item);
 		_exit(1);
 	}
 }
 
-static void start_languages(const struct template_setup *setup)
+/* `threads` is how many there were before: a sanitizer has one of its own. */
+static void start_languages(const struct template_setup *setup, int threads)
 {
 	struct error e;
 
@@ -152,11 +154,11 @@ static void start_languages(const struct template_setup *setup)
 			error_prefix(&e, "start %s", setup->bindings[i]->name);
 			fail(setup, e.message);
 		}
-		if (thread_count() > 1)
+		if (thread_count() > threads)
 			fail(setup, "a language started a thread");
 	}
 	for (size_t i = 0; i < setup->preload_count; i++)
-		preload_one(setup, setup->preload[i]);
+		preload_one(setup, setup->preload[i], threads);
 }
 
 static void take_orders(struct template *t)

@@ -38,6 +38,8 @@ class Fossil:
         self._fossil("init", "-A", "admin", self.repository)
         self._fossil("user", "password", "admin", self.PASSWORD, "-R", self.repository)
         self._fossil("user", "capabilities", "nobody", "jorz", "-R", self.repository)
+        # Else Fossil leaves a process behind a request, and stop() would wait for it.
+        self._fossil("settings", "backoffice-disable", "1", "-R", self.repository)
         self.port = free_port()
         name = "project.fossil" if relative else self.repository
         self.program = Program(

@@ -41,6 +41,13 @@ def test_params_may_come_in_records_of_one_byte(host, connection):
     assert connection.read_outcome().reply().status == 200
 
 
+def test_a_request_may_arrive_byte_by_byte(connection):
+    found = {"REQUEST_METHOD": "GET", "SCRIPT_NAME": HELLO, "QUERY_STRING": "slowly"}
+    for byte in fastcgi.begin() + stream(PARAMS, 1, pairs(found)) + record(STDIN, 1):
+        connection.send(bytes([byte]))
+    assert connection.read_outcome().reply().text == "Hello from python: slowly\n"
+
+
 def test_two_hundred_headers_reach_the_script(host):
     sent = {f"HTTP_X_NUMBER_{i}": f"value {i}" for i in range(200)}
     reply = host.get("/python/env.py", **sent)
@@ -151,6 +158,14 @@ MALFORMED = {
     "END_REQUEST from a client": record(3, 1, b"\0" * 8),
     "a wrong version in a later record": fastcgi.begin() + record(PARAMS, 1, b"", version=7),
 }
+
+
+@pytest.mark.parametrize("noise", [b"GET / HTTP/1.1\r\n", b"GET / HT", b"\x16\x03\x01\x02\x00\x01\x00\x01",
+                                   bytes(range(200, 256)) * 100])
+def test_what_is_no_fastcgi_at_all_is_closed_at_once(connection, noise):
+    connection.socket.settimeout(1.0)  # far below the time a silent client is given
+    connection.send(noise)
+    assert connection.is_closed()
 
 
 @pytest.mark.parametrize("what", MALFORMED)

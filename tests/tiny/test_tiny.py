@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -168,26 +169,32 @@ def host(start):
 
 
 class Load:
-    """Clients that ask one after another until told to stop; .mistakes must be empty then."""
+    """
+    Clients that ask one after another, for so many requests or until told to end; each on a
+    connection of its own that is kept, or on a new one each time.
+    """
 
-    def __init__(self, host, clients=4, requests=None):
+    def __init__(self, host, clients=4, requests=None, keep=False):
         self.host = host
         self.answered = 0
-        self.mistakes = []
+        self._mistakes = []
         self._requests = requests
         self._lock = threading.Lock()
         self._stopped = threading.Event()
-        self._threads = [threading.Thread(target=self._ask, args=(i,)) for i in range(clients)]
+        self._threads = [threading.Thread(target=self._ask, args=(i, keep))
+                         for i in range(clients)]
         for thread in self._threads:
             thread.start()
 
-    def _ask(self, client):
+    def _ask(self, client, keep):
+        kept = fastcgi.Connection(self.host.socket, 60) if keep else None
         number = 0
         while not self._stopped.is_set() and number != self._requests:
             number += 1
             wanted = f"{client}-{number}"
+            target = f"query.tiny?{wanted}"
             try:
-                reply = self.host.get(f"query.tiny?{wanted}", timeout=60)
+                reply = self._ask_kept(kept, target) if keep else self.host.get(target, timeout=60)
                 good = reply.status == 200 and reply.text == wanted + "\n"
                 mistake = None if good else f"{wanted}: {reply}"
             except (OSError, AssertionError) as e:
@@ -195,7 +202,14 @@ class Load:
             with self._lock:
                 self.answered += 1
                 if mistake:
-                    self.mistakes.append(mistake)
+                    self._mistakes.append(mistake)
+        if keep:
+            kept.close()
+
+    @staticmethod
+    def _ask_kept(connection, target):
+        return connection.run(fastcgi.variables("GET", "/" + target),
+                              flags=fastcgi.KEEP_CONN).reply()
 
     def wait_more(self, count=10):
         """Until so many more requests have been answered."""
@@ -203,11 +217,12 @@ class Load:
         wait_for(lambda: self.answered >= wanted, f"{count} more answers", 60)
 
     def end(self):
+        """The wrong answers; there must be none."""
+        if self._requests is None:
+            self._stopped.set()
         for thread in self._threads:
-            if self._requests is None:
-                self._stopped.set()
             thread.join()
-        return self.mistakes
+        return self._mistakes
 
 
 def begin_in_background(host, script):
@@ -256,6 +271,16 @@ def test_sixteen_clients_get_each_their_own_answers(host):
     load = Load(host, clients=16, requests=50)
     assert load.end() == []
     assert load.answered == 800
+
+
+def test_kept_connections_are_served_side_by_side(host):
+    # Longer than a second, after which the front looks at all connections for late ones.
+    load = Load(host, clients=8, keep=True)
+    try:
+        time.sleep(2.5)
+    finally:
+        mistakes = load.end()
+    assert mistakes == []
 
 
 def test_a_kept_connection_serves_twenty_requests(host):
@@ -340,10 +365,12 @@ def test_sighup_under_load_loses_no_request(host):
     assert mistakes == []
 
 
-def test_a_killed_template_is_replaced(host):
-    for _ in range(2):
+def test_a_killed_template_is_replaced_and_no_later_request_suffers(host):
+    for _ in range(10):
         old = host.template()
         os.kill(old, signal.SIGKILL)
+        # What it had forked dies with it, so a request can meet a process that is about to.
+        wait_for(lambda: not lives(old), "the end of the template")
         assert host.get("hello.tiny").status == 200
         assert host.template() != old
     host.wait_line("template: signal 9")
