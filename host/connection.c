@@ -136,9 +136,11 @@ static void expire(struct connections *t, uint64_t now, bool idle)
 	pthread_mutex_lock(&t->lock);
 	for (size_t i = 0; i < t->most; i++) {
 		struct connection *c = &t->places[i];
-		bool late = c->deadline != 0 && c->deadline < now;
 
-		if (c->state == PARKED && (late || (idle && c->check.state.seen == 0)))
+		/* What is owned is its thread's to read. */
+		if (c->state != PARKED)
+			continue;
+		if ((c->deadline != 0 && c->deadline < now) || (idle && c->check.state.seen == 0))
 			shutdown(c->fd, SHUT_RDWR);
 	}
 	pthread_mutex_unlock(&t->lock);
