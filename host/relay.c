@@ -22,12 +22,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
 #define REQUEST_ID 1
-#define BODY_PIECE 32768
+#define PIECE 32768           /* content of the records sent; a multiple of 8 */
 #define CONNECT_DEADLINE 5000 /* milliseconds while the host's queue of connections is full */
 #define SYSTEM_SOCKET "/run/exthost/exthost.sock"
 
@@ -38,22 +38,24 @@ struct relay {
 	int host;
 	int refused_errno; /* why a socket that is there was not to be had; 0: none is there */
 	struct relay_reply reply;
-	/* What goes to the host and has not gone yet. */
-	unsigned char out[WIRE_HEADER + BODY_PIECE + 8];
+	/* What goes to the host and has not gone yet: at most the end of PARAMS and of STDIN. */
+	char **variable;    /* the next of the environment */
+	size_t variable_at; /* bytes of its pair that are sent: it can be larger than the buffer */
+	unsigned char out[WIRE_FIXED + WIRE_HEADER + PIECE + 2 * WIRE_HEADER];
 	size_t out_size, out_sent;
-	bool body_ended;
+	bool deaf; /* the host takes no more */
 };
 
 static int read_command_line(struct relay *r, int argc, char **argv);
 static int read_environment(struct relay *r);
 static int connect_host(struct relay *r);
 static void start_cold(void);
-static int send_head(struct relay *r);
 static int exchange(struct relay *r);
+static void drain_body(struct relay *r);
 
 int main(int argc, char **argv)
 {
-	static struct relay r = {.host = -1};
+	static struct relay r;
 	int result = read_command_line(&r, argc, argv);
 
 	if (result >= 0)
@@ -63,29 +65,35 @@ int main(int argc, char **argv)
 	if (read_environment(&r) < 0)
 		return relay_reply_page(400, "CONTENT_LENGTH is no number of bytes");
 	if (connect_host(&r) < 0) {
-		if (r.refused_errno != 0)
-			return relay_reply_page(503, strerror(r.refused_errno));
-		start_cold();
-		return relay_reply_page(503, "no host listens, and exthost cannot be started");
+		if (r.refused_errno == 0)
+			start_cold();
+		drain_body(&r);
+		return relay_reply_page(
+		    503, r.refused_errno != 0 ? strerror(r.refused_errno)
+					      : "no host listens, and exthost cannot be started");
 	}
-	if (send_head(&r) < 0 || exchange(&r) < 0)
-		return relay_reply_page(502, r.reply.reason);
+	result = exchange(&r);
+	drain_body(&r);
+	if (result < 0)
+		return relay_reply_page(r.reply.status, r.reply.reason);
 	return relay_reply_print(&r.reply);
 }
 
 static int usage(int status)
 {
 	static const char text[] =
-	    "usage: #!/usr/bin/exthost-cgi [--socket PATH] [LANGUAGE]   as a script's first line\n"
+	    "usage: #!/usr/bin/exthost-cgi [--socket PATH] [LANGUAGE]   (a script's first line)\n"
 	    "       exthost-cgi --version | --help\n"
 	    "\n"
-	    "The relay hands a CGI request to a running exthost and prints its reply. It looks for "
-	    "the\n"
-	    "host's socket at PATH, at .exthost.sock in DOCUMENT_ROOT, at " SYSTEM_SOCKET ";\n"
-	    "when no host listens it runs the request by exthost, more slowly. Manual: "
-	    "exthost-cgi(1).\n";
+	    "The relay hands a CGI request to a running exthost and prints its reply. It tries\n"
+	    "the sockets PATH, .exthost.sock in DOCUMENT_ROOT, and " SYSTEM_SOCKET ".\n"
+	    "When no host listens it has exthost run the request, which is slower.\n"
+	    "Manual: exthost-cgi(1).\n";
 
 	(void)!write(status == 0 ? STDOUT_FILENO : STDERR_FILENO, text, sizeof(text) - 1);
+	/* A server that takes no output for success must be told too. */
+	if (status != 0 && getenv("GATEWAY_INTERFACE") != NULL)
+		relay_reply_page(500, "the first line of the script is wrong");
 	return status;
 }
 
@@ -109,20 +117,18 @@ static int read_words(struct relay *r, char *words)
 /* -1 to go on, or the exit status. */
 static int read_command_line(struct relay *r, int argc, char **argv)
 {
-	int result = -1;
-
 	if (argc == 2 && strcmp(argv[1], "--version") == 0) {
 		static const char text[] = "exthost-cgi " EXTHOST_VERSION "\n";
 
 		(void)!write(STDOUT_FILENO, text, sizeof(text) - 1);
 		return 0;
 	}
-	if (argc < 2 || argc > 3 || strcmp(argv[1], "--help") == 0)
-		return usage(argc == 2 ? 0 : 2);
-	if (argc == 3)
-		result = read_words(r, argv[1]);
+	if (argc == 2 && strcmp(argv[1], "--help") == 0)
+		return usage(0);
+	if (argc < 2 || argc > 3 || argv[argc - 1][0] == '-')
+		return usage(2);
 	r->script = argv[argc - 1];
-	return result;
+	return argc == 3 ? read_words(r, argv[1]) : -1;
 }
 
 static void set_absolute(const char *name, const char *path)
@@ -144,7 +150,7 @@ static int read_environment(struct relay *r)
 	char *end;
 
 	set_absolute("FOSSIL_REPOSITORY", getenv("FOSSIL_REPOSITORY"));
-	if (script == NULL || script[0] != '/') {
+	if (r->script != NULL && (script == NULL || script[0] != '/')) {
 		setenv("SCRIPT_FILENAME", r->script, 1);
 		set_absolute("SCRIPT_FILENAME", r->script);
 	}
@@ -155,29 +161,58 @@ static int read_environment(struct relay *r)
 	return length[0] < '0' || length[0] > '9' || *end != '\0' || errno != 0 ? -1 : 0;
 }
 
-/* A path can be longer than the 107 bytes of sun_path, so we connect from inside its folder. */
-static int connect_path(struct relay *r, const char *folder, const char *name)
+/* Fill in the address; a path longer than its 107 bytes is reached from inside its folder. */
+static int set_address(struct sockaddr_un *address, const char *path)
 {
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	struct timespec pause = {.tv_nsec = 5000000};
+	const char *slash = strrchr(path, '/');
+	char folder[PATH_MAX];
+
+	*address = (struct sockaddr_un){.sun_family = AF_UNIX};
+	if (strlen(path) >= sizeof(address->sun_path)) {
+		if (slash == NULL || strlen(path) >= sizeof(folder) ||
+		    strlen(slash + 1) >= sizeof(address->sun_path))
+			return -1;
+		snprintf(folder, sizeof(folder), "%.*s", (int)(slash - path) + 1, path);
+		if (chdir(folder) < 0)
+			return -1;
+		path = slash + 1;
+	}
+	snprintf(address->sun_path, sizeof(address->sun_path), "%s", path);
+	return 0;
+}
+
+/* Whether a host is there and will not have us, as errno says, or none is known to be there. */
+static bool is_refusal(const char *path)
+{
+	int reason = errno;
+	bool hidden = reason == EACCES && access(path, F_OK) < 0;
+
+	errno = reason;
+	return !hidden && reason != ENOENT && reason != ENOTDIR && reason != ECONNREFUSED;
+}
+
+/* 0; or -1: with refused_errno set when looking further would be wrong. */
+static int connect_path(struct relay *r, const char *path)
+{
 	int before = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	struct sockaddr_un address;
 	int result = -1;
 
-	if (strlen(name) < sizeof(address.sun_path) && chdir(folder) == 0) {
-		strcpy(address.sun_path, name);
+	if (set_address(&address, path) == 0) {
 		r->host = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 		for (int waited = 0; r->host >= 0 && waited < CONNECT_DEADLINE; waited += 5) {
 			result = connect(r->host, (struct sockaddr *)&address, sizeof(address));
 			if (result == 0 || errno != EAGAIN)
 				break;
-			nanosleep(&pause, NULL);
+			poll(NULL, 0, 5);
 		}
-		if (result < 0) {
-			if (errno != ENOENT && errno != ECONNREFUSED)
-				r->refused_errno = errno;
+		if (result < 0 && is_refusal(address.sun_path)) {
+			r->refused_errno = errno;
+			dprintf(
+			    STDERR_FILENO, "exthost-cgi: connect %s: %s\n", path, strerror(errno));
+		}
+		if (result < 0 && r->host >= 0)
 			close(r->host);
-			r->host = -1;
-		}
 	}
 	if (before >= 0) {
 		(void)!fchdir(before);
@@ -186,26 +221,19 @@ static int connect_path(struct relay *r, const char *folder, const char *name)
 	return result;
 }
 
-static int connect_file(struct relay *r, const char *path)
-{
-	char folder[PATH_MAX];
-	const char *slash = strrchr(path, '/');
-
-	if (slash == NULL || (size_t)(slash - path) >= sizeof(folder) - 1)
-		return -1;
-	snprintf(folder, sizeof(folder), "%.*s/", (int)(slash - path), path);
-	return connect_path(r, folder, slash + 1);
-}
-
+/* The first socket of the three at which a host listens. */
 static int connect_host(struct relay *r)
 {
 	const char *root = getenv("DOCUMENT_ROOT");
+	char path[PATH_MAX];
 
-	if (r->socket_path != NULL)
-		return connect_file(r, r->socket_path);
-	if (root != NULL && root[0] == '/' && connect_path(r, root, ".exthost.sock") == 0)
+	if (r->socket_path != NULL && connect_path(r, r->socket_path) == 0)
 		return 0;
-	return r->refused_errno != 0 ? -1 : connect_file(r, SYSTEM_SOCKET);
+	if (r->refused_errno == 0 && root != NULL && root[0] == '/' &&
+	    snprintf(path, sizeof(path), "%s/.exthost.sock", root) < (int)sizeof(path) &&
+	    connect_path(r, path) == 0)
+		return 0;
+	return r->refused_errno == 0 ? connect_path(r, SYSTEM_SOCKET) : -1;
 }
 
 /* exthost stands beside the relay. The body is unread, and every descriptor as it was given. */
@@ -219,7 +247,7 @@ static void start_cold(void)
 	signal(SIGPIPE, SIG_DFL);
 	if (n > 0) {
 		path[n] = '\0';
-		strcpy(strrchr(path, '/') + 1, "exthost");
+		memcpy(strrchr(path, '/') + 1, "exthost", sizeof("exthost"));
 		execv(path, arguments);
 	}
 	execv(EXTHOST_BINDIR "/exthost", arguments);
@@ -227,151 +255,145 @@ static void start_cold(void)
 	    n > 0 ? path : EXTHOST_BINDIR "/exthost", strerror(errno));
 }
 
-/* Send what is in r->out, waiting for room. Only the head is sent so, before any reply can come. */
-static int flush_out(struct relay *r)
+/* Put a record's header in front of its content, which stands in its place, and the padding behind. */
+static void finish_record(struct relay *r, enum wire_type type, size_t content)
 {
-	while (r->out_sent < r->out_size) {
-		ssize_t n =
-		    send(r->host, r->out + r->out_sent, r->out_size - r->out_sent, MSG_NOSIGNAL);
-		struct pollfd event = {.fd = r->host, .events = POLLOUT};
+	static const unsigned char zeros[WIRE_HEADER];
+	size_t padding = wire_padding(content);
 
-		if (n >= 0)
-			r->out_sent += (size_t)n;
-		else if (errno == EAGAIN)
-			poll(&event, 1, -1);
-		else if (errno != EINTR)
-			return -1;
-	}
-	r->out_size = r->out_sent = 0;
-	return 0;
+	r->out_size += wire_record_write(r->out + r->out_size, type, REQUEST_ID, content) + content;
+	memcpy(r->out + r->out_size, zeros, padding);
+	r->out_size += padding;
 }
 
-/* Bytes of the PARAMS stream; a record is sent whenever the buffer is full. */
-static int put_params(struct relay *r, const void *data, size_t size)
+/* As much as there is room for of the next variable's pair. Returns how many bytes. */
+static size_t copy_variable(struct relay *r, unsigned char *out, size_t room)
 {
-	const unsigned char *at = data;
-
-	while (size > 0) {
-		size_t used = r->out_size - WIRE_HEADER;
-		size_t n = size < BODY_PIECE - used ? size : BODY_PIECE - used;
-
-		memcpy(r->out + r->out_size, at, n);
-		r->out_size += n;
-		at += n;
-		size -= n;
-		if (used + n == BODY_PIECE) {
-			wire_record_write(r->out, WIRE_PARAMS, REQUEST_ID, BODY_PIECE);
-			if (flush_out(r) < 0)
-				return -1;
-			r->out_size = WIRE_HEADER;
-		}
-	}
-	return 0;
-}
-
-static int put_param(struct relay *r, const char *name, size_t name_size, const char *value)
-{
+	char *name = *r->variable;
+	char *value = strchr(name, '=');
 	unsigned char lengths[8];
-	size_t n = wire_lengths_write(lengths, name_size, strlen(value));
+	size_t skip = r->variable_at, have = 0;
 
-	if (put_params(r, lengths, n) < 0 || put_params(r, name, name_size) < 0)
-		return -1;
-	return put_params(r, value, strlen(value));
+	if (value == NULL || value == name) {
+		r->variable++;
+		return 0;
+	}
+	value++;
+	const size_t name_size = (size_t)(value - name) - 1, value_size = strlen(value);
+	const struct iovec parts[] = {{lengths, wire_lengths_write(lengths, name_size, value_size)},
+	    {name, name_size}, {value, value_size}};
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+		size_t skipped = skip < parts[i].iov_len ? skip : parts[i].iov_len;
+		size_t left = parts[i].iov_len - skipped;
+		size_t n = left < room - have ? left : room - have;
+
+		memcpy(out + have, (unsigned char *)parts[i].iov_base + skipped, n);
+		skip -= skipped;
+		have += n;
+	}
+	r->variable_at += have;
+	if (r->variable_at == parts[0].iov_len + name_size + value_size) {
+		r->variable++;
+		r->variable_at = 0;
+	}
+	return have;
 }
 
-static int send_head(struct relay *r)
+/* The environment, in as many fills as it needs. */
+static void fill_params(struct relay *r)
 {
-	size_t content;
+	size_t content = 0;
 
-	r->reply.reason = "the host closed the connection";
-	r->out_size = wire_begin_write(r->out, REQUEST_ID, WIRE_RESPONDER, 0);
-	if (flush_out(r) < 0)
-		return -1;
-	r->out_size = WIRE_HEADER;
-	for (char **item = environ; *item != NULL; item++) {
-		const char *equals = strchr(*item, '=');
-
-		if (equals != NULL && equals != *item &&
-		    put_param(r, *item, (size_t)(equals - *item), equals + 1) < 0)
-			return -1;
-	}
-	content = r->out_size - WIRE_HEADER;
-	if (content > 0) {
-		wire_record_write(r->out, WIRE_PARAMS, REQUEST_ID, content);
-		memset(r->out + r->out_size, 0, wire_padding(content));
-		r->out_size += wire_padding(content);
-	} else {
-		r->out_size = 0;
-	}
-	r->out_size += wire_record_write(r->out + r->out_size, WIRE_PARAMS, REQUEST_ID, 0);
-	return flush_out(r);
+	while (*r->variable != NULL && content < PIECE)
+		content +=
+		    copy_variable(r, r->out + r->out_size + WIRE_HEADER + content, PIECE - content);
+	if (content > 0)
+		finish_record(r, WIRE_PARAMS, content);
+	if (*r->variable != NULL)
+		return;
+	finish_record(r, WIRE_PARAMS, 0);
+	if (r->body_left == 0)
+		finish_record(r, WIRE_STDIN, 0);
 }
 
-/* The next piece of the body as a record, or the empty one that ends it. */
-static int fill_body(struct relay *r)
+/* The next piece of the body, never more than CONTENT_LENGTH. */
+static void fill_body(struct relay *r)
 {
-	size_t want = r->body_left < BODY_PIECE ? (size_t)r->body_left : BODY_PIECE;
-	ssize_t n = want > 0 ? read(STDIN_FILENO, r->out + WIRE_HEADER, want) : 0;
-	size_t padding;
+	size_t want = r->body_left < PIECE ? (size_t)r->body_left : PIECE;
+	ssize_t n = read(STDIN_FILENO, r->out + WIRE_HEADER, want);
 
-	if (n < 0)
-		return errno == EINTR || errno == EAGAIN ? 0 : -1;
+	if (n < 0 && (errno == EINTR || errno == EAGAIN))
+		return;
+	if (n > 0)
+		finish_record(r, WIRE_STDIN, (size_t)n);
 	/* A body that ends early is ended early; the host then answers 400. */
 	r->body_left = n > 0 ? r->body_left - n : 0;
-	padding = wire_padding((size_t)n);
-	wire_record_write(r->out, WIRE_STDIN, REQUEST_ID, (size_t)n);
-	memset(r->out + WIRE_HEADER + n, 0, padding);
-	r->out_size = WIRE_HEADER + (size_t)n + padding;
-	r->out_sent = 0;
-	r->body_ended = n == 0;
-	return 0;
+	if (r->body_left == 0)
+		finish_record(r, WIRE_STDIN, 0);
 }
 
-static int send_some(struct relay *r)
+static void send_some(struct relay *r)
 {
 	ssize_t n = send(r->host, r->out + r->out_sent, r->out_size - r->out_sent, MSG_NOSIGNAL);
 
-	if (n < 0 && errno != EAGAIN && errno != EINTR) {
+	if (n > 0)
+		r->out_sent += (size_t)n;
+	else if (errno != EAGAIN && errno != EINTR) {
 		/* The host may have answered without reading all; the answer is still to be read. */
-		r->body_ended = true;
-		r->out_size = r->out_sent = 0;
-		return 0;
+		r->deaf = true;
+		r->out_sent = r->out_size;
 	}
-	r->out_sent += n > 0 ? (size_t)n : 0;
 	if (r->out_sent == r->out_size)
 		r->out_size = r->out_sent = 0;
-	return 0;
 }
 
-/* Body down and reply up, whichever can move, until the reply is whole. */
+/* Request down and reply up, whichever can move. 0: the reply is whole; -1: it never will be. */
 static int exchange(struct relay *r)
 {
-	for (;;) {
-		bool want_body = r->out_size == 0 && !r->body_ended;
-		struct pollfd events[] = {
-		    {.fd = r->host, .events = (short)(POLLIN | (r->out_size > 0 ? POLLOUT : 0))},
-		    {.fd = want_body && r->body_left > 0 ? STDIN_FILENO : -1, .events = POLLIN},
-		    {.fd = STDOUT_FILENO, .events = 0}};
+	const short any = POLLIN | POLLHUP | POLLERR | POLLNVAL;
 
-		if (want_body && r->body_left == 0) {
-			if (fill_body(r) < 0)
-				return -1;
+	r->out_size = wire_begin_write(r->out, REQUEST_ID, WIRE_RESPONDER, 0);
+	r->variable = environ;
+	fill_params(r);
+	for (;;) {
+		if (r->out_size > 0)
+			send_some(r);
+		if (r->out_size == 0 && *r->variable != NULL && !r->deaf) {
+			fill_params(r);
 			continue;
 		}
-		if (poll(events, 3, -1) < 0 && errno != EINTR)
-			return -1;
+
+		bool want_body = r->out_size == 0 && r->body_left > 0 && !r->deaf;
+		struct pollfd events[] = {
+		    {.fd = r->host, .events = r->out_size > 0 ? POLLIN | POLLOUT : POLLIN},
+		    {.fd = want_body ? STDIN_FILENO : -1, .events = POLLIN},
+		    {.fd = STDOUT_FILENO, .events = 0}};
+
+		if (poll(events, 3, -1) < 0)
+			continue;
 		/* Fossil is gone: with the connection closed the host ends the run. */
-		if ((events[2].revents & POLLERR) != 0)
+		if ((events[2].revents & any) != 0)
 			_exit(0);
-		if ((events[1].revents & (POLLIN | POLLHUP | POLLERR)) != 0 && fill_body(r) < 0)
-			return -1;
-		if ((events[0].revents & POLLOUT) != 0 && send_some(r) < 0)
-			return -1;
-		if ((events[0].revents & (POLLIN | POLLHUP | POLLERR)) != 0) {
+		if ((events[1].revents & any) != 0)
+			fill_body(r);
+		if ((events[0].revents & any) != 0) {
 			int result = relay_reply_read(&r->reply, r->host);
 
 			if (result != 0)
 				return result < 0 ? -1 : 0;
 		}
+	}
+}
+
+/* Who sends the body reads nothing before it is gone: what the host left of it is read away. */
+static void drain_body(struct relay *r)
+{
+	while (r->body_left > 0) {
+		size_t want = r->body_left < PIECE ? (size_t)r->body_left : PIECE;
+		ssize_t n = read(STDIN_FILENO, r->out, want);
+
+		if (n == 0 || (n < 0 && errno != EINTR))
+			return;
+		r->body_left -= n > 0 ? n : 0;
 	}
 }

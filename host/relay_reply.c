@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +20,7 @@ void relay_reply_init(struct relay_reply *reply, uint16_t request_id)
 {
 	reply->wire.request_id = request_id;
 	reply->file = -1;
+	reply->status = 502;
 }
 
 static int write_all(int fd, const unsigned char *data, size_t size)
@@ -26,6 +28,12 @@ static int write_all(int fd, const unsigned char *data, size_t size)
 	while (size > 0) {
 		ssize_t n = write(fd, data, size);
 
+		if (n < 0 && errno == EAGAIN) {
+			struct pollfd event = {.fd = fd, .events = POLLOUT};
+
+			poll(&event, 1, -1);
+			continue;
+		}
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
@@ -67,6 +75,12 @@ static int judge_end(struct relay_reply *reply)
 	if (reply->wire.protocol_status == WIRE_REQUEST_COMPLETE && reply->memory_size > 0)
 		return 1;
 	reply->reason = "the host refused the request";
+	if (reply->wire.protocol_status == WIRE_REQUEST_COMPLETE)
+		reply->reason = "the host's reply is empty";
+	if (reply->wire.protocol_status == WIRE_OVERLOADED) {
+		reply->status = 503;
+		reply->reason = "the host is overloaded";
+	}
 	return -1;
 }
 
@@ -122,10 +136,14 @@ int relay_reply_print(struct relay_reply *reply)
 
 int relay_reply_page(int status, const char *reason)
 {
-	const char *words = status == 400   ? "Bad Request"
-			    : status == 503 ? "Service Unavailable"
-					    : "Bad Gateway";
+	const char *words = "Bad Gateway";
 
+	switch (status) {
+	case 400: words = "Bad Request"; break;
+	case 500: words = "Internal Server Error"; break;
+	case 503: words = "Service Unavailable"; break;
+	default: break;
+	}
 	dprintf(STDERR_FILENO, "exthost-cgi: %d: %s\n", status, reason);
 	dprintf(STDOUT_FILENO,
 	    "Status: %d %s\r\nContent-Type: text/html; charset=utf-8\r\n%s\r\n"

@@ -10,8 +10,9 @@ struct relay_reply {
 	struct wire_reply wire;
 	unsigned char memory[RELAY_MEMORY]; /* the beginning of the reply */
 	size_t memory_size;
-	int file;           /* what does not fit there: an unlinked file, or -1 */
-	const char *reason; /* after a failure: why */
+	int file;   /* what does not fit there: an unlinked file, or -1 */
+	int status; /* after a failure: of the page to print, and why */
+	const char *reason;
 };
 
 void relay_reply_init(struct relay_reply *reply, uint16_t request_id);

@@ -71,7 +71,7 @@ void run_script(const struct run_shared *shared, struct request *request, const 
 	    .result = result};
 
 	*result = (struct run_result){0};
-	do {
+	for (int tries = 0; tries < SPARE_TRIES; tries++) {
 		run.ended = run.untouched = false;
 		if (hand_over(&run, code) < 0)
 			return;
@@ -79,7 +79,11 @@ void run_script(const struct run_shared *shared, struct request *request, const 
 		empty_pipes(&run);
 		end_process(&run);
 		request_process_release(&run.process);
-	} while (run.untouched && !run.failed);
+		if (!run.untouched || run.failed)
+			break;
+	}
+	if (run.untouched)
+		fail(&run, 503, "every request process died before it began");
 	buffer_release(&run.line);
 	result->whole = !run.failed;
 }
@@ -184,12 +188,12 @@ static void keep_errors(struct buffer *kept, const char *data, size_t size)
 
 static void log_lines(struct run *run)
 {
-	for (;;) {
+	while (run->line.size > 0) {
 		char *newline = memchr(run->line.data, '\n', run->line.size);
 		size_t size = newline != NULL ? (size_t)(newline - run->line.data) : run->line.size;
 		bool long_line = size > LOG_PIECE;
 
-		if (run->line.size == 0 || (newline == NULL && !long_line))
+		if (newline == NULL && !long_line)
 			return;
 		if (long_line)
 			size = LOG_PIECE;

@@ -40,6 +40,8 @@ class Fossil:
         self._fossil("user", "capabilities", "nobody", "jorz", "-R", self.repository)
         # Else Fossil leaves a process behind a request, and stop() would wait for it.
         self._fossil("settings", "backoffice-disable", "1", "-R", self.repository)
+        # Else a process that does Fossil's chores outlives the server by a minute.
+        self._fossil("settings", "backoffice-disable", "1", "-R", self.repository)
         self.port = free_port()
         name = "project.fossil" if relative else self.repository
         self.program = Program(

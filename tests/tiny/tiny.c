@@ -6,7 +6,8 @@
  *	# a comment         print TEXT           env NAME, its value
  *	body, copied        error TEXT           repeat N TEXT
  *	exit N              crash                sleep MILLISECONDS
- *	flush               module NAME          keep, and kept: is this the kept code?
+ *	flush               pid, as an error     module NAME
+ *	keep, and kept: is this the kept code?
  *
  * A module is a name that the process knows. The one named "threads" starts a thread when it is
  * loaded ahead, which a template must not have. What is kept of a script is its text without
@@ -240,6 +241,13 @@ static void do_flush(struct program *program, const char *argument)
 	fflush(stdout);
 }
 
+static void do_pid(struct program *program, const char *argument)
+{
+	(void)program;
+	(void)argument;
+	fprintf(stderr, "process %d\n", (int)getpid());
+}
+
 static void do_module(struct program *program, const char *argument)
 {
 	bool had = has_module(argument);
@@ -294,6 +302,7 @@ static void interpret_line(struct program *program, char *line)
 	    {"crash", do_crash},
 	    {"sleep", do_sleep},
 	    {"flush", do_flush},
+	    {"pid", do_pid},
 	    {"module", do_module},
 	    {"keep", do_keep},
 	    {"kept", do_kept},

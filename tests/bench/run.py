@@ -1,0 +1,181 @@
+"""
+`make bench`: requests a second and latency under a real Fossil, side by side in one run.
+
+The contestants take turns, round after round, so that a change in the machine's speed meets all of
+them; what is printed are medians over the rounds, with the smallest and the largest beside them.
+Ratios are taken within a round. JSON with every single figure is written beside the build.
+"""
+
+import argparse
+import json
+import pathlib
+import platform
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "demo"))
+
+from run import Demo, Trouble, fetch, free_port, wait_for  # noqa: E402
+
+NOTHING = {"python": 'print("Content-Type: text/plain\\n\\nhello")\n',
+           "tcl": 'puts "Content-Type: text/plain\\n\\nhello"\n'}
+IMPORTS = {"python": "import json, html, sqlite3, urllib.parse, datetime\n" + NOTHING["python"],
+           "tcl": "package require sqlite3\npackage require json::write\n" + NOTHING["tcl"]}
+PLAIN = {"python": "/usr/bin/python3", "tcl": "/usr/bin/tclsh"}
+CLIENTS = (1, 2)
+
+
+def make_root(demo):
+    """Name of the page: its file, for each contestant."""
+    root = demo.folder / "bench"
+    root.mkdir()
+    subprocess.run(["gcc", "-O2", "-static", "-o", root / "c", HERE / "hello.c"], check=True)
+    subprocess.run(["gcc", "-O2", "-pthread", "-o", demo.folder / "load", HERE / "load.c"], check=True)
+    for language in PLAIN:
+        for name, text in (("nothing", NOTHING), ("imports", IMPORTS)):
+            for how, line in (("exthost", f"{demo.bin / 'exthost-cgi'} {language}"),
+                              ("plain", PLAIN[language])):
+                page = root / f"{name}-{language}-{how}"
+                page.write_text(f"#!{line}\n{text[language]}", encoding="utf-8")
+                page.chmod(0o755)
+    return root
+
+
+def load(demo, port, page, clients, requests):
+    done = subprocess.run([demo.folder / "load", str(port), f"/ext/{page}", "hello", str(clients),
+                           str(requests)], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise Trouble(f"{page}: {done.stderr.strip()}")
+    rate, median, ninety = map(float, done.stdout.split())
+    return {"rate": rate, "median": median, "p90": ninety}
+
+
+def warm_up(demo, port, pages):
+    """Until the modules in use are noticed and preloaded: the host says nothing new any more."""
+    log = demo.folder / "host.log"
+    for page in pages:
+        for _ in range(10):
+            fetch(port, f"/ext/{page}")
+    seen = [-1]
+
+    def quiet():
+        for page in pages:
+            fetch(port, f"/ext/{page}")
+        last, seen[0] = seen[0], log.read_text().count("preloaded")
+        return last == seen[0]
+    wait_for(quiet, "the end of warming up")
+
+
+def measure(demo, port, pages, rounds, requests):
+    """{(page, clients): [figures of each round]}"""
+    figures = {}
+    for number in range(rounds):
+        print(f"\rround {number + 1} of {rounds}", end="", file=sys.stderr, flush=True)
+        for page in pages:
+            for clients in CLIENTS:
+                figures.setdefault((page, clients), []).append(
+                    load(demo, port, page, clients, requests if "plain" not in page else requests // 3))
+    print("\r" + " " * 30 + "\r", end="", file=sys.stderr)
+    return figures
+
+
+def ratios(figures, what, page, other, clients):
+    return [a[what] / b[what] for a, b in zip(figures[page, clients], figures[other, clients])]
+
+
+def spread(values, form):
+    return (f"{format(statistics.median(values), form)} "
+            f"({format(min(values), form)}..{format(max(values), form)})")
+
+
+def print_table(figures, pages):
+    print(f"  {'page':<24} {'clients':>7}  {'requests/s':<22} {'median latency, ms':<22} "
+          f"{'rate / C CGI':<20} {'latency / C CGI':<20}")
+    for page in pages:
+        for clients in CLIENTS:
+            own = figures[page, clients]
+            print(f"  {page:<24} {clients:>7}  {spread([f['rate'] for f in own], '.0f'):<22} "
+                  f"{spread([f['median'] / 1000 for f in own], '.2f'):<22} "
+                  f"{spread(ratios(figures, 'rate', page, 'c', clients), '.2f'):<20} "
+                  f"{spread(ratios(figures, 'median', page, 'c', clients), '.2f'):<20}")
+
+
+def goals(figures):
+    """(sentence, figures, whether it is reached)"""
+    for language, least in (("python", 4.0), ("tcl", 3.0)):
+        for clients in CLIENTS:
+            found = ratios(figures, "rate", f"imports-{language}-exthost",
+                           f"imports-{language}-plain", clients)
+            yield (f"with imports, {clients} client{'s' * (clients > 1)}: at least {least:g} times plain "
+                   f"{language}", found, statistics.median(found) >= least)
+    for language in PLAIN:
+        found = ratios(figures, "median", f"nothing-{language}-exthost", "c", 1)
+        yield (f"{language}, 1 client: latency at most 1.3 times the C CGI's", found,
+               statistics.median(found) <= 1.3)
+        found = ratios(figures, "rate", f"nothing-{language}-exthost", "c", 2)
+        yield (f"{language}, 2 clients: at least 0.75 of the C CGI's requests", found,
+               statistics.median(found) >= 0.75)
+
+
+def version(*command):
+    done = subprocess.run(command, capture_output=True, text=True, check=False, input="puts [info patchlevel]")
+    return done.stdout.strip().splitlines()[0]
+
+
+def bench(demo, options):
+    root = make_root(demo)
+    pages = ["c"] + [f"{name}-{language}-{how}" for name in ("nothing", "imports")
+                     for language in PLAIN for how in ("exthost", "plain")]
+    demo.make_repository()
+    demo.start_host(root)
+    port = free_port(0)
+    demo.start_fossil(root, port)
+    versions = {"fossil": version("fossil", "version"), "python": version("/usr/bin/python3", "-V"),
+                "tcl": version("/usr/bin/tclsh"), "kernel": platform.release()}
+    print("Under a real Fossil, a new connection for each request; median of "
+          f"{options.rounds} rounds (smallest..largest).")
+    print("; ".join(f"{name}: {text}" for name, text in versions.items()) + "\n")
+    warm_up(demo, port, [page for page in pages if "plain" not in page])
+    figures = measure(demo, port, pages, options.rounds, options.requests)
+    print_table(figures, pages)
+    print()
+    results = list(goals(figures))
+    for sentence, found, reached in results:
+        print(f"  {sentence:<62} {spread(found, '.2f'):<20} {'reached' if reached else 'not reached'}")
+    target = pathlib.Path(options.build) / "bench.json"
+    target.write_text(json.dumps({
+        "versions": versions, "rounds": options.rounds, "requests": options.requests,
+        "figures": [{"page": page, "clients": clients, "rounds": rounds}
+                    for (page, clients), rounds in figures.items()],
+        "goals": [{"goal": s, "ratios": f, "reached": r} for s, f, r in results]}, indent=1) + "\n")
+    print(f"\nAll figures: {target}")
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Measure the samples beside plain CGI.")
+    parser.add_argument("--build", default="build/release")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--requests", type=int, default=300)
+    options = parser.parse_args()
+    if shutil.which("gcc") is None:
+        print("make bench: gcc is needed", file=sys.stderr)
+        return 1
+    demo = Demo(options.build)
+    try:
+        bench(demo, options)
+        return 0
+    except Trouble as e:
+        print(f"make bench: {e}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    finally:
+        demo.clean()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
