@@ -17,7 +17,6 @@
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,8 +27,10 @@
 
 #define REQUEST_ID 1
 #define PIECE 32768           /* content of the records sent; a multiple of 8 */
+#define BODY_DEADLINE 1000    /* milliseconds for the first byte of a body that may never come */
 #define CONNECT_DEADLINE 5000 /* milliseconds while the host's queue of connections is full */
 #define SYSTEM_SOCKET "/run/exthost/exthost.sock"
+#define NO_HOST "no host listens, and exthost cannot be started"
 
 struct relay {
 	const char *script; /* from the command line; NULL: the environment says it */
@@ -47,7 +48,7 @@ struct relay {
 };
 
 static int read_command_line(struct relay *r, int argc, char **argv);
-static int read_environment(struct relay *r);
+static const char *read_environment(struct relay *r);
 static int connect_host(struct relay *r);
 static void start_cold(void);
 static int exchange(struct relay *r);
@@ -57,20 +58,21 @@ int main(int argc, char **argv)
 {
 	static struct relay r;
 	int result = read_command_line(&r, argc, argv);
+	const char *fault;
 
 	if (result >= 0)
 		return result;
 	signal(SIGPIPE, SIG_IGN);
 	relay_reply_init(&r.reply, REQUEST_ID);
-	if (read_environment(&r) < 0)
-		return relay_reply_page(400, "CONTENT_LENGTH is no number of bytes");
+	fault = read_environment(&r);
+	if (fault != NULL)
+		return relay_reply_page(400, fault);
 	if (connect_host(&r) < 0) {
 		if (r.refused_errno == 0)
 			start_cold();
 		drain_body(&r);
 		return relay_reply_page(
-		    503, r.refused_errno != 0 ? strerror(r.refused_errno)
-					      : "no host listens, and exthost cannot be started");
+		    503, r.refused_errno != 0 ? strerror(r.refused_errno) : NO_HOST);
 	}
 	result = exchange(&r);
 	drain_body(&r);
@@ -83,12 +85,10 @@ static int usage(int status)
 {
 	static const char text[] =
 	    "usage: #!/usr/bin/exthost-cgi [--socket PATH] [LANGUAGE]   (a script's first line)\n"
-	    "       exthost-cgi --version | --help\n"
-	    "\n"
+	    "       exthost-cgi --version | --help\n\n"
 	    "The relay hands a CGI request to a running exthost and prints its reply. It tries\n"
 	    "the sockets PATH, .exthost.sock in DOCUMENT_ROOT, and " SYSTEM_SOCKET ".\n"
-	    "When no host listens it has exthost run the request, which is slower.\n"
-	    "Manual: exthost-cgi(1).\n";
+	    "When no host listens, exthost runs the request, slower. See exthost-cgi(1).\n";
 
 	(void)!write(status == 0 ? STDOUT_FILENO : STDERR_FILENO, text, sizeof(text) - 1);
 	/* A server that takes no output for success must be told too. */
@@ -103,8 +103,6 @@ static int read_words(struct relay *r, char *words)
 	char *rest = words;
 
 	for (char *word = strsep(&rest, " \t"); word != NULL; word = strsep(&rest, " \t")) {
-		if (word[0] == '\0')
-			continue;
 		if (strcmp(word, "--socket") == 0 && rest != NULL)
 			r->socket_path = strsep(&rest, " \t");
 		else if (word[0] == '-')
@@ -118,9 +116,7 @@ static int read_words(struct relay *r, char *words)
 static int read_command_line(struct relay *r, int argc, char **argv)
 {
 	if (argc == 2 && strcmp(argv[1], "--version") == 0) {
-		static const char text[] = "exthost-cgi " EXTHOST_VERSION "\n";
-
-		(void)!write(STDOUT_FILENO, text, sizeof(text) - 1);
+		dprintf(STDOUT_FILENO, "exthost-cgi %s\n", EXTHOST_VERSION);
 		return 0;
 	}
 	if (argc == 2 && strcmp(argv[1], "--help") == 0)
@@ -143,7 +139,18 @@ static void set_absolute(const char *name, const char *path)
 	setenv(name, absolute, 1);
 }
 
-static int read_environment(struct relay *r)
+/* Fossil keeps a body without a Content-Type to itself, and gives its CONTENT_LENGTH all the same. */
+static bool body_will_come(const struct relay *r)
+{
+	const char *type = getenv("CONTENT_TYPE");
+	struct pollfd body = {.fd = STDIN_FILENO, .events = POLLIN};
+
+	return r->body_left == 0 || (type != NULL && type[0] != '\0') ||
+	       getenv("FOSSIL_NONCE") == NULL || poll(&body, 1, BODY_DEADLINE) != 0;
+}
+
+/* NULL, or what is wrong with it. */
+static const char *read_environment(struct relay *r)
 {
 	const char *length = getenv("CONTENT_LENGTH");
 	const char *script = getenv("SCRIPT_FILENAME");
@@ -155,10 +162,12 @@ static int read_environment(struct relay *r)
 		set_absolute("SCRIPT_FILENAME", r->script);
 	}
 	if (length == NULL || length[0] == '\0')
-		return 0;
+		return NULL;
 	errno = 0;
 	r->body_left = strtoll(length, &end, 10);
-	return length[0] < '0' || length[0] > '9' || *end != '\0' || errno != 0 ? -1 : 0;
+	if (length[0] < '0' || length[0] > '9' || *end != '\0' || errno != 0)
+		return "CONTENT_LENGTH is no number of bytes";
+	return body_will_come(r) ? NULL : "a body without a Content-Type does not get here";
 }
 
 /* Fill in the address; a path longer than its 107 bytes is reached from inside its folder. */
@@ -181,14 +190,12 @@ static int set_address(struct sockaddr_un *address, const char *path)
 	return 0;
 }
 
-/* Whether a host is there and will not have us, as errno says, or none is known to be there. */
-static bool is_refusal(const char *path)
+/* Whether a host is there and will not have us, or none is known to be there. */
+static bool is_refusal(const char *path, int reason)
 {
-	int reason = errno;
-	bool hidden = reason == EACCES && access(path, F_OK) < 0;
-
-	errno = reason;
-	return !hidden && reason != ENOENT && reason != ENOTDIR && reason != ECONNREFUSED;
+	if (reason == EACCES && access(path, F_OK) < 0)
+		return false; /* a folder hides it */
+	return reason != ENOENT && reason != ENOTDIR && reason != ECONNREFUSED;
 }
 
 /* 0; or -1: with refused_errno set when looking further would be wrong. */
@@ -196,7 +203,7 @@ static int connect_path(struct relay *r, const char *path)
 {
 	int before = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	struct sockaddr_un address;
-	int result = -1;
+	int result = -1, reason;
 
 	if (set_address(&address, path) == 0) {
 		r->host = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -206,13 +213,12 @@ static int connect_path(struct relay *r, const char *path)
 				break;
 			poll(NULL, 0, 5);
 		}
-		if (result < 0 && is_refusal(address.sun_path)) {
-			r->refused_errno = errno;
+		reason = errno;
+		if (result < 0 && is_refusal(address.sun_path, reason)) {
+			r->refused_errno = reason;
 			dprintf(
-			    STDERR_FILENO, "exthost-cgi: connect %s: %s\n", path, strerror(errno));
+			    STDERR_FILENO, "exthost-cgi: connect %s: %s\n", path, strerror(reason));
 		}
-		if (result < 0 && r->host >= 0)
-			close(r->host);
 	}
 	if (before >= 0) {
 		(void)!fchdir(before);
@@ -258,11 +264,10 @@ static void start_cold(void)
 /* Put a record's header in front of its content, which stands in its place, and the padding behind. */
 static void finish_record(struct relay *r, enum wire_type type, size_t content)
 {
-	static const unsigned char zeros[WIRE_HEADER];
 	size_t padding = wire_padding(content);
 
 	r->out_size += wire_record_write(r->out + r->out_size, type, REQUEST_ID, content) + content;
-	memcpy(r->out + r->out_size, zeros, padding);
+	memcpy(r->out + r->out_size, (const char[WIRE_HEADER]){0}, padding);
 	r->out_size += padding;
 }
 
@@ -278,8 +283,7 @@ static size_t copy_variable(struct relay *r, unsigned char *out, size_t room)
 		r->variable++;
 		return 0;
 	}
-	value++;
-	const size_t name_size = (size_t)(value - name) - 1, value_size = strlen(value);
+	const size_t name_size = (size_t)(value++ - name), value_size = strlen(value);
 	const struct iovec parts[] = {{lengths, wire_lengths_write(lengths, name_size, value_size)},
 	    {name, name_size}, {value, value_size}};
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
@@ -347,10 +351,11 @@ static void send_some(struct relay *r)
 		r->out_size = r->out_sent = 0;
 }
 
-/* Request down and reply up, whichever can move. 0: the reply is whole; -1: it never will be. */
+/* Request down and reply up, whichever can move. 1: the reply is whole; -1: it never will be. */
 static int exchange(struct relay *r)
 {
 	const short any = POLLIN | POLLHUP | POLLERR | POLLNVAL;
+	int result;
 
 	r->out_size = wire_begin_write(r->out, REQUEST_ID, WIRE_RESPONDER, 0);
 	r->variable = environ;
@@ -362,8 +367,7 @@ static int exchange(struct relay *r)
 			fill_params(r);
 			continue;
 		}
-
-		bool want_body = r->out_size == 0 && r->body_left > 0 && !r->deaf;
+		const bool want_body = r->out_size == 0 && r->body_left > 0 && !r->deaf;
 		struct pollfd events[] = {
 		    {.fd = r->host, .events = r->out_size > 0 ? POLLIN | POLLOUT : POLLIN},
 		    {.fd = want_body ? STDIN_FILENO : -1, .events = POLLIN},
@@ -377,10 +381,9 @@ static int exchange(struct relay *r)
 		if ((events[1].revents & any) != 0)
 			fill_body(r);
 		if ((events[0].revents & any) != 0) {
-			int result = relay_reply_read(&r->reply, r->host);
-
+			result = relay_reply_read(&r->reply, r->host);
 			if (result != 0)
-				return result < 0 ? -1 : 0;
+				return result;
 		}
 	}
 }
@@ -388,12 +391,10 @@ static int exchange(struct relay *r)
 /* Who sends the body reads nothing before it is gone: what the host left of it is read away. */
 static void drain_body(struct relay *r)
 {
-	while (r->body_left > 0) {
-		size_t want = r->body_left < PIECE ? (size_t)r->body_left : PIECE;
-		ssize_t n = read(STDIN_FILENO, r->out, want);
+	struct pollfd body = {.fd = STDIN_FILENO, .events = POLLIN};
 
-		if (n == 0 || (n < 0 && errno != EINTR))
-			return;
-		r->body_left -= n > 0 ? n : 0;
+	while (r->body_left > 0 && poll(&body, 1, -1) > 0) {
+		r->out_size = 0;
+		fill_body(r);
 	}
 }

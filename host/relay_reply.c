@@ -148,7 +148,7 @@ int relay_reply_page(int status, const char *reason)
 	dprintf(STDOUT_FILENO,
 	    "Status: %d %s\r\nContent-Type: text/html; charset=utf-8\r\n%s\r\n"
 	    "<div class='fossil-doc' data-title='%d %s'>\n<h2>%s</h2>\n"
-	    "<p>The extension host did not answer: %s.</p>\n</div>\n",
+	    "<p>The request was not answered: %s.</p>\n</div>\n",
 	    status, words, status == 503 ? "Retry-After: 1\r\n" : "", status, words, words, reason);
 	return 0;
 }

@@ -109,7 +109,10 @@ def test_a_socket_that_a_dead_host_left_is_replaced(start_host, root, tmp_path):
 @pytest.mark.skipif(os.geteuid() == 0, reason="root can read every folder")
 def test_a_root_that_cannot_be_read_is_one_clear_line(tmp_path):
     tmp_path.chmod(0)
-    assert run_exthost("serve", "--root", str(tmp_path)).returncode == 2
+    done = run_exthost("serve", "--root", str(tmp_path))
+    tmp_path.chmod(0o700)
+    assert done.returncode == 1
+    assert str(tmp_path) in one_line(done) and "Permission denied" in one_line(done)
 
 
 def test_an_unreadable_log_file_is_one_clear_line(root):
