@@ -124,6 +124,7 @@ void connections_close(struct connections *t, struct connection *c)
 {
 	pthread_mutex_lock(&t->lock);
 	fd_close(&c->fd);
+	buffer_release(&c->taken);
 	c->state = FREE;
 	c->generation++;
 	t->free[t->free_count++] = c->index;
@@ -179,18 +180,28 @@ void connections_destroy(struct connections *t)
 	free(t);
 }
 
-/* Take off the connection what the check has dealt with, and send its answer. */
+/* Take bytes off the socket: to forget them, or into c->taken. */
+static int take(struct connection *c, unsigned char *buffer, size_t size, bool keep)
+{
+	while (size > 0) {
+		ssize_t n = recv(c->fd, buffer, size, MSG_DONTWAIT);
+
+		if (n <= 0 || (keep && buffer_append(&c->taken, buffer, (size_t)n) < 0))
+			return -1;
+		size -= (size_t)n;
+	}
+	return 0;
+}
+
+/* Drop what the check has dealt with, and send its answer. */
 static int answer(struct connection *c, unsigned char *buffer)
 {
 	struct wire_check *check = &c->check;
 
-	for (size_t taken = 0; taken < check->take;) {
-		ssize_t n = recv(c->fd, buffer, check->take - taken, MSG_DONTWAIT);
-
-		if (n <= 0)
-			return -1;
-		taken += (size_t)n;
-	}
+	if (c->is_taken)
+		buffer_consume(&c->taken, check->take);
+	else if (take(c, buffer, check->take, false) < 0)
+		return -1;
 	if (check->answer_size > 0 &&
 	    send(c->fd, check->answer, check->answer_size, MSG_NOSIGNAL | MSG_DONTWAIT) !=
 		(ssize_t)check->answer_size)
@@ -198,43 +209,71 @@ static int answer(struct connection *c, unsigned char *buffer)
 	return check->close ? -1 : 0;
 }
 
-/* Then the rest of a head that is not there yet will never come. */
-static bool peer_has_ended(int fd)
+/*
+ * The bytes to be judged: those in the socket, or those taken and what has come since. Their number;
+ * 0 when the peer has ended; -1 with errno.
+ */
+static ssize_t look_at(struct connection *c, unsigned char *buffer, const unsigned char **bytes)
 {
-	struct pollfd event = {.fd = fd, .events = POLLRDHUP};
+	size_t most = c->check.rules->max_head;
+	ssize_t n;
 
-	return poll(&event, 1, 0) > 0 && (event.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
+	do
+		n = recv(c->fd, buffer, c->is_taken ? most - c->taken.size : most,
+		    MSG_DONTWAIT | (c->is_taken ? 0 : MSG_PEEK));
+	while (n < 0 && errno == EINTR);
+	*bytes = buffer;
+	if (!c->is_taken)
+		return n;
+	if (n > 0 && buffer_append(&c->taken, buffer, (size_t)n) < 0)
+		return -1;
+	*bytes = (unsigned char *)c->taken.data;
+	/* Bytes of an earlier look may not have been judged yet. */
+	return n > 0 || c->taken.size > c->check.state.seen ? (ssize_t)c->taken.size : n;
+}
+
+/* What libfcgi may be given as it is: nothing odd in it, and nothing of a next request behind it. */
+static bool is_for_libfcgi(const struct connection *c, const unsigned char *bytes, size_t size)
+{
+	size_t end = wire_check_end(&c->check, bytes, size);
+
+	return c->check.unfit == NULL && (end == 0 || end == size);
 }
 
 enum connection_look connection_look(
     struct connection *c, unsigned char *buffer, int *status, struct error *e)
 {
 	struct wire_check *check = &c->check;
-	size_t end;
 
 	e->message[0] = '\0';
 	for (;;) {
-		ssize_t n = recv(c->fd, buffer, check->rules->max_head, MSG_PEEK | MSG_DONTWAIT);
+		const unsigned char *bytes;
+		ssize_t n = look_at(c, buffer, &bytes);
 
-		if (n < 0 && errno == EINTR)
-			continue;
 		if (n < 0)
 			return errno == EAGAIN ? LOOK_WAIT : LOOK_CLOSE;
-		if (n == 0)
+		if (n == 0) {
+			if (c->taken.size > 0)
+				error_set(e, "the client ended in the middle of a request");
 			return LOOK_CLOSE;
-		switch (wire_check(check, buffer, (size_t)n)) {
+		}
+		switch (wire_check(check, bytes, (size_t)n)) {
 		case WIRE_MORE:
-			if (!peer_has_ended(c->fd))
-				return LOOK_WAIT;
-			error_set(e, "the client ended in the middle of a request");
-			return LOOK_CLOSE;
+			/*
+			 * Left in the socket they could fill it, and the rest would never fit: a unix
+			 * socket counts each write of the client's as a kilobyte.
+			 */
+			if (!c->is_taken && take(c, buffer, (size_t)n, true) < 0)
+				return LOOK_CLOSE;
+			c->is_taken = true;
+			break;
 		case WIRE_READY:
-			end = wire_check_end(check, buffer, (size_t)n);
-			c->pipelined = end > 0 && end < (size_t)n;
-			if (check->unfit == NULL)
-				return LOOK_READY;
-			error_set(e, "%s", check->unfit);
-			return LOOK_CLOSE;
+			if (!c->is_taken && !is_for_libfcgi(c, bytes, (size_t)n)) {
+				if (take(c, buffer, (size_t)n, true) < 0)
+					return LOOK_CLOSE;
+				c->is_taken = true;
+			}
+			return LOOK_READY;
 		case WIRE_ANSWER:
 			if (answer(c, buffer) < 0)
 				return LOOK_CLOSE;
@@ -276,4 +315,8 @@ void connection_next(struct connection *c)
 {
 	wire_check_restart(&c->check);
 	c->deadline = 0;
+	if (c->taken.size == 0) {
+		buffer_release(&c->taken);
+		c->is_taken = false;
+	}
 }

@@ -6,6 +6,7 @@
 #ifndef EXTHOST_CONNECTION_H
 #define EXTHOST_CONNECTION_H
 
+#include "buffer.h"
 #include "wire_check.h"
 
 #include <stdbool.h>
@@ -20,7 +21,12 @@ struct connection {
 	int fd;
 	const struct listener *listener;
 	struct wire_check check;
-	bool pipelined; /* LOOK_READY: bytes of a next request are behind this one already */
+	/*
+	 * Bytes taken off the socket, when a head does not come whole or is none that libfcgi reads
+	 * rightly: then it is decoded from here (request_read_taken), and what is behind it stays.
+	 */
+	struct buffer taken;
+	bool is_taken;
 	/* the table's */
 	uint32_t index, generation;
 	int state;
@@ -68,8 +74,8 @@ enum connection_look {
 };
 
 /*
- * Look at the bytes at the head of the connection without taking them, into a buffer of
- * rules->max_head bytes. What needs no request (FCGI_GET_VALUES, unknown types, unknown roles) is
+ * Look at the bytes at the head of the connection, into a buffer of rules->max_head bytes: without
+ * taking them if a whole request is there, else they are taken into c->taken. What needs no request (FCGI_GET_VALUES, unknown types, unknown roles) is
  * answered here.
  */
 enum connection_look connection_look(

@@ -187,11 +187,13 @@ static bool serve_request(struct front *f, struct connection *c, unsigned char *
 {
 	struct request r;
 	struct error e;
-	bool keep = c->check.keep_conn && !c->pipelined && !atomic_load(&f->stopping);
+	bool keep = c->check.keep_conn && !atomic_load(&f->stopping);
 	int status;
 
 	begin_request(&r, c);
-	status = request_read(&r, c->fd, f->setup->config, &e);
+	status = c->is_taken
+		     ? request_read_taken(&r, &c->taken, &c->check, c->fd, f->setup->config, &e)
+		     : request_read(&r, c->fd, f->setup->config, &e);
 	if (status == 0) {
 		keep = answer_request(&f->shared, &r, c->listener->prefix) && keep;
 	} else {
@@ -203,10 +205,6 @@ static bool serve_request(struct front *f, struct connection *c, unsigned char *
 			log_close(f, c, &e);
 		}
 	}
-	if (c->pipelined)
-		log_message(f->setup->log, LEVEL_WARNING,
-		    "%s: closed: a second request was sent before the first was answered",
-		    c->listener->address);
 	request_release(&r);
 	return keep;
 }

@@ -90,44 +90,61 @@ static int check_length(
 	return 0;
 }
 
+void request_body_begin(
+    struct request *r, struct request_body *b, const struct config *config, struct error *e)
+{
+	*b = (struct request_body){.length = content_length(&r->variables)};
+	b->refused = check_length(r, b->length, config, e);
+}
+
+int request_body_add(struct request *r, struct request_body *b, const void *data, size_t size,
+    const struct config *config, struct error *e)
+{
+	uint64_t want;
+
+	/* What is refused is still read, up to the limit, so that the answer arrives. */
+	b->seen += size;
+	if (b->seen > config->max_body && b->refused == 0)
+		error_set(
+		    e, "the body is larger than %llu bytes", (unsigned long long)config->max_body);
+	if (b->seen > config->max_body)
+		return b->refused != 0 ? b->refused : 413;
+	if (b->refused != 0 || r->body_size >= (uint64_t)b->length)
+		return 0;
+	want = (uint64_t)b->length - r->body_size;
+	b->refused = body_append(r, data, want < size ? want : size, config, e);
+	return 0;
+}
+
+int request_body_end(struct request *r, struct request_body *b, struct error *e)
+{
+	if (b->refused == 0 && r->body_size < (uint64_t)b->length)
+		return error_set(e, "the body has %llu bytes, CONTENT_LENGTH says %lld",
+			   (unsigned long long)r->body_size, (long long)b->length),
+		       400;
+	return b->refused != 0 ? b->refused : body_rewind(r, e);
+}
+
 /* Take the whole STDIN stream, of which CONTENT_LENGTH bytes are the body. */
 static int read_stream(
     struct request *r, FCGX_Stream *in, const struct config *config, struct error *e)
 {
-	int64_t length = content_length(&r->variables);
-	int result = check_length(r, length, config, e);
+	struct request_body body;
 	char piece[PIECE];
-	uint64_t seen = 0;
+	int n;
 
-	for (;;) {
-		int n = FCGX_GetStr(piece, sizeof(piece), in);
+	request_body_begin(r, &body, config, e);
+	while ((n = FCGX_GetStr(piece, sizeof(piece), in)) > 0) {
+		int status = request_body_add(r, &body, piece, (size_t)n, config, e);
 
-		if (n <= 0)
-			break;
-		/* What is refused is still read, up to the limit, so that the answer arrives. */
-		seen += (uint64_t)n;
-		if (seen > config->max_body && result != 0)
-			return result;
-		if (seen > config->max_body)
-			return error_set(e, "the body is larger than %llu bytes",
-				   (unsigned long long)config->max_body),
-			       413;
-		if (result == 0 && r->body_size < (uint64_t)length) {
-			uint64_t want = (uint64_t)length - r->body_size;
-
-			result = body_append(
-			    r, piece, want < (uint64_t)n ? want : (uint64_t)n, config, e);
-		}
+		if (status != 0)
+			return status;
 	}
 	if (FCGX_GetError(in) != 0)
 		return error_set(e, "the body ends after %llu bytes, without its end record",
-			   (unsigned long long)seen),
+			   (unsigned long long)body.seen),
 		       400;
-	if (result == 0 && r->body_size < (uint64_t)length)
-		return error_set(e, "the body has %llu bytes, CONTENT_LENGTH says %lld",
-			   (unsigned long long)r->body_size, (long long)length),
-		       400;
-	return result != 0 ? result : body_rewind(r, e);
+	return request_body_end(r, &body, e);
 }
 
 int request_read(struct request *r, int connection, const struct config *config, struct error *e)

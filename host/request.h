@@ -14,6 +14,7 @@
 struct config;
 struct error;
 struct listener;
+struct wire_check;
 
 #define REQUEST_ID_SIZE 17
 
@@ -47,10 +48,35 @@ void request_init(struct request *r);
 int request_read(struct request *r, int connection, const struct config *config, struct error *e);
 
 /*
+ * The same without libfcgi, for a request whose head is in `taken` (checked by `check`), its body
+ * partly there and partly still to come from the connection. It is taken out of there; the bytes
+ * of a next request stay.
+ */
+int request_read_taken(struct request *r, struct buffer *taken, const struct wire_check *check,
+    int connection, const struct config *config, struct error *e);
+
+/*
  * The same from this process's environment and standard input: exactly CONTENT_LENGTH bytes. 0 or a
  * status as above.
  */
 int request_read_cgi(struct request *r, const struct config *config, struct error *e);
+
+/*
+ * The body in pieces, for those who decode: request_body_begin judges CONTENT_LENGTH (0 or a status,
+ * with *length), request_body_add takes what comes of the stream, also what is refused, and
+ * request_body_end judges the whole. Each 0 or a status as above.
+ */
+struct request_body {
+	int64_t length; /* CONTENT_LENGTH */
+	uint64_t seen;  /* bytes of the stream */
+	int refused;    /* a status: the rest is only read */
+};
+
+void request_body_begin(
+    struct request *r, struct request_body *b, const struct config *config, struct error *e);
+int request_body_add(struct request *r, struct request_body *b, const void *data, size_t size,
+    const struct config *config, struct error *e);
+int request_body_end(struct request *r, struct request_body *b, struct error *e);
 
 /* Copy `size` bytes (-1: to the end) from a descriptor into the body. 0 or a status as above. */
 int request_read_body(

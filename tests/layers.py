@@ -17,7 +17,7 @@ LAYERS = [
     {"wire", "wire_check"},
     {"config", "listen", "access", "language", "spool", "reply_header", "run_channel", "preload",
      "noticed"},
-    {"request", "response", "route", "script", "spares", "request_process", "template", "reply",
+    {"request", "request_taken", "response", "route", "script", "spares", "request_process", "template", "reply",
      "run", "connection", "answer"},
     {"front", "master"},
     {"command"},
