@@ -24,7 +24,7 @@ build: deps
 run: build
 	@/usr/bin/python3 tests/demo/run.py --build $(BUILD) --port $(PORT) $(if $(ONCE),--once)
 
-check: build check-asan check-tsan
+check: build check-tsan check-asan
 	@ctest --preset release
 
 check-asan: deps

@@ -65,6 +65,18 @@ static int set_cgi_root(struct config *config, const char *script, struct error 
 	return config->root == NULL ? error_errno(e, "extension root %s", root) : 0;
 }
 
+static int set_script(struct once *o, const char *script, struct error *e)
+{
+	char path[PATH_MAX];
+
+	if (script[0] != '/' && realpath(script, path) == NULL)
+		return error_errno(e, "script %s", script);
+	if (variables_set(
+		&o->request.variables, "SCRIPT_FILENAME", script[0] != '/' ? path : script) < 0)
+		return error_errno(e, "variables of the request");
+	return 0;
+}
+
 static int prepare(struct once *o, int operands, char **argv, struct error *e)
 {
 	struct config *config = o->config;
@@ -75,9 +87,8 @@ static int prepare(struct once *o, int operands, char **argv, struct error *e)
 	if (config->cgi) {
 		if (set_cgi_root(config, argv[0], e) < 0)
 			return -1;
-		/* The root's links are resolved, so the script's must be too. */
 		o->request.relay = true;
-		return 0;
+		return set_script(o, argv[0], e);
 	}
 	if (config->root == NULL)
 		return error_set(e, "request needs --root DIR, the folder whose files answer");
@@ -101,8 +112,6 @@ int command_request(const struct binding *const *bindings, int argc, char **argv
 	if (config_read(&config, CONFIG_REQUEST, argc, argv, 2, &operands, &e) < 0 ||
 	    prepare(&o, operands, argv, &e) < 0)
 		result = command_fail(2, "%s", e.message);
-	else if (config.cgi && variables_set(&o.request.variables, "SCRIPT_FILENAME", argv[0]) < 0)
-		result = command_fail(1, "out of memory");
 	else {
 		result = answer(&o, &e);
 		if (result < 0)
@@ -240,8 +249,6 @@ static int start_template(struct once *o, int language, struct error *e)
 	o->template = fork();
 	if (o->template == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		/* The log of this command is standard error, which the template gives up. */
-		o->log.fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 10);
 		close(channel[0]);
 		close(status[0]);
 		setup.channel = channel[1];

@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 enum option_type { TYPE_STRING, TYPE_LIST, TYPE_FLAG, TYPE_NUMBER, TYPE_SIZE, TYPE_CHOICE };
 
@@ -73,7 +74,7 @@ static const struct option options[] = {
     {"log-format", TYPE_CHOICE, VALUE(log_format), CONFIG_SERVE, "text", 0, 0, "text|json",
 	"how a log line is written"},
     {"debug", TYPE_FLAG, VALUE(debug), BOTH, NULL, 0, 0, NULL,
-	"show tracebacks on error pages to everybody, and log more"},
+	"show tracebacks on error pages to everybody"},
     {"body", TYPE_STRING, VALUE(body), CONFIG_REQUEST, NULL, 0, 0, "FILE",
 	"the request body; - is standard input"},
     {"header", TYPE_LIST, VALUE(header), CONFIG_REQUEST, NULL, 0, 0, "'NAME: VALUE'",
@@ -255,8 +256,17 @@ static char *read_line(char *line, int size, void *stream)
 {
 	struct reading *r = stream;
 
+	char *got = fgets(line, size, r->stream);
+
 	r->line++;
-	return fgets(line, size, r->stream);
+	/* Told here, since libinih says nothing of a section without keys. */
+	if (got != NULL && line[strspn(line, " \t")] == '[' && !r->failed) {
+		r->failed = true;
+		line[strcspn(line, "\r\n")] = '\0';
+		error_set(r->e, "%s:%d: unknown section %.100s", r->config->config_file, r->line,
+		    line + strspn(line, " \t"));
+	}
+	return got;
 }
 
 /* libinih calls this for each key; 0 means an error. The first mistake is the one told. */
@@ -267,11 +277,10 @@ static int read_key(void *user, const char *section, const char *name, const cha
 	struct error why;
 	int result = 0;
 
+	(void)section; /* refused in read_line */
 	if (r->failed)
 		return 0;
-	if (section[0] != '\0')
-		result = error_set(&why, "unknown section [%s]", section);
-	else if (o == NULL || o->offset == VALUE(config_file))
+	if (o == NULL || o->offset == VALUE(config_file))
 		result = error_set(&why, "unknown key '%s'", name);
 	else if (!r->given[o - options])
 		result = option_set(r->config, o, value != NULL ? value : "", &why) < 0
@@ -294,7 +303,9 @@ static int read_file(struct reading *r)
 		return error_errno(r->e, "configuration file %s", file);
 	line = ini_parse_stream(read_line, r, read_key, r);
 	fclose(r->stream);
-	if (line > 0 && !r->failed)
+	if (r->failed)
+		return -1;
+	if (line > 0)
 		return error_set(r->e, "%s:%d: neither 'name = value' nor a comment", file, line);
 	return line != 0 ? -1 : 0;
 }
@@ -321,6 +332,8 @@ static int folder_check(char **path, const char *what, struct error *e)
 		return error_errno(e, "%s %s", what, real);
 	if (!S_ISDIR(status.st_mode))
 		return error_set(e, "%s %s: not a folder", what, real);
+	if (access(real, R_OK | X_OK) < 0)
+		return error_errno(e, "%s %s", what, real);
 	return 0;
 }
 

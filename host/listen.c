@@ -173,9 +173,11 @@ static int open_unix(struct listener *l, const char *path, mode_t mode, struct e
 
 	l->kind = LISTENER_UNIX;
 	if (folder == NULL || name[0] == '\0' || chdir(folder) < 0) {
+		result = name[0] == '\0'
+			     ? error_set(e, "no name behind the last /")
+			     : error_errno(e, "folder %s", folder != NULL ? folder : "");
 		free(folder);
-		return name[0] == '\0' ? error_set(e, "no name behind the last /")
-				       : error_errno(e, "folder");
+		return result;
 	}
 	free(folder);
 	result = bind_here(l, name, mode, e);

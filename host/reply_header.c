@@ -98,6 +98,8 @@ static int read_status(struct reply_header *h, const struct line *l, struct erro
 
 static int read_length(struct reply_header *h, const struct line *l, struct error *e)
 {
+	if (h->length >= 0)
+		return line_error(l, "is a second Content-Length", e);
 	h->length = 0;
 	for (size_t i = 0; i < l->value_size; i++) {
 		if (l->value[i] < '0' || l->value[i] > '9' || i > 17)
@@ -136,6 +138,8 @@ static int read_lines(
 			return -1;
 		if (line_is(&l, "Content-Length") && read_length(h, &l, e) < 0)
 			return -1;
+		if (line_is(&l, "Location") && location->text != NULL)
+			return line_error(&l, "is a second Location", e);
 		if (line_is(&l, "Location"))
 			*location = l;
 		else if (append_line(&h->text, &l, e) < 0)

@@ -31,6 +31,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#define LOG_LEAST 10 /* out of the way of what languages open */
+
 struct child {
 	pid_t pid;
 	int channel;
@@ -92,6 +94,8 @@ static void prepare_process(struct template *t)
 	for (size_t i = 0; i < sizeof(blocked) / sizeof(blocked[0]); i++)
 		sigaddset(&all, blocked[i]);
 	sigprocmask(SIG_SETMASK, &all, NULL);
+	if (t->setup->log->fd == STDERR_FILENO)
+		t->setup->log->fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, LOG_LEAST);
 	for (int i = 0; null >= 0 && i <= STDERR_FILENO; i++)
 		dup2(null, i);
 	fd_close(&null);

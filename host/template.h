@@ -16,9 +16,9 @@ struct template_setup {
 	int only;                              /* start just this language, or -1: all */
 	char *const *preload;                  /* "language:module" */
 	size_t preload_count;
-	int channel; /* SOCK_SEQPACKET to the front */
-	int status;  /* SOCK_SEQPACKET to the master; template_status below */
-	const struct log *log;
+	int channel;     /* SOCK_SEQPACKET to the front */
+	int status;      /* SOCK_SEQPACKET to the master; template_status below */
+	struct log *log; /* a copy of its own, as it is in a process of its own */
 };
 
 /* Front to template: fork one. Template to front: struct request_process and its descriptors. */

@@ -29,9 +29,11 @@ _PASSED_ON = ("ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS", "TSAN_OPTIONS", "
 def environment(**more):
     passed = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
     if sanitized():
-        # CPython never frees its static objects, and its own tests ask for too much memory; neither
-        # is to be the end of it.
-        passed.setdefault("ASAN_OPTIONS", "detect_leaks=0:allocator_may_return_null=1")
+        # CPython's own tests ask for too much memory on purpose. What the interpreters never free is
+        # listed in a file; any other leak is reported and fails the test.
+        passed.setdefault("ASAN_OPTIONS", "allocator_may_return_null=1")
+        passed.setdefault("LSAN_OPTIONS", "print_suppressions=0:suppressions="
+                          + str(REPOSITORY / "tests" / "lsan.supp"))
     return {**ENVIRONMENT, **passed, **more}
 
 
@@ -120,12 +122,14 @@ class Host:
         argv = [EXTHOST, "serve", "--root", str(root), "--tmpdir", self.folder]
         for address in addresses:
             argv += ["--listen", address]
-        self.program = Program([*argv, *options], env=env or environment(), cwd="/")
+        self.program = None
         try:
+            self.program = Program([*argv, *options], env=env or environment(), cwd="/")
             wait_for(lambda: self._ready() or not self.program.running(), "ready or dead")
             assert self.program.running(), "\n".join(["exthost serve ended:", *self.program.log()])
         except BaseException:
-            self.program.stop()
+            if self.program:
+                self.program.stop()
             shutil.rmtree(self.folder, ignore_errors=True)
             raise
 

@@ -64,7 +64,7 @@ def test_a_mistake_is_one_clear_line_and_status_2(arguments, says):
     ("spares = 3\nwrong = 1\n", 2, "wrong"),
     ("# fine\nspares = 0\n", 2, "spares: '0' is out of range, allowed is 1 to 256"),
     ("spares = 2\nno equals sign\n", 2, "name = value"),
-    ("[extra]\nspares = 2\n", 2, "[extra]"),
+    ("[extra]\nspares = 2\n", 1, "[extra]"),
     ("debug = maybe\n", 1, "neither yes nor no"),
 ])
 def test_a_mistake_in_the_configuration_file_names_file_and_line(tmp_path, text, line, says):
@@ -111,7 +111,7 @@ def test_a_root_that_cannot_be_read_is_one_clear_line(tmp_path):
     tmp_path.chmod(0)
     done = run_exthost("serve", "--root", str(tmp_path))
     tmp_path.chmod(0o700)
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert str(tmp_path) in one_line(done) and "Permission denied" in one_line(done)
 
 

@@ -226,7 +226,7 @@ static void a_mistake_in_the_file_names_file_and_line(void **state)
 	    {"root = /usr\nnothing = 1\n", "conf:2: unknown key 'nothing'"},
 	    {"body = x\n", "conf:1: unknown key 'body'"},
 	    {"config = x\n", "conf:1: unknown key 'config'"},
-	    {"\n\n[lane]\nroot = /usr\n", "conf:4: unknown section [lane]"},
+	    {"\n\n[lane]\nroot = /usr\n", "conf:3: unknown section [lane]"},
 	    {"# a\ngrace = soon\nspares = 0\n", "conf:2: grace: 'soon' is not a number"},
 	    {"spares = 1000\n", "conf:1: spares: '1000' is out of range, allowed is 1 to 256"},
 	    {"root = /usr\nwhat is this\n", "conf:2: neither 'name = value' nor a comment"},
