@@ -51,18 +51,20 @@ void answer_refusal(
 	log_request(shared, request, reason);
 }
 
-/* The path that the web server sent, in one piece, less the prefix. NULL: it is not below that. */
+/* The path that the web server sent, in one piece, less the prefix; NULL with the reason in *e. */
 static const char *url_path(
-    const struct request *request, const char *prefix, char *path, size_t size)
+    const struct request *request, const char *prefix, char *path, size_t size, struct error *e)
 {
 	size_t skip = strlen(prefix);
-
-	snprintf(path, size, "%s%s", variables_text(&request->variables, "SCRIPT_NAME"),
+	int n = snprintf(path, size, "%s%s", variables_text(&request->variables, "SCRIPT_NAME"),
 	    variables_text(&request->variables, "PATH_INFO"));
+
+	if (n < 0 || (size_t)n >= size)
+		return error_set(e, "the path is longer than %zu bytes", size - 1), NULL;
 	while (skip > 0 && prefix[skip - 1] == '/')
 		skip--;
 	if (strncmp(path, prefix, skip) != 0 || (path[skip] != '/' && path[skip] != '\0'))
-		return NULL;
+		return error_set(e, "the path is not below the prefix %s", prefix), NULL;
 	return path + skip;
 }
 
@@ -99,10 +101,8 @@ static bool find_file(const struct answer_shared *shared, struct request *reques
 	if (request->relay && script != NULL) {
 		route_find_script(route, shared->root, shared->config->root, script, &e);
 	} else {
-		path = url_path(request, prefix, buffer, sizeof(buffer));
-		if (path == NULL)
-			error_set(&e, "the path is not below the prefix %s", prefix);
-		else
+		path = url_path(request, prefix, buffer, sizeof(buffer), &e);
+		if (path != NULL)
 			route_find(route, shared->root, path, &e);
 	}
 	if (route->kind == ROUTE_NOT_FOUND) {

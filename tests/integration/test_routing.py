@@ -74,6 +74,12 @@ def test_what_is_not_to_be_found_is_404_with_the_reason_in_the_log(served, path)
     assert "Traceback" not in reply.text
 
 
+def test_a_path_of_more_bytes_than_any_file_has_is_404_and_not_cut(served):
+    since = served.log_position()
+    assert served.run("GET", "/x", SCRIPT_NAME="/tell.py/" + "x" * 9000).reply().status == 404
+    served.wait_line("status=404", "longer than", since=since)
+
+
 def test_a_link_that_stays_beneath_the_root_is_followed(served):
     assert served.get("/inside.py").status == 200
 
