@@ -132,10 +132,10 @@ static bool allows_address(int connection, const struct config *config, struct e
 		struct sockaddr any;
 		struct sockaddr_in in;
 		struct sockaddr_in6 in6;
-	} peer;
+	} peer = {0};
 	socklen_t size = sizeof(peer);
 	char text[INET6_ADDRSTRLEN] = "";
-	unsigned char have[16], wanted[16];
+	unsigned char have[16] = {0}, wanted[16] = {0};
 	int bits;
 
 	if (getpeername(connection, &peer.any, &size) < 0)

@@ -17,7 +17,7 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
-#define DRAIN_MOST (16 * 1024 * 1024)
+#define DRAIN_MOST 16777216
 #define DRAIN_WAIT 500 /* milliseconds for the next piece */
 
 enum { FREE, OWNED, OWNED_AND_SIGNALLED, PARKED };

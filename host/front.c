@@ -39,8 +39,9 @@
 #define LISTENER_TAG 0xffffffff00000000 /* and the listener's index: no connection's generation */
 #define HEAD_DEADLINE 10                /* seconds for the head of a request, once it has begun */
 #define CLIENT_TIMEOUT 60               /* seconds in which a client takes or sends something */
+#define HEAD_OVERHEAD 131072            /* bytes of record headers and padding in a head */
 #define FIRST_THREADS 2
-#define THREAD_STACK (1024 * 1024)
+#define THREAD_STACK 1048576
 #define SECOND 1000000000ULL
 
 struct front {
@@ -259,7 +260,7 @@ static void front_start(struct front *f, const struct front_setup *setup)
 	while (setup->bindings[f->languages] != NULL)
 		f->languages++;
 	f->rules = (struct wire_rules){.max_params = config->max_header,
-	    .max_head = config->max_header + 128 * 1024,
+	    .max_head = config->max_header + HEAD_OVERHEAD,
 	    .max_ignored = 16,
 	    .max_conns = (unsigned)config->max_connections,
 	    .max_reqs = (unsigned)config->max_connections};

@@ -90,7 +90,7 @@ int listener_open(
 	char *path = NULL;
 
 	*l = (struct listener){.fd = -1};
-	if (parse_address(&a, address, config, e) == 0) {
+	if (parse_address(&a, address, config, e) == 0 && a.place != NULL) {
 		l->address = strdup(a.place);
 		l->prefix = strdup(a.prefix);
 		l->trust_fossil = a.trust_fossil;
@@ -194,7 +194,7 @@ static void name_port(struct listener *l)
 		struct sockaddr any;
 		struct sockaddr_in in;
 		struct sockaddr_in6 in6;
-	} a;
+	} a = {0};
 	socklen_t size = sizeof(a);
 	char *text;
 	unsigned port;
@@ -260,7 +260,7 @@ static int open_inherited(struct listener *l, struct error *e)
 	const char *pid = getenv("LISTEN_PID");
 	const char *count = getenv("LISTEN_FDS");
 	bool systemd = pid != NULL && count != NULL && atol(pid) == getpid() && atol(count) > 0;
-	struct sockaddr_storage address;
+	struct sockaddr_storage address = {0};
 	socklen_t size = sizeof(address);
 	int listening = 0;
 	socklen_t int_size = sizeof(listening);

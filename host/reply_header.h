@@ -13,7 +13,7 @@
 struct error;
 
 #define REPLY_LINE_MAX 998           /* Fossil splits a line of 1000 bytes or more in two */
-#define REPLY_HEADER_MAX (64 * 1024) /* the whole block */
+#define REPLY_HEADER_MAX 65536 /* the whole block */
 
 struct reply_header {
 	struct buffer

@@ -21,7 +21,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define BODY_IN_MEMORY (1024 * 1024)
+#define BODY_IN_MEMORY 1048576
 #define PIECE 65536
 
 static int body_append(
