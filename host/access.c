@@ -110,7 +110,7 @@ static bool same_prefix(const unsigned char *a, const unsigned char *b, int bits
 
 static bool allows_uid(int connection, const struct config *config, struct error *e)
 {
-	struct ucred peer;
+	struct ucred peer = {.uid = OVERFLOW_UID};
 	socklen_t size = sizeof(peer);
 	uid_t uid;
 
