@@ -107,7 +107,9 @@ int master_run(const struct master_setup *setup)
 			take_template_status(&m);
 		if (n > 0 && events[0].revents != 0)
 			take_signals(&m);
-		if (m.start_at != 0 && request_clock() >= m.start_at && !m.stopping)
+		/* One at a time: what is due meanwhile is started when that one has come up or failed. */
+		if (m.start_at != 0 && m.starting.pid == 0 && request_clock() >= m.start_at &&
+		    !m.stopping)
 			start_template(&m);
 		if (m.starting.pid != 0 && request_clock() >= m.starting.deadline)
 			kill(m.starting.pid, SIGKILL);
@@ -122,10 +124,8 @@ int master_run(const struct master_setup *setup)
 static int next_timeout(const struct master *m)
 {
 	uint64_t now = request_clock();
-	uint64_t due = m->start_at;
+	uint64_t due = m->starting.pid != 0 ? m->starting.deadline : m->start_at;
 
-	if (m->starting.pid != 0 && (due == 0 || m->starting.deadline < due))
-		due = m->starting.deadline;
 	if (due == 0)
 		return -1;
 	return due <= now ? 0 : (int)((due - now) / MILLISECOND) + 1;
@@ -322,8 +322,6 @@ static void start_template(struct master *m)
 	    .preload_count = m->preload.names.count,
 	    .log = m->setup->log};
 
-	if (m->starting.pid != 0)
-		return; /* it is asked again when that one has come up or failed */
 	m->start_at = 0;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, channel) < 0)
 		return;

@@ -8,18 +8,20 @@ Ratios are taken within a round. JSON with every single figure is written beside
 
 import argparse
 import json
+import os
 import pathlib
 import platform
+import re
 import shutil
 import statistics
 import subprocess
 import sys
-import tempfile
+import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "demo"))
 
-from run import Demo, Trouble, fetch, free_port, wait_for  # noqa: E402
+from run import Trouble, fetch, free_port, wait_for, with_demo  # noqa: E402
 
 NOTHING = {"python": 'print("Content-Type: text/plain\\n\\nhello")\n',
            "tcl": 'puts "Content-Type: text/plain\\n\\nhello"\n'}
@@ -27,6 +29,8 @@ IMPORTS = {"python": "import json, html, sqlite3, urllib.parse, datetime\n" + NO
            "tcl": "package require sqlite3\npackage require json::write\n" + NOTHING["tcl"]}
 PLAIN = {"python": "/usr/bin/python3", "tcl": "/usr/bin/tclsh"}
 CLIENTS = (1, 2)
+SETTLED = 2  # seconds without news: the host gathers names for 0.3 s, then starts a new template
+PLAIN_SHARE = 3  # plain CGI is slow: it gets so many times fewer requests
 
 
 def make_root(demo):
@@ -34,13 +38,14 @@ def make_root(demo):
     root = demo.folder / "bench"
     root.mkdir()
     subprocess.run(["gcc", "-O2", "-static", "-o", root / "c", HERE / "hello.c"], check=True)
-    subprocess.run(["gcc", "-O2", "-pthread", "-o", demo.folder / "load", HERE / "load.c"], check=True)
+    subprocess.run(["gcc", "-O2", "-pthread", "-o", demo.folder / "load", HERE / "load.c"],
+                   check=True)
     for language in PLAIN:
         for name, text in (("nothing", NOTHING), ("imports", IMPORTS)):
-            for how, line in (("exthost", f"{demo.bin / 'exthost-cgi'} {language}"),
-                              ("plain", PLAIN[language])):
+            for how, line in (("exthost", demo.relay_line(language)),
+                              ("plain", f"#!{PLAIN[language]}")):
                 page = root / f"{name}-{language}-{how}"
-                page.write_text(f"#!{line}\n{text[language]}", encoding="utf-8")
+                page.write_text(f"{line}\n{text[language]}", encoding="utf-8")
                 page.chmod(0o755)
     return root
 
@@ -56,30 +61,32 @@ def load(demo, port, page, clients, requests):
 
 def warm_up(demo, port, pages):
     """Until the modules in use are noticed and preloaded: the host says nothing new any more."""
-    log = demo.folder / "host.log"
-    for page in pages:
-        for _ in range(10):
-            fetch(port, f"/ext/{page}")
-    seen = [-1]
+    seen, since = -1, 0.0
 
-    def quiet():
+    def settled():
+        nonlocal seen, since
         for page in pages:
             fetch(port, f"/ext/{page}")
-        last, seen[0] = seen[0], log.read_text().count("preloaded")
-        return last == seen[0]
-    wait_for(quiet, "the end of warming up")
+        now = demo.log("host.log").count("is preloaded from now on")
+        if now != seen:
+            seen, since = now, time.monotonic()
+        return time.monotonic() - since > SETTLED
+    wait_for(settled, "the end of warming up")
 
 
 def measure(demo, port, pages, rounds, requests):
     """{(page, clients): [figures of each round]}"""
     figures = {}
     for number in range(rounds):
-        print(f"\rround {number + 1} of {rounds}", end="", file=sys.stderr, flush=True)
+        if sys.stderr.isatty():
+            print(f"\rround {number + 1} of {rounds}", end="", file=sys.stderr, flush=True)
         for page in pages:
+            count = requests // PLAIN_SHARE if page.endswith("-plain") else requests
             for clients in CLIENTS:
                 figures.setdefault((page, clients), []).append(
-                    load(demo, port, page, clients, requests if "plain" not in page else requests // 3))
-    print("\r" + " " * 30 + "\r", end="", file=sys.stderr)
+                    load(demo, port, page, clients, count))
+    if sys.stderr.isatty():
+        print("\r" + " " * 30 + "\r", end="", file=sys.stderr, flush=True)
     return figures
 
 
@@ -110,8 +117,8 @@ def goals(figures):
         for clients in CLIENTS:
             found = ratios(figures, "rate", f"imports-{language}-exthost",
                            f"imports-{language}-plain", clients)
-            yield (f"with imports, {clients} client{'s' * (clients > 1)}: at least {least:g} times plain "
-                   f"{language}", found, statistics.median(found) >= least)
+            yield (f"with imports, {clients} client{'s' * (clients > 1)}: at least {least:g} times "
+                   f"plain {language}", found, statistics.median(found) >= least)
     for language in PLAIN:
         found = ratios(figures, "median", f"nothing-{language}-exthost", "c", 1)
         yield (f"{language}, 1 client: latency at most 1.3 times the C CGI's", found,
@@ -122,8 +129,10 @@ def goals(figures):
 
 
 def version(*command):
-    done = subprocess.run(command, capture_output=True, text=True, check=False, input="puts [info patchlevel]")
-    return done.stdout.strip().splitlines()[0]
+    done = subprocess.run(command, capture_output=True, text=True, check=False,
+                          input="puts [info patchlevel]")
+    found = re.search(r"\d+\.[\d.]+", done.stdout)
+    return found[0] if found else "unknown"
 
 
 def bench(demo, options):
@@ -136,19 +145,28 @@ def bench(demo, options):
     demo.start_fossil(root, port)
     versions = {"fossil": version("fossil", "version"), "python": version("/usr/bin/python3", "-V"),
                 "tcl": version("/usr/bin/tclsh"), "kernel": platform.release()}
-    print("Under a real Fossil, a new connection for each request; median of "
-          f"{options.rounds} rounds (smallest..largest).")
-    print("; ".join(f"{name}: {text}" for name, text in versions.items()) + "\n")
-    warm_up(demo, port, [page for page in pages if "plain" not in page])
+    busy = os.getloadavg()[0]
+    print(f"Under a real Fossil, a new connection for each request; {options.requests} of them in "
+          f"a round, {options.requests // PLAIN_SHARE} for plain CGI;\n"
+          f"medians of {options.rounds} rounds (smallest..largest).")
+    print("; ".join(f"{name} {text}" for name, text in versions.items())
+          + f"; {os.cpu_count()} processors, load average before {busy:.2f}\n", flush=True)
+    exthost_pages = [page for page in pages if page.endswith("-exthost")]
+    warm_up(demo, port, exthost_pages)
     figures = measure(demo, port, pages, options.rounds, options.requests)
+    for page in exthost_pages:
+        demo.check_served(page, options.rounds * sum(
+            options.requests // clients * clients for clients in CLIENTS))
     print_table(figures, pages)
     print()
     results = list(goals(figures))
     for sentence, found, reached in results:
-        print(f"  {sentence:<62} {spread(found, '.2f'):<20} {'reached' if reached else 'not reached'}")
+        print(f"  {sentence:<58} {spread(found, '.2f'):<20} "
+              f"{'reached' if reached else 'not reached'}")
     target = pathlib.Path(options.build) / "bench.json"
     target.write_text(json.dumps({
         "versions": versions, "rounds": options.rounds, "requests": options.requests,
+        "plain_requests": options.requests // PLAIN_SHARE, "load_average": busy,
         "figures": [{"page": page, "clients": clients, "rounds": rounds}
                     for (page, clients), rounds in figures.items()],
         "goals": [{"goal": s, "ratios": f, "reached": r} for s, f, r in results]}, indent=1) + "\n")
@@ -164,17 +182,9 @@ def main():
     if shutil.which("gcc") is None:
         print("make bench: gcc is needed", file=sys.stderr)
         return 1
-    demo = Demo(options.build)
-    try:
-        bench(demo, options)
-        return 0
-    except Trouble as e:
-        print(f"make bench: {e}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
-    finally:
-        demo.clean()
+    if options.rounds < 1 or options.requests < PLAIN_SHARE * max(CLIENTS):
+        parser.error(f"at least 1 round and {PLAIN_SHARE * max(CLIENTS)} requests")
+    return with_demo("make bench", options.build, lambda demo: bench(demo, options))
 
 
 if __name__ == "__main__":
