@@ -38,8 +38,8 @@ static int ask(const struct client *c)
 	char buffer[65536];
 	size_t have = 0;
 	ssize_t n = 1;
-	int size = snprintf(
-	    buffer, sizeof(buffer), "GET %s HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n", c->path);
+	int size =
+	    snprintf(buffer, sizeof(buffer), "GET %s HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n", c->path);
 
 	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ||
 	    write(fd, buffer, (size_t)size) != size)
@@ -50,7 +50,8 @@ static int ask(const struct client *c)
 	}
 	close(fd);
 	buffer[have] = '\0';
-	return n == 0 && strstr(buffer, " 200 ") != NULL && strstr(buffer, c->text) != NULL ? 0 : -1;
+	return n == 0 && strstr(buffer, " 200 ") != NULL && strstr(buffer, c->text) != NULL ? 0
+											    : -1;
 }
 
 static void *client_main(void *argument)

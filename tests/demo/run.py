@@ -239,13 +239,17 @@ def run(demo, options):
     for suffix, _, _ in LANGUAGES.values():
         demo.check_served(suffix, len(SAMPLES) + 1)
     print("\nEach page was fetched once, after one of its language.")
+    if not options.once:
+        print_addresses(port)
+        serve(demo)
+
+
+def print_addresses(port):
     print("\nSee for yourself:\n")
     print(f"  http://127.0.0.1:{port}/ext/index.html   all samples")
     for sample in SAMPLES:
         print("  " + "   ".join(f"{f'http://127.0.0.1:{port}/ext/{sample}{suffix}':<40}"
                                 for suffix, _, _ in LANGUAGES.values()).rstrip())
-    if not options.once:
-        serve(demo)
 
 
 def serve(demo):
