@@ -301,7 +301,10 @@ static void start_front(struct master *m)
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
 		return;
-	m->front = fork();
+	while ((m->front = fork()) < 0) {
+		log_message(m->setup->log, LEVEL_ERROR, "fork of the front: %s", strerror(errno));
+		poll(NULL, 0, (int)(BACKOFF_FIRST / MILLISECOND));
+	}
 	if (m->front == 0) {
 		become_child(m);
 		close(ends[0]);
@@ -344,6 +347,15 @@ static void start_template(struct master *m)
 	}
 	close(channel[1]);
 	close(status[1]);
+	if (m->starting.pid < 0) {
+		/* A pid of -1 must not be kept: to kill(2) it is everybody. */
+		log_message(m->setup->log, LEVEL_ERROR, "fork of a template: %s", strerror(errno));
+		m->starting.pid = 0;
+		close(channel[0]);
+		close(status[0]);
+		want_template(m, m->backoff);
+		return;
+	}
 	m->starting.status = status[0];
 	m->starting.channel = channel[0];
 	m->starting.deadline = request_clock() + TEMPLATE_START_MAX;

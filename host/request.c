@@ -153,7 +153,6 @@ int request_read(struct request *r, int connection, const struct config *config,
 	int result;
 
 	FCGX_InitRequest(&decoded, -1, 0);
-	decoded.ipcFd = connection;
 	decoded.keepConnection = 1;
 	decoded.detached = 1;
 	/* On failure libfcgi has closed the descriptor, so it is given one of its own. */
@@ -269,7 +268,6 @@ int request_complete_variables(struct request *r, struct error *e)
 	struct variables *v = &r->variables;
 
 	variables_remove(v, "HTTP_PROXY"); /* a header named Proxy would steer HTTP clients */
-	variables_remove(v, "EXTHOST_LANGUAGE");
 	if (!r->trust_fossil)
 		variables_remove_prefix(v, "FOSSIL_");
 	if (variables_default(v, "GATEWAY_INTERFACE", "CGI/1.1") < 0 ||

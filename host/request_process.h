@@ -21,11 +21,6 @@ struct request_process {
 	int handle;        /* pidfd */
 };
 
-/* Descriptors of a process just made, on the template's side: both ends. */
-struct request_process_ends {
-	int channel, output, errors; /* the process's own ends */
-};
-
 /*
  * In the template: make the pipes and the channel, and fork with binding->fork. In the child this
  * does not return. In the parent *p is for the front (the descriptors are the caller's to send and

@@ -128,7 +128,7 @@ static int receive_one(struct spares *s, int flags, int wanted_language, bool *f
 	stack = &s->stacks[p.language];
 	if (stack->asked > 0)
 		stack->asked--;
-	if (p.pid < 0 || fds[2] < 0 || stack->count == STACK_MAX) {
+	if (p.pid <= 1 || fds[2] < 0 || stack->count == STACK_MAX) {
 		release_all(fds);
 		*failed = *failed || (int)p.language == wanted_language;
 		return 1;
