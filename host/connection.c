@@ -167,19 +167,6 @@ void connections_count(struct connections *t, size_t *open, size_t *parked)
 	pthread_mutex_unlock(&t->lock);
 }
 
-void connections_destroy(struct connections *t)
-{
-	if (t == NULL)
-		return;
-	for (size_t i = 0; i < t->most; i++)
-		if (t->places[i].state != FREE)
-			fd_close(&t->places[i].fd);
-	pthread_mutex_destroy(&t->lock);
-	free(t->places);
-	free(t->free);
-	free(t);
-}
-
 /* Take bytes off the socket: to forget them, or into c->taken. */
 static int take(struct connection *c, unsigned char *buffer, size_t size, bool keep)
 {

@@ -64,8 +64,6 @@ void connections_expire_idle(struct connections *t);
 /* How many are open; how many of them are parked. */
 void connections_count(struct connections *t, size_t *open, size_t *parked);
 
-void connections_destroy(struct connections *t);
-
 enum connection_look {
 	LOOK_READY, /* a whole head is there */
 	LOOK_WAIT,  /* not yet */
@@ -75,8 +73,8 @@ enum connection_look {
 
 /*
  * Look at the bytes at the head of the connection, into a buffer of rules->max_head bytes: without
- * taking them if a whole request is there, else they are taken into c->taken. What needs no request (FCGI_GET_VALUES, unknown types, unknown roles) is
- * answered here.
+ * taking them if a whole request is there, else they are taken into c->taken. What needs no request
+ * (FCGI_GET_VALUES, unknown types, unknown roles) is answered here.
  */
 enum connection_look connection_look(
     struct connection *c, unsigned char *buffer, int *status, struct error *e);

@@ -71,11 +71,3 @@ void noticed_add(struct noticed *n, int language, const char *module)
 	}
 	pthread_mutex_unlock(&n->lock);
 }
-
-void noticed_destroy(struct noticed *n)
-{
-	if (n == NULL)
-		return;
-	pthread_mutex_destroy(&n->lock);
-	free(n);
-}

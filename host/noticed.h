@@ -14,6 +14,4 @@ struct noticed *noticed_create(const struct binding *const *bindings, int master
 /* A run loaded this module. Safe to call from any thread; n may be NULL: nobody wants to know. */
 void noticed_add(struct noticed *n, int language, const char *module);
 
-void noticed_destroy(struct noticed *n);
-
 #endif

@@ -4,6 +4,8 @@
  */
 #include "relay_reply.h"
 
+#include "fd.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -21,27 +23,6 @@ void relay_reply_init(struct relay_reply *reply, uint16_t request_id)
 	reply->wire.request_id = request_id;
 	reply->file = -1;
 	reply->status = 502;
-}
-
-static int write_all(int fd, const unsigned char *data, size_t size)
-{
-	while (size > 0) {
-		ssize_t n = write(fd, data, size);
-
-		if (n < 0 && errno == EAGAIN) {
-			struct pollfd event = {.fd = fd, .events = POLLOUT};
-
-			poll(&event, 1, -1);
-			continue;
-		}
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -1;
-		data += n;
-		size -= (size_t)n;
-	}
-	return 0;
 }
 
 static int open_file(void)
@@ -63,7 +44,7 @@ static int keep(struct relay_reply *reply, const unsigned char *data, size_t siz
 		return 0;
 	if (reply->file < 0)
 		reply->file = open_file();
-	if (reply->file < 0 || write_all(reply->file, data + n, size - n) < 0) {
+	if (reply->file < 0 || fd_write_all(reply->file, data + n, size - n) < 0) {
 		reply->reason = "no place for the reply";
 		return -1;
 	}
@@ -97,7 +78,7 @@ static int take(struct relay_reply *reply, const unsigned char *bytes, size_t si
 			if (keep(reply, data, data_size) < 0)
 				return -1;
 			break;
-		case WIRE_REPLY_STDERR: write_all(STDERR_FILENO, data, data_size); break;
+		case WIRE_REPLY_STDERR: fd_write_all(STDERR_FILENO, data, data_size); break;
 		case WIRE_REPLY_END: return judge_end(reply);
 		case WIRE_REPLY_BROKEN: reply->reason = reply->wire.reason; return -1;
 		}
@@ -124,10 +105,10 @@ int relay_reply_print(struct relay_reply *reply)
 	off_t at = 0;
 	ssize_t n;
 
-	if (write_all(STDOUT_FILENO, reply->memory, reply->memory_size) < 0)
+	if (fd_write_all(STDOUT_FILENO, reply->memory, reply->memory_size) < 0)
 		return 1;
 	while (reply->file >= 0 && (n = pread(reply->file, bytes, sizeof(bytes), at)) > 0) {
-		if (write_all(STDOUT_FILENO, bytes, (size_t)n) < 0)
+		if (fd_write_all(STDOUT_FILENO, bytes, (size_t)n) < 0)
 			return 1;
 		at += n;
 	}

@@ -195,17 +195,6 @@ void spares_replace(struct spares *s, int language)
 	pthread_mutex_unlock(&s->lock);
 }
 
-size_t spares_count(struct spares *s)
-{
-	size_t count = 0;
-
-	pthread_mutex_lock(&s->lock);
-	for (int i = 0; i < s->languages; i++)
-		count += s->stacks[i].count;
-	pthread_mutex_unlock(&s->lock);
-	return count;
-}
-
 void spares_destroy(struct spares *s)
 {
 	if (s == NULL)

@@ -31,9 +31,6 @@ int spares_take(struct spares *s, int language, struct request_process *p, struc
 /* Have one forked in place of the one taken. For after the reply: it costs time on a processor. */
 void spares_replace(struct spares *s, int language);
 
-/* How many are ahead now, of all languages. */
-size_t spares_count(struct spares *s);
-
 /* Close everything and free. */
 void spares_destroy(struct spares *s);
 

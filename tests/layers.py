@@ -28,7 +28,7 @@ ALONE = {
     "wire": {"wire"},
     "wire_check": {"wire", "wire_check"},
     "relay": {"relay_reply", "wire", "error", "fd"},
-    "relay_reply": {"relay_reply", "wire"},
+    "relay_reply": {"relay_reply", "wire", "fd"},
 }
 # What a binding sees of the host.
 FOR_BINDINGS = {"binding", "error", "buffer", "fd"}
