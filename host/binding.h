@@ -4,7 +4,7 @@
  * what is cached, limited, routed and logged is the host's affair.
  *
  * The life of a binding in the template process: start, then preload for each module, then fork
- * again and again. In a process that fork made: warm, wait (the host does that), run. In the plain
+ * again and again. In a process that fork made: warm perhaps, wait (the host does that), run. In the plain
  * interpreter (`exthost python`): interpret, and nothing else.
  *
  * A third language is one folder under bindings/ and one line in the table in main.c.
@@ -51,8 +51,9 @@ struct binding {
 	pid_t (*fork)(void);
 
 	/*
-	 * In a process made by fork, before it knows its request: touch the memory that a run will
-	 * write, so that the copying is done ahead. Leaves nothing that a script could see.
+	 * In a process made by fork, before it knows its request, and only when a processor is idle:
+	 * touch the memory that a run will write, so that the copying is done ahead. Leaves nothing
+	 * that a script could see.
 	 */
 	void (*warm)(void);
 

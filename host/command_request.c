@@ -236,8 +236,7 @@ static int find_language(struct once *o)
 static int start_template(struct once *o, int language, struct error *e)
 {
 	int channel[2], status[2];
-	struct template_setup setup = {.bindings = o->bindings,
-	    .only = language,
+	struct template_setup setup = {.binding = o->bindings[language],
 	    .preload = o->config->preload.items,
 	    .preload_count = o->config->preload.count,
 	    .log = &o->log};
@@ -266,7 +265,7 @@ static int start_template(struct once *o, int language, struct error *e)
 						      : message.text);
 	}
 	close(status[0]);
-	spares_connect(o->shared.run.spares, channel[0], language);
+	spares_connect(o->shared.run.spares, language, channel[0]);
 	return 0;
 }
 

@@ -302,18 +302,18 @@ static void start_thread(struct front *f)
 /* One order of the master's. false: it is time to end. */
 static bool take_order(struct front *f)
 {
-	uint32_t order = 0;
+	struct front_message message = {0};
 	int fds[FD_PASS_MAX];
-	ssize_t n = fd_receive(f->setup->master, &order, sizeof(order), fds, 0);
+	ssize_t n = fd_receive(f->setup->master, &message, sizeof(message), fds, 0);
 	struct error e;
 
 	if (n <= 0)
 		return false;
-	if (order == FRONT_TEMPLATE && fds[0] >= 0)
-		spares_connect(f->shared.run.spares, fds[0], -1);
-	if (order == FRONT_REOPEN && log_reopen(f->setup->log, &e) < 0)
+	if (message.order == FRONT_TEMPLATE && fds[0] >= 0)
+		spares_connect(f->shared.run.spares, (int)message.language, fds[0]);
+	if (message.order == FRONT_REOPEN && log_reopen(f->setup->log, &e) < 0)
 		log_message(f->setup->log, LEVEL_ERROR, "%s", e.message);
-	return order != FRONT_STOP;
+	return message.order != FRONT_STOP;
 }
 
 static void front_supervise(struct front *f)

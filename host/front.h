@@ -18,6 +18,11 @@ enum front_order {
 	FRONT_REOPEN /* open the log file again */
 };
 
+struct front_message {
+	uint32_t order;
+	uint32_t language; /* of the template */
+};
+
 struct front_setup {
 	const struct config *config;
 	struct log *log;

@@ -1,23 +1,20 @@
 /*
- * One loop, three things to wait for: signals, what the front asks, and how a template that starts
- * is doing. No interpreter and no request ever get in here, so nothing a client or an extension
- * does can end it.
- *
- * A template is replaced by starting the next one beside it; when that says it is ready its channel
- * is passed to the front, and the old one ends by itself after the last run it forked. The same way
- * serves a template that died, a reload and modules to preload.
+ * One loop, three things to wait for: signals, what the front asks, and how templates that start
+ * are doing. No interpreter and no request ever get in here, so nothing a client or an extension
+ * does can end it. How a template is started and replaced is told in keeper.c.
  */
 #include "master.h"
 
+#include "binding.h"
 #include "config.h"
 #include "error.h"
 #include "fd.h"
 #include "front.h"
+#include "keeper.h"
+#include "language.h"
 #include "listen.h"
 #include "log.h"
-#include "preload.h"
 #include "request.h"
-#include "template.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -32,46 +29,47 @@
 #include <unistd.h>
 
 #define MILLISECOND 1000000ULL
-#define BACKOFF_FIRST (100 * MILLISECOND)
-#define BACKOFF_MOST (5000 * MILLISECOND)
-#define TEMPLATE_START_MAX (60000 * MILLISECOND) /* a template must say that it is ready */
-#define GATHER_NOTICED (300 * MILLISECOND) /* names come in groups; one new template for all */
-
-/* A template that has not said yet that it is ready. */
-struct starting {
-	pid_t pid;   /* 0: none */
-	int status;  /* from it */
-	int channel; /* the front's end, passed on when it is ready */
-	uint64_t deadline;
-};
+#define FORK_AGAIN 100 /* milliseconds until a fork that failed is tried again */
 
 struct master {
 	const struct master_setup *setup;
 	int signals;
 	pid_t front;
 	int front_channel;
-	pid_t template; /* the one that forks now; 0: none */
-	struct starting starting;
-	struct preload preload;
-	uint64_t start_at; /* when to start the next template; 0: not */
-	uint64_t backoff;
-	bool ready; /* has been, once */
+	struct keeper keepers[LANGUAGES_MAX]; /* one for each binding */
+	int languages;
+	bool ready; /* every language has been, once */
 	bool stopping;
 	int exit_status;
 };
 
+static void master_start(struct master *m);
+static void wait_for_events(struct master *m, int timeout);
+static int work_keepers(struct master *m);
 static void take_signals(struct master *m);
 static void reap_children(struct master *m);
 static void take_front_message(struct master *m);
-static void take_template_status(struct master *m);
+static void take_template_status(struct master *m, int language);
 static void start_front(struct master *m);
-static void start_template(struct master *m);
-static void want_template(struct master *m, uint64_t delay);
-static void tell_front(const struct master *m, enum front_order order, int descriptor);
-static int next_timeout(const struct master *m);
+static void want_templates(struct master *m);
+static void become_child(void *master);
+static void tell_front(
+    const struct master *m, enum front_order order, int language, int descriptor);
 static void stop(struct master *m);
 
-static void block_signals(struct master *m)
+int master_run(const struct master_setup *setup)
+{
+	struct master m = {.setup = setup, .front_channel = -1};
+
+	master_start(&m);
+	while (!m.stopping)
+		wait_for_events(&m, work_keepers(&m));
+	stop(&m);
+	fd_close(&m.signals);
+	return m.exit_status;
+}
+
+static void master_start(struct master *m)
 {
 	static const int taken[] = {SIGCHLD, SIGTERM, SIGINT, SIGHUP, SIGUSR1};
 	sigset_t set;
@@ -82,53 +80,47 @@ static void block_signals(struct master *m)
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	m->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	for (; m->setup->bindings[m->languages] != NULL; m->languages++)
+		keeper_init(&m->keepers[m->languages], m->setup->bindings[m->languages],
+		    m->setup->log, &m->setup->config->preload);
+	start_front(m);
+	want_templates(m);
 }
 
-int master_run(const struct master_setup *setup)
+static void wait_for_events(struct master *m, int timeout)
 {
-	struct master m = {.setup = setup,
-	    .front_channel = -1,
-	    .starting = {.status = -1, .channel = -1},
-	    .backoff = BACKOFF_FIRST};
+	struct pollfd events[2 + LANGUAGES_MAX] = {
+	    {.fd = m->signals, .events = POLLIN}, {.fd = m->front_channel, .events = POLLIN}};
 
-	block_signals(&m);
-	preload_init(&m.preload, &setup->config->preload);
-	start_front(&m);
-	start_template(&m);
-	while (!m.stopping) {
-		struct pollfd events[] = {{.fd = m.signals, .events = POLLIN},
-		    {.fd = m.front_channel, .events = POLLIN},
-		    {.fd = m.starting.status, .events = POLLIN}};
-		int n = poll(events, 3, next_timeout(&m));
-
-		if (n > 0 && events[1].revents != 0)
-			take_front_message(&m);
-		if (n > 0 && events[2].revents != 0)
-			take_template_status(&m);
-		if (n > 0 && events[0].revents != 0)
-			take_signals(&m);
-		/* One at a time: what is due meanwhile is started when that one has come up or failed. */
-		if (m.start_at != 0 && m.starting.pid == 0 && request_clock() >= m.start_at &&
-		    !m.stopping)
-			start_template(&m);
-		if (m.starting.pid != 0 && request_clock() >= m.starting.deadline)
-			kill(m.starting.pid, SIGKILL);
-	}
-	stop(&m);
-	preload_release(&m.preload);
-	fd_close(&m.signals);
-	return m.exit_status;
+	for (int i = 0; i < m->languages; i++)
+		events[2 + i] =
+		    (struct pollfd){.fd = m->keepers[i].starting.status, .events = POLLIN};
+	if (poll(events, (nfds_t)(2 + m->languages), timeout) <= 0)
+		return;
+	if (events[1].revents != 0)
+		take_front_message(m);
+	for (int i = 0; i < m->languages; i++)
+		if (events[2 + i].revents != 0)
+			take_template_status(m, i);
+	if (events[0].revents != 0)
+		take_signals(m);
 }
 
 /* Milliseconds until something is due, or -1. */
-static int next_timeout(const struct master *m)
+static int work_keepers(struct master *m)
 {
-	uint64_t now = request_clock();
-	uint64_t due = m->starting.pid != 0 ? m->starting.deadline : m->start_at;
+	uint64_t first = 0, now;
 
-	if (due == 0)
+	for (int i = 0; i < m->languages; i++) {
+		uint64_t due = keeper_work(&m->keepers[i], become_child, m);
+
+		if (due != 0 && (first == 0 || due < first))
+			first = due;
+	}
+	now = request_clock();
+	if (first == 0)
 		return -1;
-	return due <= now ? 0 : (int)((due - now) / MILLISECOND) + 1;
+	return first <= now ? 0 : (int)((first - now) / MILLISECOND) + 1;
 }
 
 static void take_signals(struct master *m)
@@ -144,10 +136,10 @@ static void take_signals(struct master *m)
 		case SIGUSR1:
 			if (log_reopen(m->setup->log, &e) < 0)
 				log_message(m->setup->log, LEVEL_ERROR, "%s", e.message);
-			tell_front(m, FRONT_REOPEN, -1);
-			want_template(m, 0);
+			tell_front(m, FRONT_REOPEN, 0, -1);
+			want_templates(m);
 			break;
-		case SIGHUP: want_template(m, 0); break;
+		case SIGHUP: want_templates(m); break;
 		default: break;
 		}
 	}
@@ -162,59 +154,35 @@ static void describe_death(char *text, size_t size, int wait_status)
 		snprintf(text, size, "exit status %d", WEXITSTATUS(wait_status));
 }
 
-static void starting_release(struct master *m)
+static void front_died(struct master *m, const char *how)
 {
-	m->starting.pid = 0;
-	fd_close(&m->starting.status);
-	fd_close(&m->starting.channel);
-}
-
-/* It could not start. What was noticed may be why, so the next one starts without. */
-static void template_failed(struct master *m, const char *how)
-{
-	take_template_status(m);
-	starting_release(m);
-	log_message(m->setup->log, LEVEL_ERROR, "template: %s while starting", how);
-	if (!m->ready && !preload_drop_noticed(&m->preload) && m->start_at == 0) {
-		m->exit_status = 1;
-		m->stopping = true;
-		return;
-	}
-	preload_drop_noticed(&m->preload);
-	if (m->template == 0 || m->start_at != 0) {
-		want_template(m, m->backoff);
-		m->backoff = m->backoff * 2 < BACKOFF_MOST ? m->backoff * 2 : BACKOFF_MOST;
-	}
-}
-
-static void child_died(struct master *m, pid_t pid, int wait_status)
-{
-	char how[64];
-
-	describe_death(how, sizeof(how), wait_status);
-	if (pid == m->starting.pid) {
-		template_failed(m, how);
-	} else if (pid == m->template) {
-		m->template = 0;
-		log_message(m->setup->log, LEVEL_ERROR, "template: %s; starting another", how);
-		want_template(m, 0);
-	} else if (pid == m->front) {
-		log_message(m->setup->log, LEVEL_ERROR, "front: %s; starting another", how);
-		fd_close(&m->front_channel);
-		start_front(m);
-		/* The template's channel went with the front. */
-		m->template = 0;
-		want_template(m, 0);
-	}
+	log_message(m->setup->log, LEVEL_ERROR, "front: %s; starting another", how);
+	fd_close(&m->front_channel);
+	start_front(m);
+	/* The templates' channels went with the front. */
+	for (int i = 0; i < m->languages; i++)
+		keeper_forget_template(&m->keepers[i]);
 }
 
 static void reap_children(struct master *m)
 {
+	char how[64];
 	pid_t pid;
 	int wait_status;
 
-	while ((pid = waitpid(-1, &wait_status, WNOHANG)) > 0)
-		child_died(m, pid, wait_status);
+	while ((pid = waitpid(-1, &wait_status, WNOHANG)) > 0) {
+		describe_death(how, sizeof(how), wait_status);
+		if (pid == m->front)
+			front_died(m, how);
+		for (int i = 0; i < m->languages; i++) {
+			struct keeper *k = &m->keepers[i];
+
+			if (!keeper_child_died(k, pid, how) || !k->hopeless)
+				continue;
+			m->exit_status = 1;
+			m->stopping = true;
+		}
+	}
 }
 
 static void take_front_message(struct master *m)
@@ -229,21 +197,13 @@ static void take_front_message(struct master *m)
 		return;
 	}
 	name[n] = '\0';
-	if (preload_add_noticed(&m->preload, name)) {
-		log_message(m->setup->log, LEVEL_INFO, "%s is preloaded from now on", name);
-		want_template(m, GATHER_NOTICED);
-	}
+	for (int i = 0; i < m->languages; i++)
+		if (preload_is_of(name, m->setup->bindings[i]->name))
+			keeper_notice(&m->keepers[i], name);
 }
 
-static void template_ready(struct master *m)
+static void say_ready(struct master *m)
 {
-	tell_front(m, FRONT_TEMPLATE, m->starting.channel);
-	m->template = m->starting.pid;
-	m->backoff = BACKOFF_FIRST;
-	starting_release(m);
-	if (m->ready)
-		return;
-	m->ready = true;
 	for (size_t i = 0; i < m->setup->listener_count; i++)
 		log_message(m->setup->log, LEVEL_INFO, "listening at %s%s%s%s",
 		    m->setup->listeners[i].address, m->setup->listeners[i].path != NULL ? " " : "",
@@ -252,42 +212,52 @@ static void template_ready(struct master *m)
 	log_message(m->setup->log, LEVEL_INFO, "ready, serving %s", m->setup->config->root);
 }
 
-static void take_template_status(struct master *m)
+static void take_template_status(struct master *m, int language)
 {
-	struct template_status message;
+	int channel;
+	bool all = true;
 
-	if (m->starting.status < 0 ||
-	    template_status_receive(m->starting.status, &message, MSG_DONTWAIT) != 1)
+	if (!keeper_take_status(&m->keepers[language], &channel))
 		return;
-	switch (message.event) {
-	case TEMPLATE_READY: template_ready(m); break;
-	case TEMPLATE_REFUSED:
-		log_message(m->setup->log, LEVEL_WARNING,
-		    "%s starts a thread when it is loaded, and so is not preloaded", message.text);
-		preload_refuse(&m->preload, message.text);
-		want_template(m, 0);
-		break;
-	case TEMPLATE_FAILED:
-		log_message(m->setup->log, LEVEL_ERROR, "template: %s", message.text);
-		break;
-	default: break;
-	}
+	tell_front(m, FRONT_TEMPLATE, language, channel);
+	close(channel);
+	for (int i = 0; i < m->languages; i++)
+		all = all && m->keepers[i].ready;
+	if (all && !m->ready)
+		say_ready(m);
+	m->ready = all;
 }
 
-static void want_template(struct master *m, uint64_t delay)
+static void want_templates(struct master *m)
 {
-	uint64_t at = request_clock() + delay;
-
-	if (m->start_at == 0 || at < m->start_at)
-		m->start_at = at;
+	for (int i = 0; i < m->languages; i++)
+		keeper_want(&m->keepers[i], 0);
 }
 
 /* What a child of the master's must not have of it. */
-static void become_child(const struct master *m)
+static void leave_master(const struct master *m)
 {
 	/* The signals stay blocked: a Ctrl-C at the terminal is the master's to deal with. */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	close(m->signals);
+	for (int i = 0; i < m->languages; i++) {
+		const struct keeper *k = &m->keepers[i];
+
+		if (k->starting.pid > 0) {
+			close(k->starting.status);
+			close(k->starting.channel);
+		}
+	}
+}
+
+static void become_child(void *master)
+{
+	struct master *m = master;
+
+	leave_master(m);
+	fd_close(&m->front_channel);
+	for (size_t i = 0; i < m->setup->listener_count; i++)
+		fd_close(&m->setup->listeners[i].fd);
 }
 
 static void start_front(struct master *m)
@@ -303,12 +273,11 @@ static void start_front(struct master *m)
 		return;
 	while ((m->front = fork()) < 0) {
 		log_message(m->setup->log, LEVEL_ERROR, "fork of the front: %s", strerror(errno));
-		poll(NULL, 0, (int)(BACKOFF_FIRST / MILLISECOND));
+		poll(NULL, 0, FORK_AGAIN);
 	}
 	if (m->front == 0) {
-		become_child(m);
+		leave_master(m);
 		close(ends[0]);
-		starting_release(m);
 		setup.master = ends[1];
 		front_main(&setup);
 	}
@@ -316,54 +285,9 @@ static void start_front(struct master *m)
 	m->front_channel = ends[0];
 }
 
-static void start_template(struct master *m)
+static void tell_front(const struct master *m, enum front_order order, int language, int descriptor)
 {
-	int channel[2], status[2];
-	struct template_setup setup = {.bindings = m->setup->bindings,
-	    .only = -1,
-	    .preload = m->preload.names.items,
-	    .preload_count = m->preload.names.count,
-	    .log = m->setup->log};
-
-	m->start_at = 0;
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, channel) < 0)
-		return;
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, status) < 0) {
-		close(channel[0]);
-		close(channel[1]);
-		return;
-	}
-	m->starting.pid = fork();
-	if (m->starting.pid == 0) {
-		become_child(m);
-		close(channel[0]);
-		close(status[0]);
-		fd_close(&m->front_channel);
-		for (size_t i = 0; i < m->setup->listener_count; i++)
-			fd_close(&m->setup->listeners[i].fd);
-		setup.channel = channel[1];
-		setup.status = status[1];
-		template_main(&setup);
-	}
-	close(channel[1]);
-	close(status[1]);
-	if (m->starting.pid < 0) {
-		/* A pid of -1 must not be kept: to kill(2) it is everybody. */
-		log_message(m->setup->log, LEVEL_ERROR, "fork of a template: %s", strerror(errno));
-		m->starting.pid = 0;
-		close(channel[0]);
-		close(status[0]);
-		want_template(m, m->backoff);
-		return;
-	}
-	m->starting.status = status[0];
-	m->starting.channel = channel[0];
-	m->starting.deadline = request_clock() + TEMPLATE_START_MAX;
-}
-
-static void tell_front(const struct master *m, enum front_order order, int descriptor)
-{
-	uint32_t message = order;
+	struct front_message message = {.order = order, .language = (uint32_t)language};
 
 	if (m->front_channel >= 0)
 		fd_send(m->front_channel, &message, sizeof(message), &descriptor,
@@ -378,17 +302,14 @@ static void stop(struct master *m)
 	char ignored[512];
 
 	log_message(m->setup->log, LEVEL_INFO, "stopping");
-	tell_front(m, FRONT_STOP, -1);
+	tell_front(m, FRONT_STOP, 0, -1);
 	while (front.fd >= 0 && request_clock() < deadline && poll(&front, 1, 100) >= 0)
 		if (front.revents != 0 && read(front.fd, ignored, sizeof(ignored)) <= 0)
 			break;
 	if (m->front > 0)
 		kill(m->front, SIGKILL);
-	if (m->template > 0)
-		kill(m->template, SIGKILL);
-	if (m->starting.pid > 0)
-		kill(m->starting.pid, SIGKILL);
-	starting_release(m);
+	for (int i = 0; i < m->languages; i++)
+		keeper_release(&m->keepers[i]);
 	fd_close(&m->front_channel);
 	while (waitpid(-1, NULL, 0) > 0)
 		;

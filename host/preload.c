@@ -12,11 +12,19 @@ static bool has(const struct config_list *list, const char *name)
 	return false;
 }
 
-void preload_init(struct preload *p, const struct config_list *configured)
+bool preload_is_of(const char *name, const char *language)
+{
+	size_t size = strlen(language);
+
+	return strncmp(name, language, size) == 0 && name[size] == ':';
+}
+
+void preload_init(struct preload *p, const struct config_list *configured, const char *language)
 {
 	*p = (struct preload){0};
 	for (size_t i = 0; i < configured->count; i++)
-		config_list_append(&p->names, configured->items[i]);
+		if (preload_is_of(configured->items[i], language))
+			config_list_append(&p->names, configured->items[i]);
 	p->configured = p->names.count;
 }
 

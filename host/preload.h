@@ -1,17 +1,20 @@
-/* What the template loads ahead: what the configuration names, then what was noticed. */
+/* What a template loads ahead: what the configuration names, then what was noticed. */
 #ifndef EXTHOST_PRELOAD_H
 #define EXTHOST_PRELOAD_H
 
 #include "config.h"
 
 struct preload {
-	struct config_list names;   /* "language:module" */
+	struct config_list names;   /* "language:module", of one language */
 	size_t configured;          /* the first so many are the configuration's */
 	struct config_list refused; /* never again */
 };
 
-/* Begin with the names of the configuration. */
-void preload_init(struct preload *p, const struct config_list *configured);
+/* Whether a name "language:module" is one of this language's. */
+bool preload_is_of(const char *name, const char *language);
+
+/* Begin with those names of the configuration that are of this language. */
+void preload_init(struct preload *p, const struct config_list *configured, const char *language);
 
 /* true: the name is new and was added. */
 bool preload_add_noticed(struct preload *p, const char *name);

@@ -34,8 +34,8 @@ struct pipes {
 	int channel[2], output[2], errors[2]; /* [0] the front's, [1] the request process's */
 };
 
-static void request_process_main(const struct binding *binding, struct pipes *pipes, pid_t template)
-    __attribute__((noreturn));
+static void request_process_main(const struct binding *binding, bool warm, struct pipes *pipes,
+    pid_t template) __attribute__((noreturn));
 
 static void pipes_close(struct pipes *p, int end)
 {
@@ -56,8 +56,8 @@ static int pipes_open(struct pipes *p, struct error *e)
 	return -1;
 }
 
-int request_process_fork(
-    const struct binding *binding, struct request_process *p, int *channel, struct error *e)
+int request_process_fork(const struct binding *binding, bool warm, struct request_process *p,
+    int *channel, struct error *e)
 {
 	struct pipes pipes;
 	pid_t template = getpid();
@@ -67,7 +67,7 @@ int request_process_fork(
 		return -1;
 	pid = binding->fork();
 	if (pid == 0)
-		request_process_main(binding, &pipes, template);
+		request_process_main(binding, warm, &pipes, template);
 	if (pid < 0) {
 		error_errno(e, "fork");
 		pipes_close(&pipes, 0);
@@ -126,7 +126,8 @@ static int move_up(int fd)
 	return up;
 }
 
-static void request_process_main(const struct binding *binding, struct pipes *pipes, pid_t template)
+static void request_process_main(
+    const struct binding *binding, bool warm, struct pipes *pipes, pid_t template)
 {
 	struct run_channel channel = {.owner = getpid()};
 	struct binding_run run = {.channel = &channel};
@@ -140,7 +141,8 @@ static void request_process_main(const struct binding *binding, struct pipes *pi
 	setpgid(0, 0);
 	unblock_signals();
 	take_descriptors(pipes, &channel);
-	binding->warm();
+	if (warm)
+		binding->warm();
 	if (run_order_receive(channel.socket, &order, &memory) != 1)
 		_exit(0);
 	if (order.body >= 0) {

@@ -5,7 +5,7 @@
 #ifndef EXTHOST_REQUEST_PROCESS_H
 #define EXTHOST_REQUEST_PROCESS_H
 
-#include <stdint.h>
+#include <stdbool.h>
 #include <sys/types.h>
 
 struct binding;
@@ -14,19 +14,18 @@ struct error;
 /* What the front needs of a request process; the template sends it with the three descriptors. */
 struct request_process {
 	pid_t pid;
-	uint32_t language; /* index of the binding in the table */
-	int channel;       /* run_channel.h */
-	int output;        /* read end of its standard output */
-	int errors;        /* read end of its standard error */
-	int handle;        /* pidfd */
+	int channel; /* run_channel.h */
+	int output;  /* read end of its standard output */
+	int errors;  /* read end of its standard error */
+	int handle;  /* pidfd */
 };
 
 /*
  * In the template: make the pipes and the channel, and fork with binding->fork. In the child this
- * does not return. In the parent *p is for the front (the descriptors are the caller's to send and
+ * does not return, and if told to it warms its memory before it waits for its order. In the parent *p is for the front (the descriptors are the caller's to send and
  * close), and *channel is the child's end, kept to report its death. 0, or -1 with *e filled.
  */
-int request_process_fork(
-    const struct binding *binding, struct request_process *p, int *channel, struct error *e);
+int request_process_fork(const struct binding *binding, bool warm, struct request_process *p,
+    int *channel, struct error *e);
 
 #endif

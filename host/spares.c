@@ -1,15 +1,19 @@
 /*
- * The pool is a stack for each language; orders to the template and spares from it are packets on
- * one channel. No thread of its own reads that channel: whoever needs a spare takes what has come,
- * and if none of his language is there, waits for it himself.
+ * A pool for each language, with a lock and a template's channel of its own. Orders to the template
+ * and spares from it are packets on that channel. No thread of its own reads it: whoever needs a
+ * spare takes what has come; if nothing has, the first to need one waits at the channel and the
+ * others wait for him, all of them without the lock.
  *
  * A new one is ordered only after the reply to the request that took the last, since forking
- * competes with the request for the processors; only a request that finds none orders at once.
+ * competes with the request for the processors; only a request that finds none orders at once. For
+ * the same reason a spare is warmed only while a processor is idle: it makes the next answer come
+ * sooner, and costs more time than it saves.
  */
 #include "spares.h"
 
 #include "error.h"
 #include "fd.h"
+#include "idle.h"
 #include "language.h"
 #include "request_process.h"
 #include "template.h"
@@ -17,88 +21,146 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
-#include <stdint.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <time.h>
 
-#define TEMPLATE_DEADLINE 20 /* seconds a request waits while no template is there */
+#define TEMPLATE_DEADLINE 20 /* seconds a request waits while no template answers */
 #define STACK_MAX 256
 
-struct stack {
-	struct request_process processes[STACK_MAX];
+struct pool {
+	pthread_mutex_t lock;
+	pthread_cond_t changed; /* a template has come, or somebody has read the channel */
+	int channel;            /* -1 while there is no template */
+	int retired;            /* a channel that somebody waits at, and that he shall close */
+	bool reading;           /* somebody waits at the channel */
+	size_t waiting;         /* so many find no spare */
+	size_t asked;           /* ordered and not yet come */
+	unsigned long failures; /* orders that the template could not follow, ever */
 	size_t count;
-	size_t asked; /* ordered and not yet come */
+	struct request_process stack[STACK_MAX];
 };
 
 struct spares {
-	pthread_mutex_t lock;
-	pthread_cond_t connected;
-	int channel; /* -1 while there is no template */
 	int languages;
 	size_t wanted;
-	struct stack stacks[LANGUAGES_MAX];
+	struct idle *idle;
+	struct pool pools[LANGUAGES_MAX];
 };
+
+static int fill(struct spares *s, struct pool *pool, struct error *e);
+static void order(const struct spares *s, struct pool *pool);
+static int wait_at_channel(struct pool *pool, const struct timespec *deadline);
+static bool receive_one(struct pool *pool);
+static void disconnect(struct pool *pool);
 
 struct spares *spares_create(int languages, size_t wanted)
 {
 	struct spares *s = calloc(1, sizeof(*s));
+	pthread_condattr_t monotonic;
 
 	if (s == NULL)
 		return NULL;
-	pthread_mutex_init(&s->lock, NULL);
-	pthread_cond_init(&s->connected, NULL);
-	s->channel = -1;
+	s->idle = idle_create();
+	if (s->idle == NULL) {
+		free(s);
+		return NULL;
+	}
 	s->languages = languages;
 	s->wanted = wanted < STACK_MAX ? wanted : STACK_MAX;
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	for (int i = 0; i < languages; i++) {
+		struct pool *pool = &s->pools[i];
+
+		pthread_mutex_init(&pool->lock, NULL);
+		pthread_cond_init(&pool->changed, &monotonic);
+		pool->channel = pool->retired = -1;
+	}
+	pthread_condattr_destroy(&monotonic);
 	return s;
 }
 
-void request_process_release(struct request_process *p)
+int spares_take(struct spares *s, int language, struct request_process *p, struct error *e)
 {
-	fd_close(&p->channel);
-	fd_close(&p->output);
-	fd_close(&p->errors);
-	fd_close(&p->handle);
+	struct pool *pool = &s->pools[language];
+	int result;
+
+	pthread_mutex_lock(&pool->lock);
+	result = fill(s, pool, e);
+	if (result == 0)
+		*p = pool->stack[--pool->count];
+	pthread_mutex_unlock(&pool->lock);
+	return result;
 }
 
-/* The template is gone, and what it forked ahead with it. */
-static void disconnect(struct spares *s)
+/* With the lock held, and given away while waiting: make sure that the stack is not empty. */
+static int fill(struct spares *s, struct pool *pool, struct error *e)
 {
-	fd_close(&s->channel);
-	for (int i = 0; i < s->languages; i++) {
-		struct stack *stack = &s->stacks[i];
+	struct timespec deadline;
+	unsigned long failures = pool->failures;
+	int result = 0;
 
-		while (stack->count > 0)
-			request_process_release(&stack->processes[--stack->count]);
-		stack->asked = 0;
+	while (receive_one(pool))
+		;
+	if (pool->count > 0)
+		return 0;
+	clock_gettime(CLOCK_MONOTONIC, &deadline);
+	deadline.tv_sec += TEMPLATE_DEADLINE;
+	pool->waiting++;
+	while (pool->count == 0 && result == 0) {
+		if (pool->asked < pool->waiting)
+			order(s, pool);
+		if (wait_at_channel(pool, &deadline) == ETIMEDOUT && pool->count == 0)
+			result = error_set(e, "no template process has come up");
+		else if (pool->count == 0 && pool->failures != failures)
+			result = error_set(e, "no request process could be forked");
 	}
+	pool->waiting--;
+	return result;
 }
 
-static void order(struct spares *s, int language)
+static void order(const struct spares *s, struct pool *pool)
 {
-	struct template_order message = {.language = (uint32_t)language};
+	struct template_order message = {.warm = idle_is(s->idle)};
 
-	if (s->channel < 0)
+	if (pool->channel < 0)
 		return;
-	if (fd_send(s->channel, &message, sizeof(message), NULL, 0) < 0)
-		disconnect(s);
+	if (fd_send(pool->channel, &message, sizeof(message), NULL, 0) < 0)
+		disconnect(pool);
 	else
-		s->stacks[language].asked++;
+		pool->asked++;
 }
 
-void spares_connect(struct spares *s, int channel, int only_language)
+static int milliseconds_until(const struct timespec *deadline)
 {
-	pthread_mutex_lock(&s->lock);
-	disconnect(s);
-	s->channel = channel;
-	for (size_t n = 0; n < s->wanted; n++)
-		for (int i = 0; i < s->languages; i++)
-			if (only_language < 0 || only_language == i)
-				order(s, i);
-	pthread_cond_broadcast(&s->connected);
-	pthread_mutex_unlock(&s->lock);
+	struct timespec now;
+	long long left;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	left =
+	    (deadline->tv_sec - now.tv_sec) * 1000LL + (deadline->tv_nsec - now.tv_nsec) / 1000000;
+	return left > 0 ? (int)left : 0;
+}
+
+/* Until something has changed. 0 or ETIMEDOUT. */
+static int wait_at_channel(struct pool *pool, const struct timespec *deadline)
+{
+	struct pollfd event = {.fd = pool->channel, .events = POLLIN};
+	int n;
+
+	if (pool->channel < 0 || pool->reading)
+		return pthread_cond_timedwait(&pool->changed, &pool->lock, deadline);
+	pool->reading = true;
+	pthread_mutex_unlock(&pool->lock);
+	n = poll(&event, 1, milliseconds_until(deadline));
+	pthread_mutex_lock(&pool->lock);
+	pool->reading = false;
+	fd_close(&pool->retired);
+	while (receive_one(pool))
+		;
+	pthread_cond_broadcast(&pool->changed);
+	return n == 0 ? ETIMEDOUT : 0;
 }
 
 static void release_all(int fds[FD_PASS_MAX])
@@ -107,100 +169,95 @@ static void release_all(int fds[FD_PASS_MAX])
 		fd_close(&fds[i]);
 }
 
-/*
- * Take one packet from the template. 1: a spare came, or *failed is set; 0: none now (only with
- * MSG_DONTWAIT), or the template is gone.
- */
-static int receive_one(struct spares *s, int flags, int wanted_language, bool *failed)
+/* Take one packet from the template, if there is one. */
+static bool receive_one(struct pool *pool)
 {
 	struct request_process p;
 	int fds[FD_PASS_MAX];
-	ssize_t n = fd_receive(s->channel, &p, sizeof(p), fds, flags);
-	struct stack *stack;
+	ssize_t n;
 
+	if (pool->channel < 0)
+		return false;
+	n = fd_receive(pool->channel, &p, sizeof(p), fds, MSG_DONTWAIT);
 	if (n < 0 && errno == EAGAIN)
-		return 0;
-	if (n != (ssize_t)sizeof(p) || p.language >= (uint32_t)s->languages) {
+		return false;
+	if (n != (ssize_t)sizeof(p)) {
 		release_all(fds);
-		disconnect(s);
-		return 0;
+		disconnect(pool);
+		return false;
 	}
-	stack = &s->stacks[p.language];
-	if (stack->asked > 0)
-		stack->asked--;
-	if (p.pid <= 1 || fds[2] < 0 || stack->count == STACK_MAX) {
+	if (pool->asked > 0)
+		pool->asked--;
+	if (p.pid <= 1 || fds[2] < 0 || pool->count == STACK_MAX) {
 		release_all(fds);
-		*failed = *failed || (int)p.language == wanted_language;
-		return 1;
+		pool->failures++;
+		return true;
 	}
 	p.channel = fds[0];
 	p.output = fds[1];
 	p.errors = fds[2];
 	p.handle = fds[3];
-	stack->processes[stack->count++] = p;
-	return 1;
+	pool->stack[pool->count++] = p;
+	return true;
 }
 
-static int wait_connected(struct spares *s)
+/*
+ * The template is gone, and what it forked ahead with it. A channel that somebody waits at is his
+ * to close, or he would wait at whatever gets its number next.
+ */
+static void disconnect(struct pool *pool)
 {
-	struct timespec deadline;
-
-	clock_gettime(CLOCK_REALTIME, &deadline);
-	deadline.tv_sec += TEMPLATE_DEADLINE;
-	while (s->channel < 0)
-		if (pthread_cond_timedwait(&s->connected, &s->lock, &deadline) == ETIMEDOUT)
-			return -1;
-	return 0;
-}
-
-/* With the lock held: make sure that the stack is not empty. */
-static int fill(struct spares *s, int language, struct error *e)
-{
-	struct stack *stack = &s->stacks[language];
-	bool failed = false;
-
-	while (s->channel >= 0 && receive_one(s, MSG_DONTWAIT, -1, &failed) == 1)
-		;
-	while (stack->count == 0) {
-		if (wait_connected(s) < 0)
-			return error_set(e, "no template process has come up");
-		if (stack->asked == 0)
-			order(s, language);
-		if (s->channel >= 0 && receive_one(s, 0, language, &failed) == 1 && failed)
-			return error_set(e, "no request process could be forked");
+	if (pool->reading && pool->channel >= 0 && pool->retired < 0) {
+		shutdown(pool->channel, SHUT_RDWR);
+		pool->retired = pool->channel;
+		pool->channel = -1;
 	}
-	return 0;
+	fd_close(&pool->channel);
+	while (pool->count > 0)
+		request_process_release(&pool->stack[--pool->count]);
+	pool->asked = 0;
 }
 
-int spares_take(struct spares *s, int language, struct request_process *p, struct error *e)
+void spares_connect(struct spares *s, int language, int channel)
 {
-	struct stack *stack = &s->stacks[language];
-	int result;
+	struct pool *pool = &s->pools[language];
 
-	pthread_mutex_lock(&s->lock);
-	result = fill(s, language, e);
-	if (result == 0)
-		*p = stack->processes[--stack->count];
-	pthread_mutex_unlock(&s->lock);
-	return result;
+	pthread_mutex_lock(&pool->lock);
+	disconnect(pool);
+	pool->channel = channel;
+	for (size_t n = 0; n < s->wanted; n++)
+		order(s, pool);
+	pthread_cond_broadcast(&pool->changed);
+	pthread_mutex_unlock(&pool->lock);
 }
 
 void spares_replace(struct spares *s, int language)
 {
-	struct stack *stack = &s->stacks[language];
+	struct pool *pool = &s->pools[language];
 
-	pthread_mutex_lock(&s->lock);
-	if (stack->count + stack->asked < s->wanted)
-		order(s, language);
-	pthread_mutex_unlock(&s->lock);
+	pthread_mutex_lock(&pool->lock);
+	if (pool->count + pool->asked < s->wanted)
+		order(s, pool);
+	pthread_mutex_unlock(&pool->lock);
 }
 
 void spares_destroy(struct spares *s)
 {
 	if (s == NULL)
 		return;
-	disconnect(s);
-	pthread_mutex_destroy(&s->lock);
-	pthread_cond_destroy(&s->connected);
+	for (int i = 0; i < s->languages; i++) {
+		disconnect(&s->pools[i]);
+		pthread_mutex_destroy(&s->pools[i].lock);
+		pthread_cond_destroy(&s->pools[i].changed);
+	}
+	idle_destroy(s->idle);
 	free(s);
+}
+
+void request_process_release(struct request_process *p)
+{
+	fd_close(&p->channel);
+	fd_close(&p->output);
+	fd_close(&p->errors);
+	fd_close(&p->handle);
 }

@@ -1,5 +1,5 @@
 /*
- * Request processes forked ahead, per language, on the front's side of the template's channel.
+ * Request processes forked ahead, per language, on the front's side of the templates' channels.
  * Safe to call from any thread.
  */
 #ifndef EXTHOST_SPARES_H
@@ -16,10 +16,10 @@ struct spares;
 struct spares *spares_create(int languages, size_t wanted);
 
 /*
- * From now on this template forks. Spares of an earlier one are let go (they end by themselves),
- * its channel is closed, and new ones are asked for: `wanted` of each language, or of one.
+ * From now on this template forks for the language. Spares of an earlier one are let go (they end
+ * by themselves), its channel is closed, and new ones are asked for.
  */
-void spares_connect(struct spares *s, int channel, int only_language);
+void spares_connect(struct spares *s, int language, int channel);
 
 /*
  * Take a request process of this language, waiting until one is forked when none is ahead.
@@ -31,7 +31,7 @@ int spares_take(struct spares *s, int language, struct request_process *p, struc
 /* Have one forked in place of the one taken. For after the reply: it costs time on a processor. */
 void spares_replace(struct spares *s, int language);
 
-/* Close everything and free. */
+/* Close everything and free. Nobody may be taking one. */
 void spares_destroy(struct spares *s);
 
 /* Close the descriptors of a request process. */

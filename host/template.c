@@ -12,8 +12,8 @@
 #include "binding.h"
 #include "error.h"
 #include "fd.h"
-#include "language.h"
 #include "log.h"
+#include "preload.h"
 #include "request_process.h"
 #include "run_channel.h"
 
@@ -49,9 +49,9 @@ struct template
 
 static void prepare_process(struct template *t);
 static int thread_count(void);
-static void start_languages(const struct template_setup *setup, int threads);
+static void start_language(const struct template_setup *setup, int threads);
 static void take_orders(struct template *t);
-static void fork_one(struct template *t, uint32_t language);
+static void fork_one(struct template *t, bool warm);
 static void reap_children(struct template *t);
 static void tell(const struct template_setup *setup, enum template_event event, const char *text);
 
@@ -60,7 +60,7 @@ void template_main(const struct template_setup *setup)
 	struct template t = {.setup = setup};
 
 	prepare_process(&t);
-	start_languages(setup, thread_count());
+	start_language(setup, thread_count());
 	tell(setup, TEMPLATE_READY, "");
 	while (!t.draining || t.count > 0) {
 		struct pollfd events[2] = {{.fd = t.signals, .events = POLLIN},
@@ -129,16 +129,11 @@ static void fail(const struct template_setup *setup, const char *text)
 
 static void preload_one(const struct template_setup *setup, const char *item, int threads)
 {
-	const char *colon = strchr(item, ':');
-	char language[32];
 	struct error e;
-	int index;
 
-	snprintf(language, sizeof(language), "%.*s", (int)(colon - item), item);
-	index = language_by_name(setup->bindings, language);
-	if (index < 0 || (setup->only >= 0 && index != setup->only))
+	if (!preload_is_of(item, setup->binding->name))
 		return;
-	if (setup->bindings[index]->preload(colon + 1, &e) < 0)
+	if (setup->binding->preload(strchr(item, ':') + 1, &e) < 0)
 		log_message(setup->log, LEVEL_WARNING, "%s is not preloaded: %s", item, e.message);
 	if (thread_count() > threads) {
 		tell(setup, TEMPLATE_REFUSED, item);
@@ -147,20 +142,16 @@ static void preload_one(const struct template_setup *setup, const char *item, in
 }
 
 /* `threads` is how many there were before: a sanitizer has one of its own. */
-static void start_languages(const struct template_setup *setup, int threads)
+static void start_language(const struct template_setup *setup, int threads)
 {
 	struct error e;
 
-	for (int i = 0; setup->bindings[i] != NULL; i++) {
-		if (setup->only >= 0 && setup->only != i)
-			continue;
-		if (setup->bindings[i]->start(&e) < 0) {
-			error_prefix(&e, "start %s", setup->bindings[i]->name);
-			fail(setup, e.message);
-		}
-		if (thread_count() > threads)
-			fail(setup, "a language started a thread");
+	if (setup->binding->start(&e) < 0) {
+		error_prefix(&e, "start %s", setup->binding->name);
+		fail(setup, e.message);
 	}
+	if (thread_count() > threads)
+		fail(setup, "the language started a thread");
 	for (size_t i = 0; i < setup->preload_count; i++)
 		preload_one(setup, setup->preload[i], threads);
 }
@@ -172,7 +163,7 @@ static void take_orders(struct template *t)
 	ssize_t n = fd_receive(t->setup->channel, &order, sizeof(order), fds, MSG_DONTWAIT);
 
 	if (n == sizeof(order))
-		fork_one(t, order.language);
+		fork_one(t, order.warm != 0);
 	else if (n == 0 || (n < 0 && errno != EAGAIN))
 		t->draining = true;
 }
@@ -193,7 +184,7 @@ static int children_reserve(struct template *t)
 }
 
 /* A fork that failed is answered too, with pid -1, so that nobody waits for it. */
-static void fork_one(struct template *t, uint32_t language)
+static void fork_one(struct template *t, bool warm)
 {
 	struct request_process p = {.pid = -1, .channel = -1};
 	struct child child = {.channel = -1};
@@ -201,13 +192,12 @@ static void fork_one(struct template *t, uint32_t language)
 	int fds[FD_PASS_MAX];
 
 	if (children_reserve(t) < 0 ||
-	    request_process_fork(t->setup->bindings[language], &p, &child.channel, &e) < 0) {
-		p = (struct request_process){.pid = -1, .language = language};
+	    request_process_fork(t->setup->binding, warm, &p, &child.channel, &e) < 0) {
+		p = (struct request_process){.pid = -1};
 		log_message(t->setup->log, LEVEL_ERROR, "no request process: %s", e.message);
 		fd_send(t->setup->channel, &p, sizeof(p), NULL, 0);
 		return;
 	}
-	p.language = language;
 	child.pid = p.pid;
 	t->children[t->count++] = child;
 	fds[0] = p.channel;

@@ -1,6 +1,7 @@
 /*
- * The template: a process with every language started and the common modules loaded, that runs no
- * extension and forks request processes when the front asks.
+ * A template: a process with one language started and the common modules loaded, that runs no
+ * extension and forks request processes when the front asks. There is one for each language: a
+ * process that carries one interpreter is forked, and ends, faster than one that carries all.
  */
 #ifndef EXTHOST_TEMPLATE_H
 #define EXTHOST_TEMPLATE_H
@@ -12,9 +13,8 @@ struct binding;
 struct log;
 
 struct template_setup {
-	const struct binding *const *bindings; /* all, NULL-terminated */
-	int only;                              /* start just this language, or -1: all */
-	char *const *preload;                  /* "language:module" */
+	const struct binding *binding;
+	char *const *preload; /* "language:module"; those of other languages are passed over */
 	size_t preload_count;
 	int channel;     /* SOCK_SEQPACKET to the front */
 	int status;      /* SOCK_SEQPACKET to the master; template_status below */
@@ -23,7 +23,7 @@ struct template_setup {
 
 /* Front to template: fork one. Template to front: struct request_process and its descriptors. */
 struct template_order {
-	uint32_t language;
+	uint32_t warm; /* 1: it shall touch ahead the memory that a run will write */
 };
 
 enum template_event {

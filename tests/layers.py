@@ -15,10 +15,11 @@ ROOT = Path(__file__).resolve().parents[1]
 LAYERS = [
     {"error", "buffer", "fd", "log", "variables", "binding"},
     {"wire", "wire_check"},
-    {"config", "listen", "access", "language", "spool", "reply_header", "run_channel", "preload",
+    {"config", "listen", "access", "language", "spool", "reply_header", "run_channel", "preload", "idle",
      "noticed"},
     {"request", "request_taken", "response", "route", "script", "spares", "request_process", "template", "reply",
      "run", "connection", "answer"},
+    {"keeper"},
     {"front", "master"},
     {"command"},
     {"main"},
