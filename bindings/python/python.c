@@ -68,6 +68,7 @@ static int start(struct error *e)
 	python_modules_import_common();
 	if (python_modules_freeze() == -1)
 		return python_error_set(e, "start Python");
+	python_warm_rehearse();
 	python_error_assert_none();
 	return 0;
 }

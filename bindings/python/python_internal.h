@@ -130,6 +130,13 @@ void python_end_warm(void);
 /* Make what warming runs. 0 or -1. */
 int python_warm_start(void);
 
+/*
+ * In the template, when all else is started: the same several times over, so that what Python
+ * finds out as it goes (where a method is, which form of an instruction fits) is known, and need
+ * not be written down by each process.
+ */
+void python_warm_rehearse(void);
+
 /* struct binding: warm. */
 void python_warm(void);
 

@@ -14,8 +14,11 @@
 #include "python_internal.h"
 
 #include <marshal.h>
+#include <unistd.h>
 
 static int run_sample(void);
+
+enum { REHEARSALS = 20 }; /* Python looks at code that has run 8 times or more, and fits it */
 
 /* It prints to a file in memory, so nothing comes out, and imports only what is loaded. */
 static const char sample[] = "import os, io, sys\n"
@@ -53,6 +56,15 @@ int python_warm_start(void)
 	marshalled = PyMarshal_WriteObjectToString(code, Py_MARSHAL_VERSION);
 	Py_DECREF(code);
 	return marshalled != NULL ? 0 : -1;
+}
+
+void python_warm_rehearse(void)
+{
+	for (int i = 0; i < REHEARSALS; i++)
+		python_warm();
+	/* Modules that are preloaded after this look at the template's own environment. */
+	Py_XDECREF(python_run_rehearse((const char *const *)environ));
+	python_error_clear();
 }
 
 void python_warm(void)
