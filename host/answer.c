@@ -6,6 +6,8 @@
 
 #include "config.h"
 #include "error.h"
+#include "fd.h"
+#include "lanes.h"
 #include "log.h"
 #include "reply.h"
 #include "request.h"
@@ -18,16 +20,21 @@
 #include <time.h>
 #include <unistd.h>
 
+#define SECOND 1000000000ULL
+
 static bool find_file(const struct answer_shared *shared, struct request *request,
     const char *prefix, struct route *route);
 static bool answer_file(
     const struct answer_shared *shared, struct request *request, const struct route *route);
 static bool answer_script(
     const struct answer_shared *shared, struct request *request, const struct route *route);
+static bool wait_for_place(const struct answer_shared *shared, struct request *request,
+    const struct route *route, const struct limits *limits, struct lane **lane);
+static bool answer_by_run(const struct answer_shared *shared, const struct run_job *job);
 static bool answer_failure(const struct answer_shared *shared, struct request *request,
     const struct reply *reply, const struct run_result *result);
-static void log_request(
-    const struct answer_shared *shared, const struct request *request, const char *reason);
+static void log_request(const struct answer_shared *shared, const struct request *request,
+    const struct run_result *result, const char *reason);
 
 bool answer_request(const struct answer_shared *shared, struct request *request, const char *prefix)
 {
@@ -48,7 +55,7 @@ void answer_refusal(
     const struct answer_shared *shared, struct request *request, int status, const char *reason)
 {
 	reply_error_page(request, status, NULL, 0);
-	log_request(shared, request, reason);
+	log_request(shared, request, NULL, reason);
 }
 
 /* The path that the web server sent, in one piece, less the prefix; NULL with the reason in *e. */
@@ -148,43 +155,101 @@ static bool answer_file(
 	}
 	/* With a Content-Length that was not filled, END_REQUEST is noticed as a cut. */
 	response_end(&request->response);
-	log_request(shared, request, NULL);
+	log_request(shared, request, NULL, NULL);
 	return true;
 }
 
+/* Which language it is, whether its limits allow the request, and when it may run. */
 static bool answer_script(
     const struct answer_shared *shared, struct request *request, const struct route *route)
 {
+	struct limits limits;
+	struct run_job job = {.request = request, .route = route, .limits = &limits, .code = -1};
+	struct lane *lane = NULL;
+	struct error e;
+	bool usable = true;
+
+	config_limits(shared->config, route->name, &limits);
+	job.language = scripts_find(
+	    shared->run.scripts, route->name, route->file, &route->status, &job.code, &e);
+	if (job.language < 0) {
+		answer_refusal(shared, request, 500, e.message);
+	} else if (request->body_size > limits.max_body) {
+		error_set(&e, "the body has %llu bytes, allowed are %llu",
+		    (unsigned long long)request->body_size, (unsigned long long)limits.max_body);
+		answer_refusal(shared, request, 413, e.message);
+	} else if (wait_for_place(shared, request, route, &limits, &lane)) {
+		usable = answer_by_run(shared, &job);
+		if (lane != NULL)
+			lanes_leave(shared->lanes, lane, shared->config->concurrency);
+		spares_replace(shared->run.spares, job.language);
+	}
+	fd_close(&job.code);
+	return usable && !request->response.failed;
+}
+
+/* false: there is none, and the request has been answered. */
+static bool wait_for_place(const struct answer_shared *shared, struct request *request,
+    const struct route *route, const struct limits *limits, struct lane **lane)
+{
+	const struct config *config = shared->config;
+	const struct lanes_limits wanted = {.lane = limits->lane,
+	    .concurrency = config->concurrency,
+	    .queue = config->queue,
+	    .timeout = config->queue_timeout * SECOND};
+	uint64_t began = request_clock();
+	enum lanes_verdict verdict = LANES_GO;
+	struct error e;
+
+	if (shared->lanes != NULL)
+		verdict =
+		    lanes_enter(shared->lanes, route->name, &wanted, request->response.fd, lane);
+	request->queued = request_clock() - began;
+	switch (verdict) {
+	case LANES_GO: return true;
+	case LANES_FULL:
+		error_set(
+		    &e, "%llu requests wait already, --queue", (unsigned long long)config->queue);
+		answer_refusal(shared, request, 503, e.message);
+		break;
+	case LANES_LATE:
+		error_set(&e, "no place for a run within %llu s, --queue-timeout",
+		    (unsigned long long)config->queue_timeout);
+		answer_refusal(shared, request, 503, e.message);
+		break;
+	case LANES_GONE:
+		request->status = 499;
+		request->response.failed = true;
+		log_request(shared, request, NULL, "the client went away while it waited");
+		break;
+	}
+	return false;
+}
+
+static bool answer_by_run(const struct answer_shared *shared, const struct run_job *job)
+{
+	struct request *request = job->request;
 	struct reply reply;
 	struct run_result result;
 	struct error e;
-	int code;
-	int language =
-	    scripts_find(shared->run.scripts, route->name, route->file, &route->status, &code, &e);
 	bool usable = true;
 
-	if (language < 0) {
-		answer_refusal(shared, request, 500, e.message);
-		return true;
-	}
-	reply_init(&reply, request, shared->config);
-	run_script(&shared->run, request, route, language, code, &reply, &result);
-	if (result.whole && reply_finish(&reply, &e) < 0) {
+	reply_init(&reply, request, shared->config, job->limits);
+	run_script(&shared->run, job, &reply, &result);
+	if (result.whole && !result.answered && reply_finish(&reply, &e) < 0) {
 		result.whole = false;
 		result.status = 500;
+		result.why = RUN_REPLY;
 		snprintf(result.reason, sizeof(result.reason), "%.*s",
 		    (int)sizeof(result.reason) - 1, e.message);
 	}
-	if (result.whole)
-		log_request(shared, request, NULL);
+	if (result.whole || result.answered)
+		log_request(shared, request, &result, result.whole ? NULL : result.reason);
 	else
 		usable = answer_failure(shared, request, &reply, &result);
-	spares_replace(shared->run.spares, language);
 	reply_release(&reply);
 	buffer_release(&result.errors);
-	if (code >= 0)
-		close(code);
-	return usable;
+	return usable && !result.answered;
 }
 
 static bool answer_failure(const struct answer_shared *shared, struct request *request,
@@ -193,9 +258,12 @@ static bool answer_failure(const struct answer_shared *shared, struct request *r
 	bool show = shared->config->debug || request_may_see_traceback(request);
 	struct buffer detail = {0};
 
-	if (result->client_gone) {
+	if (result->why == RUN_CLIENT) {
 		request->status = 499;
 		request->response.failed = true;
+	} else if (result->why == RUN_ABORTED) {
+		request->status = 499;
+		response_end(&request->response);
 	} else if (reply->released) {
 		response_cut(&request->response);
 		request->response.failed = true;
@@ -204,13 +272,13 @@ static bool answer_failure(const struct answer_shared *shared, struct request *r
 		buffer_append(&detail, result->errors.data, result->errors.size);
 		reply_error_page(request, result->status, show ? detail.data : NULL, detail.size);
 	}
-	log_request(shared, request, result->reason);
+	log_request(shared, request, result, result->reason);
 	buffer_release(&detail);
 	return !request->response.failed;
 }
 
-static void log_request(
-    const struct answer_shared *shared, const struct request *request, const char *reason)
+static void log_request(const struct answer_shared *shared, const struct request *request,
+    const struct run_result *result, const char *reason)
 {
 	const struct variables *v = &request->variables;
 	const char *uri = variables_get(v, "REQUEST_URI");
@@ -238,6 +306,13 @@ static void log_request(
 	log_number(&line, "in", (int64_t)request->body_size);
 	log_number(&line, "out", (int64_t)request->response.sent);
 	log_milliseconds(&line, "ms", request_clock() - request->began);
+	if (result != NULL) {
+		log_milliseconds(&line, "queue_ms", request->queued);
+		log_milliseconds(&line, "run_ms", result->time);
+		log_milliseconds(&line, "cpu_ms", result->cpu * 1000);
+		log_number(&line, "peak_kib", (int64_t)result->peak);
+		log_string(&line, "end", run_why_name(result->why));
+	}
 	if (reason != NULL)
 		log_string(&line, "reason", reason);
 	log_end(&line);

@@ -7,13 +7,15 @@
 #include <stdbool.h>
 
 struct config;
+struct lanes;
 struct request;
 
 struct answer_shared {
 	struct run_shared run;
 	const struct config *config;
-	int root;   /* descriptor of the extension root */
-	bool quiet; /* log failures only, not every request */
+	struct lanes *lanes; /* NULL: nothing is limited */
+	int root;            /* descriptor of the extension root */
+	bool quiet;          /* log failures only, not every request */
 };
 
 /*

@@ -63,6 +63,14 @@ struct binding {
 	 * already the request's.
 	 */
 	void (*run)(struct binding_run *run) __attribute__((noreturn));
+
+	/*
+	 * Write the stack of the script that runs to a file, as text, innermost call last or first
+	 * as the language has it. Called in a signal handler, at any moment of a run. true: it is
+	 * written. false: it will be as soon as that is safe, followed by binding_stack_done. NULL:
+	 * the language has no stack to show.
+	 */
+	bool (*stack)(struct binding_run *run, int file);
 };
 
 /* One run of one script, as the host asks a binding for it. */
@@ -72,7 +80,8 @@ struct binding_run {
 	int source;               /* the script itself, open for reading, at its beginning */
 	int code;                 /* a file with what binding_keep_code was given in an earlier run
 	                             of the very same script, or -1 */
-	struct run_channel *channel; /* the host's own */
+	struct run_channel *channel; /* the host's own, */
+	int asked;                   /* and why it wants the stack */
 };
 
 /*
@@ -90,6 +99,12 @@ void binding_keep_code(struct binding_run *run, const void *code, size_t size);
  * have. Only names; never files of the extension root.
  */
 void binding_notice(struct binding_run *run, const char *module);
+
+/* The stack is written. Closes the file. */
+void binding_stack_done(struct binding_run *run, int file);
+
+/* Tell that the language got no memory: should the run fail, that is why. */
+void binding_no_memory(struct binding_run *run);
 
 /*
  * The absolute path of the folder lib/exthost, which holds a folder for each binding by its name

@@ -5,7 +5,7 @@
 #include "command.h"
 
 #include "binding.h"
-#include "config.h"
+#include "config_read.h"
 #include "language.h"
 
 #include <stdarg.h>

@@ -8,7 +8,7 @@
 
 #include "answer.h"
 #include "binding.h"
-#include "config.h"
+#include "config_read.h"
 #include "error.h"
 #include "fd.h"
 #include "language.h"

@@ -3,7 +3,7 @@
 
 #include "access.h"
 #include "binding.h"
-#include "config.h"
+#include "config_read.h"
 #include "error.h"
 #include "language.h"
 #include "listen.h"

@@ -1,17 +1,10 @@
-/*
- * What can be set: one table of options, from which the command line and the configuration file
- * are read and checked and --help is printed. A row is a name, a type, a default, a range and a
- * sentence; the same name is the option (--name VALUE) and the key in the file (name = VALUE).
- */
+/* What can be set, on the command line and in the configuration file: the values. */
 #ifndef EXTHOST_CONFIG_H
 #define EXTHOST_CONFIG_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
-
-struct error;
 
 /* Values of an option that may be given more than once, in the order given. */
 struct config_list {
@@ -25,12 +18,35 @@ int config_list_append(struct config_list *list, const char *value);
 /* Free all; the list is empty again. */
 void config_list_release(struct config_list *list);
 
+/*
+ * The limits of a run. All are uint64_t, so that a section can override them one by one; UINT64_MAX
+ * is "unlimited".
+ */
+struct limits {
+	uint64_t timeout;   /* seconds it may take */
+	uint64_t cpu;       /* seconds of processor time */
+	uint64_t memory;    /* bytes, beyond what the interpreter has */
+	uint64_t processes; /* that it may start */
+	uint64_t lane;      /* runs of one extension at once */
+	uint64_t max_body;  /* bytes */
+	uint64_t max_reply; /* bytes, of a reply that is held to its end */
+};
+
+/* [extension PATTERN] in the configuration file. */
+struct config_section {
+	char *pattern; /* of a path beneath the root, fnmatch(3) */
+	struct limits limits;
+	unsigned given; /* bit n: the nth member of limits is set here */
+};
+
 struct config {
 	/* for every command that serves */
 	char *root; /* absolute, links resolved, once config_finish has run */
 	bool debug;
 	char *tmpdir;
-	uint64_t max_body;
+	struct limits limits; /* where no section says otherwise */
+	struct config_section *sections;
+	size_t section_count;
 	uint64_t max_header;
 	uint64_t reply_buffer;
 	struct config_list preload;
@@ -42,7 +58,10 @@ struct config {
 	struct config_list allow_from;
 	uint64_t spares;
 	uint64_t max_connections;
-	uint64_t grace; /* seconds */
+	uint64_t concurrency;
+	uint64_t queue;
+	uint64_t queue_timeout; /* seconds */
+	uint64_t grace;         /* seconds */
 	char *log;
 	char *log_format; /* "text" or "json" */
 	/* request */
@@ -53,21 +72,12 @@ struct config {
 };
 
 /* The commands an option belongs to. */
-enum config_command { CONFIG_SERVE = 1, CONFIG_REQUEST = 2 };
+enum config_command { CONFIG_SERVE = 1, CONFIG_REQUEST = 2, CONFIG_EXTENSION = 4 /* a section */ };
 
-/*
- * Read the command line of one command: options anywhere, "--name value" or "--name=value"; what
- * is no option is moved to the front of argv and counted in *operands (at most max_operands).
- * Then the configuration file, if one was named: what the command line set stays. Then the
- * defaults. 0, or -1 with one line in *e. --help is not known here.
- */
-int config_read(struct config *config, enum config_command command, int argc, char **argv,
-    int max_operands, int *operands, struct error *e);
+/* The limits of this extension (its path beneath the root): the last section that matches wins. */
+void config_limits(const struct config *config, const char *name, struct limits *limits);
 
-/* Print the options of a command, a line or two each. */
-void config_print_options(FILE *out, enum config_command command);
-
-/* Free everything. */
-void config_release(struct config *config);
+/* The largest max_body of all; what is larger need not be read to know that it is refused. */
+uint64_t config_largest_body(const struct config *config);
 
 #endif

@@ -16,6 +16,7 @@
 #include "error.h"
 #include "fd.h"
 #include "language.h"
+#include "lanes.h"
 #include "listen.h"
 #include "log.h"
 #include "noticed.h"
@@ -268,14 +269,15 @@ static void front_start(struct front *f, const struct front_setup *setup)
 	f->connections = connections_create(config->max_connections, f->epoll, &f->rules);
 	f->shared = (struct answer_shared){.config = config,
 	    .root = open(config->root, O_PATH | O_DIRECTORY | O_CLOEXEC),
+	    .lanes = lanes_create(),
 	    .run = {.root = config->root,
 		.spares = spares_create(f->languages, config->spares),
 		.scripts = scripts_create(setup->bindings),
 		.noticed = noticed_create(setup->bindings, setup->master),
 		.log = setup->log}};
 	if (f->epoll < 0 || f->connections == NULL || f->shared.root < 0 ||
-	    f->shared.run.spares == NULL || f->shared.run.scripts == NULL ||
-	    f->shared.run.noticed == NULL)
+	    f->shared.lanes == NULL || f->shared.run.spares == NULL ||
+	    f->shared.run.scripts == NULL || f->shared.run.noticed == NULL)
 		fail(setup, "start");
 	if (request_start_decoder(&e) < 0)
 		fail(setup, e.message);

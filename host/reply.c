@@ -11,9 +11,11 @@
 
 #include <string.h>
 
-void reply_init(struct reply *r, struct request *request, const struct config *config)
+void reply_init(struct reply *r, struct request *request, const struct config *config,
+    const struct limits *limits)
 {
-	*r = (struct reply){.request = request, .buffer = config->reply_buffer};
+	*r = (struct reply){
+	    .request = request, .buffer = config->reply_buffer, .most = limits->max_reply};
 	spool_init(&r->body, config->reply_buffer, config->tmpdir);
 }
 
@@ -47,6 +49,9 @@ static int feed_body(struct reply *r, const void *data, size_t size, struct erro
 			return -1;
 		return feed_body(r, data, size, e);
 	}
+	if (r->body.size + size > r->most)
+		return error_set(e, "the reply is larger than --max-reply, %llu bytes",
+		    (unsigned long long)r->most);
 	return spool_append(&r->body, data, size, e);
 }
 

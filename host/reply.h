@@ -10,11 +10,13 @@
 
 struct config;
 struct error;
+struct limits;
 struct request;
 
 struct reply {
 	struct request *request;
 	size_t buffer;       /* bytes held back before the reply is let go */
+	uint64_t most;       /* bytes of a body that is held to its end */
 	struct buffer block; /* the header block, while it is not complete */
 	bool has_header;
 	struct reply_header header;
@@ -22,7 +24,8 @@ struct reply {
 	bool released; /* the first byte has left: from here on a failure can only cut */
 };
 
-void reply_init(struct reply *r, struct request *request, const struct config *config);
+void reply_init(struct reply *r, struct request *request, const struct config *config,
+    const struct limits *limits);
 
 /* More output of the script. 0, or -1 with *e: the header block is refused, or no place is left. */
 int reply_feed(struct reply *r, const void *data, size_t size, struct error *e);

@@ -83,9 +83,9 @@ static int check_length(
 		return error_set(e, "CONTENT_LENGTH '%s' is no number of bytes",
 			   variables_text(&r->variables, "CONTENT_LENGTH")),
 		       400;
-	if ((uint64_t)length > config->max_body)
+	if ((uint64_t)length > config_largest_body(config))
 		return error_set(e, "the body has %lld bytes, allowed are %llu", (long long)length,
-			   (unsigned long long)config->max_body),
+			   (unsigned long long)config_largest_body(config)),
 		       413;
 	return 0;
 }
@@ -104,10 +104,10 @@ int request_body_add(struct request *r, struct request_body *b, const void *data
 
 	/* What is refused is still read, up to the limit, so that the answer arrives. */
 	b->seen += size;
-	if (b->seen > config->max_body && b->refused == 0)
-		error_set(
-		    e, "the body is larger than %llu bytes", (unsigned long long)config->max_body);
-	if (b->seen > config->max_body)
+	if (b->seen > config_largest_body(config) && b->refused == 0)
+		error_set(e, "the body is larger than %llu bytes",
+		    (unsigned long long)config_largest_body(config));
+	if (b->seen > config_largest_body(config))
 		return b->refused != 0 ? b->refused : 413;
 	if (b->refused != 0 || r->body_size >= (uint64_t)b->length)
 		return 0;
@@ -215,9 +215,9 @@ static int body_append(
 	bool move = r->body_size <= BODY_IN_MEMORY && r->body_size + size > BODY_IN_MEMORY;
 	FD_OWNED int old = -1;
 
-	if (r->body_size + size > config->max_body)
+	if (r->body_size + size > config_largest_body(config))
 		return error_set(e, "the body is larger than %llu bytes",
-			   (unsigned long long)config->max_body),
+			   (unsigned long long)config_largest_body(config)),
 		       413;
 	if (move) {
 		old = r->body;

@@ -27,7 +27,8 @@ struct request {
 	bool hold;  /* the whole reply is held to its end */
 	bool trust_fossil;
 	struct response response;
-	uint64_t began; /* nanoseconds, CLOCK_MONOTONIC */
+	uint64_t began;  /* nanoseconds, CLOCK_MONOTONIC */
+	uint64_t queued; /* nanoseconds that it waited for a place to run */
 	/* For the log, filled on the way. */
 	const char *script; /* name beneath the root; NULL while there is none */
 	int status;         /* of the reply; 0 while there is none */

@@ -9,6 +9,7 @@
 #include "binding.h"
 #include "error.h"
 #include "fd.h"
+#include "process_limit.h"
 #include "run_channel.h"
 
 #include <errno.h>
@@ -18,8 +19,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #define CHANNEL_LEAST 250 /* a number that no script expects to get */
@@ -30,12 +33,21 @@ struct run_channel {
 	pid_t owner;
 };
 
+/* A signal handler is given no argument; this is for take_stack alone. */
+static struct {
+	const struct binding *binding;
+	struct binding_run *run;
+} stack_of;
+
 struct pipes {
 	int channel[2], output[2], errors[2]; /* [0] the front's, [1] the request process's */
 };
 
 static void request_process_main(const struct binding *binding, bool warm, struct pipes *pipes,
     pid_t template) __attribute__((noreturn));
+
+static void answer_questions(const struct binding *binding, struct binding_run *run);
+static int take_limits(const struct run_limits *limits, int channel);
 
 static void pipes_close(struct pipes *p, int end)
 {
@@ -126,6 +138,71 @@ static int move_up(int fd)
 	return up;
 }
 
+/* Where is it? Told when the front asks, and when the processor time is used up. */
+static void take_stack(int number)
+{
+	int saved = errno;
+	int file;
+
+	if (getpid() == stack_of.run->channel->owner) {
+		file = fd_memory_file("exthost-stack");
+		stack_of.run->asked = number == SIGXCPU ? SIGXCPU : 0;
+		if (file >= 0 && stack_of.binding->stack(stack_of.run, file))
+			binding_stack_done(stack_of.run, file);
+	}
+	errno = saved;
+}
+
+static void answer_questions(const struct binding *binding, struct binding_run *run)
+{
+	struct sigaction action = {.sa_handler = take_stack, .sa_flags = SA_RESTART | SA_ONSTACK};
+
+	if (binding->stack == NULL)
+		return;
+	stack_of.binding = binding;
+	stack_of.run = run;
+	sigaction(RUN_STACK_SIGNAL, &action, NULL);
+	sigaction(SIGXCPU, &action, NULL);
+}
+
+static int limit_memory(uint64_t more)
+{
+	FD_OWNED int file = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+	char text[128];
+	ssize_t n = file >= 0 ? read(file, text, sizeof(text) - 1) : -1;
+	unsigned long long pages;
+	rlim_t most;
+
+	if (n <= 0)
+		return -1;
+	text[n] = '\0';
+	/* proc(5): the sixth number is data and stack, which is what RLIMIT_DATA counts. */
+	if (sscanf(text, "%*u %*u %*u %*u %*u %llu", &pages) != 1)
+		return -1;
+	most = (rlim_t)pages * (rlim_t)sysconf(_SC_PAGESIZE) + more;
+	return setrlimit(RLIMIT_DATA, &(struct rlimit){most, most});
+}
+
+static int limit_processes(int channel)
+{
+	FD_OWNED int notices = process_limit_install();
+
+	return notices < 0 ? -1 : run_report_send(channel, RUN_PROCESSES, 0, "", notices);
+}
+
+/* 0, or -1 with errno. */
+static int take_limits(const struct run_limits *limits, int channel)
+{
+	/* At the soft limit comes SIGXCPU, a second later the kernel ends the process. */
+	const struct rlimit cpu = {limits->cpu, limits->cpu + 1};
+
+	if (limits->cpu != UINT64_MAX && setrlimit(RLIMIT_CPU, &cpu) < 0)
+		return -1;
+	if (limits->memory != UINT64_MAX && limit_memory(limits->memory) < 0)
+		return -1;
+	return limits->processes != UINT64_MAX ? limit_processes(channel) : 0;
+}
+
 static void request_process_main(
     const struct binding *binding, bool warm, struct pipes *pipes, pid_t template)
 {
@@ -136,6 +213,8 @@ static void request_process_main(
 
 	/* Nobody is left to end it once the template is gone. */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	/* What the script starts stays below this process, and in reach, until it ends. */
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	if (getppid() != template)
 		_exit(0);
 	setpgid(0, 0);
@@ -159,6 +238,12 @@ static void request_process_main(
 	run.environment = order.environment;
 	run.source = move_up(order.source);
 	run.code = move_up(order.code);
+	answer_questions(binding, &run);
+	if (take_limits(&order.limits, channel.socket) < 0) {
+		dprintf(
+		    STDERR_FILENO, "exthost: limits of %s: %s\n", order.script, strerror(errno));
+		binding_end(&run, 1);
+	}
 	binding->run(&run);
 }
 
@@ -185,9 +270,34 @@ void binding_notice(struct binding_run *run, const char *module)
 		run_report_send(run->channel->socket, RUN_NOTICED, 0, module, -1);
 }
 
-void binding_end(struct binding_run *run, int status)
+/* Safe in a signal handler, as Python calls it there. */
+void binding_stack_done(struct binding_run *run, int file)
+{
+	run_report_send(run->channel->socket, RUN_STACK, run->asked, "", file);
+	close(file);
+}
+
+void binding_no_memory(struct binding_run *run)
 {
 	if (getpid() == run->channel->owner)
-		run_report_send(run->channel->socket, RUN_ENDED, status & 0xff, "", -1);
+		run_report_send(run->channel->socket, RUN_NO_MEMORY, 0, "", -1);
+}
+
+static void add_usage(struct rusage *sum, const struct rusage *more)
+{
+	timeradd(&sum->ru_utime, &more->ru_utime, &sum->ru_utime);
+	timeradd(&sum->ru_stime, &more->ru_stime, &sum->ru_stime);
+}
+
+void binding_end(struct binding_run *run, int status)
+{
+	struct rusage usage, children;
+
+	if (getpid() == run->channel->owner) {
+		getrusage(RUSAGE_SELF, &usage);
+		getrusage(RUSAGE_CHILDREN, &children);
+		add_usage(&usage, &children);
+		run_report_end(run->channel->socket, RUN_ENDED, status & 0xff, &usage);
+	}
 	_exit(status & 0xff);
 }

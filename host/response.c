@@ -8,21 +8,47 @@
 #include "wire.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
-#define GATHER 16384 /* what is at least this large is sent at once, uncopied */
-#define RECORD 65528 /* the largest content that needs no padding */
+#define GATHER 16384          /* what is at least this large is sent at once, uncopied */
+#define CLIENT_PATIENCE 60000 /* milliseconds in which it must take something */
+#define RECORD 65528          /* the largest content that needs no padding */
+
+/* The clock of request_clock(), which stands above this module. */
+static uint64_t clock_now(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+/* true: it takes more. */
+static bool wait_for_client(const struct response *r)
+{
+	struct pollfd event = {.fd = r->fd, .events = POLLOUT};
+	uint64_t now = clock_now();
+	int patience = CLIENT_PATIENCE;
+
+	if (r->deadline != 0 && now >= r->deadline)
+		return false;
+	if (r->deadline != 0 && (r->deadline - now) / 1000000 < (uint64_t)patience)
+		patience = (int)((r->deadline - now) / 1000000) + 1;
+	return poll(&event, 1, patience) != 0;
+}
 
 static void send_parts(struct response *r, struct iovec *parts, int count)
 {
 	while (count > 0 && !r->failed) {
 		struct msghdr message = {.msg_iov = parts, .msg_iovlen = (size_t)count};
-		ssize_t n = r->fastcgi ? sendmsg(r->fd, &message, MSG_NOSIGNAL)
+		ssize_t n = r->fastcgi ? sendmsg(r->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT)
 				       : writev(r->fd, parts, count);
 
-		if (n < 0 && errno == EINTR)
+		if (n < 0 && (errno == EINTR || (errno == EAGAIN && wait_for_client(r))))
 			continue;
 		if (n < 0) {
 			r->failed = true;

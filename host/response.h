@@ -16,6 +16,7 @@ struct response {
 	uint16_t request_id;   /* FastCGI's */
 	struct buffer waiting; /* records not written yet */
 	uint64_t sent;         /* bytes of the reply, header included */
+	uint64_t deadline;     /* request_clock() until which the client must take it; 0: none */
 	bool failed;           /* the client took no more */
 };
 

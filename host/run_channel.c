@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 #define PIECE 65536
@@ -20,6 +21,7 @@ struct order_head {
 	uint32_t size;      /* of all strings together, the script's path first */
 	uint32_t variables; /* how many strings follow the path */
 	uint32_t flags;
+	struct run_limits limits;
 };
 
 static char *pack_strings(const struct run_order *order, struct order_head *head)
@@ -43,7 +45,7 @@ static char *pack_strings(const struct run_order *order, struct order_head *head
 
 int run_order_send(int channel, const struct run_order *order)
 {
-	struct order_head head = {0};
+	struct order_head head = {.limits = order->limits};
 	int fds[FD_PASS_MAX] = {order->source};
 	int count = 1;
 	char *memory = pack_strings(order, &head);
@@ -98,6 +100,7 @@ int run_order_receive(int channel, struct run_order *order, char **memory)
 	*memory = malloc(pointers + head.size);
 	if (*memory == NULL || receive_strings(channel, &head, *memory + pointers) < 0)
 		return -1;
+	order->limits = head.limits;
 	order->source = fds[0];
 	order->code = (head.flags & HAS_CODE) != 0 ? fds[next++] : -1;
 	order->body = (head.flags & HAS_BODY) != 0 ? fds[next++] : -1;
@@ -121,6 +124,18 @@ int run_report_send(
 	memcpy(report.text, text, size);
 	return fd_send(channel, &report, offsetof(struct run_report, text) + size + 1, &descriptor,
 	    descriptor >= 0 ? 1 : 0);
+}
+
+int run_report_end(
+    int channel, enum run_report_type type, int32_t value, const struct rusage *usage)
+{
+	struct run_report report = {.type = type,
+	    .value = value,
+	    .cpu = (uint64_t)(usage->ru_utime.tv_sec + usage->ru_stime.tv_sec) * 1000000 +
+		   (uint64_t)(usage->ru_utime.tv_usec + usage->ru_stime.tv_usec),
+	    .peak = (uint64_t)usage->ru_maxrss};
+
+	return fd_send(channel, &report, offsetof(struct run_report, text) + 1, NULL, 0);
 }
 
 int run_report_receive(int channel, struct run_report *report, int *descriptor)

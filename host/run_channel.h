@@ -6,10 +6,21 @@
 #ifndef EXTHOST_RUN_CHANNEL_H
 #define EXTHOST_RUN_CHANNEL_H
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
+
+/* The front's question to a request process: where is it? The answer is RUN_STACK. */
+#define RUN_STACK_SIGNAL SIGRTMAX
+
+/* What the process sets for itself before it runs the script. UINT64_MAX: no limit. */
+struct run_limits {
+	uint64_t memory;    /* bytes beyond what it has */
+	uint64_t cpu;       /* seconds */
+	uint64_t processes; /* that it may start */
+};
 
 /* What a request process is asked to do. On the way down the descriptors are passed. */
 struct run_order {
@@ -18,13 +29,17 @@ struct run_order {
 	int source;         /* the script, open for reading */
 	int code;           /* kept code, or -1 */
 	int body;           /* the request body at its beginning, or -1: empty */
+	struct run_limits limits;
 };
 
 enum run_report_type {
 	RUN_ENDED = 1, /* value: exit status; the process will not write any more */
 	RUN_DIED,      /* value: wait status as of waitpid(2); the process is gone */
 	RUN_CODE,      /* a descriptor: compiled code to keep */
-	RUN_NOTICED    /* text: the name of a module the script loaded */
+	RUN_NOTICED,   /* text: the name of a module the script loaded */
+	RUN_STACK, /* a descriptor: where the script is; value: SIGXCPU if that is why, else 0 */
+	RUN_NO_MEMORY, /* the language got no memory: the run fails, if it fails, for that */
+	RUN_PROCESSES  /* a descriptor, on which it is told when the script starts a process */
 };
 
 #define RUN_TEXT_MAX 256
@@ -32,6 +47,9 @@ enum run_report_type {
 struct run_report {
 	uint32_t type;
 	int32_t value;
+	uint64_t
+	    cpu; /* microseconds that the process and its children have used; with ENDED, DIED */
+	uint64_t peak;           /* the most memory it had, in KiB; with ENDED and DIED */
 	char text[RUN_TEXT_MAX]; /* NUL-terminated; only sent as far as it is used */
 };
 
@@ -47,6 +65,12 @@ int run_order_receive(int channel, struct run_order *order, char **memory);
 /* Request process and template: send a report, with a descriptor unless it is -1. 0 or -1. */
 int run_report_send(
     int channel, enum run_report_type type, int32_t value, const char *text, int descriptor);
+
+struct rusage;
+
+/* The same for RUN_ENDED and RUN_DIED, with what the run has used. */
+int run_report_end(
+    int channel, enum run_report_type type, int32_t value, const struct rusage *usage);
 
 /*
  * Front: take one report. 1, 0 when the channel is at its end, -1 with errno (EAGAIN: none yet).

@@ -26,6 +26,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -44,6 +45,7 @@ struct template
 	struct child *children;
 	size_t count, capacity;
 	int signals;   /* signalfd for SIGCHLD */
+	int kin;       /* the kernel's list of our children; -1: it has none */
 	bool draining; /* the front is gone: only wait for the children */
 };
 
@@ -53,6 +55,7 @@ static void start_language(const struct template_setup *setup, int threads);
 static void take_orders(struct template *t);
 static void fork_one(struct template *t, bool warm);
 static void reap_children(struct template *t);
+static void kill_orphans(const struct template *t);
 static void tell(const struct template_setup *setup, enum template_event event, const char *text);
 
 void template_main(const struct template_setup *setup)
@@ -102,6 +105,8 @@ static void prepare_process(struct template *t)
 	sigemptyset(&children);
 	sigaddset(&children, SIGCHLD);
 	t->signals = signalfd(-1, &children, SFD_CLOEXEC | SFD_NONBLOCK);
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	t->kin = open("/proc/thread-self/children", O_RDONLY | O_CLOEXEC);
 	/* The host's own environment is nobody's business: extensions see the request's. */
 	clearenv();
 	setenv("PATH", "/usr/bin:/bin", 1);
@@ -209,27 +214,61 @@ static void fork_one(struct template *t, bool warm)
 		fd_close(&fds[i]);
 }
 
-static void child_died(struct template *t, pid_t pid, int wait_status)
+static void child_died(struct template *t, pid_t pid, int wait_status, const struct rusage *usage)
 {
 	for (size_t i = 0; i < t->count; i++) {
 		if (t->children[i].pid != pid)
 			continue;
-		run_report_send(t->children[i].channel, RUN_DIED, wait_status, "", -1);
+		run_report_end(t->children[i].channel, RUN_DIED, wait_status, usage);
 		fd_close(&t->children[i].channel);
 		t->children[i] = t->children[--t->count];
 		return;
 	}
 }
 
+static bool is_ours(const struct template *t, pid_t pid)
+{
+	for (size_t i = 0; i < t->count; i++)
+		if (t->children[i].pid == pid)
+			return true;
+	return false;
+}
+
+/*
+ * What a run has started and left behind, in whatever process group, has come to this process when
+ * the run's own process died: it is the reaper of all its descendants. Those whom a killed one
+ * leaves behind come with the next SIGCHLD.
+ */
+static void kill_orphans(const struct template *t)
+{
+	char text[4096];
+	ssize_t n = t->kin >= 0 ? pread(t->kin, text, sizeof(text) - 1, 0) : 0;
+	char *at = text, *end;
+
+	text[n > 0 ? n : 0] = '\0';
+	for (long pid = strtol(at, &end, 10); end != at && *end == ' ';
+	     pid = strtol(at, &end, 10)) {
+		at = end;
+		if (pid > 1 && !is_ours(t, (pid_t)pid))
+			kill((pid_t)pid, SIGKILL);
+	}
+}
+
 static void reap_children(struct template *t)
 {
 	struct signalfd_siginfo ignored;
+	struct rusage usage;
+	bool any = false;
 	pid_t pid;
 	int wait_status;
 
 	(void)!read(t->signals, &ignored, sizeof(ignored));
-	while ((pid = waitpid(-1, &wait_status, WNOHANG)) > 0)
-		child_died(t, pid, wait_status);
+	while ((pid = wait4(-1, &wait_status, WNOHANG, &usage)) > 0) {
+		child_died(t, pid, wait_status, &usage);
+		any = true;
+	}
+	if (any)
+		kill_orphans(t);
 }
 
 static void tell(const struct template_setup *setup, enum template_event event, const char *text)

@@ -39,6 +39,7 @@ const struct binding python_binding = {
     .fork = fork_python,
     .warm = python_warm,
     .run = python_run,
+    .stack = python_stack,
 };
 
 /* The library's own word, up to the blank: "3.11.2 (main, ...". */

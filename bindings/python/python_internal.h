@@ -140,6 +140,11 @@ void python_warm_rehearse(void);
 /* struct binding: warm. */
 void python_warm(void);
 
+/* python_stack.c */
+
+/* struct binding: stack. */
+bool python_stack(struct binding_run *run, int file);
+
 /* python_error.c: the only way of an exception to the host. */
 
 /* The pending exception becomes *e, "doing: Type: text". Returns -1. */

@@ -80,6 +80,8 @@ static int run_script(struct binding_run *run)
 		Py_XDECREF(code);
 	}
 	python_end_flush_quietly();
+	if (result == NULL && PyErr_ExceptionMatches(PyExc_MemoryError))
+		binding_no_memory(run);
 	if (result == NULL)
 		return python_error_exit();
 	Py_DECREF(result);

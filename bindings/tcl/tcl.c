@@ -44,6 +44,7 @@ const struct binding tcl_binding = {
     .fork = fork,
     .warm = warm,
     .run = run,
+    .stack = tcl_stack,
 };
 
 /* The template's, and so that of every process forked from it. Written once, by start. */
@@ -84,6 +85,7 @@ static int start_interpreter(struct error *e)
 		return -1;
 	if (tcl_end_start(interpreter) != TCL_OK || tcl_warm_start(interpreter) != TCL_OK)
 		return tcl_error_set(interpreter, e, "start Tcl");
+	tcl_stack_start(interpreter);
 	tcl_error_assert_none(interpreter);
 	return 0;
 }

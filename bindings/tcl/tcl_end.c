@@ -21,6 +21,7 @@
  */
 #include "tcl_internal.h"
 
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -30,6 +31,7 @@
 
 #include "host/binding.h"
 
+static void note_panic(const char *format, ...) __attribute__((noreturn, format(printf, 1, 2)));
 static void note_event(int descriptor, int mask, Tcl_FileProc *function, void *data);
 static void note_status(void *status) __attribute__((noreturn));
 static bool is_plain(Tcl_Interp *interp);
@@ -75,10 +77,12 @@ int tcl_end_prepare(Tcl_Interp *interp, struct binding_run *run)
 	ending.process = getpid();
 	Tcl_SetNotifier(&notifier);
 	Tcl_SetExitProc(note_status);
+	Tcl_SetPanicProc(note_panic);
 	return atexit(end_process) == 0 ? 0 : -1;
 }
 
 /* Tcl's own function is in charge again, as soon as the first event is waited for. */
+static void note_panic(const char *format, ...) __attribute__((noreturn, format(printf, 1, 2)));
 static void note_event(int descriptor, int mask, Tcl_FileProc *function, void *data)
 {
 	Tcl_NotifierProcs none = {.createFileHandlerProc = NULL};
@@ -86,6 +90,20 @@ static void note_event(int descriptor, int mask, Tcl_FileProc *function, void *d
 	ending.waited = true;
 	Tcl_SetNotifier(&none);
 	Tcl_CreateFileHandler(descriptor, mask, function, data);
+}
+
+/* Tcl cannot go on, for want of memory nearly always: it says so, and aborts. */
+static void note_panic(const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	vfprintf(stderr, format, arguments);
+	va_end(arguments);
+	fprintf(stderr, "\n");
+	if (strncmp(format, "unable to ", 10) == 0)
+		binding_no_memory(ending.run);
+	abort();
 }
 
 /* Tcl_Exit calls this instead of ending, and then, called again, ends as in tclsh. */

@@ -11,6 +11,8 @@
 
 #include <tcl.h>
 
+#include <stdbool.h>
+
 #ifndef TCL_SIZE_MAX
 typedef int Tcl_Size;
 #endif
@@ -42,6 +44,14 @@ int tcl_packages_preload(Tcl_Interp *interp, const char *name, struct error *e);
 
 /* Tell the host which installed packages the script loaded. */
 void tcl_packages_notice(Tcl_Interp *interp, struct binding_run *run);
+
+/* tcl_stack.c */
+
+/* Once, in the template. */
+void tcl_stack_start(Tcl_Interp *interp);
+
+/* struct binding: stack. */
+bool tcl_stack(struct binding_run *run, int file);
 
 /* tcl_trial.c */
 

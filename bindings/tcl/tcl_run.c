@@ -13,12 +13,13 @@
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/random.h>
 
 #include "host/binding.h"
 
 static void reseed(Tcl_Interp *interp);
-static int evaluate(Tcl_Interp *interp, Tcl_Obj *path, int source);
+static int evaluate(Tcl_Interp *interp, Tcl_Obj *path, struct binding_run *run);
 static void leave(Tcl_Interp *interp, int status) __attribute__((noreturn));
 
 void tcl_run(Tcl_Interp *interp, struct binding_run *run)
@@ -30,7 +31,7 @@ void tcl_run(Tcl_Interp *interp, struct binding_run *run)
 	tcl_environment_follow(interp);
 	path = tcl_run_prepare(interp, run->script);
 	tcl_error_assert_none(interp);
-	leave(interp, evaluate(interp, path, run->source));
+	leave(interp, evaluate(interp, path, run));
 }
 
 Tcl_Obj *tcl_run_prepare(Tcl_Interp *interp, const char *script)
@@ -66,14 +67,23 @@ static void reseed(Tcl_Interp *interp)
 	Tcl_ResetResult(interp);
 }
 
-static int evaluate(Tcl_Interp *interp, Tcl_Obj *path, int source)
+static bool wanted_memory(Tcl_Interp *interp)
+{
+	const char *code = Tcl_GetVar2(interp, "::errorCode", NULL, TCL_GLOBAL_ONLY);
+
+	return code != NULL && strcmp(code, "TCL MEMORY") == 0;
+}
+
+static int evaluate(Tcl_Interp *interp, Tcl_Obj *path, struct binding_run *run)
 {
 	int code;
 
 	Tcl_Preserve(interp);
-	code = tcl_source_evaluate(interp, path, source);
+	code = tcl_source_evaluate(interp, path, run->source);
 	if (code == TCL_OK)
 		return EXIT_SUCCESS;
+	if (wanted_memory(interp))
+		binding_no_memory(run);
 	tcl_error_print(interp, code);
 	return EXIT_FAILURE;
 }

@@ -207,19 +207,19 @@ def at_a_terminal(command, typed, wanted):
     os.close(slave)
     shown = b""
 
-    def read_until(text):
-        nonlocal shown
-
+    def read_until(text, after=b""):
         def look():
             nonlocal shown
             if select.select([master], [], [], 0.05)[0]:
                 shown += os.read(master, 4096)
-            return text in shown
+            return text in shown[shown.find(after):] if after in shown else False
         wait_for(look, f"{text!r} at the terminal", 20)
     try:
         read_until(wanted[0])
         os.write(master, typed)
         read_until(wanted[1])
+        # While the command runs, the terminal reads by other rules.
+        read_until(wanted[0], after=wanted[1])
         os.write(master, b"\x04" if command == "python" else b"exit\n")
         assert process.wait(timeout=20) == 0
     finally:

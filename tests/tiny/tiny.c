@@ -7,6 +7,8 @@
  *	body, copied        error TEXT           repeat N TEXT
  *	exit N              crash                sleep MILLISECONDS
  *	flush               pid, as an error     module NAME
+ *	spin, for ever      deaf to SIGTERM      close standard output
+ *	memory N, MiB of it                      leave a process that lives in a session of its own
  *	keep, and kept: is this the kept code?
  *
  * A module is a name that the process knows. The one named "threads" starts a thread when it is
@@ -23,6 +25,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,6 +48,9 @@ struct command {
 	const char *name;
 	void (*does)(struct program *program, const char *argument);
 };
+
+/* The command that is being done; a signal handler is given no argument. */
+static const char *volatile present;
 
 /* The modules of this process; a forked one begins with those of the template. */
 static char modules[MODULES_MAX][NAME_MAX_SIZE];
@@ -264,6 +270,62 @@ static void do_module(struct program *program, const char *argument)
 	printf("%s: %s\n", argument, had ? "was loaded" : "loaded");
 }
 
+static void do_spin(struct program *program, const char *argument)
+{
+	(void)program;
+	(void)argument;
+	for (volatile int forever = 1; forever != 0;)
+		;
+}
+
+static void do_deaf(struct program *program, const char *argument)
+{
+	(void)program;
+	(void)argument;
+	signal(SIGTERM, SIG_IGN);
+}
+
+static void do_close(struct program *program, const char *argument)
+{
+	(void)program;
+	(void)argument;
+	fflush(stdout);
+	close(STDOUT_FILENO);
+}
+
+static void do_memory(struct program *program, const char *argument)
+{
+	size_t size = strtoul(argument, NULL, 10) << 20;
+	void *memory = malloc(size);
+
+	if (memory == NULL) {
+		fprintf(stderr, "tiny: no memory\n");
+		if (program->run != NULL)
+			binding_no_memory(program->run);
+		program->status = 1;
+		program->ended = true;
+	}
+	free(memory);
+}
+
+static void do_leave(struct program *program, const char *argument)
+{
+	pid_t child = fork();
+
+	(void)argument;
+	if (child < 0) {
+		fprintf(stderr, "tiny: fork: %s\n", strerror(errno));
+		program->status = 1;
+		program->ended = true;
+	} else if (child == 0) {
+		setsid();
+		for (;;)
+			pause();
+	} else {
+		printf("left %d\n", (int)child);
+	}
+}
+
 static void do_keep(struct program *program, const char *argument)
 {
 	struct buffer code = {0};
@@ -304,6 +366,11 @@ static void interpret_line(struct program *program, char *line)
 	    {"flush", do_flush},
 	    {"pid", do_pid},
 	    {"module", do_module},
+	    {"spin", do_spin},
+	    {"deaf", do_deaf},
+	    {"close", do_close},
+	    {"memory", do_memory},
+	    {"leave", do_leave},
 	    {"keep", do_keep},
 	    {"kept", do_kept},
 	};
@@ -315,13 +382,23 @@ static void interpret_line(struct program *program, char *line)
 	line[size] = '\0';
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
 		if (strcmp(line, commands[i].name) == 0) {
+			present = commands[i].name;
 			commands[i].does(program, argument);
+			present = NULL;
 			return;
 		}
 	}
 	fprintf(stderr, "tiny: unknown command '%s'\n", line);
 	program->status = 1;
 	program->ended = true;
+}
+
+static bool stack(struct binding_run *asked, int file)
+{
+	(void)asked;
+	if (present != NULL && write(file, present, strlen(present)) < 0)
+		return true;
+	return true;
 }
 
 static const char *const suffixes[] = {".tiny", NULL};
@@ -339,4 +416,5 @@ const struct binding tiny_binding = {
     .fork = fork,
     .warm = warm,
     .run = run,
+    .stack = stack,
 };

@@ -1,7 +1,7 @@
 /* Options from the command line and from the file, their ranges, and how mistakes are told. */
 #include "unit.h"
 
-#include "config.h"
+#include "config_read.h"
 #include "error.h"
 
 #include <stdio.h>
@@ -60,7 +60,7 @@ static void what_is_not_given_has_its_default(void **state)
 	assert_int_equal(c.config.listen.count, 0);
 	assert_string_equal(c.config.prefix, "");
 	assert_string_equal(c.config.log_format, "text");
-	assert_int_equal(c.config.max_body, 64 << 20);
+	assert_int_equal(c.config.limits.max_body, 64 << 20);
 	assert_int_equal(c.config.reply_buffer, 256 << 10);
 	assert_int_equal(c.config.grace, 10);
 	assert_false(c.config.debug);
@@ -89,7 +89,7 @@ static void a_size_may_end_in_k_m_or_g(void **state)
 
 	(void)state;
 	serve(&c, "--max-body 3k --max-header 1M --reply-buffer 1g");
-	assert_int_equal(c.config.max_body, 3 << 10);
+	assert_int_equal(c.config.limits.max_body, 3 << 10);
 	assert_int_equal(c.config.max_header, 1 << 20);
 	assert_int_equal(c.config.reply_buffer, 1 << 30);
 	config_release(&c.config);
@@ -192,7 +192,7 @@ static void the_file_has_the_same_names(void **state)
 	assert_int_equal(c.config.listen.count, 2);
 	assert_string_equal(c.config.listen.items[0], "unix:/a,mode=0660");
 	assert_string_equal(c.config.listen.items[1], "fd");
-	assert_int_equal(c.config.max_body, 1 << 20);
+	assert_int_equal(c.config.limits.max_body, 1 << 20);
 	assert_true(c.config.debug);
 	assert_string_equal(c.config.log_format, "json");
 	config_release(&c.config);
@@ -226,7 +226,17 @@ static void a_mistake_in_the_file_names_file_and_line(void **state)
 	    {"root = /usr\nnothing = 1\n", "conf:2: unknown key 'nothing'"},
 	    {"body = x\n", "conf:1: unknown key 'body'"},
 	    {"config = x\n", "conf:1: unknown key 'config'"},
-	    {"\n\n[lane]\nroot = /usr\n", "conf:3: unknown section [lane]"},
+	    {"\n\n[lane]\nroot = /usr\n",
+		"conf:3: unknown section [lane], allowed is [extension PATTERN]"},
+	    {"[extension ]\n",
+		"conf:1: unknown section [extension ], allowed is [extension PATTERN]"},
+	    {"\n[extension x]\nspares = 3\n",
+		"conf:3: spares cannot be set for some extensions only"},
+	    {"[extension x]\ntimeout = 0\n",
+		"conf:2: timeout: '0' is out of range, allowed is 1 to 86400"},
+	    {"memory = all\n",
+		"conf:1: memory: 'all' is not a number of bytes (k, m and g may follow) and not "
+		"'unlimited'"},
 	    {"# a\ngrace = soon\nspares = 0\n", "conf:2: grace: 'soon' is not a number"},
 	    {"spares = 1000\n", "conf:1: spares: '1000' is out of range, allowed is 1 to 256"},
 	    {"root = /usr\nwhat is this\n", "conf:2: neither 'name = value' nor a comment"},
@@ -243,6 +253,50 @@ static void a_mistake_in_the_file_names_file_and_line(void **state)
 		assert_string_equal(c.e.message, message);
 		config_release(&c.config);
 	}
+	unit_folder_remove(folder);
+}
+
+static void a_line_too_long_is_told_and_not_cut(void **state)
+{
+	char *folder = unit_folder_make();
+	char text[300];
+	struct call c;
+
+	(void)state;
+	snprintf(text, sizeof(text), "debug = yes\nlog = /%0250d\n", 0);
+	assert_int_equal(read_with_file(&c, folder, text, ""), -1);
+	assert_non_null(strstr(c.e.message, "conf:2: the line is too long"));
+	config_release(&c.config);
+	unit_folder_remove(folder);
+}
+
+static void a_section_holds_for_the_extensions_it_names(void **state)
+{
+	char *folder = unit_folder_make();
+	struct limits limits;
+	struct call c;
+
+	(void)state;
+	assert_int_equal(read_with_file(&c, folder,
+			     "timeout = 5\nmax-body = 1m\n"
+			     "[extension reports/*]\ntimeout = 60\nmemory = 2m\n"
+			     "[extension  /reports/fast.py ]\ntimeout = 1\nmax-body = 3m\n",
+			     "--lane 3"),
+	    0);
+	config_limits(&c.config, "hello.py", &limits);
+	assert_int_equal(limits.timeout, 5);
+	assert_int_equal(limits.lane, 3);
+	assert_true(limits.memory == UINT64_MAX);
+	config_limits(&c.config, "reports/month.py", &limits);
+	assert_int_equal(limits.timeout, 60);
+	assert_int_equal(limits.memory, 2 << 20);
+	assert_int_equal(limits.max_body, 1 << 20);
+	config_limits(&c.config, "reports/fast.py", &limits);
+	assert_int_equal(limits.timeout, 1);
+	assert_int_equal(limits.memory, 2 << 20);
+	assert_int_equal(limits.max_body, 3 << 20);
+	assert_int_equal(config_largest_body(&c.config), 3 << 20);
+	config_release(&c.config);
 	unit_folder_remove(folder);
 }
 
@@ -285,6 +339,8 @@ int main(void)
 	    cmocka_unit_test(the_file_has_the_same_names),
 	    cmocka_unit_test(the_command_line_wins_over_the_file),
 	    cmocka_unit_test(a_mistake_in_the_file_names_file_and_line),
+	    cmocka_unit_test(a_line_too_long_is_told_and_not_cut),
+	    cmocka_unit_test(a_section_holds_for_the_extensions_it_names),
 	    cmocka_unit_test(a_file_that_cannot_be_read_is_named),
 	    cmocka_unit_test(the_help_shows_each_option_of_the_command),
 	};

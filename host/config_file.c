@@ -1,0 +1,156 @@
+/*
+ * Keys before any section are options of `exthost serve`; those in a section [extension PATTERN]
+ * hold for the extensions whose path beneath the root the pattern matches (fnmatch(3)). A key
+ * whose option may be given more than once may stand more than once; '#' or ';' begins a comment.
+ *
+ * libinih takes lines through a function of ours, which knows the line's number, refuses what is
+ * longer than libinih reads, and reads the section's name, of which libinih would keep 49 bytes.
+ */
+#include "config_file.h"
+
+#include "config.h"
+#include "error.h"
+#include "option.h"
+
+#include <ini.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct reading {
+	struct config *config;
+	const bool *given;
+	FILE *stream;
+	int line;
+	struct config_section *section; /* the present one; NULL: before any */
+	struct error *e;
+	bool failed; /* the first mistake is the one told */
+};
+
+static int refuse(struct reading *r, const char *why)
+{
+	if (!r->failed)
+		error_set(r->e, "%s:%d: %.400s", r->config->config_file, r->line, why);
+	r->failed = true;
+	return 0;
+}
+
+static struct config_section *add_section(struct config *config, const char *pattern)
+{
+	struct config_section *sections =
+	    realloc(config->sections, (config->section_count + 1) * sizeof(*sections));
+	struct config_section *section;
+
+	if (sections == NULL)
+		return NULL;
+	config->sections = sections;
+	section = &sections[config->section_count];
+	*section = (struct config_section){.pattern = strdup(pattern)};
+	if (section->pattern == NULL)
+		return NULL;
+	config->section_count++;
+	return section;
+}
+
+/* "[extension PATTERN]" */
+static void begin_section(struct reading *r, const char *line)
+{
+	static const char word[] = "extension";
+	const char *name = line + 1 + strspn(line + 1, " \t");
+	char pattern[256];
+	size_t size;
+
+	if (strncmp(name, word, sizeof(word) - 1) == 0 && strchr(" \t", name[sizeof(word) - 1])) {
+		name += sizeof(word) - 1;
+		name += strspn(name, " \t/");
+		size = strcspn(name, "]\r\n");
+		while (size > 0 && strchr(" \t", name[size - 1]) != NULL)
+			size--;
+		if (size > 0 && size < sizeof(pattern) && strchr(name, ']') != NULL) {
+			snprintf(pattern, sizeof(pattern), "%.*s", (int)size, name);
+			r->section = add_section(r->config, pattern);
+			if (r->section == NULL)
+				refuse(r, "out of memory");
+			return;
+		}
+	}
+	snprintf(pattern, sizeof(pattern), "unknown section %.*s, allowed is [extension PATTERN]",
+	    (int)strcspn(line, "\r\n"), line);
+	refuse(r, pattern);
+}
+
+static char *read_line(char *line, int size, void *stream)
+{
+	struct reading *r = stream;
+	char *got = fgets(line, size, r->stream);
+
+	if (got == NULL)
+		return NULL;
+	r->line++;
+	if (strchr(line, '\n') == NULL && !feof(r->stream))
+		refuse(r, "the line is too long, allowed are 197 bytes");
+	else if (line[0] == '[')
+		begin_section(r, line);
+	else if (strchr(" \t", line[0]) != NULL && line[strspn(line, " \t\r\n")] == '[')
+		refuse(r, "a section begins at the beginning of its line");
+	return got;
+}
+
+static int set_in_section(
+    struct reading *r, const struct option *o, const char *value, struct error *e)
+{
+	size_t within = o->offset - offsetof(struct config, limits);
+
+	r->section->given |= 1U << within / sizeof(uint64_t);
+	return option_set((char *)&r->section->limits + within, o, value, e);
+}
+
+/* 0, or -1 with *why. */
+static int set_key(struct reading *r, const char *name, const char *value, struct error *why)
+{
+	const struct option *o = option_find(name, strlen(name), CONFIG_SERVE);
+	int result = 0;
+
+	if (o == NULL || o->offset == offsetof(struct config, config_file))
+		return error_set(why, "unknown key '%s'", name);
+	if (r->section != NULL && (o->commands & CONFIG_EXTENSION) == 0)
+		return error_set(why, "%s cannot be set for some extensions only", name);
+	if (r->section != NULL)
+		result = set_in_section(r, o, value, why);
+	else if (!r->given[o - options])
+		result = option_set((char *)r->config + o->offset, o, value, why);
+	return result < 0 ? error_prefix(why, "%s", name) : 0;
+}
+
+/* libinih calls this for each key; 0 means an error. */
+static int read_key(void *user, const char *section, const char *name, const char *value)
+{
+	struct reading *r = user;
+	struct error why;
+
+	(void)section; /* told by read_line */
+	if (r->failed)
+		return 0;
+	if (set_key(r, name, value != NULL ? value : "", &why) == 0)
+		return 1;
+	return refuse(r, why.message);
+}
+
+int config_file_read(struct config *config, const bool *given, struct error *e)
+{
+	struct reading r = {.config = config, .given = given, .e = e};
+	int line;
+
+	r.stream = fopen(config->config_file, "re");
+	if (r.stream == NULL)
+		return error_errno(e, "configuration file %s", config->config_file);
+	line = ini_parse_stream(read_line, &r, read_key, &r);
+	fclose(r.stream);
+	if (r.failed)
+		return -1;
+	if (line > 0)
+		return error_set(
+		    e, "%s:%d: neither 'name = value' nor a comment", config->config_file, line);
+	return line != 0 ? error_set(e, "configuration file %s: out of memory", config->config_file)
+			 : 0;
+}

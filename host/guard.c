@@ -1,0 +1,372 @@
+/*
+ * A thread of the front guards each run. Five descriptors tell it everything: the script's output,
+ * its standard error, the channel on which its end is told, the client's connection, and, if the
+ * number of its processes is limited, the kernel's questions.
+ *
+ * A run ends when the channel says so, and not when the pipes are closed: a process that the script
+ * left behind may keep those open for ever. What the script wrote before its end is in the pipes by
+ * then, so they are emptied once more without waiting.
+ *
+ * A script that closes its output and goes on has said that its reply is complete. It is answered
+ * then, and goes on within its limits, watched as before.
+ */
+#include "guard.h"
+
+#include "config.h"
+#include "error.h"
+#include "fd.h"
+#include "log.h"
+#include "noticed.h"
+#include "process_limit.h"
+#include "reply.h"
+#include "request.h"
+#include "route.h"
+#include "run_channel.h"
+#include "script.h"
+#include "wire.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define PIECE 65536
+#define QUIET 500000000 /* nanoseconds between the end of the output and that of the process */
+
+static int milliseconds(const struct run *run);
+static void take_output(struct run *run);
+static void take_errors(struct run *run);
+static void take_report(struct run *run);
+static void take_notice(struct run *run);
+static void look_at_client(struct run *run);
+static void step(struct run *run);
+static void answer_early(struct run *run);
+static void empty_pipes(struct run *run);
+static void log_stack(struct run *run, int file);
+
+void guard_run(struct run *run)
+{
+	const struct response *response = &run->request->response;
+
+	while (!run->ended) {
+		bool watched = response->fastcgi && !run->result->answered && !run->failed;
+		struct pollfd events[] = {{.fd = run->process.output, .events = POLLIN},
+		    {.fd = run->process.errors, .events = POLLIN},
+		    {.fd = run->process.channel, .events = POLLIN},
+		    {.fd = run->notices, .events = POLLIN},
+		    {.fd = watched ? response->fd : -1, .events = run->client_events}};
+
+		if (poll(events, 5, milliseconds(run)) < 0)
+			continue;
+		if (events[0].revents != 0)
+			take_output(run);
+		if (events[1].revents != 0)
+			take_errors(run);
+		if (events[2].revents != 0)
+			take_report(run);
+		if (events[3].revents != 0)
+			take_notice(run);
+		if (events[4].revents != 0)
+			look_at_client(run);
+		step(run);
+	}
+	empty_pipes(run);
+	run_end_sweep(&run->end);
+}
+
+static int milliseconds(const struct run *run)
+{
+	int left = run_end_timeout(&run->end);
+	uint64_t now = request_clock();
+	int quiet;
+
+	if (run->answer_at == 0)
+		return left;
+	quiet = run->answer_at <= now ? 0 : (int)((run->answer_at - now) / 1000000) + 1;
+	return quiet < left ? quiet : left;
+}
+
+/* What is due, and what has gone wrong on the way out. */
+static void step(struct run *run)
+{
+	if (run->ended)
+		return;
+	if (run->request->response.failed && !run->failed) {
+		bool late = request_clock() >= run->request->response.deadline;
+
+		if (late)
+			guard_fail(run, RUN_TIMEOUT, 504,
+			    "longer than %llu s: the client takes no more",
+			    (unsigned long long)run->limits->timeout);
+		else
+			guard_fail(run, RUN_CLIENT, 499, "the client went away");
+	}
+	if (run->answer_at != 0 && request_clock() >= run->answer_at)
+		answer_early(run);
+	if (run->failed && run->end.stage == RUN_GOES_ON)
+		run_end_begin(&run->end);
+	switch (run_end_step(&run->end)) {
+	case RUN_ASKED:
+		guard_fail(run, RUN_TIMEOUT, 504, "longer than %llu s",
+		    (unsigned long long)run->limits->timeout);
+		break;
+	case RUN_TERMED:
+		log_message(run->shared->log, LEVEL_WARNING,
+		    "[%s] %s did not say where it is: it waits, or is in a library in C",
+		    run->request->id, run->route->name);
+		break;
+	case RUN_KILLED: run->ended = run->end.kills > 1; break;
+	case RUN_GOES_ON: break;
+	}
+}
+
+/* Read once. The number of bytes; 0 and the descriptor closed at its end; -1 when there are none. */
+static ssize_t read_pipe(int *fd, char *piece, size_t size)
+{
+	ssize_t n = read(*fd, piece, size);
+
+	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) {
+		fd_close(fd);
+		return 0;
+	}
+	return n;
+}
+
+static void take_output(struct run *run)
+{
+	char piece[PIECE];
+	ssize_t n = read_pipe(&run->process.output, piece, sizeof(piece));
+	struct error e;
+
+	if (n == 0)
+		run->answer_at = request_clock() + QUIET;
+	/* What a run says that has failed already is for nobody. */
+	if (n > 0 && !run->failed && reply_feed(run->reply, piece, (size_t)n, &e) < 0)
+		guard_fail(run, RUN_REPLY, 500, "%s", e.message);
+}
+
+/* No end was told since the output was closed. */
+static void answer_early(struct run *run)
+{
+	struct error e;
+
+	run->answer_at = 0;
+	if (run->failed)
+		return;
+	if (reply_finish(run->reply, &e) < 0) {
+		guard_fail(run, RUN_REPLY, 500, "%s", e.message);
+		return;
+	}
+	run->result->answered = true;
+	/* The connection cannot take another request while this thread guards the run. */
+	if (run->request->response.fastcgi)
+		shutdown(run->request->response.fd, SHUT_RDWR);
+}
+
+static void take_errors(struct run *run)
+{
+	char piece[4096];
+	ssize_t n =
+	    run->process.errors >= 0 ? read_pipe(&run->process.errors, piece, sizeof(piece)) : 0;
+
+	if (n > 0)
+		run_errors_add(&run->errors, piece, (size_t)n);
+}
+
+static void take_notice(struct run *run)
+{
+	int result = process_limit_answer(run->notices, &run->processes_left);
+
+	if (result < 0)
+		fd_close(&run->notices);
+	if (result > 0 && !run->result->refused_process) {
+		run->result->refused_process = true;
+		log_message(run->shared->log, LEVEL_WARNING,
+		    "[%s] %s: a process more than --processes %llu was refused", run->request->id,
+		    run->route->name, (unsigned long long)run->limits->processes);
+	}
+}
+
+static bool is_abort(const unsigned char *bytes, uint16_t request_id)
+{
+	struct wire_header header;
+
+	wire_header_read(bytes, &header);
+	return header.version == WIRE_VERSION && header.type == WIRE_ABORT_REQUEST &&
+	       header.request_id == request_id;
+}
+
+/*
+ * Of what a client can send now only ABORT_REQUEST means something at once; anything else is left
+ * for later, and not looked at again. That it will send no more is no end: it may still read.
+ */
+static void look_at_client(struct run *run)
+{
+	unsigned char bytes[WIRE_HEADER];
+	const struct response *response = &run->request->response;
+	ssize_t n = recv(response->fd, bytes, sizeof(bytes), MSG_PEEK | MSG_DONTWAIT);
+	struct pollfd end = {.fd = response->fd, .events = 0};
+
+	run->client_events = 0;
+	if (poll(&end, 1, 0) > 0)
+		guard_fail(run, RUN_CLIENT, 499, "the client went away");
+	else if (n == (ssize_t)sizeof(bytes) && is_abort(bytes, response->request_id))
+		guard_fail(run, RUN_ABORTED, 499, "the client aborted the request");
+}
+
+static void judge_exit(struct run *run, int status)
+{
+	if (status != 0 && run->no_memory)
+		guard_fail(run, RUN_MEMORY, 500,
+		    "exit status %d for want of memory, --memory is %llu", status,
+		    (unsigned long long)run->limits->memory);
+	else if (status != 0)
+		guard_fail(run, RUN_EXITED, 500, "exit status %d", status);
+}
+
+static void judge_death(struct run *run, int wait_status)
+{
+	int number = WIFSIGNALED(wait_status) ? WTERMSIG(wait_status) : 0;
+
+	if (number == 0)
+		judge_exit(run, WEXITSTATUS(wait_status));
+	else if (run->no_memory)
+		guard_fail(run, RUN_MEMORY, 500, "ended for want of memory, --memory is %llu",
+		    (unsigned long long)run->limits->memory);
+	else
+		guard_fail(
+		    run, RUN_SIGNALLED, 500, "ended by signal %d (%s)", number, strsignal(number));
+}
+
+/*
+ * The process is dead: did it leave its order in the channel, unread? The kernel tells by a reset
+ * once the template, too, has closed its end.
+ */
+static bool left_order(const struct run *run)
+{
+	struct pollfd event = {.fd = run->process.channel, .events = 0};
+	struct run_report report;
+	int descriptor;
+
+	return poll(&event, 1, 1000) > 0 &&
+	       run_report_receive(run->process.channel, &report, &descriptor) < 0 &&
+	       errno == ECONNRESET;
+}
+
+static void take_end(struct run *run, const struct run_report *report)
+{
+	run->ended = true;
+	run->result->cpu = report->cpu;
+	run->result->peak = report->peak;
+	if (report->type == RUN_ENDED) {
+		judge_exit(run, report->value);
+		return;
+	}
+	run->untouched = !run->failed && left_order(run);
+	if (!run->untouched)
+		judge_death(run, report->value);
+}
+
+static void take_stack(struct run *run, int32_t cause, int file)
+{
+	if (cause == SIGXCPU)
+		guard_fail(run, RUN_CPU, 504, "more than %llu s of processor time",
+		    (unsigned long long)run->limits->cpu);
+	log_stack(run, file);
+	if (run->failed)
+		run_end_begin(&run->end);
+}
+
+static void take_report(struct run *run)
+{
+	struct run_report report;
+	FD_OWNED int descriptor = -1;
+	int n = run_report_receive(run->process.channel, &report, &descriptor);
+
+	if (n < 0 && errno == EAGAIN)
+		return;
+	if (n <= 0) {
+		run->ended = true;
+		run->untouched = n < 0 && errno == ECONNRESET && !run->failed;
+		if (!run->untouched)
+			guard_fail(run, RUN_HOST, 500, "the template went away");
+		return;
+	}
+	switch (report.type) {
+	case RUN_ENDED:
+	case RUN_DIED: take_end(run, &report); break;
+	case RUN_CODE:
+		if (descriptor >= 0)
+			scripts_keep(run->shared->scripts, &run->route->status, descriptor);
+		break;
+	case RUN_NOTICED: noticed_add(run->shared->noticed, run->language, report.text); break;
+	case RUN_STACK:
+		if (descriptor >= 0)
+			take_stack(run, report.value, descriptor);
+		break;
+	case RUN_NO_MEMORY: run->no_memory = true; break;
+	case RUN_PROCESSES:
+		fd_close(&run->notices);
+		run->notices = descriptor;
+		run->processes_left = run->limits->processes;
+		descriptor = -1;
+		break;
+	default: break;
+	}
+}
+
+/* Line by line, tagged as what the script writes to standard error is. */
+static void log_stack(struct run *run, int file)
+{
+	char text[16384];
+	ssize_t n = pread(file, text, sizeof(text), 0);
+
+	if (n <= 0)
+		return;
+	run_errors_add_stack(&run->errors, text, (size_t)n);
+}
+
+static bool is_readable(int fd)
+{
+	struct pollfd event = {.fd = fd, .events = POLLIN};
+
+	return fd >= 0 && poll(&event, 1, 0) > 0;
+}
+
+/* Both pipes hold by now all that was written before the end was told. */
+static void empty_pipes(struct run *run)
+{
+	while (!run->failed && !run->result->answered && is_readable(run->process.output))
+		take_output(run);
+	while (is_readable(run->process.errors))
+		take_errors(run);
+}
+
+/* The first reason is the one that counts. */
+void guard_fail(struct run *run, enum run_why why, int status, const char *format, ...)
+{
+	va_list arguments;
+
+	if (run->failed)
+		return;
+	run->failed = true;
+	run->result->why = why;
+	run->result->status = status;
+	va_start(arguments, format);
+	vsnprintf(run->result->reason, sizeof(run->result->reason), format, arguments);
+	va_end(arguments);
+}
+
+const char *run_why_name(enum run_why why)
+{
+	static const char *const names[] = {
+	    "exit", "signal", "timeout", "cpu", "memory", "reply", "client", "abort", "host"};
+
+	return names[why];
+}
