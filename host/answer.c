@@ -14,6 +14,8 @@
 #include "route.h"
 #include "script.h"
 #include "spares.h"
+#include "stats.h"
+#include "status.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -24,12 +26,18 @@
 
 static bool find_file(const struct answer_shared *shared, struct request *request,
     const char *prefix, struct route *route);
+static const char *url_path(
+    const struct request *request, const char *prefix, char *path, size_t size, struct error *e);
+static bool is_metrics(
+    const struct answer_shared *shared, const struct request *request, const char *prefix);
+static void answer_metrics(const struct answer_shared *shared, struct request *request);
 static bool answer_file(
     const struct answer_shared *shared, struct request *request, const struct route *route);
 static bool answer_script(
     const struct answer_shared *shared, struct request *request, const struct route *route);
 static bool wait_for_place(const struct answer_shared *shared, struct request *request,
     const struct route *route, const struct limits *limits, struct lane **lane);
+static bool answer_in_turn(const struct answer_shared *shared, struct run_job *job);
 static bool answer_by_run(const struct answer_shared *shared, const struct run_job *job);
 static bool answer_failure(const struct answer_shared *shared, struct request *request,
     const struct reply *reply, const struct run_result *result);
@@ -41,6 +49,10 @@ bool answer_request(const struct answer_shared *shared, struct request *request,
 	struct route route;
 	bool usable = true;
 
+	if (is_metrics(shared, request, prefix)) {
+		answer_metrics(shared, request);
+		return !request->response.failed;
+	}
 	if (find_file(shared, request, prefix, &route)) {
 		request->script = route.name;
 		usable = route.kind == ROUTE_STATIC ? answer_file(shared, request, &route)
@@ -49,6 +61,42 @@ bool answer_request(const struct answer_shared *shared, struct request *request,
 	request->script = NULL;
 	route_release(&route);
 	return usable && !request->response.failed;
+}
+
+/* Never for the relay: Fossil would not ask for it, and its users are none of the host's. */
+static bool is_metrics(
+    const struct answer_shared *shared, const struct request *request, const char *prefix)
+{
+	char buffer[1024];
+	struct error e;
+	const char *path;
+
+	if (shared->status == NULL || shared->config->metrics[0] == '\0' || request->relay)
+		return false;
+	path = url_path(request, prefix, buffer, sizeof(buffer), &e);
+	return path != NULL && strcmp(path, shared->config->metrics) == 0;
+}
+
+static void answer_metrics(const struct answer_shared *shared, struct request *request)
+{
+	struct buffer text = {0};
+	struct buffer head = {0};
+
+	if (status_metrics(shared->status, &text) < 0) {
+		answer_refusal(shared, request, 500, "out of memory");
+	} else {
+		buffer_printf(&head,
+		    "Content-Type: text/plain; version=0.0.4; charset=utf-8\r\n"
+		    "Content-Length: %zu\r\n\r\n",
+		    text.size);
+		response_write(&request->response, head.data, head.size);
+		response_write(&request->response, text.data, text.size);
+		response_end(&request->response);
+		request->status = 200;
+		log_request(shared, request, NULL, NULL);
+	}
+	buffer_release(&head);
+	buffer_release(&text);
 }
 
 void answer_refusal(
@@ -165,7 +213,6 @@ static bool answer_script(
 {
 	struct limits limits;
 	struct run_job job = {.request = request, .route = route, .limits = &limits, .code = -1};
-	struct lane *lane = NULL;
 	struct error e;
 	bool usable = true;
 
@@ -178,14 +225,30 @@ static bool answer_script(
 		error_set(&e, "the body has %llu bytes, allowed are %llu",
 		    (unsigned long long)request->body_size, (unsigned long long)limits.max_body);
 		answer_refusal(shared, request, 413, e.message);
-	} else if (wait_for_place(shared, request, route, &limits, &lane)) {
-		usable = answer_by_run(shared, &job);
-		if (lane != NULL)
-			lanes_leave(shared->lanes, lane, shared->config->concurrency);
-		spares_replace(shared->run.spares, job.language);
+	} else {
+		usable = answer_in_turn(shared, &job);
 	}
 	fd_close(&job.code);
 	return usable && !request->response.failed;
+}
+
+static bool answer_in_turn(const struct answer_shared *shared, struct run_job *job)
+{
+	struct lane *lane = NULL;
+	bool usable = true;
+
+	if (shared->run.stats != NULL)
+		job->entry = stats_begin(shared->run.stats, job->request->id, job->route->name,
+		    variables_text(&job->request->variables, "FOSSIL_USER"));
+	if (wait_for_place(shared, job->request, job->route, job->limits, &lane)) {
+		usable = answer_by_run(shared, job);
+		if (lane != NULL)
+			lanes_leave(shared->lanes, lane, shared->config->concurrency);
+		spares_replace(shared->run.spares, job->language);
+	}
+	if (shared->run.stats != NULL)
+		stats_leave(shared->run.stats, job->entry);
+	return usable;
 }
 
 /* false: there is none, and the request has been answered. */
@@ -277,6 +340,19 @@ static bool answer_failure(const struct answer_shared *shared, struct request *r
 	return !request->response.failed;
 }
 
+static void count(const struct answer_shared *shared, const struct request *request,
+    const struct run_result *result, const char *reason)
+{
+	const struct stats_outcome outcome = {.extension = request->script,
+	    .status = request->status,
+	    .time = request_clock() - request->began,
+	    .cpu = result != NULL ? result->cpu : 0,
+	    .peak = result != NULL ? result->peak : 0,
+	    .error = request->status >= 500 ? reason : NULL};
+
+	stats_count(shared->run.stats, &outcome);
+}
+
 static void log_request(const struct answer_shared *shared, const struct request *request,
     const struct run_result *result, const char *reason)
 {
@@ -287,6 +363,7 @@ static void log_request(const struct answer_shared *shared, const struct request
 	char whole[1024];
 	struct log_line line;
 
+	count(shared, request, result, reason);
 	if (shared->quiet && reason == NULL)
 		return;
 	snprintf(whole, sizeof(whole), "%s%s", variables_text(v, "SCRIPT_NAME"),

@@ -9,13 +9,15 @@
 struct config;
 struct lanes;
 struct request;
+struct status_sources;
 
 struct answer_shared {
 	struct run_shared run;
 	const struct config *config;
-	struct lanes *lanes; /* NULL: nothing is limited */
-	int root;            /* descriptor of the extension root */
-	bool quiet;          /* log failures only, not every request */
+	struct lanes *lanes;           /* NULL: nothing is limited */
+	struct status_sources *status; /* for --metrics; NULL: there are none */
+	int root;                      /* descriptor of the extension root */
+	bool quiet;                    /* log failures only, not every request */
 };
 
 /*

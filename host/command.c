@@ -39,6 +39,12 @@ static void print_help(const struct binding *const *bindings)
 			printf("  exthost %-7s [ARGUMENT]...           the plain %s interpreter\n",
 			    bindings[i]->command, bindings[i]->name);
 	printf(
+	    "  exthost status [--root DIR | --control PATH] [--json] [--watch]\n"
+	    "                                          what the running host is doing\n"
+	    "  exthost check [--config FILE] [--root DIR]\n"
+	    "                                          whether serve would take the configuration, "
+	    "and run\n"
+	    "                                          what is in the extension root\n"
 	    "  exthost version                         the versions of exthost and its languages\n"
 	    "  exthost --help, exthost COMMAND --help  this text, or that of a command\n"
 	    "\n"
@@ -54,7 +60,9 @@ static void print_serve_help(void)
 	       "Serve the extensions in DIR over FastCGI: to Fossil through the relay exthost-cgi, "
 	       "to\n"
 	       "nginx and other web servers directly. SIGTERM ends it when running requests have\n"
-	       "finished; SIGHUP starts fresh interpreters; SIGUSR1 opens the log file again.\n"
+	       "finished; SIGHUP reads the configuration again and starts fresh interpreters; "
+	       "SIGUSR1\n"
+	       "opens the log file again.\n"
 	       "\n"
 	       "options:\n");
 	config_print_options(stdout, CONFIG_SERVE);
@@ -75,6 +83,35 @@ static void print_request_help(void)
 	    "\n"
 	    "options:\n");
 	config_print_options(stdout, CONFIG_REQUEST);
+}
+
+static void print_status_help(void)
+{
+	printf(
+	    "usage: exthost status [--root DIR | --control PATH | --config FILE] [OPTION]...\n"
+	    "\n"
+	    "Print what the running host is doing: its processes, each run that is going on, and "
+	    "for\n"
+	    "each extension how many requests there were, how long they took and what went "
+	    "wrong.\n"
+	    "\n"
+	    "options:\n");
+	config_print_options(stdout, CONFIG_STATUS);
+}
+
+static void print_check_help(void)
+{
+	printf("usage: exthost check [OPTION of serve]...\n"
+	       "\n"
+	       "Say whether exthost serve would take this configuration, and, for each executable "
+	       "file of\n"
+	       "the extension root that would not run, why. Exit status 0 when all is well, 1 when "
+	       "a file\n"
+	       "would not run, 2 when the configuration is bad. Options are those of exthost "
+	       "serve;\n"
+	       "these two matter most:\n"
+	       "\n");
+	config_print_options(stdout, CONFIG_CHECK);
 }
 
 static int print_version(const struct binding *const *bindings)
@@ -143,6 +180,18 @@ int command_run(const struct binding *const *bindings, int argc, char **argv)
 		if (!wants_help(argc - 2, argv + 2))
 			return command_request(bindings, argc - 2, argv + 2);
 		print_request_help();
+		return 0;
+	}
+	if (strcmp(command, "status") == 0) {
+		if (!wants_help(argc - 2, argv + 2))
+			return command_status(argc - 2, argv + 2);
+		print_status_help();
+		return 0;
+	}
+	if (strcmp(command, "check") == 0) {
+		if (!wants_help(argc - 2, argv + 2))
+			return command_check(bindings, argc - 2, argv + 2);
+		print_check_help();
 		return 0;
 	}
 	return command_fail(2, "unknown command '%s'; 'exthost --help' lists them", command);

@@ -1,40 +1,15 @@
 /* exthost serve: check everything that was said, open the sockets, and be the master. */
 #include "command.h"
 
-#include "access.h"
-#include "binding.h"
 #include "config_read.h"
 #include "error.h"
-#include "language.h"
 #include "listen.h"
 #include "log.h"
 #include "master.h"
+#include "serve_config.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-static int check_preload(
-    const struct config *config, const struct binding *const *bindings, struct error *e)
-{
-	for (size_t i = 0; i < config->preload.count; i++) {
-		const char *item = config->preload.items[i];
-		size_t size = strcspn(item, ":");
-		char *name = strndup(item, size);
-		int language = name != NULL ? language_by_name(bindings, name) : -1;
-
-		free(name);
-		if (language < 0 || item[size] == '\0' || item[size + 1] == '\0')
-			return error_set(e, "option --preload: '%s' is not LANGUAGE:MODULE", item);
-	}
-	return 0;
-}
-
-static int check_prefix(const struct config *config, struct error *e)
-{
-	if (config->prefix[0] != '\0' && config->prefix[0] != '/')
-		return error_set(e, "option --prefix: '%s' does not begin with /", config->prefix);
-	return 0;
-}
 
 static int open_listeners(const struct config *config, struct listener *listeners, struct error *e)
 {
@@ -50,16 +25,40 @@ static int open_listeners(const struct config *config, struct listener *listener
 	return 0;
 }
 
-static int serve(const struct binding *const *bindings, const struct config *config)
+/* That it cannot be opened where nobody asked for it is told, and no reason to end. */
+static int open_control(const struct config *config, struct listener *l, const struct log *log,
+    size_t *count, struct error *e)
+{
+	if (strcmp(config->control, "none") == 0)
+		return 0;
+	if (listener_open_control(l, config, e) == 0) {
+		++*count;
+		return 0;
+	}
+	if (config->control[0] != '\0')
+		return -1;
+	log_message(log, LEVEL_WARNING, "exthost status cannot ask: %s", e->message);
+	return 0;
+}
+
+static void release_listeners(struct listener *listeners, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		listener_release(&listeners[i], true);
+	free(listeners);
+}
+
+static int serve(const struct serve_config_source *source, struct config *config)
 {
 	struct log log = {.json = strcmp(config->log_format, "json") == 0,
 	    .least = config->debug ? LEVEL_DEBUG : LEVEL_INFO};
-	struct listener *listeners = calloc(config->listen.count, sizeof(*listeners));
+	size_t count = config->listen.count;
+	struct listener *listeners = calloc(count + 1, sizeof(*listeners));
 	struct master_setup setup = {.config = config,
 	    .log = &log,
-	    .bindings = bindings,
-	    .listeners = listeners,
-	    .listener_count = config->listen.count};
+	    .bindings = source->bindings,
+	    .source = source,
+	    .listeners = listeners};
 	struct error e;
 	int result;
 
@@ -74,30 +73,28 @@ static int serve(const struct binding *const *bindings, const struct config *con
 		free(listeners);
 		return command_fail(result == -2 ? 2 : 1, "%s", e.message);
 	}
+	if (open_control(config, &listeners[count], &log, &count, &e) < 0) {
+		release_listeners(listeners, count);
+		return command_fail(1, "%s", e.message);
+	}
+	setup.listener_count = count;
 	result = master_run(&setup);
-	for (size_t i = 0; i < config->listen.count; i++)
-		listener_release(&listeners[i], true);
-	free(listeners);
+	release_listeners(listeners, count);
 	return result;
 }
 
 int command_serve(const struct binding *const *bindings, int argc, char **argv)
 {
+	const struct serve_config_source source = {
+	    .argc = argc, .argv = argv, .bindings = bindings};
 	struct config config;
 	struct error e;
-	int operands;
 	int result;
 
-	if (config_read(&config, CONFIG_SERVE, argc, argv, 0, &operands, &e) < 0 ||
-	    access_check_options(&config, &e) < 0 || check_preload(&config, bindings, &e) < 0 ||
-	    check_prefix(&config, &e) < 0)
+	if (serve_config_read(&source, -1, &config, &e) < 0)
 		result = command_fail(2, "%s", e.message);
-	else if (config.root == NULL)
-		result = command_fail(2, "serve needs --root DIR, the folder whose files answer");
-	else if (config.listen.count == 0 && config_list_append(&config.listen, "relay") < 0)
-		result = command_fail(1, "out of memory");
 	else
-		result = serve(bindings, &config);
+		result = serve(&source, &config);
 	config_release(&config);
 	return result;
 }

@@ -62,8 +62,14 @@ struct config {
 	uint64_t queue;
 	uint64_t queue_timeout; /* seconds */
 	uint64_t grace;         /* seconds */
+	char *control;          /* where `exthost status` asks; "none": nowhere; "": in the root */
+	char *metrics;          /* the URL path of Prometheus' text; "": none */
 	char *log;
 	char *log_format; /* "text" or "json" */
+	/* status */
+	bool json;
+	bool watch;
+	char *stack; /* the id of a request */
 	/* request */
 	char *body;
 	struct config_list header;
@@ -72,7 +78,15 @@ struct config {
 };
 
 /* The commands an option belongs to. */
-enum config_command { CONFIG_SERVE = 1, CONFIG_REQUEST = 2, CONFIG_EXTENSION = 4 /* a section */ };
+enum config_command {
+	CONFIG_SERVE = 1,
+	CONFIG_REQUEST = 2,
+	CONFIG_STATUS = 8,
+	CONFIG_CHECK = 16,
+	/* and what else there is to say of an option: */
+	CONFIG_EXTENSION = 4, /* it may stand in a section */
+	CONFIG_FIXED = 32     /* a reload does not change it */
+};
 
 /* The limits of this extension (its path beneath the root): the last section that matches wins. */
 void config_limits(const struct config *config, const char *name, struct limits *limits);

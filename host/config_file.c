@@ -12,10 +12,12 @@
 #include "error.h"
 #include "option.h"
 
+#include <fcntl.h>
 #include <ini.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 struct reading {
 	struct config *config;
@@ -136,12 +138,16 @@ static int read_key(void *user, const char *section, const char *name, const cha
 	return refuse(r, why.message);
 }
 
-int config_file_read(struct config *config, const bool *given, struct error *e)
+int config_file_read(struct config *config, const bool *given, int file, struct error *e)
 {
 	struct reading r = {.config = config, .given = given, .e = e};
 	int line;
 
-	r.stream = fopen(config->config_file, "re");
+	if (file < 0)
+		file = open(config->config_file, O_RDONLY | O_CLOEXEC);
+	else if (lseek(file, 0, SEEK_SET) == 0)
+		file = fcntl(file, F_DUPFD_CLOEXEC, 3);
+	r.stream = file >= 0 ? fdopen(file, "r") : NULL;
 	if (r.stream == NULL)
 		return error_errno(e, "configuration file %s", config->config_file);
 	line = ini_parse_stream(read_line, &r, read_key, &r);

@@ -16,7 +16,8 @@
 struct reading {
 	struct config *config;
 	enum config_command command;
-	bool *given; /* set on the command line; a place for each option */
+	bool given[OPTIONS_MAX]; /* set on the command line */
+	int file;                /* the configuration file, or -1: open it by its name */
 	struct error *e;
 };
 
@@ -90,22 +91,37 @@ static int folder_check(char **path, const char *what, struct error *e)
 	return 0;
 }
 
+static int read_all(struct reading *r, int argc, char **argv, int max_operands, int *operands)
+{
+	struct config *config = r->config;
+
+	*config = (struct config){0};
+	if (set_defaults(config, r->e) < 0)
+		return -1;
+	if (read_command_line(r, argc, argv, max_operands, operands) < 0)
+		return -1;
+	if (config->config_file != NULL && config_file_read(config, r->given, r->file, r->e) < 0)
+		return -1;
+	if (config->root != NULL && folder_check(&config->root, "extension root", r->e) < 0)
+		return -1;
+	return folder_check(&config->tmpdir, "folder for temporary files", r->e);
+}
+
 int config_read(struct config *config, enum config_command command, int argc, char **argv,
     int max_operands, int *operands, struct error *e)
 {
-	bool given[64] = {false};
-	struct reading r = {.config = config, .command = command, .given = given, .e = e};
+	struct reading r = {.config = config, .command = command, .file = -1, .e = e};
 
-	*config = (struct config){0};
-	if (set_defaults(config, e) < 0)
-		return -1;
-	if (read_command_line(&r, argc, argv, max_operands, operands) < 0)
-		return -1;
-	if (config->config_file != NULL && config_file_read(config, given, e) < 0)
-		return -1;
-	if (config->root != NULL && folder_check(&config->root, "extension root", e) < 0)
-		return -1;
-	return folder_check(&config->tmpdir, "folder for temporary files", e);
+	return read_all(&r, argc, argv, max_operands, operands);
+}
+
+int config_read_again(struct config *config, enum config_command command, int argc, char **argv,
+    int file, struct error *e)
+{
+	struct reading r = {.config = config, .command = command, .file = file, .e = e};
+	int operands;
+
+	return read_all(&r, argc, argv, 0, &operands);
 }
 
 /* The help text, broken at blanks to fit beside the names. */

@@ -17,6 +17,13 @@ struct error;
 int config_read(struct config *config, enum config_command command, int argc, char **argv,
     int max_operands, int *operands, struct error *e);
 
+/*
+ * The same command line once more, without operands, and with the file's contents from this
+ * descriptor, at its beginning; -1: the file is opened by its name.
+ */
+int config_read_again(struct config *config, enum config_command command, int argc, char **argv,
+    int file, struct error *e);
+
 /* Print the options of a command, a line or two each. */
 void config_print_options(FILE *out, enum config_command command);
 

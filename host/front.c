@@ -11,7 +11,8 @@
 
 #include "access.h"
 #include "answer.h"
-#include "config.h"
+#include "config_read.h"
+#include "config_share.h"
 #include "connection.h"
 #include "error.h"
 #include "fd.h"
@@ -22,7 +23,10 @@
 #include "noticed.h"
 #include "request.h"
 #include "script.h"
+#include "serve_config.h"
 #include "spares.h"
+#include "stats.h"
+#include "status.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -47,11 +51,13 @@
 
 struct front {
 	const struct front_setup *setup;
-	struct answer_shared shared;
+	struct answer_shared shared; /* but for the configuration, which each request holds */
+	struct config_share *configs;
 	struct connections *connections;
 	struct wire_rules rules;
 	int epoll;
 	int languages;
+	struct status_sources status;
 	atomic_int waiting; /* threads in epoll_wait */
 	atomic_size_t threads;
 	atomic_bool stopping;
@@ -65,6 +71,7 @@ static void serve_connection(struct front *f, struct connection *c, unsigned cha
 static bool serve_request(struct front *f, struct connection *c, unsigned char *buffer);
 static void refuse_request(struct front *f, struct connection *c, int status, const char *reason);
 static void log_close(const struct front *f, const struct connection *c, const struct error *e);
+static bool is_allowed(struct front *f, const struct listener *l, int fd, struct error *e);
 static void start_thread(struct front *f);
 static void front_stop(struct front *f);
 
@@ -124,8 +131,15 @@ static void accept_connection(struct front *f, const struct listener *l, unsigne
 			poll(NULL, 0, 20);
 		return;
 	}
-	if (!access_allows(fd, f->setup->config, &e)) {
+	if (!is_allowed(f, l, fd, &e)) {
 		log_message(f->setup->log, LEVEL_WARNING, "%s: refused: %s", l->address, e.message);
+		close(fd);
+		return;
+	}
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout));
+	if (l->control) {
+		status_serve(&f->status, fd);
 		close(fd);
 		return;
 	}
@@ -136,9 +150,19 @@ static void accept_connection(struct front *f, const struct listener *l, unsigne
 		close(fd);
 		return;
 	}
-	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
-	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout));
 	serve_connection(f, c, buffer);
+}
+
+/* At the control socket there is nobody but the host's own user and root. */
+static bool is_allowed(struct front *f, const struct listener *l, int fd, struct error *e)
+{
+	static const struct config nobody_else;
+	const struct config *config;
+	struct config_held *held = config_hold(f->configs, &config);
+	bool allowed = access_allows(fd, l->control ? &nobody_else : config, e);
+
+	config_let_go(f->configs, held);
+	return allowed;
 }
 
 static void serve_connection(struct front *f, struct connection *c, unsigned char *buffer)
@@ -176,9 +200,7 @@ static void serve_connection(struct front *f, struct connection *c, unsigned cha
 static void begin_request(struct request *r, const struct connection *c)
 {
 	request_init(r);
-	r->trust_fossil = c->listener->trust_fossil;
-	r->relay = c->listener->trust_fossil;
-	r->hold = r->relay;
+	r->trust_fossil = r->relay = r->hold = c->listener->trust_fossil;
 	r->response.fd = c->fd;
 	r->response.fastcgi = true;
 	r->response.request_id = c->check.request_id;
@@ -189,35 +211,41 @@ static bool serve_request(struct front *f, struct connection *c, unsigned char *
 {
 	struct request r;
 	struct error e;
+	struct answer_shared shared = f->shared;
+	struct config_held *held = config_hold(f->configs, &shared.config);
 	bool keep = c->check.keep_conn && !atomic_load(&f->stopping);
 	int status;
 
 	begin_request(&r, c);
 	status = c->is_taken
-		     ? request_read_taken(&r, &c->taken, &c->check, c->fd, f->setup->config, &e)
-		     : request_read(&r, c->fd, f->setup->config, &e);
+		     ? request_read_taken(&r, &c->taken, &c->check, c->fd, shared.config, &e)
+		     : request_read(&r, c->fd, shared.config, &e);
 	if (status == 0) {
-		keep = answer_request(&f->shared, &r, c->listener->prefix) && keep;
+		keep = answer_request(&shared, &r, c->listener->prefix) && keep;
 	} else {
 		keep = false;
 		if (status > 0) {
-			answer_refusal(&f->shared, &r, status, e.message);
+			answer_refusal(&shared, &r, status, e.message);
 			connection_drain(c, buffer);
 		} else {
 			log_close(f, c, &e);
 		}
 	}
 	request_release(&r);
+	config_let_go(f->configs, held);
 	return keep;
 }
 
 static void refuse_request(struct front *f, struct connection *c, int status, const char *reason)
 {
 	struct request r;
+	struct answer_shared shared = f->shared;
+	struct config_held *held = config_hold(f->configs, &shared.config);
 
 	begin_request(&r, c);
-	answer_refusal(&f->shared, &r, status, reason);
+	answer_refusal(&shared, &r, status, reason);
 	request_release(&r);
+	config_let_go(f->configs, held);
 }
 
 static void log_close(const struct front *f, const struct connection *c, const struct error *e)
@@ -267,18 +295,28 @@ static void front_start(struct front *f, const struct front_setup *setup)
 	    .max_reqs = (unsigned)config->max_connections};
 	f->epoll = epoll_create1(EPOLL_CLOEXEC);
 	f->connections = connections_create(config->max_connections, f->epoll, &f->rules);
-	f->shared = (struct answer_shared){.config = config,
+	f->configs = config_share_create(config);
+	f->shared = (struct answer_shared){.status = &f->status,
 	    .root = open(config->root, O_PATH | O_DIRECTORY | O_CLOEXEC),
 	    .lanes = lanes_create(),
 	    .run = {.root = config->root,
 		.spares = spares_create(f->languages, config->spares),
 		.scripts = scripts_create(setup->bindings),
 		.noticed = noticed_create(setup->bindings, setup->master),
+		.stats = stats_create(),
 		.log = setup->log}};
 	if (f->epoll < 0 || f->connections == NULL || f->shared.root < 0 ||
-	    f->shared.lanes == NULL || f->shared.run.spares == NULL ||
-	    f->shared.run.scripts == NULL || f->shared.run.noticed == NULL)
+	    f->shared.lanes == NULL || f->configs == NULL || f->shared.run.stats == NULL ||
+	    f->shared.run.spares == NULL || f->shared.run.scripts == NULL ||
+	    f->shared.run.noticed == NULL)
 		fail(setup, "start");
+	f->status = (struct status_sources){.began = request_clock(),
+	    .bindings = setup->bindings,
+	    .configs = f->configs,
+	    .stats = f->shared.run.stats,
+	    .spares = f->shared.run.spares,
+	    .lanes = f->shared.lanes,
+	    .connections = f->connections};
 	if (request_start_decoder(&e) < 0)
 		fail(setup, e.message);
 	watch_listeners(f, true);
@@ -301,6 +339,26 @@ static void start_thread(struct front *f)
 	pthread_attr_destroy(&attributes);
 }
 
+/* The master has read the same bytes and found them good. */
+static void reload(struct front *f, int file)
+{
+	struct config next;
+	const struct config *present;
+	struct config_held *held = config_hold(f->configs, &present);
+	struct error e;
+
+	if (serve_config_read(f->setup->source, file, &next, &e) < 0) {
+		log_message(f->setup->log, LEVEL_ERROR, "front: reload: %s", e.message);
+		config_release(&next);
+	} else {
+		serve_config_keep(&next, present, NULL);
+		spares_want(f->shared.run.spares, next.spares);
+		if (config_share_replace(f->configs, &next) < 0)
+			config_release(&next);
+	}
+	config_let_go(f->configs, held);
+}
+
 /* One order of the master's. false: it is time to end. */
 static bool take_order(struct front *f)
 {
@@ -311,8 +369,14 @@ static bool take_order(struct front *f)
 
 	if (n <= 0)
 		return false;
-	if (message.order == FRONT_TEMPLATE && fds[0] >= 0)
+	if (message.order == FRONT_TEMPLATE && fds[0] >= 0) {
+		atomic_store(&f->status.templates[message.language], message.pid);
 		spares_connect(f->shared.run.spares, (int)message.language, fds[0]);
+	}
+	if (message.order == FRONT_RELOAD) {
+		reload(f, fds[0]);
+		fd_close(&fds[0]);
+	}
 	if (message.order == FRONT_REOPEN && log_reopen(f->setup->log, &e) < 0)
 		log_message(f->setup->log, LEVEL_ERROR, "%s", e.message);
 	return message.order != FRONT_STOP;
@@ -334,7 +398,9 @@ static void front_supervise(struct front *f)
 /* Accept no more, let what is being answered end, and give up at the end of the grace time. */
 static void front_stop(struct front *f)
 {
-	uint64_t deadline = request_clock() + f->setup->config->grace * SECOND;
+	const struct config *config;
+	struct config_held *held = config_hold(f->configs, &config);
+	uint64_t deadline = request_clock() + config->grace * SECOND;
 	size_t open, parked;
 
 	atomic_store(&f->stopping, true);
@@ -349,4 +415,5 @@ static void front_stop(struct front *f)
 	if (open > 0)
 		log_message(
 		    f->setup->log, LEVEL_WARNING, "stopped with %zu connections open", open);
+	config_let_go(f->configs, held);
 }

@@ -23,6 +23,7 @@
 #include "route.h"
 #include "run_channel.h"
 #include "script.h"
+#include "stats.h"
 #include "wire.h"
 
 #include <errno.h>
@@ -327,7 +328,9 @@ static void log_stack(struct run *run, int file)
 	char text[16384];
 	ssize_t n = pread(file, text, sizeof(text), 0);
 
-	if (n <= 0)
+	/* Asked by somebody who looks in, it is for him; else for the log, and for the error page. */
+	if (n <= 0 ||
+	    (!run->failed && stats_answer(run->shared->stats, run->entry, text, (size_t)n)))
 		return;
 	run_errors_add_stack(&run->errors, text, (size_t)n);
 }

@@ -17,6 +17,8 @@ struct request;
 struct route;
 struct scripts;
 struct spares;
+struct stats;
+struct stats_entry;
 
 /* What runs share. */
 struct run_shared {
@@ -24,6 +26,7 @@ struct run_shared {
 	struct spares *spares;
 	struct scripts *scripts;
 	struct noticed *noticed; /* modules that scripts load; may be NULL */
+	struct stats *stats;     /* may be NULL */
 	const struct log *log;
 };
 
@@ -59,7 +62,8 @@ struct run_job {
 	const struct route *route;
 	const struct limits *limits;
 	int language;
-	int code; /* kept code, or -1 */
+	int code;                  /* kept code, or -1 */
+	struct stats_entry *entry; /* of the run, in the stats; may be NULL */
 };
 
 /* "exit", "signal", "timeout" ... */
@@ -71,6 +75,7 @@ struct run {
 	const struct route *route;
 	const struct limits *limits;
 	int language;
+	struct stats_entry *entry;
 	struct reply *reply;
 	struct run_result *result;
 	struct request_process process;

@@ -42,6 +42,11 @@ void keeper_init(struct keeper *k, const struct binding *binding, struct log *lo
 	preload_init(&k->preload, configured, binding->name);
 }
 
+void keeper_configure(struct keeper *k, const struct config_list *configured)
+{
+	preload_configure(&k->preload, configured, k->binding->name);
+}
+
 void keeper_want(struct keeper *k, uint64_t delay)
 {
 	uint64_t at = request_clock() + delay;

@@ -35,6 +35,9 @@ struct keeper {
 void keeper_init(struct keeper *k, const struct binding *binding, struct log *log,
     const struct config_list *configured);
 
+/* What is configured to be preloaded has changed. */
+void keeper_configure(struct keeper *k, const struct config_list *configured);
+
 /* Have a new template started after so many nanoseconds; the present one serves until then. */
 void keeper_want(struct keeper *k, uint64_t delay);
 

@@ -25,6 +25,7 @@
 #include <unistd.h>
 
 #define RELAY_SOCKET ".exthost.sock"
+#define CONTROL_SOCKET ".exthost.control"
 #define LISTEN_FDS_START 3 /* sd_listen_fds(3) */
 
 /* ADDR taken apart. */
@@ -111,6 +112,34 @@ int listener_open(
 		error_prefix(e, "listen %s", address);
 		listener_release(l, false);
 	}
+	return result;
+}
+
+char *listener_control_path(const struct config *config)
+{
+	char *path = NULL;
+
+	if (strcmp(config->control, "none") == 0)
+		return NULL;
+	if (config->control[0] != '\0')
+		return strdup(config->control);
+	if (config->root == NULL || asprintf(&path, "%s/%s", config->root, CONTROL_SOCKET) < 0)
+		return NULL;
+	return path;
+}
+
+int listener_open_control(struct listener *l, const struct config *config, struct error *e)
+{
+	char *path = listener_control_path(config);
+	int result;
+
+	*l = (struct listener){.fd = -1, .control = true, .address = strdup("control")};
+	result = path != NULL ? open_unix(l, path, 0600, e) : error_set(e, "out of memory");
+	if (result < 0) {
+		error_prefix(e, "control socket %s", path != NULL ? path : "");
+		listener_release(l, false);
+	}
+	free(path);
 	return result;
 }
 

@@ -17,6 +17,7 @@ struct listener {
 	char *address; /* as it was given, for the log */
 	char *path;    /* of a unix socket that we bound, absolute, to remove it at the end; NULL */
 	char *prefix;  /* taken off URL paths */
+	bool control;  /* `exthost status` asks here; no FastCGI */
 	bool trust_fossil; /* FOSSIL_ variables are believed; the peer is the relay */
 };
 
@@ -30,6 +31,12 @@ struct listener {
  */
 int listener_open(
     struct listener *l, const char *address, const struct config *config, struct error *e);
+
+/* The control socket, mode 0600. 0 or -1 as above. */
+int listener_open_control(struct listener *l, const struct config *config, struct error *e);
+
+/* The path of the control socket; the caller frees. NULL: there is none, or no memory. */
+char *listener_control_path(const struct config *config);
 
 /* Close, remove the socket's file if `unlink_path`, free. */
 void listener_release(struct listener *l, bool unlink_path);

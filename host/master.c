@@ -6,7 +6,7 @@
 #include "master.h"
 
 #include "binding.h"
-#include "config.h"
+#include "config_read.h"
 #include "error.h"
 #include "fd.h"
 #include "front.h"
@@ -15,6 +15,7 @@
 #include "listen.h"
 #include "log.h"
 #include "request.h"
+#include "serve_config.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -52,6 +53,7 @@ static void take_front_message(struct master *m);
 static void take_template_status(struct master *m, int language);
 static void start_front(struct master *m);
 static void want_templates(struct master *m);
+static void reload(struct master *m);
 static void become_child(void *master);
 static void tell_front(
     const struct master *m, enum front_order order, int language, int descriptor);
@@ -139,10 +141,41 @@ static void take_signals(struct master *m)
 			tell_front(m, FRONT_REOPEN, 0, -1);
 			want_templates(m);
 			break;
-		case SIGHUP: want_templates(m); break;
+		case SIGHUP: reload(m); break;
 		default: break;
 		}
 	}
+}
+
+/* The configuration is good, or it stays as it was. */
+static void reload(struct master *m)
+{
+	struct config *present = m->setup->config;
+	FD_OWNED int file = -1;
+	struct config next;
+	struct error e;
+
+	if (present->config_file != NULL) {
+		file = serve_config_copy(present->config_file, &e);
+		if (file < 0) {
+			log_message(m->setup->log, LEVEL_ERROR, "reload refused: %s", e.message);
+			return;
+		}
+	}
+	if (serve_config_read(m->setup->source, file, &next, &e) < 0) {
+		log_message(m->setup->log, LEVEL_ERROR, "reload refused, all stays as it was: %s",
+		    e.message);
+		config_release(&next);
+		return;
+	}
+	serve_config_keep(&next, present, m->setup->log);
+	config_release(present);
+	*present = next;
+	log_message(m->setup->log, LEVEL_INFO, "reload");
+	tell_front(m, FRONT_RELOAD, 0, file);
+	for (int i = 0; i < m->languages; i++)
+		keeper_configure(&m->keepers[i], &present->preload);
+	want_templates(m);
 }
 
 static void describe_death(char *text, size_t size, int wait_status)
@@ -205,10 +238,12 @@ static void take_front_message(struct master *m)
 static void say_ready(struct master *m)
 {
 	for (size_t i = 0; i < m->setup->listener_count; i++)
-		log_message(m->setup->log, LEVEL_INFO, "listening at %s%s%s%s",
-		    m->setup->listeners[i].address, m->setup->listeners[i].path != NULL ? " " : "",
-		    m->setup->listeners[i].path != NULL ? m->setup->listeners[i].path : "",
-		    m->setup->listeners[i].trust_fossil ? ", trusted as Fossil" : "");
+		if (!m->setup->listeners[i].control)
+			log_message(m->setup->log, LEVEL_INFO, "listening at %s%s%s%s",
+			    m->setup->listeners[i].address,
+			    m->setup->listeners[i].path != NULL ? " " : "",
+			    m->setup->listeners[i].path != NULL ? m->setup->listeners[i].path : "",
+			    m->setup->listeners[i].trust_fossil ? ", trusted as Fossil" : "");
 	log_message(m->setup->log, LEVEL_INFO, "ready, serving %s", m->setup->config->root);
 }
 
@@ -266,6 +301,7 @@ static void start_front(struct master *m)
 	struct front_setup setup = {.config = m->setup->config,
 	    .log = m->setup->log,
 	    .bindings = m->setup->bindings,
+	    .source = m->setup->source,
 	    .listeners = m->setup->listeners,
 	    .listener_count = m->setup->listener_count};
 
@@ -287,7 +323,9 @@ static void start_front(struct master *m)
 
 static void tell_front(const struct master *m, enum front_order order, int language, int descriptor)
 {
-	struct front_message message = {.order = order, .language = (uint32_t)language};
+	struct front_message message = {.order = order,
+	    .language = (uint32_t)language,
+	    .pid = order == FRONT_TEMPLATE ? m->keepers[language].template : 0};
 
 	if (m->front_channel >= 0)
 		fd_send(m->front_channel, &message, sizeof(message), &descriptor,

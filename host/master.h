@@ -9,9 +9,11 @@ struct config;
 struct error;
 struct listener;
 struct log;
+struct serve_config_source;
 
 struct master_setup {
-	const struct config *config;
+	struct config *config; /* replaced in place by a reload */
+	const struct serve_config_source *source;
 	struct log *log;
 	const struct binding *const *bindings;
 	struct listener *listeners;

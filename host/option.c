@@ -21,11 +21,11 @@
 #define GIB (1024 * MIB)
 
 const struct option options[] = {
-    {"root", TYPE_STRING, VALUE(root), BOTH, NULL, 0, 0, "DIR",
-	"the extension root, the folder whose files answer"},
-    {"config", TYPE_STRING, VALUE(config_file), CONFIG_SERVE, NULL, 0, 0, "FILE",
-	"read more options from this INI file (exthost.conf(5))"},
-    {"listen", TYPE_LIST, VALUE(listen), CONFIG_SERVE, NULL, 0, 0, "ADDR",
+    {"root", TYPE_STRING, VALUE(root), BOTH | CONFIG_STATUS | CONFIG_CHECK | CONFIG_FIXED, NULL, 0,
+	0, "DIR", "the extension root, the folder whose files answer"},
+    {"config", TYPE_STRING, VALUE(config_file), CONFIG_SERVE | CONFIG_STATUS | CONFIG_CHECK, NULL,
+	0, 0, "FILE", "read more options from this INI file (exthost.conf(5))"},
+    {"listen", TYPE_LIST, VALUE(listen), CONFIG_SERVE | CONFIG_FIXED, NULL, 0, 0, "ADDR",
 	"where to listen: relay, unix:/path, tcp:HOST:PORT or fd, each with ,trust=fossil "
 	",mode=0660 ,prefix=/ext behind it; may be given more than once. Without it: relay, which "
 	"is "
@@ -38,10 +38,10 @@ const struct option options[] = {
 	"addresses that may connect to TCP sockets, besides loopback: 10.1.0.0/16"},
     {"spares", TYPE_NUMBER, VALUE(spares), CONFIG_SERVE, "2", 1, 256, "N",
 	"how many request processes to keep forked ahead for each language in use"},
-    {"max-connections", TYPE_NUMBER, VALUE(max_connections), CONFIG_SERVE, "256", 1, 16384, "N",
-	"how many connections may be open at once"},
-    {"max-header", TYPE_SIZE, VALUE(max_header), BOTH, "128k", 4 * KIB, 1 * MIB, "BYTES",
-	"the most that the variables of one request may hold; more is answered 431"},
+    {"max-connections", TYPE_NUMBER, VALUE(max_connections), CONFIG_SERVE | CONFIG_FIXED, "256", 1,
+	16384, "N", "how many connections may be open at once"},
+    {"max-header", TYPE_SIZE, VALUE(max_header), BOTH | CONFIG_FIXED, "128k", 4 * KIB, 1 * MIB,
+	"BYTES", "the most that the variables of one request may hold; more is answered 431"},
     {"max-body", TYPE_SIZE, LIMIT(max_body), EACH, "64m", 0, 1024 * GIB, "BYTES",
 	"the largest request body; more is answered 413"},
     {"max-reply", TYPE_SIZE, LIMIT(max_reply), EACH, "1g", 4 * KIB, 1024 * GIB, "BYTES",
@@ -72,12 +72,25 @@ const struct option options[] = {
 	"load this module or package before the first request: python:json, tcl:json::write"},
     {"grace", TYPE_NUMBER, VALUE(grace), CONFIG_SERVE, "10", 0, 86400, "SECONDS",
 	"how long requests may take to finish after SIGTERM"},
-    {"log", TYPE_STRING, VALUE(log), CONFIG_SERVE, NULL, 0, 0, "FILE",
+    {"control", TYPE_STRING, VALUE(control), CONFIG_SERVE | CONFIG_STATUS | CONFIG_FIXED, "", 0, 0,
+	"PATH",
+	"the unix socket at which exthost status asks; none: there is none. Without it: "
+	".exthost.control in the extension root"},
+    {"metrics", TYPE_STRING, VALUE(metrics), CONFIG_SERVE, "", 0, 0, "PATH",
+	"the URL path, less the prefix, at which Prometheus finds its figures; everybody who can "
+	"ask "
+	"for an extension can ask for it. Without it: nowhere"},
+    {"log", TYPE_STRING, VALUE(log), CONFIG_SERVE | CONFIG_FIXED, NULL, 0, 0, "FILE",
 	"append the log to this file, not to standard error; SIGUSR1 opens it again"},
-    {"log-format", TYPE_CHOICE, VALUE(log_format), CONFIG_SERVE, "text", 0, 0, "text|json",
-	"how a log line is written"},
+    {"log-format", TYPE_CHOICE, VALUE(log_format), CONFIG_SERVE | CONFIG_FIXED, "text", 0, 0,
+	"text|json", "how a log line is written"},
     {"debug", TYPE_FLAG, VALUE(debug), BOTH, NULL, 0, 0, NULL,
 	"show tracebacks on error pages to everybody"},
+    {"json", TYPE_FLAG, VALUE(json), CONFIG_STATUS, NULL, 0, 0, NULL, "print JSON, not a table"},
+    {"watch", TYPE_FLAG, VALUE(watch), CONFIG_STATUS, NULL, 0, 0, NULL,
+	"print it again every two seconds, until Ctrl-C"},
+    {"stack", TYPE_STRING, VALUE(stack), CONFIG_STATUS, NULL, 0, 0, "ID",
+	"print where the run of this request is"},
     {"body", TYPE_STRING, VALUE(body), CONFIG_REQUEST, NULL, 0, 0, "FILE",
 	"the request body; - is standard input"},
     {"header", TYPE_LIST, VALUE(header), CONFIG_REQUEST, NULL, 0, 0, "'NAME: VALUE'",
@@ -88,6 +101,8 @@ const struct option options[] = {
 	"take the request from the environment and standard input, as a CGI program does; PATH is "
 	"then the file of the script"},
 };
+
+_Static_assert(sizeof(options) / sizeof(options[0]) <= OPTIONS_MAX, "OPTIONS_MAX is too small");
 
 const size_t option_count = sizeof(options) / sizeof(options[0]);
 

@@ -24,6 +24,8 @@ struct option {
 	const char *help;
 };
 
+#define OPTIONS_MAX 64
+
 extern const struct option options[];
 extern const size_t option_count;
 

@@ -28,6 +28,20 @@ void preload_init(struct preload *p, const struct config_list *configured, const
 	p->configured = p->names.count;
 }
 
+void preload_configure(
+    struct preload *p, const struct config_list *configured, const char *language)
+{
+	struct preload next;
+
+	preload_init(&next, configured, language);
+	/* What was refused may be asked for again by name; noticed it is not. */
+	next.refused = p->refused;
+	for (size_t i = p->configured; i < p->names.count; i++)
+		preload_add_noticed(&next, p->names.items[i]);
+	config_list_release(&p->names);
+	*p = next;
+}
+
 bool preload_add_noticed(struct preload *p, const char *name)
 {
 	if (has(&p->names, name) || has(&p->refused, name))

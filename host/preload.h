@@ -16,6 +16,10 @@ bool preload_is_of(const char *name, const char *language);
 /* Begin with those names of the configuration that are of this language. */
 void preload_init(struct preload *p, const struct config_list *configured, const char *language);
 
+/* Other names are configured now; what was noticed stays. */
+void preload_configure(
+    struct preload *p, const struct config_list *configured, const char *language);
+
 /* true: the name is new and was added. */
 bool preload_add_noticed(struct preload *p, const char *name);
 

@@ -12,6 +12,7 @@
 #include "route.h"
 #include "run_channel.h"
 #include "spares.h"
+#include "stats.h"
 
 #include <poll.h>
 #include <stdio.h>
@@ -31,6 +32,7 @@ void run_script(const struct run_shared *shared, const struct run_job *job, stru
 	    .route = job->route,
 	    .limits = job->limits,
 	    .language = job->language,
+	    .entry = job->entry,
 	    .reply = reply,
 	    .result = result,
 	    .notices = -1,
@@ -43,7 +45,9 @@ void run_script(const struct run_shared *shared, const struct run_job *job, stru
 		run.ended = run.untouched = false;
 		if (hand_over(&run, job->code) < 0)
 			break;
+		stats_runs(shared->stats, run.entry, run.process.pid, run.process.handle);
 		guard_run(&run);
+		stats_ends(shared->stats, run.entry);
 		request_process_release(&run.process);
 		fd_close(&run.notices);
 		if (!run.untouched || run.failed)

@@ -21,6 +21,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -43,7 +44,7 @@ struct pool {
 
 struct spares {
 	int languages;
-	size_t wanted;
+	atomic_size_t wanted; /* of each language */
 	struct idle *idle;
 	struct pool pools[LANGUAGES_MAX];
 };
@@ -67,7 +68,7 @@ struct spares *spares_create(int languages, size_t wanted)
 		return NULL;
 	}
 	s->languages = languages;
-	s->wanted = wanted < STACK_MAX ? wanted : STACK_MAX;
+	spares_want(s, wanted);
 	pthread_condattr_init(&monotonic);
 	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
 	for (int i = 0; i < languages; i++) {
@@ -225,7 +226,7 @@ void spares_connect(struct spares *s, int language, int channel)
 	pthread_mutex_lock(&pool->lock);
 	disconnect(pool);
 	pool->channel = channel;
-	for (size_t n = 0; n < s->wanted; n++)
+	for (size_t n = 0; n < atomic_load(&s->wanted); n++)
 		order(s, pool);
 	pthread_cond_broadcast(&pool->changed);
 	pthread_mutex_unlock(&pool->lock);
@@ -236,9 +237,27 @@ void spares_replace(struct spares *s, int language)
 	struct pool *pool = &s->pools[language];
 
 	pthread_mutex_lock(&pool->lock);
-	if (pool->count + pool->asked < s->wanted)
+	if (pool->count + pool->asked < atomic_load(&s->wanted))
 		order(s, pool);
 	pthread_mutex_unlock(&pool->lock);
+}
+
+size_t spares_count(struct spares *s, int language)
+{
+	struct pool *pool = &s->pools[language];
+	size_t count;
+
+	pthread_mutex_lock(&pool->lock);
+	while (receive_one(pool))
+		;
+	count = pool->count;
+	pthread_mutex_unlock(&pool->lock);
+	return count;
+}
+
+void spares_want(struct spares *s, size_t wanted)
+{
+	atomic_store(&s->wanted, wanted < STACK_MAX ? wanted : STACK_MAX);
 }
 
 void spares_destroy(struct spares *s)

@@ -31,6 +31,12 @@ int spares_take(struct spares *s, int language, struct request_process *p, struc
 /* Have one forked in place of the one taken. For after the reply: it costs time on a processor. */
 void spares_replace(struct spares *s, int language);
 
+/* How many of this language are forked ahead now. */
+size_t spares_count(struct spares *s, int language);
+
+/* From now on so many are kept for each language. */
+void spares_want(struct spares *s, size_t wanted);
+
 /* Close everything and free. Nobody may be taking one. */
 void spares_destroy(struct spares *s);
 

@@ -32,7 +32,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define LOG_LEAST 10 /* out of the way of what languages open */
+#define GUARDS_LOOKED_AT 64 /* at a time, while draining */
+#define LOG_LEAST 10        /* out of the way of what languages open */
 
 struct child {
 	pid_t pid;
@@ -54,6 +55,7 @@ static int thread_count(void);
 static void start_language(const struct template_setup *setup, int threads);
 static void take_orders(struct template *t);
 static void fork_one(struct template *t, bool warm);
+static void drain(struct template *t);
 static void reap_children(struct template *t);
 static void kill_orphans(const struct template *t);
 static void tell(const struct template_setup *setup, enum template_event event, const char *text);
@@ -65,9 +67,9 @@ void template_main(const struct template_setup *setup)
 	prepare_process(&t);
 	start_language(setup, thread_count());
 	tell(setup, TEMPLATE_READY, "");
-	while (!t.draining || t.count > 0) {
-		struct pollfd events[2] = {{.fd = t.signals, .events = POLLIN},
-		    {.fd = t.draining ? -1 : setup->channel, .events = POLLIN}};
+	while (!t.draining) {
+		struct pollfd events[2] = {
+		    {.fd = t.signals, .events = POLLIN}, {.fd = setup->channel, .events = POLLIN}};
 
 		if (poll(events, 2, -1) < 0)
 			continue;
@@ -76,6 +78,7 @@ void template_main(const struct template_setup *setup)
 		if (events[1].revents != 0)
 			take_orders(&t);
 	}
+	drain(&t);
 	_exit(0);
 }
 
@@ -159,6 +162,31 @@ static void start_language(const struct template_setup *setup, int threads)
 		fail(setup, "the language started a thread");
 	for (size_t i = 0; i < setup->preload_count; i++)
 		preload_one(setup, setup->preload[i], threads);
+}
+
+/*
+ * The front takes no more from here: it has another template, and guards to its end each run that
+ * this one has forked, or it is gone. What nobody guards has no way to its end but this.
+ */
+static void drain(struct template *t)
+{
+	while (t->count > 0) {
+		struct pollfd events[1 + GUARDS_LOOKED_AT] = {{.fd = t->signals, .events = POLLIN}};
+		size_t looked = t->count < GUARDS_LOOKED_AT ? t->count : GUARDS_LOOKED_AT;
+
+		for (size_t i = 0; i < looked; i++)
+			events[1 + i].fd = t->children[i].channel;
+		if (poll(events, (nfds_t)(1 + looked), -1) < 0)
+			continue;
+		/* Their ends of the channel are what the guards hold; from here they show as a hang-up. */
+		for (size_t i = 0; i < looked; i++)
+			if (events[1 + i].revents != 0) {
+				kill(-t->children[i].pid, SIGKILL);
+				fd_close(&t->children[i].channel);
+			}
+		if (events[0].revents != 0)
+			reap_children(t);
+	}
 }
 
 static void take_orders(struct template *t)

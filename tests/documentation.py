@@ -27,12 +27,13 @@ def options_of_manual(name):
 def main():
     program = sys.argv[1]
     complaints = []
-    serve, request = (options_of_help(program, command) for command in ("serve", "request"))
-    if not serve or not request:
+    serve, request, status = (
+        options_of_help(program, command) for command in ("serve", "request", "status"))
+    if not serve or not request or not status:
         complaints.append("--help shows no options")
     manual = options_of_manual("exthost.8")
     keys = set(re.findall(r"^\.It ([a-z-]+) Ta", (HOST / "exthost.conf.5").read_text(), re.M))
-    for name in sorted((serve | request) ^ manual):
+    for name in sorted((serve | request | status) ^ manual):
         complaints.append(f"exthost.8 and --help differ in --{name}")
     for name in sorted((serve - {"config"}) ^ keys):
         complaints.append(f"exthost.conf.5 and --help differ in {name}")
@@ -45,7 +46,7 @@ def main():
     for name in sorted(set(re.findall(r"\bmake ([a-z-]+)", readme)) - targets):
         complaints.append(f"README.md: no target 'make {name}'")
     fossils = {"extroot", "port", "localhost", "nojail"}
-    for name in sorted(set(re.findall(r"--([a-z][a-z-]+)", readme)) - serve - request - fossils):
+    for name in sorted(set(re.findall(r"--([a-z][a-z-]+)", readme)) - serve - request - status - fossils):
         complaints.append(f"README.md: no option --{name}")
     for complaint in complaints:
         print(f"documentation: {complaint}", file=sys.stderr)

@@ -1,0 +1,104 @@
+/*
+ * exthost check: would the host take this configuration, and run what is in the extension root?
+ * Nothing is started and nothing is run.
+ */
+#include "command.h"
+
+#include "config_read.h"
+#include "error.h"
+#include "fd.h"
+#include "route.h"
+#include "script.h"
+#include "serve_config.h"
+
+#include <fcntl.h>
+#include <ftw.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* nftw(3) gives its function no argument. */
+static struct {
+	const char *root;
+	int root_fd;
+	struct scripts *scripts;
+	int scripts_found, complaints;
+} walk;
+
+static void complain(const char *name, const char *reason)
+{
+	printf("%s: %s\n", name, reason);
+	walk.complaints++;
+}
+
+/* By the very rules that a request meets. */
+static void check_script(const char *name)
+{
+	struct route route;
+	struct error e = {""};
+	char path[4096];
+	int code = -1;
+
+	snprintf(path, sizeof(path), "/%s", name);
+	route_find(&route, walk.root_fd, path, &e);
+	if (route.kind == ROUTE_NOT_FOUND)
+		complain(name, e.message);
+	else if (route.kind == ROUTE_SCRIPT &&
+		 scripts_find(walk.scripts, name, route.file, &route.status, &code, &e) < 0)
+		complain(name, e.message);
+	else if (route.kind == ROUTE_SCRIPT)
+		walk.scripts_found++;
+	fd_close(&code);
+	route_release(&route);
+}
+
+/* What begins with a dot is nobody's business: it is never served. */
+static int visit(const char *path, const struct stat *status, int type, struct FTW *where)
+{
+	const char *name = path + strlen(walk.root);
+
+	if (where->level > 0 && path[where->base] == '.')
+		return type == FTW_D ? FTW_SKIP_SUBTREE : FTW_CONTINUE;
+	if (type == FTW_F && (status->st_mode & 0111) != 0)
+		check_script(name + strspn(name, "/"));
+	return FTW_CONTINUE;
+}
+
+static int check_root(const struct binding *const *bindings, const struct config *config)
+{
+	walk.root = config->root;
+	walk.root_fd = open(config->root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	walk.scripts = scripts_create(bindings);
+	if (walk.root_fd < 0 || walk.scripts == NULL)
+		return command_fail(1, "extension root %s cannot be opened", config->root);
+	if (nftw(config->root, visit, 16, FTW_PHYS | FTW_ACTIONRETVAL) != 0)
+		return command_fail(1, "extension root %s cannot be read", config->root);
+	scripts_destroy(walk.scripts);
+	fd_close(&walk.root_fd);
+	return walk.complaints > 0 ? 1 : 0;
+}
+
+int command_check(const struct binding *const *bindings, int argc, char **argv)
+{
+	const struct serve_config_source source = {
+	    .argc = argc, .argv = argv, .bindings = bindings};
+	struct config config;
+	struct error e;
+	int result;
+
+	if (serve_config_read(&source, -1, &config, &e) < 0) {
+		result = command_fail(2, "%s", e.message);
+	} else {
+		result = check_root(bindings, &config);
+		if (result == 0)
+			printf("%s%s%s: %d extensions, all would run\n",
+			    config.config_file != NULL ? config.config_file : "",
+			    config.config_file != NULL ? " is good; " : "", config.root,
+			    walk.scripts_found);
+	}
+	config_release(&config);
+	return result;
+}

@@ -1,0 +1,282 @@
+/*
+ * exthost status: ask the host at its control socket, and print what it says as a table that fits a
+ * terminal of 80 columns, or as it came.
+ */
+#include "command.h"
+
+#include "buffer.h"
+#include "config_read.h"
+#include "error.h"
+#include "fd.h"
+#include "listen.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define WATCH_EVERY 2000 /* milliseconds */
+#define PATIENCE 10      /* seconds that the host may take to answer */
+
+/* The folder may have a longer path than a socket's address holds: it is opened first. */
+static int connect_to(const char *path, struct error *e)
+{
+	const struct timeval patience = {.tv_sec = PATIENCE};
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	const char *slash = strrchr(path, '/');
+	char *folder = slash != NULL ? strndup(path, (size_t)(slash - path) + 1) : strdup("./");
+	FD_OWNED int stand = folder != NULL ? open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
+	int fd = -1;
+
+	free(folder);
+	if (stand >= 0) {
+		snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d/%.80s",
+		    stand, slash != NULL ? slash + 1 : path);
+		fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	}
+	if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
+		error_set(e, "no host answers at %s: %s", path, strerror(errno));
+		fd_close(&fd);
+		return -1;
+	}
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+	return fd;
+}
+
+/* The answer to a question, parsed, and as it came in *raw. NULL with *e filled. */
+static json_t *ask(const char *path, const char *question, struct buffer *raw, struct error *e)
+{
+	FD_OWNED int fd = connect_to(path, e);
+	char piece[16384];
+	json_error_t why;
+	json_t *answer;
+	ssize_t n;
+
+	raw->size = 0;
+	if (fd < 0)
+		return NULL;
+	if (fd_write_all(fd, question, strlen(question)) < 0)
+		return error_errno(e, "ask the host at %s", path), NULL;
+	while ((n = read(fd, piece, sizeof(piece))) > 0)
+		buffer_append(raw, piece, (size_t)n);
+	if (n < 0)
+		return error_errno(e, "ask the host at %s", path), NULL;
+	if (raw->size == 0)
+		return error_set(e, "the host at %s does not answer you", path), NULL;
+	answer = json_loadb(raw->data, raw->size, 0, &why);
+	if (answer == NULL)
+		return error_set(e, "what the host says is no JSON: %s", why.text), NULL;
+	return answer;
+}
+
+static const char *string_of(const json_t *object, const char *name)
+{
+	const char *value = json_string_value(json_object_get(object, name));
+
+	return value != NULL ? value : "";
+}
+
+static long long number_of(const json_t *object, const char *name)
+{
+	return json_integer_value(json_object_get(object, name));
+}
+
+static double real_of(const json_t *object, const char *name)
+{
+	return json_number_value(json_object_get(object, name));
+}
+
+/* "3.2 s", "41 min", "5 h", "12 d" */
+static const char *duration(double seconds, char text[16])
+{
+	if (seconds < 100)
+		snprintf(text, 16, "%.1f s", seconds);
+	else if (seconds < 6000)
+		snprintf(text, 16, "%.0f min", seconds / 60);
+	else if (seconds < 360000)
+		snprintf(text, 16, "%.0f h", seconds / 3600);
+	else
+		snprintf(text, 16, "%.0f d", seconds / 86400);
+	return text;
+}
+
+/* In a column of this width; of a longer one, its end. */
+static void print_end(const char *text, int width)
+{
+	int size = (int)strlen(text);
+
+	if (size <= width)
+		printf("%-*s", width, text);
+	else
+		printf("..%s", text + size - width + 2);
+}
+
+static void print_head(const json_t *status)
+{
+	const json_t *queue = json_object_get(status, "queue");
+	const json_t *connections = json_object_get(status, "connections");
+	char time[16];
+
+	printf("exthost %s, serving %s, for %s\n", string_of(status, "version"),
+	    string_of(status, "root"), duration(real_of(status, "seconds"), time));
+	printf("%lld of %lld runs, %lld of %lld waiting, %lld of %lld connections (%lld idle)\n\n",
+	    number_of(queue, "running"), number_of(queue, "concurrency"),
+	    number_of(queue, "waiting"), number_of(queue, "most"), number_of(connections, "open"),
+	    number_of(connections, "most"), number_of(connections, "idle"));
+}
+
+static void print_processes(const json_t *status)
+{
+	const json_t *spares = json_object_get(status, "spares");
+	const json_t *process;
+	size_t i;
+
+	printf("%-20s %8s %10s %7s\n", "process", "pid", "memory", "spares");
+	json_array_foreach(json_object_get(status, "processes"), i, process)
+	{
+		const char *language = string_of(process, "language");
+		char name[64];
+
+		snprintf(name, sizeof(name), "%s%s%s", string_of(process, "role"),
+		    language[0] != '\0' ? " " : "", language);
+		printf("%-20s %8lld %6.1f MiB", name, number_of(process, "pid"),
+		    (double)number_of(process, "memory_kib") / 1024);
+		if (language[0] != '\0')
+			printf(" %7lld", number_of(spares, language));
+		printf("\n");
+	}
+}
+
+static void print_runs(const json_t *status)
+{
+	const json_t *runs = json_object_get(status, "runs");
+	const json_t *run;
+	char time[16];
+	size_t i;
+
+	if (json_array_size(runs) == 0)
+		return;
+	printf("\n%-17s%-26s %-6s %8s %8s %8s\n", "request", "extension", "state", "since", "pid",
+	    "memory");
+	json_array_foreach(runs, i, run)
+	{
+		printf("%-17s", string_of(run, "id"));
+		print_end(string_of(run, "extension"), 26);
+		printf(
+		    " %-6s %8s", string_of(run, "state"), duration(real_of(run, "seconds"), time));
+		if (number_of(run, "pid") > 0)
+			printf(" %8lld %4.1f MiB", number_of(run, "pid"),
+			    (double)number_of(run, "memory_kib") / 1024);
+		printf("\n");
+	}
+}
+
+static void print_extensions(const json_t *status)
+{
+	const json_t *extension;
+	size_t i;
+
+	printf("\n%-24s %8s %6s %6s %7s %7s %7s %6s\n", "extension", "requests", "4xx", "5xx",
+	    "p50 ms", "p95 ms", "p99 ms", "MiB");
+	json_array_foreach(json_object_get(status, "extensions"), i, extension)
+	{
+		const json_t *answers = json_object_get(extension, "answers");
+		const char *name = string_of(extension, "name");
+
+		print_end(name[0] != '\0' ? name : "(none)", 24);
+		printf(" %8lld %6lld %6lld %7.4g %7.4g %7.4g %6.1f\n",
+		    number_of(extension, "requests"), number_of(answers, "4xx"),
+		    number_of(answers, "5xx"), real_of(extension, "p50_ms"),
+		    real_of(extension, "p95_ms"), real_of(extension, "p99_ms"),
+		    (double)number_of(extension, "peak_kib") / 1024);
+		if (string_of(extension, "last_error")[0] != '\0')
+			printf("  last error: %s\n", string_of(extension, "last_error"));
+	}
+}
+
+static void print_table(const json_t *status)
+{
+	print_head(status);
+	print_processes(status);
+	print_runs(status);
+	print_extensions(status);
+}
+
+static int show(const struct config *config, const char *path, struct error *e)
+{
+	struct buffer raw = {0};
+	json_t *status = ask(path, "status\n", &raw, e);
+
+	if (status != NULL && config->watch && isatty(STDOUT_FILENO))
+		printf("\033[H\033[J");
+	if (status != NULL && config->json)
+		printf("%.*s", (int)raw.size, raw.data);
+	else if (status != NULL)
+		print_table(status);
+	fflush(stdout);
+	json_decref(status);
+	buffer_release(&raw);
+	return status != NULL ? 0 : -1;
+}
+
+static int show_stack(const struct config *config, const char *path, struct error *e)
+{
+	struct buffer raw = {0};
+	char question[128];
+	json_t *answer;
+	int result = 0;
+
+	snprintf(question, sizeof(question), "stack %.100s\n", config->stack);
+	answer = ask(path, question, &raw, e);
+	if (answer == NULL)
+		result = -1;
+	else if (json_object_get(answer, "stack") == NULL)
+		result = error_set(e, "request %s: %s", config->stack, string_of(answer, "error"));
+	else if (config->json)
+		printf("%.*s", (int)raw.size, raw.data);
+	else
+		printf("%s", string_of(answer, "stack"));
+	json_decref(answer);
+	buffer_release(&raw);
+	return result;
+}
+
+static int run(const struct config *config, const char *path)
+{
+	struct error e;
+	int result = config->stack != NULL ? show_stack(config, path, &e) : show(config, path, &e);
+
+	while (result == 0 && config->watch) {
+		poll(NULL, 0, WATCH_EVERY);
+		result = show(config, path, &e);
+	}
+	return result < 0 ? command_fail(1, "%s", e.message) : 0;
+}
+
+int command_status(int argc, char **argv)
+{
+	struct config config;
+	struct error e;
+	char *path = NULL;
+	int operands;
+	int result;
+
+	if (config_read(&config, CONFIG_STATUS, argc, argv, 0, &operands, &e) < 0) {
+		result = command_fail(2, "%s", e.message);
+	} else {
+		path = listener_control_path(&config);
+		result = path != NULL
+			     ? run(&config, path)
+			     : command_fail(2, "status needs --root DIR or --control PATH, "
+					       "to find the host");
+	}
+	free(path);
+	config_release(&config);
+	return result;
+}

@@ -1,0 +1,25 @@
+/*
+ * The present configuration, shared by threads. Whoever works with it holds it, and has the same
+ * one to the end of his work, however often it is replaced meanwhile.
+ */
+#ifndef EXTHOST_CONFIG_SHARE_H
+#define EXTHOST_CONFIG_SHARE_H
+
+struct config;
+struct config_held;
+struct config_share;
+
+/* NULL: no memory. The first configuration stays the caller's. */
+struct config_share *config_share_create(const struct config *first);
+
+/* Hold the present one, which is *config, until it is let go. */
+struct config_held *config_hold(struct config_share *s, const struct config **config);
+void config_let_go(struct config_share *s, struct config_held *held);
+
+/*
+ * From now on it is this one, whose contents are taken over. 0, or -1: no memory, nothing is changed
+ * and *next stays the caller's.
+ */
+int config_share_replace(struct config_share *s, struct config *next);
+
+#endif

@@ -1,0 +1,146 @@
+/* Every check that a start makes, a reload and `exthost check` make too: here. */
+#include "serve_config.h"
+
+#include "access.h"
+#include "binding.h"
+#include "config_read.h"
+#include "error.h"
+#include "fd.h"
+#include "language.h"
+#include "log.h"
+#include "option.h"
+
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static int check_preload(
+    const struct config *config, const struct binding *const *bindings, struct error *e)
+{
+	for (size_t i = 0; i < config->preload.count; i++) {
+		const char *item = config->preload.items[i];
+		size_t size = strcspn(item, ":");
+		char *name = strndup(item, size);
+		int language = name != NULL ? language_by_name(bindings, name) : -1;
+
+		free(name);
+		if (language < 0 || item[size] == '\0' || item[size + 1] == '\0')
+			return error_set(e, "option --preload: '%s' is not LANGUAGE:MODULE", item);
+	}
+	return 0;
+}
+
+static int check_paths(const struct config *config, struct error *e)
+{
+	if (config->prefix[0] != '\0' && config->prefix[0] != '/')
+		return error_set(e, "option --prefix: '%s' does not begin with /", config->prefix);
+	if (config->metrics[0] != '\0' && config->metrics[0] != '/')
+		return error_set(
+		    e, "option --metrics: '%s' does not begin with /", config->metrics);
+	if (config->control[0] != '\0' && config->control[0] != '/' &&
+	    strcmp(config->control, "none") != 0)
+		return error_set(e, "option --control: '%s' is neither an absolute path nor none",
+		    config->control);
+	return 0;
+}
+
+int serve_config_read(
+    const struct serve_config_source *source, int file, struct config *config, struct error *e)
+{
+	if (config_read_again(config, CONFIG_SERVE, source->argc, source->argv, file, e) < 0 ||
+	    access_check_options(config, e) < 0 || check_preload(config, source->bindings, e) < 0 ||
+	    check_paths(config, e) < 0)
+		return -1;
+	if (config->root == NULL)
+		return error_set(e, "serve needs --root DIR, the folder whose files answer");
+	if (config->listen.count == 0 && config_list_append(&config->listen, "relay") < 0)
+		return error_set(e, "out of memory");
+	return 0;
+}
+
+int serve_config_copy(const char *name, struct error *e)
+{
+	FD_OWNED int from = open(name, O_RDONLY | O_CLOEXEC);
+	int copy = fd_memory_file("exthost-configuration");
+	char piece[16384];
+	ssize_t n;
+
+	if (from < 0 || copy < 0) {
+		fd_close(&copy);
+		return error_errno(e, "configuration file %s", name);
+	}
+	while ((n = read(from, piece, sizeof(piece))) > 0)
+		if (fd_write_all(copy, piece, (size_t)n) < 0)
+			n = -1;
+	if (n == 0)
+		return copy;
+	error_errno(e, "configuration file %s", name);
+	fd_close(&copy);
+	return -1;
+}
+
+static bool same_text(const char *a, const char *b)
+{
+	return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}
+
+static bool same_list(const struct config_list *a, const struct config_list *b)
+{
+	bool same = a->count == b->count;
+
+	for (size_t i = 0; same && i < a->count; i++)
+		same = strcmp(a->items[i], b->items[i]) == 0;
+	return same;
+}
+
+/* *to becomes *from. true: it was something else. */
+static bool keep_text(char **to, const char *from)
+{
+	if (same_text(*to, from))
+		return false;
+	free(*to);
+	*to = from != NULL ? strdup(from) : NULL;
+	return true;
+}
+
+static bool keep_list(struct config_list *to, const struct config_list *from)
+{
+	if (same_list(to, from))
+		return false;
+	config_list_release(to);
+	for (size_t i = 0; i < from->count; i++)
+		config_list_append(to, from->items[i]);
+	return true;
+}
+
+static bool keep(const struct option *o, void *to, const void *from)
+{
+	switch (o->type) {
+	case TYPE_STRING:
+	case TYPE_CHOICE: return keep_text(to, *(char *const *)from);
+	case TYPE_LIST: return keep_list(to, from);
+	case TYPE_NUMBER:
+	case TYPE_SIZE:
+		if (*(uint64_t *)to == *(const uint64_t *)from)
+			return false;
+		*(uint64_t *)to = *(const uint64_t *)from;
+		return true;
+	case TYPE_FLAG: break;
+	}
+	return false;
+}
+
+void serve_config_keep(struct config *next, const struct config *present, const struct log *log)
+{
+	for (size_t i = 0; i < option_count; i++) {
+		const struct option *o = &options[i];
+
+		if ((o->commands & CONFIG_FIXED) != 0 &&
+		    keep(o, (char *)next + o->offset, (const char *)present + o->offset) &&
+		    log != NULL)
+			log_message(log, LEVEL_WARNING,
+			    "reload: %s stays as it was: it is changed by a restart only", o->name);
+	}
+}

@@ -1,0 +1,37 @@
+/* The configuration of `exthost serve`, as a whole: read, checked, and read again on a reload. */
+#ifndef EXTHOST_SERVE_CONFIG_H
+#define EXTHOST_SERVE_CONFIG_H
+
+struct binding;
+struct config;
+struct error;
+struct log;
+
+/* Where it comes from, time and again. */
+struct serve_config_source {
+	int argc;
+	char **argv; /* the options of the command line */
+	const struct binding *const *bindings;
+};
+
+/*
+ * Read and check it. The configuration file is read from this descriptor, from its beginning, or
+ * opened by its name if it is -1. 0, or -1 with one line in *e; *config is to be released in
+ * either case.
+ */
+int serve_config_read(
+    const struct serve_config_source *source, int file, struct config *config, struct error *e);
+
+/*
+ * The bytes of a configuration file, so that two processes read the same: a descriptor, or -1 with
+ * *e filled.
+ */
+int serve_config_copy(const char *name, struct error *e);
+
+/*
+ * Some settings are used up at the start: in *next they become what they are in *present, and if
+ * they were something else this is told in the log (NULL: not told).
+ */
+void serve_config_keep(struct config *next, const struct config *present, const struct log *log);
+
+#endif

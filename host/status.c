@@ -1,0 +1,320 @@
+/*
+ * Built anew for each who asks, from copies, so that nobody waits for it. jansson writes the JSON.
+ * Memory of a process is what /proc/PID/statm says is resident; pages that processes share are
+ * counted in each.
+ */
+#include "status.h"
+
+#include "binding.h"
+#include "config.h"
+#include "config_share.h"
+#include "connection.h"
+#include "fd.h"
+#include "lanes.h"
+#include "request.h"
+#include "spares.h"
+#include "stats.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define NANOSECONDS 1e9
+
+static long long resident_kib(pid_t pid)
+{
+	char path[64], text[128];
+	FILE *file;
+	long long pages = 0;
+
+	snprintf(path, sizeof(path), "/proc/%d/statm", (int)pid);
+	file = fopen(path, "re");
+	if (file == NULL)
+		return 0;
+	if (fgets(text, sizeof(text), file) == NULL || sscanf(text, "%*s %lld", &pages) != 1)
+		pages = 0;
+	fclose(file);
+	return pages * (sysconf(_SC_PAGESIZE) / 1024);
+}
+
+static double seconds_since(uint64_t then)
+{
+	return (double)(request_clock() - then) / NANOSECONDS;
+}
+
+static void add_process(json_t *list, const char *role, const char *language, pid_t pid)
+{
+	json_t *process;
+
+	if (pid <= 0)
+		return;
+	process = json_pack("{s:s, s:i, s:I}", "role", role, "pid", (int)pid, "memory_kib",
+	    (json_int_t)resident_kib(pid));
+	if (language != NULL)
+		json_object_set_new(process, "language", json_string(language));
+	json_array_append_new(list, process);
+}
+
+static json_t *list_processes(struct status_sources *sources)
+{
+	json_t *list = json_array();
+
+	add_process(list, "master", NULL, getppid());
+	add_process(list, "front", NULL, getpid());
+	for (int i = 0; sources->bindings[i] != NULL; i++)
+		add_process(list, "template", sources->bindings[i]->name,
+		    atomic_load(&sources->templates[i]));
+	return list;
+}
+
+static json_t *list_spares(struct status_sources *sources)
+{
+	json_t *object = json_object();
+
+	for (int i = 0; sources->bindings[i] != NULL; i++)
+		json_object_set_new(object, sources->bindings[i]->name,
+		    json_integer((json_int_t)spares_count(sources->spares, i)));
+	return object;
+}
+
+/* Names and users are a client's bytes: what is no UTF-8 is not told. */
+static json_t *text(const char *bytes)
+{
+	json_t *string = json_string(bytes);
+
+	return string != NULL ? string : json_string("?");
+}
+
+static json_t *list_runs(struct status_sources *sources)
+{
+	static const char *const states[] = {"waits", "runs", "ends"};
+	json_t *list = json_array();
+	size_t count;
+	struct stats_run *runs = stats_list_runs(sources->stats, &count);
+
+	for (size_t i = 0; i < count; i++)
+		json_array_append_new(
+		    list, json_pack("{s:s, s:o, s:s, s:f, s:i, s:o, s:I}", "id", runs[i].id,
+			      "extension", text(runs[i].extension), "state", states[runs[i].state],
+			      "seconds", seconds_since(runs[i].since), "pid", runs[i].pid, "user",
+			      text(runs[i].user), "memory_kib",
+			      (json_int_t)(runs[i].pid > 0 ? resident_kib(runs[i].pid) : 0)));
+	free(runs);
+	return list;
+}
+
+static uint64_t requests_of(const struct stats_extension *x)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < sizeof(x->answers) / sizeof(x->answers[0]); i++)
+		sum += x->answers[i];
+	return sum;
+}
+
+static double milliseconds(uint64_t nanoseconds)
+{
+	return (double)nanoseconds / 1e6;
+}
+
+static json_t *describe_extension(const struct stats_extension *x)
+{
+	json_t *object = json_pack("{s:o, s:I, s:{s:I, s:I, s:I, s:I}, s:f, s:f, s:f, s:f, s:I}",
+	    "name", text(x->name), "requests", (json_int_t)requests_of(x), "answers", "2xx",
+	    (json_int_t)x->answers[2], "3xx", (json_int_t)x->answers[3], "4xx",
+	    (json_int_t)x->answers[4], "5xx", (json_int_t)x->answers[5], "p50_ms",
+	    milliseconds(x->p50), "p95_ms", milliseconds(x->p95), "p99_ms", milliseconds(x->p99),
+	    "cpu_ms", (double)x->cpu / 1e3, "peak_kib", (json_int_t)x->peak);
+
+	if (x->error[0] != '\0') {
+		json_object_set_new(object, "last_error", text(x->error));
+		json_object_set_new(object, "last_error_time", json_integer(x->error_time));
+	}
+	return object;
+}
+
+static json_t *list_extensions(struct status_sources *sources)
+{
+	json_t *list = json_array();
+	size_t count;
+	struct stats_extension *extensions = stats_list_extensions(sources->stats, &count);
+
+	for (size_t i = 0; i < count; i++)
+		json_array_append_new(list, describe_extension(&extensions[i]));
+	free(extensions);
+	return list;
+}
+
+static int take_text(const char *bytes, size_t size, void *out)
+{
+	return buffer_append(out, bytes, size);
+}
+
+static int write_json(json_t *object, struct buffer *out)
+{
+	int result = object != NULL ? json_dump_callback(object, take_text, out, JSON_COMPACT) : -1;
+
+	json_decref(object);
+	return result < 0 ? -1 : buffer_append(out, "\n", 1);
+}
+
+static json_t *describe_queue(struct status_sources *sources, const struct config *config)
+{
+	size_t running, waiting;
+
+	lanes_count(sources->lanes, &running, &waiting);
+	return json_pack("{s:I, s:I, s:I, s:I}", "running", (json_int_t)running, "concurrency",
+	    (json_int_t)config->concurrency, "waiting", (json_int_t)waiting, "most",
+	    (json_int_t)config->queue);
+}
+
+static json_t *describe_connections(struct status_sources *sources, const struct config *config)
+{
+	size_t open, parked;
+
+	connections_count(sources->connections, &open, &parked);
+	return json_pack("{s:I, s:I, s:I}", "open", (json_int_t)open, "idle", (json_int_t)parked,
+	    "most", (json_int_t)config->max_connections);
+}
+
+int status_json(struct status_sources *sources, struct buffer *out)
+{
+	const struct config *config;
+	struct config_held *held = config_hold(sources->configs, &config);
+	json_t *object = json_pack("{s:s, s:o, s:f, s:o, s:o, s:o, s:o, s:o, s:o}", "version",
+	    EXTHOST_VERSION, "root", text(config->root), "seconds", seconds_since(sources->began),
+	    "processes", list_processes(sources), "spares", list_spares(sources), "runs",
+	    list_runs(sources), "queue", describe_queue(sources, config), "connections",
+	    describe_connections(sources, config), "extensions", list_extensions(sources));
+
+	config_let_go(sources->configs, held);
+	return write_json(object, out);
+}
+
+/* A label's value: backslash, quote and line feed are escaped. */
+static void put_label(struct buffer *out, const char *value)
+{
+	for (; *value != '\0'; value++) {
+		if (*value == '\n') {
+			buffer_append(out, "\\n", 2);
+			continue;
+		}
+		if (*value == '"' || *value == '\\')
+			buffer_append(out, "\\", 1);
+		buffer_append(out, value, 1);
+	}
+}
+
+static void put_family(struct buffer *out, const char *name, const char *type, const char *help)
+{
+	buffer_printf(out, "# HELP exthost_%s %s\n# TYPE exthost_%s %s\n", name, help, name, type);
+}
+
+static void put_sample(
+    struct buffer *out, const char *name, const char *extension, const char *more, double value)
+{
+	buffer_printf(out, "exthost_%s{extension=\"", name);
+	put_label(out, extension);
+	buffer_printf(out, "\"%s} %.9g\n", more, value);
+}
+
+static void put_gauge(struct buffer *out, const char *name, const char *help, size_t value)
+{
+	put_family(out, name, "gauge", help);
+	buffer_printf(out, "exthost_%s %zu\n", name, value);
+}
+
+static void put_requests(struct buffer *out, const struct stats_extension *list, size_t count)
+{
+	static const char *const codes[] = {"none", "1xx", "2xx", "3xx", "4xx", "5xx"};
+	char more[32];
+
+	put_family(out, "requests_total", "counter", "Requests answered, by extension and status.");
+	for (size_t i = 0; i < count; i++) {
+		for (size_t n = 0; n < sizeof(codes) / sizeof(codes[0]); n++) {
+			snprintf(more, sizeof(more), ",code=\"%s\"", codes[n]);
+			if (list[i].answers[n] > 0)
+				put_sample(out, "requests_total", list[i].name, more,
+				    (double)list[i].answers[n]);
+		}
+	}
+}
+
+static void put_times(struct buffer *out, const struct stats_extension *list, size_t count)
+{
+	put_family(out, "request_seconds", "summary", "How long requests took.");
+	for (size_t i = 0; i < count; i++) {
+		const struct stats_extension *x = &list[i];
+
+		put_sample(out, "request_seconds", x->name, ",quantile=\"0.5\"",
+		    (double)x->p50 / NANOSECONDS);
+		put_sample(out, "request_seconds", x->name, ",quantile=\"0.95\"",
+		    (double)x->p95 / NANOSECONDS);
+		put_sample(out, "request_seconds", x->name, ",quantile=\"0.99\"",
+		    (double)x->p99 / NANOSECONDS);
+		put_sample(out, "request_seconds_sum", x->name, "", (double)x->time / NANOSECONDS);
+		put_sample(out, "request_seconds_count", x->name, "", (double)requests_of(x));
+	}
+	put_family(out, "cpu_seconds_total", "counter", "Processor time of runs.");
+	for (size_t i = 0; i < count; i++)
+		put_sample(out, "cpu_seconds_total", list[i].name, "", (double)list[i].cpu / 1e6);
+	put_family(out, "peak_memory_bytes", "gauge", "The most memory a run had.");
+	for (size_t i = 0; i < count; i++)
+		put_sample(out, "peak_memory_bytes", list[i].name, "", (double)list[i].peak * 1024);
+}
+
+int status_metrics(struct status_sources *sources, struct buffer *out)
+{
+	size_t count, running, waiting, open, parked;
+	struct stats_extension *list = stats_list_extensions(sources->stats, &count);
+
+	lanes_count(sources->lanes, &running, &waiting);
+	connections_count(sources->connections, &open, &parked);
+	put_gauge(out, "running", "Runs that are going on.", running);
+	put_gauge(out, "waiting", "Requests that wait for a run.", waiting);
+	put_gauge(out, "connections", "Connections that are open.", open);
+	put_requests(out, list, count);
+	put_times(out, list, count);
+	free(list);
+	return buffer_string(out) != NULL ? 0 : -1;
+}
+
+static void serve_stack(struct status_sources *sources, const char *id, struct buffer *out)
+{
+	struct buffer stack = {0};
+	const char *reason = "out of memory";
+	const char *found = NULL;
+
+	if (stats_ask(sources->stats, id, &stack, &reason) == 0)
+		found = buffer_string(&stack);
+	write_json(found != NULL ? json_pack("{s:o}", "stack", text(found))
+				 : json_pack("{s:s}", "error", reason),
+	    out);
+	buffer_release(&stack);
+}
+
+void status_serve(struct status_sources *sources, int fd)
+{
+	char line[128];
+	size_t have = 0;
+	ssize_t n = 1;
+	struct buffer out = {0};
+
+	while (n > 0 && have < sizeof(line) - 1 && memchr(line, '\n', have) == NULL) {
+		n = recv(fd, line + have, sizeof(line) - 1 - have, 0);
+		have += n > 0 ? (size_t)n : 0;
+	}
+	line[have] = '\0';
+	line[strcspn(line, "\r\n")] = '\0';
+	if (strcmp(line, "status") == 0)
+		status_json(sources, &out);
+	else if (strncmp(line, "stack ", 6) == 0)
+		serve_stack(sources, line + 6, &out);
+	else
+		write_json(json_pack("{s:s}", "error", "unknown question"), &out);
+	fd_write_all(fd, out.data, out.size);
+	buffer_release(&out);
+}
