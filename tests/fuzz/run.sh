@@ -35,10 +35,11 @@ for source in tests/fuzz/fuzz_*.c; do
 	[ ! -f "tests/fuzz/$name.dict" ] || arguments+=(-dict="tests/fuzz/$name.dict")
 	status=0
 	began=$SECONDS
+	touch "$place/.began"
 	build/fuzz/tests/fuzz/fuzz-"$name" "${arguments[@]}" "$place/corpus" \
 		>"$place/log" 2>&1 </dev/null || status=$?
 	runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$place/log")
-	findings=$(find "$place" -maxdepth 1 -name '*-*' -newer "$place/corpus" -type f | wc -l)
+	findings=$(find "$place" -maxdepth 1 -name '*-*' -newer "$place/.began" -type f | wc -l)
 	[ "$status" -eq 0 ] || failed=1
 	printf '%-14s %9s runs %5d s  %d findings%s\n' "$name" "${runs:-?}" $((SECONDS - began)) \
 		"$findings" "$([ "$status" -eq 0 ] || echo ", see $place/log")"
