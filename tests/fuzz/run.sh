@@ -20,7 +20,10 @@ if [ -n "$only" ] && [ ! -f "tests/fuzz/fuzz_$only.c" ]; then
 	exit 1
 fi
 test -f build/fuzz/build.ninja || cmake --preset fuzz >/dev/null
-cmake --build --preset fuzz | tail -n 1
+if ! cmake --build --preset fuzz >build/fuzz/build.log; then
+	cat build/fuzz/build.log
+	exit 1
+fi
 
 failed=0
 for source in tests/fuzz/fuzz_*.c; do
