@@ -50,7 +50,8 @@ void route_find_script(
 		return;
 	}
 	path = script + size;
-	if (check_path(path, e) < 0 || open_longest(r, root, path, e) < 0 || judge(r, path, e) < 0) {
+	if (check_path(path, e) < 0 || open_longest(r, root, path, e) < 0 ||
+	    judge(r, path, e) < 0) {
 		fd_close(&r->file);
 	} else if (r->kind == ROUTE_SCRIPT && r->path_info[0] != '\0') {
 		fd_close(&r->file);
