@@ -4,11 +4,7 @@
  */
 #include "replay.h"
 
-#if __has_include("config_read.h")
 #include "config_read.h"
-#else
-#include "config.h"
-#endif
 #include "error.h"
 
 #include <stdio.h>

@@ -79,7 +79,9 @@ struct outcome {
 
 static void feed(struct outcome *o, const uint8_t *bytes, size_t size, bool cut, bool hold)
 {
-	const struct config config = {.reply_buffer = cut ? 4096 : 256, .tmpdir = (char *)"/tmp"};
+	const struct config config = {.reply_buffer = cut ? 4096 : 256,
+	    .limits.max_reply = UINT64_MAX,
+	    .tmpdir = (char *)"/tmp"};
 	struct request request = {.body = -1, .hold = hold, .response.fd = o->file};
 	struct reply reply;
 	size_t all = size;
@@ -87,7 +89,7 @@ static void feed(struct outcome *o, const uint8_t *bytes, size_t size, bool cut,
 	o->e = (struct error){""};
 	o->result = ftruncate(o->file, 0) == 0 && lseek(o->file, 0, SEEK_SET) == 0 ? 0 : -1;
 	insist(o->result == 0, "no place for the reply");
-	reply_init(&reply, &request, &config);
+	reply_init(&reply, &request, &config, &config.limits);
 	while (size > 0 && o->result == 0) {
 		size_t n = cut ? piece_size(bytes, size) : size;
 
