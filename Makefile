@@ -3,6 +3,7 @@
 #   make          build
 #   make run      see the samples answer under a real Fossil; ONCE=1 ends after that, PORT=8080
 #   make check    build and run all tests, with sanitizers too
+#   make fuzz     search for inputs that break a parser, with clang; FUZZ=route, FUZZ_SECONDS=600 each
 #   make bench    measure, side by side with plain CGI
 #   make install  into /usr/local, or PREFIX=
 #   make deps     install the Debian packages that are missing (as root, or with sudo)
@@ -10,6 +11,8 @@
 PREFIX ?= /usr/local
 PORT ?= 8080
 ONCE ?=
+FUZZ ?=
+FUZZ_SECONDS ?= 600
 BUILD = build/release
 
 all: build
@@ -37,6 +40,9 @@ check-tsan: deps
 	@cmake --build --preset tsan
 	@ctest --preset tsan
 
+fuzz: deps
+	@tests/fuzz/run.sh $(FUZZ_SECONDS) $(FUZZ)
+
 bench: build
 	@/usr/bin/python3 tests/bench/run.py --build $(BUILD)
 
@@ -46,4 +52,4 @@ install: build
 clean:
 	rm -rf build
 
-.PHONY: all deps build run check check-asan check-tsan bench install clean
+.PHONY: all deps build run check check-asan check-tsan fuzz bench install clean

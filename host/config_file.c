@@ -85,15 +85,22 @@ static char *read_line(char *line, int size, void *stream)
 {
 	struct reading *r = stream;
 	char *got = fgets(line, size, r->stream);
+	const char *text = line;
 
+	if (got == NULL && ferror(r->stream) && !r->failed) {
+		error_errno(r->e, "configuration file %s", r->config->config_file);
+		r->failed = true;
+	}
 	if (got == NULL)
 		return NULL;
-	r->line++;
+	/* libinih steps over a byte order mark, and then sees a section where none was seen here. */
+	if (r->line++ == 0 && strncmp(line, "\xef\xbb\xbf", 3) == 0)
+		text += 3;
 	if (strchr(line, '\n') == NULL && !feof(r->stream))
 		refuse(r, "the line is too long, allowed are 197 bytes");
-	else if (line[0] == '[')
-		begin_section(r, line);
-	else if (strchr(" \t", line[0]) != NULL && line[strspn(line, " \t\r\n")] == '[')
+	else if (text[0] == '[')
+		begin_section(r, text);
+	else if (text[strspn(text, " \t\v\f\r")] == '[')
 		refuse(r, "a section begins at the beginning of its line");
 	return got;
 }

@@ -59,9 +59,13 @@ static int take_variables(
 	struct wire_param p;
 
 	while (wire_param_next(&block, &size, &p) == 1) {
-		char *item = malloc(p.name_size + p.value_size + 2);
+		char *item;
 		int result = -1;
 
+		/* As libfcgi, where the name stands for the role of the request. */
+		if (p.name_size == 9 && memcmp(p.name, "FCGI_ROLE", 9) == 0)
+			continue;
+		item = malloc(p.name_size + p.value_size + 2);
 		if (item != NULL) {
 			memcpy(item, p.name, p.name_size);
 			item[p.name_size] = '=';

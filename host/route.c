@@ -50,10 +50,14 @@ void route_find_script(
 		return;
 	}
 	path = script + size;
-	if (check_path(path, e) < 0 || open_longest(r, root, path, e) < 0 || judge(r, path, e) < 0)
+	if (check_path(path, e) < 0 || open_longest(r, root, path, e) < 0 ||
+	    judge(r, path, e) < 0) {
 		fd_close(&r->file);
-	else if (r->kind == ROUTE_SCRIPT && r->path_info[0] != '\0')
-		r->kind = ROUTE_NOT_FOUND, error_set(e, "%s is not a file", script);
+	} else if (r->kind == ROUTE_SCRIPT && r->path_info[0] != '\0') {
+		fd_close(&r->file);
+		r->kind = ROUTE_NOT_FOUND;
+		error_set(e, "%s is not a file", script);
+	}
 }
 
 static bool is_allowed(unsigned char c)

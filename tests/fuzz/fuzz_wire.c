@@ -2,17 +2,12 @@
  * Fuzz harness for wire and wire_check. The same bytes are taken as what a client sends, as a reply
  * and as a block of name-value pairs. Besides memory errors it looks for what must hold for any
  * bytes: a verdict does not depend on how they arrive, never reaches past them, and comes to an end.
- *
- * Built with -fsanitize=fuzzer it is a libFuzzer target; built without (EXTHOST_REPLAY) it has a
- * main that replays the files and folders named on the command line.
  */
+#include "replay.h"
+
 #include "wire_check.h"
 
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 
 static const struct wire_rules rules = {.max_params = 4096,
     .max_head = 8192,
@@ -20,14 +15,6 @@ static const struct wire_rules rules = {.max_params = 4096,
     .max_conns = 4294967295U,
     .max_reqs = 4294967295U,
     .mpxs_conns = 4294967295U};
-
-static void insist(int condition, const char *what)
-{
-	if (condition)
-		return;
-	fprintf(stderr, "fuzz_wire: %s\n", what);
-	abort();
-}
 
 /* All bytes at once, against one more at a time. Returns how many bytes to take off. */
 static size_t check_once(
@@ -121,66 +108,3 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 	read_pairs(bytes, size);
 	return 0;
 }
-
-#ifdef EXTHOST_REPLAY
-
-#include <dirent.h>
-
-static int replay_file(const char *path)
-{
-	static uint8_t bytes[1 << 20];
-	FILE *file = fopen(path, "rb");
-	uint8_t *copy;
-	size_t size;
-
-	if (file == NULL) {
-		perror(path);
-		return -1;
-	}
-	size = fread(bytes, 1, sizeof(bytes), file);
-	fclose(file);
-	/* A copy of exact size, so that the address sanitizer sees a read past its end. */
-	copy = malloc(size + (size == 0));
-	insist(copy != NULL, "no memory");
-	memcpy(copy, bytes, size);
-	LLVMFuzzerTestOneInput(copy, size);
-	free(copy);
-	return 1;
-}
-
-/* The number of files replayed, or -1. */
-static int replay_folder(const char *folder)
-{
-	DIR *entries = opendir(folder);
-	char path[4096];
-	int count = 0, result = 0;
-
-	if (entries == NULL)
-		return replay_file(folder);
-	for (struct dirent *e; result >= 0 && (e = readdir(entries)) != NULL; count += result) {
-		result = 0;
-		if (e->d_name[0] == '.')
-			continue;
-		snprintf(path, sizeof(path), "%s/%s", folder, e->d_name);
-		result = replay_file(path);
-	}
-	closedir(entries);
-	return result < 0 ? -1 : count;
-}
-
-int main(int argc, char **argv)
-{
-	int count = 0;
-
-	for (int i = 1; i < argc; i++) {
-		int replayed = replay_folder(argv[i]);
-
-		if (replayed < 0)
-			return 1;
-		count += replayed;
-	}
-	printf("%d inputs replayed\n", count);
-	return count > 0 ? 0 : 1;
-}
-
-#endif

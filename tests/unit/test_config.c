@@ -230,6 +230,10 @@ static void a_mistake_in_the_file_names_file_and_line(void **state)
 		"conf:3: unknown section [lane], allowed is [extension PATTERN]"},
 	    {"[extension ]\n",
 		"conf:1: unknown section [extension ], allowed is [extension PATTERN]"},
+	    {"\xef\xbb\xbf[extension x]\nspares = 3\n",
+		"conf:2: spares cannot be set for some extensions only"},
+	    {"\v[extension x]\ntimeout = 1\n",
+		"conf:1: a section begins at the beginning of its line"},
 	    {"\n[extension x]\nspares = 3\n",
 		"conf:3: spares cannot be set for some extensions only"},
 	    {"[extension x]\ntimeout = 0\n",
@@ -305,6 +309,7 @@ static void a_file_that_cannot_be_read_is_named(void **state)
 	(void)state;
 	assert_refused(CONFIG_SERVE, "--config /nowhere/conf",
 	    "configuration file /nowhere/conf: No such file or directory");
+	assert_refused(CONFIG_SERVE, "--config /tmp", "configuration file /tmp: Is a directory");
 }
 
 static void the_help_shows_each_option_of_the_command(void **state)

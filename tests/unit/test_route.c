@@ -207,10 +207,12 @@ static enum route_kind find_script(
 
 	route_find_script(&r, p->root, root_path, script, &e);
 	kind = r.kind;
-	if (kind == ROUTE_NOT_FOUND)
+	if (kind == ROUTE_NOT_FOUND) {
 		assert_string_not_equal(e.message, "");
-	else
+		assert_int_equal(r.file, -1);
+	} else {
 		assert_string_equal(r.name, name);
+	}
 	route_release(&r);
 	free(script);
 	return kind;
