@@ -79,6 +79,11 @@ uint64_t keeper_work(struct keeper *k, void (*in_child)(void *), void *argument)
 	return k->starting.deadline;
 }
 
+bool keeper_is_at_rest(const struct keeper *k)
+{
+	return k->start_at == 0 && k->starting.pid == 0;
+}
+
 /* A pair of sockets; -1 after a message if there are no descriptors left. */
 static int open_pair(const struct keeper *k, int ends[2])
 {

@@ -50,6 +50,9 @@ void keeper_forget_template(struct keeper *k);
  */
 uint64_t keeper_work(struct keeper *k, void (*in_child)(void *argument), void *argument);
 
+/* Whether nothing starts, and nothing is about to. */
+bool keeper_is_at_rest(const struct keeper *k);
+
 /*
  * Read what the template that starts has to say, when starting.status is readable. true: it is
  * ready, and *channel is to be passed to the front, and closed.

@@ -14,9 +14,11 @@
 #include "language.h"
 #include "listen.h"
 #include "log.h"
+#include "notify.h"
 #include "request.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -38,15 +40,21 @@ struct master {
 	int front_channel;
 	struct keeper keepers[LANGUAGES_MAX]; /* one for each binding */
 	int languages;
-	bool ready; /* every language has been, once */
+	bool ready;     /* every language has been, once */
+	bool reloading; /* and the supervisor waits to hear that it is done */
+	struct notify notify;
+	uint64_t ping_at; /* when the supervisor's watchdog is due; of request_clock() */
 	bool stopping;
 	int exit_status;
 };
 
 static void master_start(struct master *m);
 static void wait_for_events(struct master *m, int timeout);
-static int work_keepers(struct master *m);
+static int work(struct master *m);
+static uint64_t ping_watchdog(struct master *m);
 static void take_signals(struct master *m);
+static void reload(struct master *m);
+static void end_reload(struct master *m);
 static void reap_children(struct master *m);
 static void take_front_message(struct master *m);
 static void take_template_status(struct master *m, int language);
@@ -62,8 +70,10 @@ int master_run(const struct master_setup *setup)
 	struct master m = {.setup = setup, .front_channel = -1};
 
 	master_start(&m);
-	while (!m.stopping)
-		wait_for_events(&m, work_keepers(&m));
+	while (!m.stopping) {
+		wait_for_events(&m, work(&m));
+		end_reload(&m);
+	}
 	stop(&m);
 	fd_close(&m.signals);
 	return m.exit_status;
@@ -74,6 +84,7 @@ static void master_start(struct master *m)
 	static const int taken[] = {SIGCHLD, SIGTERM, SIGINT, SIGHUP, SIGUSR1};
 	sigset_t set;
 
+	notify_init(&m->notify);
 	sigemptyset(&set);
 	for (size_t i = 0; i < sizeof(taken) / sizeof(taken[0]); i++)
 		sigaddset(&set, taken[i]);
@@ -106,10 +117,10 @@ static void wait_for_events(struct master *m, int timeout)
 		take_signals(m);
 }
 
-/* Milliseconds until something is due, or -1. */
-static int work_keepers(struct master *m)
+/* Do what is due. Milliseconds until something is again, or -1. */
+static int work(struct master *m)
 {
-	uint64_t first = 0, now;
+	uint64_t first = ping_watchdog(m), now;
 
 	for (int i = 0; i < m->languages; i++) {
 		uint64_t due = keeper_work(&m->keepers[i], become_child, m);
@@ -120,7 +131,24 @@ static int work_keepers(struct master *m)
 	now = request_clock();
 	if (first == 0)
 		return -1;
-	return first <= now ? 0 : (int)((first - now) / MILLISECOND) + 1;
+	if (first <= now)
+		return 0;
+	first = (first - now) / MILLISECOND + 1;
+	return first < INT_MAX ? (int)first : INT_MAX;
+}
+
+/* From the loop and nowhere else: it says that the loop turns. When the next is due, 0 if never. */
+static uint64_t ping_watchdog(struct master *m)
+{
+	uint64_t every = notify_watchdog_every(&m->notify), now = request_clock();
+
+	if (every == 0)
+		return 0;
+	if (now >= m->ping_at) {
+		notify_watchdog(&m->notify);
+		m->ping_at = now + every;
+	}
+	return m->ping_at;
 }
 
 static void take_signals(struct master *m)
@@ -139,10 +167,31 @@ static void take_signals(struct master *m)
 			tell_front(m, FRONT_REOPEN, 0, -1);
 			want_templates(m);
 			break;
-		case SIGHUP: want_templates(m); break;
+		case SIGHUP: reload(m); break;
 		default: break;
 		}
 	}
+}
+
+static void reload(struct master *m)
+{
+	/* Before it was ready it has not said so, and will when the new ones are. */
+	if (m->ready) {
+		notify_reloading(&m->notify);
+		m->reloading = true;
+	}
+	want_templates(m);
+}
+
+/* Each RELOADING is followed by READY, when no template starts any more. */
+static void end_reload(struct master *m)
+{
+	for (int i = 0; i < m->languages; i++)
+		if (!keeper_is_at_rest(&m->keepers[i]))
+			return;
+	if (m->reloading)
+		notify_ready(&m->notify);
+	m->reloading = false;
 }
 
 static void describe_death(char *text, size_t size, int wait_status)
@@ -204,12 +253,17 @@ static void take_front_message(struct master *m)
 
 static void say_ready(struct master *m)
 {
+	char status[512];
+
 	for (size_t i = 0; i < m->setup->listener_count; i++)
 		log_message(m->setup->log, LEVEL_INFO, "listening at %s%s%s%s",
 		    m->setup->listeners[i].address, m->setup->listeners[i].path != NULL ? " " : "",
 		    m->setup->listeners[i].path != NULL ? m->setup->listeners[i].path : "",
 		    m->setup->listeners[i].trust_fossil ? ", trusted as Fossil" : "");
 	log_message(m->setup->log, LEVEL_INFO, "ready, serving %s", m->setup->config->root);
+	snprintf(status, sizeof(status), "serving %s", m->setup->config->root);
+	notify_status(&m->notify, status);
+	notify_ready(&m->notify);
 }
 
 static void take_template_status(struct master *m, int language)
@@ -302,6 +356,7 @@ static void stop(struct master *m)
 	char ignored[512];
 
 	log_message(m->setup->log, LEVEL_INFO, "stopping");
+	notify_stopping(&m->notify);
 	tell_front(m, FRONT_STOP, 0, -1);
 	while (front.fd >= 0 && request_clock() < deadline && poll(&front, 1, 100) >= 0)
 		if (front.revents != 0 && read(front.fd, ignored, sizeof(ignored)) <= 0)
