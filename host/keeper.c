@@ -20,6 +20,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define MILLISECOND 1000000ULL
@@ -208,12 +209,16 @@ static void start_failed(struct keeper *k, const char *how)
 	}
 }
 
+static void end_process(pid_t pid)
+{
+	if (pid > 0 && kill(pid, SIGKILL) == 0)
+		waitpid(pid, NULL, 0);
+}
+
 void keeper_release(struct keeper *k)
 {
-	if (k->template > 0)
-		kill(k->template, SIGKILL);
-	if (k->starting.pid > 0)
-		kill(k->starting.pid, SIGKILL);
+	end_process(k->template);
+	end_process(k->starting.pid);
 	starting_release(k);
 	preload_release(&k->preload);
 }

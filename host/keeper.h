@@ -62,7 +62,7 @@ bool keeper_take_status(struct keeper *k, int *channel);
 /* A child of the master's has died; `how` it did. false: it was none of this keeper's. */
 bool keeper_child_died(struct keeper *k, pid_t pid, const char *how);
 
-/* End its processes at once. They are the master's to reap. */
+/* End its processes at once, and reap them. */
 void keeper_release(struct keeper *k);
 
 #endif

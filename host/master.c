@@ -348,7 +348,10 @@ static void tell_front(const struct master *m, enum front_order order, int langu
 		    descriptor >= 0 ? 1 : 0);
 }
 
-/* The front ends when its requests have; with it gone nobody needs the templates. */
+/*
+ * The front ends when its requests have; with it gone nobody needs the templates. Only what is the
+ * host's own is waited for: as PID 1, and after an exec, there may be children of others.
+ */
 static void stop(struct master *m)
 {
 	struct pollfd front = {.fd = m->front_channel, .events = POLLIN};
@@ -361,12 +364,10 @@ static void stop(struct master *m)
 	while (front.fd >= 0 && request_clock() < deadline && poll(&front, 1, 100) >= 0)
 		if (front.revents != 0 && read(front.fd, ignored, sizeof(ignored)) <= 0)
 			break;
-	if (m->front > 0)
-		kill(m->front, SIGKILL);
+	if (m->front > 0 && kill(m->front, SIGKILL) == 0)
+		waitpid(m->front, NULL, 0);
 	for (int i = 0; i < m->languages; i++)
 		keeper_release(&m->keepers[i]);
 	fd_close(&m->front_channel);
-	while (waitpid(-1, NULL, 0) > 0)
-		;
 	log_message(m->setup->log, LEVEL_INFO, "stopped");
 }
