@@ -36,48 +36,24 @@ static int check_prefix(const struct config *config, struct error *e)
 	return 0;
 }
 
-static int open_listeners(const struct config *config, struct listener *listeners, struct error *e)
-{
-	for (size_t i = 0; i < config->listen.count; i++) {
-		int result = listener_open(&listeners[i], config->listen.items[i], config, e);
-
-		if (result == 0)
-			continue;
-		while (i-- > 0)
-			listener_release(&listeners[i], true);
-		return result;
-	}
-	return 0;
-}
-
 static int serve(const struct binding *const *bindings, const struct config *config)
 {
 	struct log log = {.json = strcmp(config->log_format, "json") == 0,
 	    .least = config->debug ? LEVEL_DEBUG : LEVEL_INFO};
-	struct listener *listeners = calloc(config->listen.count, sizeof(*listeners));
-	struct master_setup setup = {.config = config,
-	    .log = &log,
-	    .bindings = bindings,
-	    .listeners = listeners,
-	    .listener_count = config->listen.count};
+	struct listeners listeners;
+	struct master_setup setup = {.config = config, .log = &log, .bindings = bindings};
 	struct error e;
 	int result;
 
-	if (listeners == NULL)
-		return command_fail(1, "out of memory");
-	if (log_open(&log, config->log, &e) < 0) {
-		free(listeners);
+	if (log_open(&log, config->log, &e) < 0)
 		return command_fail(1, "%s", e.message);
-	}
-	result = open_listeners(config, listeners, &e);
-	if (result < 0) {
-		free(listeners);
+	result = listeners_open(&listeners, config, &e);
+	if (result < 0)
 		return command_fail(result == -2 ? 2 : 1, "%s", e.message);
-	}
+	setup.listeners = listeners.items;
+	setup.listener_count = listeners.count;
 	result = master_run(&setup);
-	for (size_t i = 0; i < config->listen.count; i++)
-		listener_release(&listeners[i], true);
-	free(listeners);
+	listeners_release(&listeners, true);
 	return result;
 }
 

@@ -16,7 +16,7 @@ LAYERS = [
     {"error", "buffer", "fd", "log", "variables", "binding"},
     {"wire", "wire_check"},
     {"config", "listen", "access", "language", "spool", "reply_header", "run_channel", "preload", "idle",
-     "noticed", "notify"},
+     "noticed", "notify", "inherited"},
     {"request", "request_taken", "response", "route", "script", "spares", "request_process", "template", "reply",
      "run", "connection", "answer"},
     {"keeper"},
