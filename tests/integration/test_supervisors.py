@@ -1,12 +1,13 @@
 """
 Under a supervisor: what it is told, the sockets it passes in, and exthost as a container's PID 1.
 
-The tests play the supervisor; the last ones ask systemd's own tools, where those are installed.
+The tests play the supervisor. systemd itself is asked about the units alone, where it is installed.
 """
 
 import fcntl
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -16,7 +17,7 @@ import time
 import pytest
 
 import fastcgi
-from host import EXTHOST, copy_scripts, environment, put_script
+from host import BUILD, EXTHOST, RELAY, copy_scripts, environment, put_script, run_exthost
 from processes import Program, descendants, lives
 from waiting import wait_for
 
@@ -353,6 +354,47 @@ def test_a_descriptor_that_is_no_socket_is_one_clear_line(root, sockets):
 def test_more_fds_than_sockets_is_one_clear_line(root, sockets):
     sockets.unix("one")
     assert "fewer sockets" in sockets.run(root, "--listen", "fd", "--listen", "fd,prefix=/x")
+
+
+# The units, for systemd.
+
+
+@pytest.fixture(scope="module")
+def units(tmp_path_factory):
+    """The installed units, by their suffix: service and socket."""
+    prefix = tmp_path_factory.mktemp("prefix")
+    subprocess.run(["cmake", "--install", str(BUILD), "--prefix", str(prefix)], check=True,
+                   capture_output=True, timeout=60)
+    folder = prefix / "lib" / "systemd" / "system"
+    return {suffix: folder / f"exthost.{suffix}" for suffix in ("service", "socket")}
+
+
+def test_the_service_starts_the_program_that_was_installed_with_it(units):
+    program = units["service"].parents[3] / "bin" / "exthost"
+    assert os.access(program, os.X_OK)
+    assert f"\nExecStart={program} serve " in units["service"].read_text()
+    for path in units.values():
+        assert re.findall(r"@\w+@", path.read_text()) == []
+
+
+def test_the_service_gives_the_host_longer_to_end_than_the_host_gives_requests(units):
+    limit = int(re.search(r"^TimeoutStopSec=(\d+)$", units["service"].read_text(), re.M)[1])
+    grace = re.search(r"--grace.*?\((\d+)\)", run_exthost("serve", "--help").stdout.decode(), re.S)
+    assert limit > int(grace[1]) + 2
+
+
+def test_the_socket_is_where_the_relay_looks(units):
+    relay = subprocess.run(["strings", RELAY], capture_output=True, text=True, check=True).stdout
+    path = re.search(r"^ListenStream=(.*)$", units["socket"].read_text(), re.M)[1]
+    assert path in relay.splitlines()
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")
+def test_systemd_finds_nothing_wrong_with_the_units(units):
+    done = subprocess.run(["systemd-analyze", "verify", "--man=no", *units.values()], check=False,
+                          capture_output=True, text=True, timeout=60)
+    told = [line for line in done.stderr.splitlines() if "exthost" in line]
+    assert (told, done.returncode) == ([], 0), done.stderr
 
 
 # exthost as PID 1 of a container.
