@@ -134,8 +134,8 @@ def test_the_watchdog_is_fed_twice_in_its_time(start_host, root, supervisor):
     began = time.monotonic()
     for _ in range(10):
         assert supervisor.hear() == {"WATCHDOG": "1"}
-    # 2 s when nothing else runs; a machine that is busy makes it later, and never earlier.
-    assert 10 * WATCHDOG / 2e6 * 0.8 < time.monotonic() - began < 10 * WATCHDOG / 1e6
+    # 2 s when nothing else runs; some were sent before, and a busy machine makes them later.
+    assert 1 < time.monotonic() - began < 10 * WATCHDOG / 1e6
     assert host.get("/tcl/hello.tcl").status == 200
 
 
@@ -415,9 +415,13 @@ class FirstProcess:
             ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child",
              EXTHOST, "serve", "--root", str(root), "--listen", f"unix:{self.socket}"],
             env=environment(), cwd="/")
-        self.program.wait_line("ready, serving")
-        self.pid = descendants(self.program.pid)[0]
-        assert self.namespace_pids() == [self.pid, 1]
+        try:
+            self.program.wait_line("ready, serving")
+            self.pid = descendants(self.program.pid)[0]
+            assert self.namespace_pids() == [self.pid, 1]
+        except BaseException:
+            self.program.stop()
+            raise
 
     def namespace_pids(self):
         with open(f"/proc/{self.pid}/status") as f:
