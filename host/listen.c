@@ -149,7 +149,7 @@ static int open_address(struct listeners *ls, const char *text, struct inherited
 
 	if (l == NULL)
 		return error_errno(e, "listen %s", text);
-	if (parse_address(&a, text, config, e) == 0) {
+	if (parse_address(&a, text, config, e) == 0 && a.place != NULL) {
 		l->address = strdup(a.place);
 		l->prefix = strdup(a.prefix);
 		l->trust_fossil = a.trust_fossil;
