@@ -20,6 +20,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define MILLISECOND 1000000ULL
@@ -82,6 +83,11 @@ uint64_t keeper_work(struct keeper *k, void (*in_child)(void *), void *argument)
 		k->starting.deadline = now + START_MAX;
 	}
 	return k->starting.deadline;
+}
+
+bool keeper_is_at_rest(const struct keeper *k)
+{
+	return k->start_at == 0 && k->starting.pid == 0;
 }
 
 /* A pair of sockets; -1 after a message if there are no descriptors left. */
@@ -208,12 +214,16 @@ static void start_failed(struct keeper *k, const char *how)
 	}
 }
 
+static void end_process(pid_t pid)
+{
+	if (pid > 0 && kill(pid, SIGKILL) == 0)
+		waitpid(pid, NULL, 0);
+}
+
 void keeper_release(struct keeper *k)
 {
-	if (k->template > 0)
-		kill(k->template, SIGKILL);
-	if (k->starting.pid > 0)
-		kill(k->starting.pid, SIGKILL);
+	end_process(k->template);
+	end_process(k->starting.pid);
 	starting_release(k);
 	preload_release(&k->preload);
 }

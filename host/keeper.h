@@ -53,6 +53,9 @@ void keeper_forget_template(struct keeper *k);
  */
 uint64_t keeper_work(struct keeper *k, void (*in_child)(void *argument), void *argument);
 
+/* Whether nothing starts, and nothing is about to. */
+bool keeper_is_at_rest(const struct keeper *k);
+
 /*
  * Read what the template that starts has to say, when starting.status is readable. true: it is
  * ready, and *channel is to be passed to the front, and closed.
@@ -62,7 +65,7 @@ bool keeper_take_status(struct keeper *k, int *channel);
 /* A child of the master's has died; `how` it did. false: it was none of this keeper's. */
 bool keeper_child_died(struct keeper *k, pid_t pid, const char *how);
 
-/* End its processes at once. They are the master's to reap. */
+/* End its processes at once, and reap them. */
 void keeper_release(struct keeper *k);
 
 #endif

@@ -11,6 +11,7 @@
 #include "config.h"
 #include "error.h"
 #include "fd.h"
+#include "inherited.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -26,7 +27,6 @@
 
 #define RELAY_SOCKET ".exthost.sock"
 #define CONTROL_SOCKET ".exthost.control"
-#define LISTEN_FDS_START 3 /* sd_listen_fds(3) */
 
 /* ADDR taken apart. */
 struct address {
@@ -37,10 +37,51 @@ struct address {
 	mode_t mode;
 };
 
+static bool is_inherited(const char *address);
+static int open_address(struct listeners *ls, const char *text, struct inherited *in,
+    const struct config *config, struct error *e);
 static int open_unix(struct listener *l, const char *path, mode_t mode, struct error *e);
 static int open_tcp(
     struct listener *l, const char *place, const struct config *config, struct error *e);
-static int open_inherited(struct listener *l, struct error *e);
+static int open_inherited(struct listener *l, struct inherited *in, struct error *e);
+
+static void listener_release(struct listener *l, bool unlink_path);
+
+int listeners_open(struct listeners *ls, const struct config *config, struct error *e)
+{
+	const struct config_list *addresses = &config->listen;
+	struct inherited in;
+	size_t fds = 0;
+	int result = 0;
+
+	*ls = (struct listeners){0};
+	inherited_find(&in);
+	for (size_t i = 0; i < addresses->count; i++)
+		fds += is_inherited(addresses->items[i]);
+	for (size_t i = 0; i < addresses->count && result == 0; i++) {
+		const char *text = addresses->items[i];
+		bool last_fd = is_inherited(text) && --fds == 0;
+
+		do
+			result = open_address(ls, text, &in, config, e);
+		while (result == 0 && last_fd && inherited_left(&in));
+	}
+	if (result < 0)
+		listeners_release(ls, true);
+	return result;
+}
+
+/* One more in the list, closed yet. NULL when memory is out. */
+static struct listener *add(struct listeners *ls)
+{
+	struct listener *items = reallocarray(ls->items, ls->count + 1, sizeof(*items));
+
+	if (items == NULL)
+		return NULL;
+	ls->items = items;
+	items[ls->count] = (struct listener){.fd = -1};
+	return &items[ls->count++];
+}
 
 static int parse_attribute(struct address *a, char *attribute, struct error *e)
 {
@@ -83,35 +124,44 @@ static int parse_address(
 	return 0;
 }
 
-int listener_open(
-    struct listener *l, const char *address, const struct config *config, struct error *e)
+static int open_place(struct listener *l, const struct address *a, struct inherited *in,
+    const struct config *config, struct error *e)
+{
+	char *path;
+	int result;
+
+	if (strncmp(a->place, "unix:", 5) == 0)
+		return open_unix(l, a->place + 5, a->mode, e);
+	if (strncmp(a->place, "tcp:", 4) == 0)
+		return open_tcp(l, a->place + 4, config, e);
+	if (strcmp(a->place, "fd") == 0)
+		return open_inherited(l, in, e);
+	if (asprintf(&path, "%s/%s", config->root, RELAY_SOCKET) < 0)
+		return error_errno(e, "relay");
+	result = open_unix(l, path, a->mode, e);
+	free(path);
+	return result;
+}
+
+static int open_address(struct listeners *ls, const char *text, struct inherited *in,
+    const struct config *config, struct error *e)
 {
 	struct address a;
+	struct listener *l = add(ls);
 	int result = -2;
-	char *path = NULL;
 
-	*l = (struct listener){.fd = -1};
-	if (parse_address(&a, address, config, e) == 0 && a.place != NULL) {
+	if (l == NULL)
+		return error_errno(e, "listen %s", text);
+	if (parse_address(&a, text, config, e) == 0 && a.place != NULL) {
 		l->address = strdup(a.place);
 		l->prefix = strdup(a.prefix);
 		l->trust_fossil = a.trust_fossil;
-		if (strcmp(a.place, "relay") == 0)
-			result = asprintf(&path, "%s/%s", config->root, RELAY_SOCKET) < 0
-				     ? error_errno(e, "relay")
-				     : open_unix(l, path, a.mode, e);
-		else if (strncmp(a.place, "unix:", 5) == 0)
-			result = open_unix(l, a.place + 5, a.mode, e);
-		else if (strncmp(a.place, "tcp:", 4) == 0)
-			result = open_tcp(l, a.place + 4, config, e);
-		else
-			result = open_inherited(l, e);
+		result = l->address == NULL || l->prefix == NULL ? error_errno(e, "listen")
+								 : open_place(l, &a, in, config, e);
 	}
-	free(path);
 	free(a.text);
-	if (result < 0) {
-		error_prefix(e, "listen %s", address);
-		listener_release(l, false);
-	}
+	if (result < 0)
+		error_prefix(e, "listen %s", text);
 	return result;
 }
 
@@ -128,17 +178,24 @@ char *listener_control_path(const struct config *config)
 	return path;
 }
 
-int listener_open_control(struct listener *l, const struct config *config, struct error *e)
+int listeners_add_control(struct listeners *ls, const struct config *config, struct error *e)
 {
+	struct listener *l = add(ls);
 	char *path = listener_control_path(config);
-	int result;
+	int result = -1;
 
-	*l = (struct listener){.fd = -1, .control = true, .address = strdup("control")};
-	result = path != NULL ? open_unix(l, path, 0600, e) : error_set(e, "out of memory");
-	if (result < 0) {
-		error_prefix(e, "control socket %s", path != NULL ? path : "");
-		listener_release(l, false);
+	if (l == NULL || path == NULL) {
+		error_set(e, "out of memory");
+	} else {
+		l->control = true;
+		l->address = strdup("control");
+		l->prefix = strdup("");
+		result = open_unix(l, path, 0600, e);
 	}
+	if (result < 0)
+		error_prefix(e, "control socket %s", path != NULL ? path : "");
+	if (result < 0 && l != NULL)
+		listener_release(&ls->items[--ls->count], false);
 	free(path);
 	return result;
 }
@@ -284,27 +341,28 @@ static int open_tcp(
 	return result;
 }
 
-static int open_inherited(struct listener *l, struct error *e)
+static bool is_inherited(const char *address)
 {
-	const char *pid = getenv("LISTEN_PID");
-	const char *count = getenv("LISTEN_FDS");
-	bool systemd = pid != NULL && count != NULL && atol(pid) == getpid() && atol(count) > 0;
-	struct sockaddr_storage address = {0};
-	socklen_t size = sizeof(address);
-	int listening = 0;
-	socklen_t int_size = sizeof(listening);
-
-	l->fd = fcntl(systemd ? LISTEN_FDS_START : STDIN_FILENO, F_DUPFD_CLOEXEC, 10);
-	if (l->fd < 0 || getsockname(l->fd, (struct sockaddr *)&address, &size) < 0 ||
-	    getsockopt(l->fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &int_size) < 0 || !listening)
-		return error_set(e,
-		    "no listening socket was passed in, neither by LISTEN_FDS nor as "
-		    "descriptor 0");
-	l->kind = address.ss_family == AF_UNIX ? LISTENER_UNIX : LISTENER_TCP;
-	return fd_set_nonblocking(l->fd, true) < 0 ? error_errno(e, "descriptor") : 0;
+	return strncmp(address, "fd", 2) == 0 && (address[2] == '\0' || address[2] == ',');
 }
 
-void listener_release(struct listener *l, bool unlink_path)
+static int open_inherited(struct listener *l, struct inherited *in, struct error *e)
+{
+	int given, family;
+	char *address;
+
+	l->fd = inherited_take(in, &given, &family, e);
+	if (l->fd < 0)
+		return -1;
+	if (asprintf(&address, "fd %d", given) < 0)
+		return error_errno(e, "descriptor %d", given);
+	free(l->address);
+	l->address = address;
+	l->kind = family == AF_UNIX ? LISTENER_UNIX : LISTENER_TCP;
+	return fd_set_nonblocking(l->fd, true) < 0 ? error_errno(e, "descriptor %d", given) : 0;
+}
+
+static void listener_release(struct listener *l, bool unlink_path)
 {
 	if (unlink_path && l->path != NULL)
 		unlink(l->path);
@@ -312,5 +370,12 @@ void listener_release(struct listener *l, bool unlink_path)
 	free(l->address);
 	free(l->path);
 	free(l->prefix);
-	*l = (struct listener){.fd = -1};
+}
+
+void listeners_release(struct listeners *ls, bool unlink_paths)
+{
+	for (size_t i = 0; i < ls->count; i++)
+		listener_release(&ls->items[i], unlink_paths);
+	free(ls->items);
+	*ls = (struct listeners){0};
 }

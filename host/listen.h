@@ -21,24 +21,37 @@ struct listener {
 	bool trust_fossil; /* FOSSIL_ variables are believed; the peer is the relay */
 };
 
+struct listeners {
+	struct listener *items;
+	size_t count;
+};
+
 /*
- * Open one listener. ADDR is as DESIGN has it: relay, unix:/path, tcp:HOST:PORT, fd, each with
- * ,trust=fossil ,mode=OCTAL ,prefix=/PATH behind it. A unix socket gets mode 0600 unless told
+ * Open all of config->listen. Each ADDR is as DESIGN has it: relay, unix:/path, tcp:HOST:PORT, fd,
+ * with ,trust=fossil ,mode=OCTAL ,prefix=/PATH behind it. A unix socket gets mode 0600 unless told
  * otherwise. A file left by a host that is gone is replaced; one at which somebody listens is an
  * error. TCP on other than loopback needs --allow-from.
  *
- * 0, -1 with *e filled: the system's refusal; or -2 with *e filled: ADDR is not well-formed.
+ * Sockets that were passed in (sd_listen_fds(3): LISTEN_FDS and LISTEN_PID; or else descriptor 0)
+ * are given out in their order, one to each `fd`, and to the last `fd` all the rest. They are
+ * close-on-exec from then on, and LISTEN_FDS, LISTEN_PID and LISTEN_FDNAMES are taken out of the
+ * environment, so a second call finds none.
+ *
+ * 0, -1 with *e filled: the system's refusal; or -2 with *e filled: ADDR is not well-formed. The
+ * list is empty after an error.
  */
-int listener_open(
-    struct listener *l, const char *address, const struct config *config, struct error *e);
+int listeners_open(struct listeners *ls, const struct config *config, struct error *e);
 
-/* The control socket, mode 0600. 0 or -1 as above. */
-int listener_open_control(struct listener *l, const struct config *config, struct error *e);
+/*
+ * Put the control socket, mode 0600, behind the others. 0, or -1 with *e filled, and the others stay
+ * open.
+ */
+int listeners_add_control(struct listeners *ls, const struct config *config, struct error *e);
 
 /* The path of the control socket; the caller frees. NULL: there is none, or no memory. */
 char *listener_control_path(const struct config *config);
 
-/* Close, remove the socket's file if `unlink_path`, free. */
-void listener_release(struct listener *l, bool unlink_path);
+/* Close all, remove their sockets' files if `unlink_paths`, free. */
+void listeners_release(struct listeners *ls, bool unlink_paths);
 
 #endif

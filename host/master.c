@@ -14,10 +14,12 @@
 #include "language.h"
 #include "listen.h"
 #include "log.h"
+#include "notify.h"
 #include "request.h"
 #include "serve_config.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -39,15 +41,21 @@ struct master {
 	int front_channel;
 	struct keeper keepers[LANGUAGES_MAX]; /* one for each binding */
 	int languages;
-	bool ready; /* every language has been, once */
+	bool ready;     /* every language has been, once */
+	bool reloading; /* and the supervisor waits to hear that it is done */
+	struct notify notify;
+	uint64_t ping_at; /* when the supervisor's watchdog is due; of request_clock() */
 	bool stopping;
 	int exit_status;
 };
 
 static void master_start(struct master *m);
 static void wait_for_events(struct master *m, int timeout);
-static int work_keepers(struct master *m);
+static int work(struct master *m);
+static uint64_t ping_watchdog(struct master *m);
 static void take_signals(struct master *m);
+static void reload(struct master *m);
+static void end_reload(struct master *m);
 static void reap_children(struct master *m);
 static void take_front_message(struct master *m);
 static void take_template_status(struct master *m, int language);
@@ -64,8 +72,10 @@ int master_run(const struct master_setup *setup)
 	struct master m = {.setup = setup, .front_channel = -1};
 
 	master_start(&m);
-	while (!m.stopping)
-		wait_for_events(&m, work_keepers(&m));
+	while (!m.stopping) {
+		wait_for_events(&m, work(&m));
+		end_reload(&m);
+	}
 	stop(&m);
 	fd_close(&m.signals);
 	return m.exit_status;
@@ -76,6 +86,7 @@ static void master_start(struct master *m)
 	static const int taken[] = {SIGCHLD, SIGTERM, SIGINT, SIGHUP, SIGUSR1};
 	sigset_t set;
 
+	notify_init(&m->notify);
 	sigemptyset(&set);
 	for (size_t i = 0; i < sizeof(taken) / sizeof(taken[0]); i++)
 		sigaddset(&set, taken[i]);
@@ -108,10 +119,10 @@ static void wait_for_events(struct master *m, int timeout)
 		take_signals(m);
 }
 
-/* Milliseconds until something is due, or -1. */
-static int work_keepers(struct master *m)
+/* Do what is due. Milliseconds until something is again, or -1. */
+static int work(struct master *m)
 {
-	uint64_t first = 0, now;
+	uint64_t first = ping_watchdog(m), now;
 
 	for (int i = 0; i < m->languages; i++) {
 		uint64_t due = keeper_work(&m->keepers[i], become_child, m);
@@ -122,7 +133,24 @@ static int work_keepers(struct master *m)
 	now = request_clock();
 	if (first == 0)
 		return -1;
-	return first <= now ? 0 : (int)((first - now) / MILLISECOND) + 1;
+	if (first <= now)
+		return 0;
+	first = (first - now) / MILLISECOND + 1;
+	return first < INT_MAX ? (int)first : INT_MAX;
+}
+
+/* From the loop and nowhere else: it says that the loop turns. When the next is due, 0 if never. */
+static uint64_t ping_watchdog(struct master *m)
+{
+	uint64_t every = notify_watchdog_every(&m->notify), now = request_clock();
+
+	if (every == 0)
+		return 0;
+	if (now >= m->ping_at) {
+		notify_watchdog(&m->notify);
+		m->ping_at = now + every;
+	}
+	return m->ping_at;
 }
 
 static void take_signals(struct master *m)
@@ -155,6 +183,11 @@ static void reload(struct master *m)
 	struct config next;
 	struct error e;
 
+	/* Before it was ready it has not said so, and will when the new ones are. */
+	if (m->ready) {
+		notify_reloading(&m->notify);
+		m->reloading = true;
+	}
 	if (present->config_file != NULL) {
 		file = serve_config_copy(present->config_file, &e);
 		if (file < 0) {
@@ -176,6 +209,17 @@ static void reload(struct master *m)
 	for (int i = 0; i < m->languages; i++)
 		keeper_configure(&m->keepers[i], &present->preload);
 	want_templates(m);
+}
+
+/* Each RELOADING is followed by READY, when no template starts any more. */
+static void end_reload(struct master *m)
+{
+	for (int i = 0; i < m->languages; i++)
+		if (!keeper_is_at_rest(&m->keepers[i]))
+			return;
+	if (m->reloading)
+		notify_ready(&m->notify);
+	m->reloading = false;
 }
 
 static void describe_death(char *text, size_t size, int wait_status)
@@ -237,6 +281,8 @@ static void take_front_message(struct master *m)
 
 static void say_ready(struct master *m)
 {
+	char status[512];
+
 	for (size_t i = 0; i < m->setup->listener_count; i++)
 		if (!m->setup->listeners[i].control)
 			log_message(m->setup->log, LEVEL_INFO, "listening at %s%s%s%s",
@@ -245,6 +291,9 @@ static void say_ready(struct master *m)
 			    m->setup->listeners[i].path != NULL ? m->setup->listeners[i].path : "",
 			    m->setup->listeners[i].trust_fossil ? ", trusted as Fossil" : "");
 	log_message(m->setup->log, LEVEL_INFO, "ready, serving %s", m->setup->config->root);
+	snprintf(status, sizeof(status), "serving %s", m->setup->config->root);
+	notify_status(&m->notify, status);
+	notify_ready(&m->notify);
 }
 
 static void take_template_status(struct master *m, int language)
@@ -332,7 +381,10 @@ static void tell_front(const struct master *m, enum front_order order, int langu
 		    descriptor >= 0 ? 1 : 0);
 }
 
-/* The front ends when its requests have; with it gone nobody needs the templates. */
+/*
+ * The front ends when its requests have; with it gone nobody needs the templates. Only what is the
+ * host's own is waited for: as PID 1, and after an exec, there may be children of others.
+ */
 static void stop(struct master *m)
 {
 	struct pollfd front = {.fd = m->front_channel, .events = POLLIN};
@@ -340,16 +392,15 @@ static void stop(struct master *m)
 	char ignored[512];
 
 	log_message(m->setup->log, LEVEL_INFO, "stopping");
+	notify_stopping(&m->notify);
 	tell_front(m, FRONT_STOP, 0, -1);
 	while (front.fd >= 0 && request_clock() < deadline && poll(&front, 1, 100) >= 0)
 		if (front.revents != 0 && read(front.fd, ignored, sizeof(ignored)) <= 0)
 			break;
-	if (m->front > 0)
-		kill(m->front, SIGKILL);
+	if (m->front > 0 && kill(m->front, SIGKILL) == 0)
+		waitpid(m->front, NULL, 0);
 	for (int i = 0; i < m->languages; i++)
 		keeper_release(&m->keepers[i]);
 	fd_close(&m->front_channel);
-	while (waitpid(-1, NULL, 0) > 0)
-		;
 	log_message(m->setup->log, LEVEL_INFO, "stopped");
 }

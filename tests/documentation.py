@@ -45,8 +45,9 @@ def main():
     targets = set(re.findall(r"^([a-z-]+):", (REPOSITORY / "Makefile").read_text(), re.M))
     for name in sorted(set(re.findall(r"\bmake ([a-z-]+)", readme)) - targets):
         complaints.append(f"README.md: no target 'make {name}'")
-    fossils = {"extroot", "port", "localhost", "nojail"}
-    for name in sorted(set(re.findall(r"--([a-z][a-z-]+)", readme)) - serve - request - status - fossils):
+    others = {"extroot", "port", "localhost", "nojail", "now"}  # of Fossil and systemctl
+    options = serve | request | status | others
+    for name in sorted(set(re.findall(r"--([a-z][a-z-]+)", readme)) - options):
         complaints.append(f"README.md: no option --{name}")
     for complaint in complaints:
         print(f"documentation: {complaint}", file=sys.stderr)

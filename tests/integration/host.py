@@ -106,12 +106,13 @@ def run_exthost(*arguments, timeout=30, **more):
 class Host:
     """
     `exthost serve`, ready when the constructor returns. It listens at .socket (a web server's),
-    .trusted (trust=fossil) and for the relay, unless other listeners are given.
+    .trusted (trust=fossil) and for the relay, unless other listeners are given. `before` is a
+    command that becomes the host, and pass_fds are descriptors for it.
     """
 
-    def __init__(self, root, *options, listen=None, env=None):
+    def __init__(self, root, *options, listen=None, env=None, before=(), pass_fds=()):
         self.root = Path(root)
-        self._given_up = False
+        self._ended = False
         self.folder = tempfile.mkdtemp(prefix="xh-", dir="/tmp")
         os.chmod(self.folder, 0o755)
         self.socket = f"{self.folder}/s"
@@ -119,12 +120,13 @@ class Host:
         if listen is None:
             listen = [f"unix:{self.socket}", f"unix:{self.trusted},trust=fossil", "relay"]
         addresses = [part.format(folder=self.folder) for part in listen]
-        argv = [EXTHOST, "serve", "--root", str(root), "--tmpdir", self.folder]
+        argv = [*before, EXTHOST, "serve", "--root", str(root), "--tmpdir", self.folder]
         for address in addresses:
             argv += ["--listen", address]
         self.program = None
         try:
-            self.program = Program([*argv, *options], env=env or environment(), cwd="/")
+            self.program = Program([*argv, *options], env=env or environment(), cwd="/",
+                                   pass_fds=pass_fds)
             wait_for(lambda: self._ready() or not self.program.running(), "ready or dead")
             assert self.program.running(), "\n".join(["exthost serve ended:", *self.program.log()])
         except BaseException:
@@ -180,8 +182,9 @@ class Host:
 
     def stop(self):
         """End it as an administrator does; nothing of it may be left."""
-        if self._given_up:
+        if self._ended:
             return
+        self._ended = True
         was_running = self.program.running()
         status, left = self.program.stop()
         sockets = [name for name in (self.socket, self.trusted) if os.path.exists(name)]
@@ -194,7 +197,7 @@ class Host:
 
     def kill(self):
         """For a host that a test has killed: no demands, but nothing stays behind."""
-        self._given_up = True
+        self._ended = True
         self.program.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
 

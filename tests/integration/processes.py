@@ -88,7 +88,7 @@ def descriptor_count(pids):
 class Program:
     """A program that runs beside the test. Its standard error is its log."""
 
-    def __init__(self, argv, env=None, cwd=None, name=None):
+    def __init__(self, argv, env=None, cwd=None, name=None, pass_fds=()):
         self.name = name or os.path.basename(argv[0])
         self.mark = uuid.uuid4().hex
         environment = dict(os.environ if env is None else env)
@@ -96,7 +96,7 @@ class Program:
         self._lines = []
         self._process = subprocess.Popen(
             argv, env=environment, cwd=cwd, stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, pass_fds=pass_fds)
         self.pid = self._process.pid
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
