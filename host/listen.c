@@ -247,6 +247,31 @@ static int bind_here(struct listener *l, const char *name, mode_t mode, struct e
 	umask(umask_before);
 	if (result < 0 || listen(l->fd, SOMAXCONN) < 0)
 		return error_errno(e, result < 0 ? "bind" : "listen");
+	l->mode = mode;
+	return lstat(name, &l->place) < 0 ? error_errno(e, "stat") : 0;
+}
+
+bool listener_is_missing(const struct listener *l)
+{
+	struct stat now;
+
+	return l->path != NULL && (lstat(l->path, &now) < 0 || now.st_ino != l->place.st_ino ||
+				      now.st_dev != l->place.st_dev);
+}
+
+int listener_rebind(struct listener *l, struct error *e)
+{
+	struct listener fresh = {.fd = -1};
+	int result = open_unix(&fresh, l->path, l->mode, e);
+
+	free(fresh.path);
+	if (result < 0) {
+		fd_close(&fresh.fd);
+		return -1;
+	}
+	fd_close(&l->fd);
+	l->fd = fresh.fd;
+	l->place = fresh.place;
 	return 0;
 }
 

@@ -44,7 +44,7 @@ void request_init(struct request *r);
  * Decode the request that is complete at the head of a connection (wire_check said so) and read
  * its body to the end. 0; -1 with *e: the client went away or broke the protocol, close without an
  * answer; or the HTTP status of a refusal, with *e: 400 body cut short, 413 over max_body,
- * 500 no place for the body.
+ * 503 the disk is full, 500 no place for the body.
  */
 int request_read(struct request *r, int connection, const struct config *config, struct error *e);
 

@@ -219,13 +219,15 @@ static int children_reserve(struct template *t)
 /* A fork that failed is answered too, with pid -1, so that nobody waits for it. */
 static void fork_one(struct template *t, bool warm)
 {
+	const struct request_process_setup setup = {.binding = t->setup->binding,
+	    .files = t->setup->files.rlim_cur != 0 ? &t->setup->files : NULL,
+	    .warm = warm};
 	struct request_process p = {.pid = -1, .channel = -1};
 	struct child child = {.channel = -1};
 	struct error e = {""};
 	int fds[FD_PASS_MAX];
 
-	if (children_reserve(t) < 0 ||
-	    request_process_fork(t->setup->binding, warm, &p, &child.channel, &e) < 0) {
+	if (children_reserve(t) < 0 || request_process_fork(&setup, &p, &child.channel, &e) < 0) {
 		p = (struct request_process){.pid = -1};
 		log_message(t->setup->log, LEVEL_ERROR, "no request process: %s", e.message);
 		fd_send(t->setup->channel, &p, sizeof(p), NULL, 0);
