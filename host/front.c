@@ -37,6 +37,7 @@ static bool is_allowed(struct front *f, const struct listener *l, int fd, struct
 static void serve_connection(struct front *f, struct connection *c, unsigned char *buffer);
 static bool serve_request(struct front *f, struct connection *c, unsigned char *buffer);
 static void refuse_request(struct front *f, struct connection *c, int status, const char *reason);
+static void log_ignored(const struct front *f, const struct connection *c);
 static void log_close(const struct front *f, const struct connection *c, const struct error *e);
 
 void front_start_thread(struct front *f)
@@ -139,6 +140,7 @@ static void serve_connection(struct front *f, struct connection *c, unsigned cha
 	for (;;) {
 		switch (connection_look(c, buffer, &status, &e)) {
 		case LOOK_READY:
+			log_ignored(f, c);
 			if (!serve_request(f, c, buffer)) {
 				connections_close(f->connections, c);
 				return;
@@ -212,6 +214,14 @@ static void refuse_request(struct front *f, struct connection *c, int status, co
 	answer_refusal(&shared, &r, status, reason);
 	request_release(&r);
 	config_let_go(f->configs, held);
+}
+
+/* Records of types that FastCGI does not know, within a request: they may be ignored (3.3). */
+static void log_ignored(const struct front *f, const struct connection *c)
+{
+	if (c->check.ignored > 0)
+		log_message(f->setup->log, LEVEL_DEBUG, "%s: %u records of unknown type ignored",
+		    c->listener->address, c->check.ignored);
 }
 
 static void log_close(const struct front *f, const struct connection *c, const struct error *e)
