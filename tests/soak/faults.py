@@ -67,6 +67,14 @@ class Processes:
         self.runs = [pid for pid in below if parent(pid) in self.templates]
 
 
+def wait_until_settled(master, spares):
+    """With nobody asking, only the newest templates are left, and their spares."""
+    def settled():
+        found = Processes(master)
+        return len(found.templates) == 2 and len(found.runs) <= 2 * spares
+    wait_for(settled, "all runs, and the templates that were replaced, have ended", 30)
+
+
 class Injector:
     def __init__(self, random, host, seconds):
         self.random, self.host = random, host

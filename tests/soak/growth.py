@@ -12,8 +12,9 @@ import time
 from faults import Processes
 from processes import status_number
 
-# A process may take so much more than it had in the second fifth: threads, and what malloc keeps.
-MEMORY_SHARE, MEMORY_MORE = 1.10, 1024  # KiB
+# A process may take so much more than it had in the second fifth: what malloc keeps of the largest
+# bodies. The front starts a thread when all are busy, and keeps it with its buffers and its arena.
+MEMORY_SHARE, MEMORY_MORE, THREAD = 1.10, 1024, 1536  # KiB
 DESCRIPTORS_MORE = 8  # a client's request has some open
 LEAST_SAMPLES = 20
 
@@ -21,6 +22,7 @@ LEAST_SAMPLES = 20
 class Sample:
     def __init__(self, pid):
         self.memory = status_number(pid, "VmRSS")
+        self.threads = status_number(pid, "Threads")
         try:
             self.descriptors = len(os.listdir(f"/proc/{pid}/fd"))
         except OSError:
@@ -62,10 +64,11 @@ class Sampler:
                 if len(samples) < LEAST_SAMPLES:
                     continue
                 fifth = len(samples) // 5
-                for what in ("memory", "descriptors"):
-                    values = [getattr(sample, what) for sample in samples]
-                    before = statistics.median(values[fifth:2 * fifth])
-                    after = statistics.median(values[-fifth:])
-                    most = before * MEMORY_SHARE + MEMORY_MORE if what == "memory" \
-                        else before + DESCRIPTORS_MORE
-                    yield f"{role} {pid}, {len(samples)} s", what, before, after, most
+                second, last = samples[fifth:2 * fifth], samples[-fifth:]
+                memory, descriptors, threads = (
+                    [statistics.median(getattr(sample, what) for sample in part)
+                     for part in (second, last)] for what in ("memory", "descriptors", "threads"))
+                who = f"{role} {pid}, {len(samples)} s"
+                yield who, "KiB", *memory, (memory[0] * MEMORY_SHARE + MEMORY_MORE
+                                            + max(0, threads[1] - threads[0]) * THREAD)
+                yield who, "descriptors", *descriptors, descriptors[0] + DESCRIPTORS_MORE

@@ -25,6 +25,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "integration"))
 
 CLIENTS = 8
+SPARES = 2
 OUTCOMES = ("200", "404", "500", "502", "503", "504", "cut", "gone")
 LOG_KEPT = 20000  # lines
 SHOWN = 20        # unexplained results, at most
@@ -141,7 +142,8 @@ def soak(seconds, seed, folder):
     clients, helpers = [], []
     ending = threading.Event()
     try:
-        host = Host(root, "--prefix", "/ext", "--config", str(root / ".limits"))
+        host = Host(root, "--prefix", "/ext", "--config", str(root / ".limits"),
+                    "--spares", str(SPARES))
         nginx = Nginx(host.socket, keepalive=CLIENTS)
         began = time.monotonic()
         injector = Injector(random.Random(seed), host, seconds)
@@ -159,15 +161,16 @@ def soak(seconds, seed, folder):
             helper.stop()
         print_summary(ledger, injector)
         grown = judge_growth(sampler)
-        if injector.trouble:
-            print(f"\nsoak: {injector.trouble}")
+        trouble = injector.trouble or find_left_over(host)
+        if trouble:
+            print(f"\nsoak: {trouble}")
         print(f"\n{ledger.total()} requests in {time.monotonic() - began:.0f} s, "
               f"{ledger.unexplained} unexplained, {grown} grew; seed {seed}", flush=True)
         stopping, host = host, None
         nginx.stop()
         nginx = None
         stopping.stop()  # and nothing of it may be left
-        return 1 if ledger.unexplained or grown or injector.trouble else 0
+        return 1 if ledger.unexplained or grown or trouble else 0
     finally:
         ending.set()
         for helper in helpers:
@@ -176,6 +179,16 @@ def soak(seconds, seed, folder):
             nginx.stop()
         if host:
             host.kill()
+
+
+def find_left_over(host):
+    from faults import wait_until_settled
+
+    try:
+        wait_until_settled(host.pid, SPARES)
+    except AssertionError as e:
+        return str(e)
+    return None
 
 
 def wait_and_tell(began, seconds, host, ledger, injector, sampler):
