@@ -117,4 +117,4 @@ def test_64_kept_alive_connections_on_4_runs_are_all_answered_about_equally_soon
     assert SECONDS / SLEEP / 2 < len(slow) <= SECONDS / SLEEP + SLOW
     # The connections were used again and again.
     assert CLIENTS / 2 < len(seen) < 2 * CLIENTS
-    assert len(fast) > 4 * len(seen)
+    assert len(fast) > 2 * len(seen)
