@@ -32,7 +32,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define LOG_LEAST 10 /* out of the way of what languages open */
+#define LOG_LEAST 10         /* out of the way of what languages open */
+#define LOOK_AT_CHANNELS 250 /* milliseconds, while draining */
 
 struct child {
 	pid_t pid;
@@ -46,7 +47,7 @@ struct template
 	size_t count, capacity;
 	int signals;   /* signalfd for SIGCHLD */
 	int kin;       /* the kernel's list of our children; -1: it has none */
-	bool draining; /* the front is gone: only wait for the children */
+	bool draining; /* the front wants no more of it: only wait for the children */
 };
 
 static void prepare_process(struct template *t);
@@ -56,6 +57,7 @@ static void take_orders(struct template *t);
 static void fork_one(struct template *t, bool warm);
 static void reap_children(struct template *t);
 static void kill_orphans(const struct template *t);
+static void kill_unguarded(const struct template *t);
 static void tell(const struct template_setup *setup, enum template_event event, const char *text);
 
 void template_main(const struct template_setup *setup)
@@ -69,8 +71,10 @@ void template_main(const struct template_setup *setup)
 		struct pollfd events[2] = {{.fd = t.signals, .events = POLLIN},
 		    {.fd = t.draining ? -1 : setup->channel, .events = POLLIN}};
 
-		if (poll(events, 2, -1) < 0)
+		if (poll(events, 2, t.draining ? LOOK_AT_CHANNELS : -1) < 0)
 			continue;
+		if (t.draining)
+			kill_unguarded(&t);
 		if (events[0].revents != 0)
 			reap_children(&t);
 		if (events[1].revents != 0)
@@ -251,6 +255,22 @@ static void kill_orphans(const struct template *t)
 		at = end;
 		if (pid > 1 && !is_ours(t, (pid_t)pid))
 			kill((pid_t)pid, SIGKILL);
+	}
+}
+
+/*
+ * The front guards each run until its end, over a reload too. Where it has let a channel go, the run
+ * has ended, or the front has died, and then nobody else would ever end the run.
+ */
+static void kill_unguarded(const struct template *t)
+{
+	for (size_t i = 0; i < t->count; i++) {
+		struct pollfd event = {.fd = t->children[i].channel, .events = 0};
+
+		if (poll(&event, 1, 0) <= 0)
+			continue;
+		kill(-t->children[i].pid, SIGKILL);
+		kill(t->children[i].pid, SIGKILL);
 	}
 }
 
