@@ -10,7 +10,7 @@ import threading
 
 import fastcgi
 from host import SUFFIX, put, put_script
-from processes import all_pids, descendants, lives
+from processes import descendants, lives
 from waiting import wait_for
 
 GROUND = {
@@ -119,9 +119,9 @@ class Beside:
                 self.answered += 1
                 if wrong:
                     self.mistakes.append(f"{language} {wanted.strip()}: {wrong}")
-            self._stop.wait(0.005)  # the fault, too, needs a processor
+            self._stop.wait(0.02)  # the fault, too, needs a processor
 
-    def wait_more(self, count=12):
+    def wait_more(self, count=9):
         """Until so many more requests have been answered."""
         target = self.answered + count
         wait_for(lambda: self.answered >= target, f"{count} more answers beside the fault", 30)
@@ -184,21 +184,19 @@ def held(host):
 
 
 def wait_held(host):
-    """The same twice, a moment apart: nothing is on its way any more."""
+    """What it holds once nothing is on its way any more: the same twice, a moment apart."""
+    whole = 2 + 3 * len(SUFFIX)  # master, front; of each language a template and two spares
     last = [None]
 
     def same():
         before, last[0] = last[0], held(host)
-        return before if before == last[0] else None
+        return before if before == last[0] and before[0] == whole else None
     return wait_for(same, "processes and descriptors stay the same", 20)
 
 
 @contextlib.contextmanager
-def untouched(host, languages=tuple(SUFFIX), clients=3, leaves=None):
-    """
-    Requests beside the block are all answered, and after it the host holds what it held before.
-    leaves: the descriptors and processes that may be more, if not none.
-    """
+def untouched(host, languages=tuple(SUFFIX), clients=3):
+    """Requests beside the block are all answered, and after it the host holds what it held before."""
     before = wait_held(host)
     with Beside(host, languages, clients) as beside:
         yield beside
@@ -267,13 +265,3 @@ def processor_time(pids):
             ticks += int(fields[11]) + int(fields[12])
     return ticks / os.sysconf("SC_CLK_TCK")
 
-
-def with_words(*words):
-    """The living processes whose command line holds all these words."""
-    found = []
-    for pid in all_pids():
-        with contextlib.suppress(OSError), open(f"/proc/{pid}/cmdline", "rb") as f:
-            line = f.read().decode("utf-8", "replace")
-            if all(word in line for word in words) and lives(pid):
-                found.append(pid)
-    return found
