@@ -219,12 +219,14 @@ static ssize_t look_at(struct connection *c, unsigned char *buffer, const unsign
 	return n > 0 || c->taken.size > c->check.state.seen ? (ssize_t)c->taken.size : n;
 }
 
-/* What libfcgi may be given as it is: nothing odd in it, and nothing of a next request behind it. */
+/*
+ * What libfcgi may be given as it is: a request that is all there with its body, nothing odd in it,
+ * and nothing of a next one behind it. In a body that still comes there may be an ABORT_REQUEST,
+ * which libfcgi does not know.
+ */
 static bool is_for_libfcgi(const struct connection *c, const unsigned char *bytes, size_t size)
 {
-	size_t end = wire_check_end(&c->check, bytes, size);
-
-	return c->check.unfit == NULL && (end == 0 || end == size);
+	return c->check.unfit == NULL && wire_check_end(&c->check, bytes, size) == size;
 }
 
 enum connection_look connection_look(

@@ -198,6 +198,8 @@ static bool serve_request(struct front *f, struct connection *c, unsigned char *
 		     : request_read(&r, c->fd, f->setup->config, &e);
 	if (status == 0) {
 		keep = answer_request(&f->shared, &r, c->listener->prefix) && keep;
+	} else if (status == REQUEST_ABORTED) {
+		answer_aborted(&f->shared, &r, e.message);
 	} else {
 		keep = false;
 		if (status > 0) {

@@ -140,6 +140,11 @@ static void refuse_second(const struct source *s, uint16_t id)
 	send(s->connection, end, n, MSG_NOSIGNAL);
 }
 
+static int aborted(struct error *e)
+{
+	return error_set(e, "the client aborted the request"), REQUEST_ABORTED;
+}
+
 int request_read_taken(struct request *r, struct buffer *taken, const struct wire_check *check,
     int connection, const struct config *config, struct error *e)
 {
@@ -161,10 +166,12 @@ int request_read_taken(struct request *r, struct buffer *taken, const struct wir
 		if (header.version != WIRE_VERSION)
 			return error_set(e, "not a FastCGI record of version 1"), -1;
 		ours = header.request_id == check->request_id;
-		if (ours &&
-		    (header.type == WIRE_ABORT_REQUEST || header.type == WIRE_BEGIN_REQUEST))
-			return error_set(e, "the request was given up in the middle of its body"),
-			       -1;
+		if (ours && header.type == WIRE_BEGIN_REQUEST)
+			return error_set(e, "a second BEGIN_REQUEST of the same request"), -1;
+		if (ours && header.type == WIRE_ABORT_REQUEST)
+			return take_content(r, &source, &body, &header, false, config, e) < 0
+				   ? -1
+				   : aborted(e);
 		if (header.type == WIRE_BEGIN_REQUEST)
 			refuse_second(&source, header.request_id);
 		if (ours && header.type == WIRE_STDIN && header.content == 0)
