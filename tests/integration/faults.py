@@ -231,9 +231,7 @@ class Asked:
             self.error = e
 
     def begun(self):
-        """The process id that the script has written to the log."""
-        line = self._host.wait_line("begun ", "script=", since=self.since)
-        return int(re.search(r"begun (\d+)", line)[1])
+        return begun(self._host, self.since)
 
     def end(self):
         """Wait for its end; the Outcome."""
@@ -241,6 +239,20 @@ class Asked:
         if self.error:
             raise self.error
         return self.outcome
+
+
+def begin(host, target, flags=0):
+    """A connection on which a request has been sent whole, and of which nothing is read yet."""
+    client = fastcgi.Connection(host.socket)
+    client.begin(flags=flags)
+    client.params(fastcgi.variables("GET", target))
+    client.stdin(b"")
+    return client
+
+
+def begun(host, since):
+    """The process id that a script has written to the log."""
+    return int(re.search(r"begun (\d+)", host.wait_line("begun ", "script=", since=since))[1])
 
 
 def gone(pid, seconds=5.0):

@@ -8,7 +8,7 @@ import time
 import pytest
 
 import fastcgi
-from faults import (Asked, front_of, gone, is_refused, other, path, put_faults, template_of,
+from faults import (Asked, begun, front_of, gone, is_refused, other, path, put_faults, template_of,
                     untouched)
 from host import Host, SUFFIX
 from processes import lives
@@ -85,7 +85,7 @@ def test_nginx_gets_500_for_a_killed_run_and_breaks_off_a_streamed_reply(
     with untouched(host):
         since = host.log_position()
         client = curl(nginx.port, f"{path(language, 'wait')}?{size}")
-        pid = int(host.wait_line("begun ", since=since).partition("begun ")[2].split()[0])
+        pid = begun(host, since)
         os.kill(pid, signal.SIGKILL)
         said = client.communicate(timeout=20)[0]
         # 18: a partial file. 0 with 200 would be a complete reply.
@@ -97,7 +97,7 @@ def test_fossil_gets_500_for_a_run_killed_at_any_time(host, fossil, language):
     with untouched(host):
         since = host.log_position()
         client = curl(fossil.port, f"/ext{path(language, 'wait')}?400000")
-        pid = int(host.wait_line("begun ", since=since).partition("begun ")[2].split()[0])
+        pid = begun(host, since)
         os.kill(pid, signal.SIGKILL)
         assert client.communicate(timeout=20)[0] == "500"
         host.wait_line("status=500", "signal 9 ", since=since)
@@ -153,7 +153,7 @@ def test_a_killed_front_is_replaced_and_its_runs_end_with_it(host, language):
 def test_nginx_gets_502_for_a_request_whose_front_was_killed(host, nginx, language):
     since = host.log_position()
     client = curl(nginx.port, path(language, "wait"))
-    pid = int(host.wait_line("begun ", since=since).partition("begun ")[2].split()[0])
+    pid = begun(host, since)
     os.kill(front_of(host), signal.SIGKILL)
     assert client.communicate(timeout=20)[0] == "502"
     assert nginx.get(path(language, "hello")).status == 200
