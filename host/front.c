@@ -9,6 +9,7 @@
  */
 #include "front.h"
 
+#include "accepting.h"
 #include "access.h"
 #include "answer.h"
 #include "config.h"
@@ -49,6 +50,7 @@ struct front {
 	const struct front_setup *setup;
 	struct answer_shared shared;
 	struct connections *connections;
+	struct accepting *accepting;
 	struct wire_rules rules;
 	int epoll;
 	int languages;
@@ -62,6 +64,7 @@ static void front_supervise(struct front *f);
 static void *thread_main(void *argument);
 static void accept_connection(struct front *f, const struct listener *l, unsigned char *buffer);
 static void serve_connection(struct front *f, struct connection *c, unsigned char *buffer);
+static void close_connection(struct front *f, struct connection *c);
 static bool serve_request(struct front *f, struct connection *c, unsigned char *buffer);
 static void refuse_request(struct front *f, struct connection *c, int status, const char *reason);
 static void log_close(const struct front *f, const struct connection *c, const struct error *e);
@@ -114,19 +117,24 @@ static void *thread_main(void *argument)
 static void accept_connection(struct front *f, const struct listener *l, unsigned char *buffer)
 {
 	const struct timeval timeout = {.tv_sec = CLIENT_TIMEOUT};
-	int fd = accept4(l->fd, NULL, NULL, SOCK_CLOEXEC);
 	struct connection *c;
 	struct error e;
+	int fd;
 
+	if (!accepting_take(f->accepting))
+		return;
+	fd = accept4(l->fd, NULL, NULL, SOCK_CLOEXEC);
 	if (fd < 0) {
-		/* Out of descriptors: those that are open must end first. */
 		if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)
-			poll(NULL, 0, 20);
+			accepting_pause(f->accepting);
+		else
+			accepting_give_back(f->accepting);
 		return;
 	}
 	if (!access_allows(fd, f->setup->config, &e)) {
 		log_message(f->setup->log, LEVEL_WARNING, "%s: refused: %s", l->address, e.message);
 		close(fd);
+		accepting_give_back(f->accepting);
 		return;
 	}
 	c = connections_add(f->connections, fd, l);
@@ -134,6 +142,7 @@ static void accept_connection(struct front *f, const struct listener *l, unsigne
 		log_message(f->setup->log, LEVEL_WARNING, "%s: refused: --max-connections are open",
 		    l->address);
 		close(fd);
+		accepting_give_back(f->accepting);
 		return;
 	}
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
@@ -150,7 +159,7 @@ static void serve_connection(struct front *f, struct connection *c, unsigned cha
 		switch (connection_look(c, buffer, &status, &e)) {
 		case LOOK_READY:
 			if (!serve_request(f, c, buffer)) {
-				connections_close(f->connections, c);
+				close_connection(f, c);
 				return;
 			}
 			connection_next(c);
@@ -163,14 +172,20 @@ static void serve_connection(struct front *f, struct connection *c, unsigned cha
 		case LOOK_REFUSE:
 			refuse_request(f, c, status, e.message);
 			connection_drain(c, buffer);
-			connections_close(f->connections, c);
+			close_connection(f, c);
 			return;
 		case LOOK_CLOSE:
 			log_close(f, c, &e);
-			connections_close(f->connections, c);
+			close_connection(f, c);
 			return;
 		}
 	}
+}
+
+static void close_connection(struct front *f, struct connection *c)
+{
+	connections_close(f->connections, c);
+	accepting_give_back(f->accepting);
 }
 
 static void begin_request(struct request *r, const struct connection *c)
@@ -239,21 +254,11 @@ static void fail(const struct front_setup *setup, const char *what)
 	_exit(1);
 }
 
-static void watch_listeners(struct front *f, bool on)
-{
-	for (size_t i = 0; i < f->setup->listener_count; i++) {
-		struct epoll_event event = {.events = EPOLLIN, .data.u64 = LISTENER_TAG + i};
-
-		if (epoll_ctl(f->epoll, on ? EPOLL_CTL_ADD : EPOLL_CTL_DEL,
-			f->setup->listeners[i].fd, &event) < 0 &&
-		    on)
-			fail(f->setup, "epoll");
-	}
-}
-
 static void front_start(struct front *f, const struct front_setup *setup)
 {
 	const struct config *config = setup->config;
+	size_t connections = config->max_connections;
+	size_t most;
 	struct error e;
 
 	prctl(PR_SET_NAME, "exthost-front");
@@ -262,11 +267,17 @@ static void front_start(struct front *f, const struct front_setup *setup)
 	f->setup = setup;
 	while (setup->bindings[f->languages] != NULL)
 		f->languages++;
+	most = accepting_most(config, f->languages);
+	if (most < connections) {
+		connections = most;
+		log_message(setup->log, LEVEL_INFO,
+		    "descriptors (ulimit -n) suffice for %zu connections at once; more wait", most);
+	}
 	f->rules = (struct wire_rules){.max_params = config->max_header,
 	    .max_head = config->max_header + HEAD_OVERHEAD,
 	    .max_ignored = 16,
-	    .max_conns = (unsigned)config->max_connections,
-	    .max_reqs = (unsigned)config->max_connections};
+	    .max_conns = (unsigned)connections,
+	    .max_reqs = (unsigned)connections};
 	f->epoll = epoll_create1(EPOLL_CLOEXEC);
 	f->connections = connections_create(config->max_connections, f->epoll, &f->rules);
 	f->shared = (struct answer_shared){.config = config,
@@ -283,7 +294,10 @@ static void front_start(struct front *f, const struct front_setup *setup)
 		fail(setup, "start");
 	if (request_start_decoder(&e) < 0)
 		fail(setup, e.message);
-	watch_listeners(f, true);
+	f->accepting =
+	    accepting_create(f->epoll, setup->listeners, setup->listener_count, LISTENER_TAG, most);
+	if (f->accepting == NULL)
+		fail(setup, "epoll");
 }
 
 static void start_thread(struct front *f)
@@ -328,6 +342,7 @@ static void front_supervise(struct front *f)
 		int n = poll(&event, 1, 1000);
 
 		connections_expire(f->connections, request_clock());
+		accepting_look_again(f->accepting);
 		if (n > 0 && !take_order(f))
 			return;
 	}
@@ -340,7 +355,7 @@ static void front_stop(struct front *f)
 	size_t open, parked;
 
 	atomic_store(&f->stopping, true);
-	watch_listeners(f, false);
+	accepting_end(f->accepting);
 	for (;;) {
 		connections_expire_idle(f->connections);
 		connections_count(f->connections, &open, &parked);

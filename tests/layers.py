@@ -21,7 +21,7 @@ LAYERS = [
     {"config_read", "listen", "access", "language", "spool", "reply_header", "run_channel", "preload", "idle", "process_limit",
      "noticed"},
     {"request", "request_taken", "response", "route", "script", "spares", "request_process", "template", "reply",
-     "run", "guard", "run_end", "run_errors", "lanes", "connection", "answer"},
+     "run", "guard", "run_end", "run_errors", "lanes", "connection", "accepting", "answer"},
     {"keeper"},
     {"front", "master"},
     {"command"},
