@@ -250,9 +250,10 @@ def begin(host, target, flags=0):
     return client
 
 
-def begun(host, since):
+def begun(host, since, script=""):
     """The process id that a script has written to the log."""
-    return int(re.search(r"begun (\d+)", host.wait_line("begun ", "script=", since=since))[1])
+    line = host.wait_line("begun ", f"script={script}", since=since)
+    return int(re.search(r"begun (\d+)", line)[1])
 
 
 def gone(pid, seconds=5.0):

@@ -106,10 +106,11 @@ def run_exthost(*arguments, timeout=30, **more):
 class Host:
     """
     `exthost serve`, ready when the constructor returns. It listens at .socket (a web server's),
-    .trusted (trust=fossil) and for the relay, unless other listeners are given.
+    .trusted (trust=fossil) and for the relay, unless other listeners are given. wrap: a command that
+    sets something up and then becomes the host.
     """
 
-    def __init__(self, root, *options, listen=None, env=None):
+    def __init__(self, root, *options, listen=None, env=None, wrap=()):
         self.root = Path(root)
         self._given_up = False
         self.folder = tempfile.mkdtemp(prefix="xh-", dir="/tmp")
@@ -119,7 +120,7 @@ class Host:
         if listen is None:
             listen = [f"unix:{self.socket}", f"unix:{self.trusted},trust=fossil", "relay"]
         addresses = [part.format(folder=self.folder) for part in listen]
-        argv = [EXTHOST, "serve", "--root", str(root), "--tmpdir", self.folder]
+        argv = [*wrap, EXTHOST, "serve", "--root", str(root), "--tmpdir", self.folder]
         for address in addresses:
             argv += ["--listen", address]
         self.program = None
