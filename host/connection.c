@@ -185,6 +185,7 @@ static int answer(struct connection *c, unsigned char *buffer)
 {
 	struct wire_check *check = &c->check;
 
+	c->judged = 0;
 	if (c->is_taken)
 		buffer_consume(&c->taken, check->take);
 	else if (take(c, buffer, check->take, false) < 0)
@@ -216,7 +217,7 @@ static ssize_t look_at(struct connection *c, unsigned char *buffer, const unsign
 		return -1;
 	*bytes = (unsigned char *)c->taken.data;
 	/* Bytes of an earlier look may not have been judged yet. */
-	return n > 0 || c->taken.size > c->check.state.seen ? (ssize_t)c->taken.size : n;
+	return n > 0 || c->taken.size > c->judged ? (ssize_t)c->taken.size : n;
 }
 
 /*
@@ -255,6 +256,7 @@ enum connection_look connection_look(
 			if (!c->is_taken && take(c, buffer, (size_t)n, true) < 0)
 				return LOOK_CLOSE;
 			c->is_taken = true;
+			c->judged = (size_t)n;
 			break;
 		case WIRE_READY:
 			if (!c->is_taken && !is_for_libfcgi(c, bytes, (size_t)n)) {
@@ -283,7 +285,7 @@ enum connection_look connection_look(
 
 uint64_t connection_deadline(const struct connection *c, uint64_t now, uint64_t allowed)
 {
-	return c->check.state.seen > 0 ? now + allowed : 0;
+	return c->taken.size > 0 ? now + allowed : 0;
 }
 
 void connection_drain(struct connection *c, unsigned char *buffer)
@@ -304,6 +306,7 @@ void connection_next(struct connection *c)
 {
 	wire_check_restart(&c->check);
 	c->deadline = 0;
+	c->judged = 0;
 	if (c->taken.size == 0) {
 		buffer_release(&c->taken);
 		c->is_taken = false;
