@@ -76,6 +76,15 @@ static int take_variables(
 	return 0;
 }
 
+/* Multiplexing is not for us (FastCGI, 3.3): a second request meanwhile is told so, if it listens. */
+static void refuse_second(int connection, uint16_t id)
+{
+	unsigned char end[WIRE_FIXED];
+	size_t n = wire_end_write(end, id, 0, WIRE_CANT_MPX_CONN);
+
+	send(connection, end, n, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
 /* The contents of the request's PARAMS, one behind the other; there is room for all. */
 static size_t join_params(
     const struct wire_check *check, const unsigned char *bytes, unsigned char *block)
@@ -92,6 +101,20 @@ static size_t join_params(
 		size += header.content;
 	}
 	return size;
+}
+
+/* Those that have begun between the request's PARAMS. */
+static void refuse_others(
+    const struct wire_check *check, const unsigned char *bytes, int connection)
+{
+	struct wire_header header;
+
+	for (size_t at = 0; at < check->take; at += header.content + header.padding) {
+		wire_header_read(bytes + at, &header);
+		at += WIRE_HEADER;
+		if (header.type == WIRE_BEGIN_REQUEST && header.request_id != check->request_id)
+			refuse_second(connection, header.request_id);
+	}
 }
 
 static int take_head(struct request *r, struct buffer *taken, const struct wire_check *check,
@@ -131,15 +154,6 @@ static int take_content(struct request *r, struct source *s, struct request_body
 	return read_exactly(s, piece, header->padding);
 }
 
-/* Multiplexing is not for us (FastCGI, 3.3): a second request meanwhile is told so. */
-static void refuse_second(const struct source *s, uint16_t id)
-{
-	unsigned char end[WIRE_FIXED];
-	size_t n = wire_end_write(end, id, 0, WIRE_CANT_MPX_CONN);
-
-	send(s->connection, end, n, MSG_NOSIGNAL);
-}
-
 static int aborted(struct error *e)
 {
 	return error_set(e, "the client aborted the request"), REQUEST_ABORTED;
@@ -152,6 +166,7 @@ int request_read_taken(struct request *r, struct buffer *taken, const struct wir
 	struct request_body body;
 	int status;
 
+	refuse_others(check, (unsigned char *)taken->data, connection);
 	if (take_head(r, taken, check, config, e) < 0)
 		return 500;
 	request_body_begin(r, &body, config, e);
@@ -173,7 +188,7 @@ int request_read_taken(struct request *r, struct buffer *taken, const struct wir
 				   ? -1
 				   : aborted(e);
 		if (header.type == WIRE_BEGIN_REQUEST)
-			refuse_second(&source, header.request_id);
+			refuse_second(connection, header.request_id);
 		if (ours && header.type == WIRE_STDIN && header.content == 0)
 			return take_content(r, &source, &body, &header, false, config, e) < 0
 				   ? -1
