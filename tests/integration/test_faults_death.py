@@ -15,13 +15,36 @@ from processes import lives
 from servers import Fossil, Nginx
 from waiting import wait_for
 
+SCRIPTS = {
+    "python": {
+        "family": """
+import os, subprocess, sys, time
+apart = os.environ["QUERY_STRING"] == "session"
+child = subprocess.Popen(["/bin/sleep", "300"], start_new_session=apart)
+print("left", child.pid, file=sys.stderr)
+print("begun", os.getpid(), file=sys.stderr, flush=True)
+time.sleep(60)
+""",
+    },
+    "tcl": {
+        "family": """
+if {$env(QUERY_STRING) eq "session"} {
+    puts stderr "left [exec /usr/bin/setsid /bin/sleep 300 &]"
+} else {
+    puts stderr "left [exec /bin/sleep 300 &]"
+}
+puts stderr "begun [pid]"
+after 60000
+""",
+    },
+}
 LANGUAGES = pytest.mark.parametrize("language", SUFFIX)
 SIGNALS = pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
 
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
-    return put_faults(tmp_path_factory.mktemp("root"))
+    return put_faults(tmp_path_factory.mktemp("root"), SCRIPTS)
 
 
 @pytest.fixture(scope="module")
@@ -147,6 +170,21 @@ def test_a_killed_front_is_replaced_and_its_runs_end_with_it(host, language):
     gone(pid)
     for template in templates:
         gone(template)
+
+
+@LANGUAGES
+@pytest.mark.parametrize("who, kin", [("run", "group"), ("run", "session"), ("template", "group"),
+                                      ("front", "group"), ("front", "session")])
+def test_what_a_run_has_started_is_gone_when_it_is_killed_or_who_stands_above_it(
+        host, language, who, kin):
+    running = Asked(host, f"{path(language, 'family')}?{kin}")
+    pid = running.begun()
+    left = int(host.wait_line("left ", since=running.since).partition("left ")[2].split()[0])
+    os.kill({"run": lambda: pid, "template": lambda: template_of(host, language),
+             "front": lambda: front_of(host)}[who](), signal.SIGKILL)
+    running.end()
+    gone(pid)
+    gone(left)
 
 
 @LANGUAGES
