@@ -9,7 +9,6 @@
 #include "serve_config.h"
 
 #include <stdlib.h>
-#include <sys/resource.h>
 #include <string.h>
 
 /* That it cannot be opened where nobody asked for it is told, and no reason to end. */
@@ -24,29 +23,6 @@ static int open_control(struct listeners *listeners, const struct config *config
 		return -1;
 	log_message(log, LEVEL_WARNING, "exthost status cannot ask: %s", e->message);
 	return 0;
-}
-
-/*
- * Each connection may need two descriptors, each run eight. A script gets the limit that was there:
- * programs that close all they might have open take long where it is high.
- */
-static void raise_files(const struct config *config, const struct log *log, struct rlimit *before)
-{
-	rlim_t need =
-	    2 * config->max_connections + 8 * (config->concurrency + 8 * config->spares) + 64;
-	struct rlimit now;
-
-	if (getrlimit(RLIMIT_NOFILE, before) < 0)
-		return;
-	now = *before;
-	if (now.rlim_cur >= need)
-		return;
-	now.rlim_cur = need < now.rlim_max ? need : now.rlim_max;
-	if (now.rlim_cur < need)
-		log_message(log, LEVEL_WARNING,
-		    "%llu descriptors are allowed (RLIMIT_NOFILE), %llu may be needed",
-		    (unsigned long long)now.rlim_cur, (unsigned long long)need);
-	setrlimit(RLIMIT_NOFILE, &now);
 }
 
 static int serve(const struct serve_config_source *source, struct config *config)
@@ -68,7 +44,6 @@ static int serve(const struct serve_config_source *source, struct config *config
 		listeners_release(&listeners, true);
 		return command_fail(1, "%s", e.message);
 	}
-	raise_files(config, &log, &setup.files);
 	setup.listeners = listeners.items;
 	setup.listener_count = listeners.count;
 	result = master_run(&setup);

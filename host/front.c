@@ -9,6 +9,7 @@
  */
 #include "front.h"
 
+#include "accepting.h"
 #include "access.h"
 #include "config.h"
 #include "config_share.h"
@@ -35,27 +36,11 @@ static void *thread_main(void *argument);
 static void accept_connection(struct front *f, const struct listener *l, unsigned char *buffer);
 static bool is_allowed(struct front *f, const struct listener *l, int fd, struct error *e);
 static void serve_connection(struct front *f, struct connection *c, unsigned char *buffer);
+static void close_connection(struct front *f, struct connection *c);
 static bool serve_request(struct front *f, struct connection *c, unsigned char *buffer);
 static void refuse_request(struct front *f, struct connection *c, int status, const char *reason);
 static void log_ignored(const struct front *f, const struct connection *c);
 static void log_close(const struct front *f, const struct connection *c, const struct error *e);
-
-void front_start_thread(struct front *f)
-{
-	pthread_attr_t attributes;
-	pthread_t thread;
-
-	if (atomic_fetch_add(&f->threads, 1) >= f->setup->config->max_connections) {
-		atomic_fetch_sub(&f->threads, 1);
-		return;
-	}
-	pthread_attr_init(&attributes);
-	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-	pthread_attr_setstacksize(&attributes, THREAD_STACK);
-	if (pthread_create(&thread, &attributes, thread_main, f) != 0)
-		atomic_fetch_sub(&f->threads, 1);
-	pthread_attr_destroy(&attributes);
-}
 
 static void *thread_main(void *argument)
 {
@@ -75,7 +60,7 @@ static void *thread_main(void *argument)
 			continue;
 		if (event.data.u64 >= LISTENER_TAG) {
 			accept_connection(
-			    f, atomic_load(&f->listeners[event.data.u64 & 0xffff]), buffer);
+			    f, accepting_listener(f->accepting, event.data.u64 & 0xffff), buffer);
 			continue;
 		}
 		c = connections_claim(f->connections, event.data.u64);
@@ -88,19 +73,24 @@ static void *thread_main(void *argument)
 static void accept_connection(struct front *f, const struct listener *l, unsigned char *buffer)
 {
 	const struct timeval timeout = {.tv_sec = CLIENT_TIMEOUT};
-	int fd = accept4(l->fd, NULL, NULL, SOCK_CLOEXEC);
 	struct connection *c;
 	struct error e;
+	int fd;
 
+	if (!accepting_take(f->accepting))
+		return;
+	fd = accept4(l->fd, NULL, NULL, SOCK_CLOEXEC);
 	if (fd < 0) {
-		/* Out of descriptors: those that are open must end first. */
 		if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)
-			poll(NULL, 0, 20);
+			accepting_pause(f->accepting);
+		else
+			accepting_give_back(f->accepting);
 		return;
 	}
 	if (!is_allowed(f, l, fd, &e)) {
 		log_message(f->setup->log, LEVEL_WARNING, "%s: refused: %s", l->address, e.message);
 		close(fd);
+		accepting_give_back(f->accepting);
 		return;
 	}
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
@@ -108,6 +98,7 @@ static void accept_connection(struct front *f, const struct listener *l, unsigne
 	if (l->control) {
 		status_serve(&f->status, fd);
 		close(fd);
+		accepting_give_back(f->accepting);
 		return;
 	}
 	c = connections_add(f->connections, fd, l);
@@ -115,6 +106,7 @@ static void accept_connection(struct front *f, const struct listener *l, unsigne
 		log_message(f->setup->log, LEVEL_WARNING, "%s: refused: --max-connections are open",
 		    l->address);
 		close(fd);
+		accepting_give_back(f->accepting);
 		return;
 	}
 	serve_connection(f, c, buffer);
@@ -142,7 +134,7 @@ static void serve_connection(struct front *f, struct connection *c, unsigned cha
 		case LOOK_READY:
 			log_ignored(f, c);
 			if (!serve_request(f, c, buffer)) {
-				connections_close(f->connections, c);
+				close_connection(f, c);
 				return;
 			}
 			connection_next(c);
@@ -155,14 +147,20 @@ static void serve_connection(struct front *f, struct connection *c, unsigned cha
 		case LOOK_REFUSE:
 			refuse_request(f, c, status, e.message);
 			connection_drain(c, buffer);
-			connections_close(f->connections, c);
+			close_connection(f, c);
 			return;
 		case LOOK_CLOSE:
 			log_close(f, c, &e);
-			connections_close(f->connections, c);
+			close_connection(f, c);
 			return;
 		}
 	}
+}
+
+static void close_connection(struct front *f, struct connection *c)
+{
+	connections_close(f->connections, c);
+	accepting_give_back(f->accepting);
 }
 
 static void begin_request(struct request *r, const struct connection *c)
@@ -190,6 +188,8 @@ static bool serve_request(struct front *f, struct connection *c, unsigned char *
 		     : request_read(&r, c->fd, shared.config, &e);
 	if (status == 0) {
 		keep = answer_request(&shared, &r, c->listener->prefix) && keep;
+	} else if (status == REQUEST_ABORTED) {
+		answer_aborted(&shared, &r, e.message);
 	} else {
 		keep = false;
 		if (status > 0) {
@@ -229,4 +229,21 @@ static void log_close(const struct front *f, const struct connection *c, const s
 	if (e->message[0] != '\0')
 		log_message(f->setup->log, LEVEL_WARNING, "%s: connection closed: %s",
 		    c->listener->address, e->message);
+}
+
+void front_start_thread(struct front *f)
+{
+	pthread_attr_t attributes;
+	pthread_t thread;
+
+	if (atomic_fetch_add(&f->threads, 1) >= f->setup->config->max_connections) {
+		atomic_fetch_sub(&f->threads, 1);
+		return;
+	}
+	pthread_attr_init(&attributes);
+	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+	pthread_attr_setstacksize(&attributes, THREAD_STACK);
+	if (pthread_create(&thread, &attributes, thread_main, f) != 0)
+		atomic_fetch_sub(&f->threads, 1);
+	pthread_attr_destroy(&attributes);
 }

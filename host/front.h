@@ -10,7 +10,6 @@
 #include <stdatomic.h>
 
 #define LISTENER_TAG 0xffffffff00000000 /* and the listener's index: no connection's generation */
-#define FRONT_LISTENERS_MAX 256
 
 struct front {
 	const struct front_setup *setup;
@@ -19,9 +18,7 @@ struct front {
 	struct connections *connections;
 	struct wire_rules rules;
 	int epoll;
-	/* Those of the start, and those that were bound anew since; none is ever taken away. */
-	struct listener *_Atomic listeners[FRONT_LISTENERS_MAX];
-	size_t listener_count; /* the first thread's */
+	struct accepting *accepting;
 	int languages;
 	struct status_sources status;
 	atomic_int waiting; /* threads in epoll_wait */

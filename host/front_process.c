@@ -4,6 +4,7 @@
  */
 #include "front_process.h"
 
+#include "accepting.h"
 #include "config_read.h"
 #include "config_share.h"
 #include "connection.h"
@@ -22,6 +23,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -56,25 +58,11 @@ static void fail(const struct front_setup *setup, const char *what)
 	_exit(1);
 }
 
-static int watch(const struct front *f, size_t i, int how)
-{
-	struct epoll_event event = {.events = EPOLLIN, .data.u64 = LISTENER_TAG + i};
-
-	return epoll_ctl(f->epoll, how, atomic_load(&f->listeners[i])->fd, &event);
-}
-
-/* false: there is no place for it. */
-static bool add_listener(struct front *f, struct listener *l)
-{
-	if (l == NULL || f->listener_count == FRONT_LISTENERS_MAX)
-		return false;
-	atomic_store(&f->listeners[f->listener_count], l);
-	return watch(f, f->listener_count++, EPOLL_CTL_ADD) == 0;
-}
-
 static void front_start(struct front *f, const struct front_setup *setup)
 {
 	const struct config *config = setup->config;
+	size_t connections = config->max_connections;
+	size_t most;
 	struct error e;
 
 	prctl(PR_SET_NAME, "exthost-front");
@@ -83,11 +71,19 @@ static void front_start(struct front *f, const struct front_setup *setup)
 	f->setup = setup;
 	while (setup->bindings[f->languages] != NULL)
 		f->languages++;
+	/* Threads are many and ask for little memory: they need not have an arena each. */
+	mallopt(M_ARENA_MAX, 4);
+	most = accepting_most(config, f->languages);
+	if (most < connections) {
+		connections = most;
+		log_message(setup->log, LEVEL_INFO,
+		    "descriptors (ulimit -n) suffice for %zu connections at once; more wait", most);
+	}
 	f->rules = (struct wire_rules){.max_params = config->max_header,
 	    .max_head = config->max_header + HEAD_OVERHEAD,
 	    .max_ignored = 16,
-	    .max_conns = (unsigned)config->max_connections,
-	    .max_reqs = (unsigned)config->max_connections};
+	    .max_conns = (unsigned)connections,
+	    .max_reqs = (unsigned)connections};
 	f->epoll = epoll_create1(EPOLL_CLOEXEC);
 	f->connections = connections_create(config->max_connections, f->epoll, &f->rules);
 	f->configs = config_share_create(config);
@@ -114,8 +110,9 @@ static void front_start(struct front *f, const struct front_setup *setup)
 	    .connections = f->connections};
 	if (request_start_decoder(&e) < 0)
 		fail(setup, e.message);
+	f->accepting = accepting_create(f->epoll, LISTENER_TAG, most);
 	for (size_t i = 0; i < setup->listener_count; i++)
-		if (!add_listener(f, &setup->listeners[i]))
+		if (f->accepting == NULL || accepting_add(f->accepting, &setup->listeners[i]) < 0)
 			fail(setup, "listener");
 }
 
@@ -154,7 +151,7 @@ static void take_listener(struct front *f, uint32_t index, int fd)
 	}
 	*fresh = f->setup->listeners[index];
 	fresh->fd = fd;
-	if (!add_listener(f, fresh))
+	if (accepting_add(f->accepting, fresh) < 0)
 		log_message(f->setup->log, LEVEL_ERROR, "%s: bound anew too often", fresh->address);
 }
 
@@ -191,6 +188,7 @@ static void front_supervise(struct front *f)
 		int n = poll(&event, 1, 1000);
 
 		connections_expire(f->connections, request_clock());
+		accepting_look_again(f->accepting);
 		if (n > 0 && !take_order(f))
 			return;
 	}
@@ -205,8 +203,7 @@ static void front_stop(struct front *f)
 	size_t open, parked;
 
 	atomic_store(&f->stopping, true);
-	for (size_t i = 0; i < f->listener_count; i++)
-		watch(f, i, EPOLL_CTL_DEL);
+	accepting_end(f->accepting);
 	for (;;) {
 		connections_expire_idle(f->connections);
 		connections_count(f->connections, &open, &parked);

@@ -34,11 +34,10 @@ static void start_failed(struct keeper *k, const char *how);
 static void starting_release(struct keeper *k);
 
 void keeper_init(struct keeper *k, const struct binding *binding, struct log *log,
-    const struct config_list *configured, const struct rlimit *files)
+    const struct config_list *configured)
 {
 	*k = (struct keeper){.binding = binding,
 	    .log = log,
-	    .files = *files,
 	    .starting = {.status = -1, .channel = -1},
 	    .backoff = BACKOFF_FIRST};
 	preload_init(&k->preload, configured, binding->name);
@@ -108,8 +107,7 @@ static void start(struct keeper *k, void (*in_child)(void *), void *argument)
 	struct template_setup setup = {.binding = k->binding,
 	    .preload = k->preload.names.items,
 	    .preload_count = k->preload.names.count,
-	    .log = k->log,
-	    .files = k->files};
+	    .log = k->log};
 	pid_t pid = -1;
 
 	k->start_at = 0;

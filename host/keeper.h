@@ -7,7 +7,6 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <sys/resource.h>
 #include <sys/types.h>
 
 #include "preload.h"
@@ -19,8 +18,7 @@ struct keeper {
 	const struct binding *binding;
 	struct log *log;
 	struct preload preload;
-	struct rlimit files; /* of descriptors, for request processes */
-	pid_t template;      /* the one that forks now; 0: none */
+	pid_t template; /* the one that forks now; 0: none */
 	struct {
 		pid_t pid;         /* of one that has not said yet that it is ready; 0: none */
 		int status;        /* from it */
@@ -35,7 +33,7 @@ struct keeper {
 
 /* `configured`: what to preload, of all languages. Nothing is started yet. */
 void keeper_init(struct keeper *k, const struct binding *binding, struct log *log,
-    const struct config_list *configured, const struct rlimit *files);
+    const struct config_list *configured);
 
 /* What is configured to be preloaded has changed. */
 void keeper_configure(struct keeper *k, const struct config_list *configured);

@@ -95,7 +95,7 @@ static void master_start(struct master *m)
 	m->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	for (; m->setup->bindings[m->languages] != NULL; m->languages++)
 		keeper_init(&m->keepers[m->languages], m->setup->bindings[m->languages],
-		    m->setup->log, &m->setup->config->preload, &m->setup->files);
+		    m->setup->log, &m->setup->config->preload);
 	front_keeper_init(&m->front, m->setup->log);
 	m->look_at = request_clock() + LOOK_AT_SOCKETS;
 	want_templates(m);

@@ -3,7 +3,6 @@
 #define EXTHOST_MASTER_H
 
 #include <stddef.h>
-#include <sys/resource.h>
 
 struct binding;
 struct config;
@@ -19,7 +18,6 @@ struct master_setup {
 	const struct binding *const *bindings;
 	struct listener *listeners;
 	size_t listener_count;
-	struct rlimit files; /* of descriptors, for what runs scripts */
 };
 
 /*

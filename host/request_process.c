@@ -219,8 +219,6 @@ static void request_process_main(
 	if (getppid() != template)
 		_exit(0);
 	setpgid(0, 0);
-	if (setup->files != NULL)
-		setrlimit(RLIMIT_NOFILE, setup->files);
 	unblock_signals();
 	take_descriptors(pipes, &channel);
 	if (setup->warm)

@@ -10,7 +10,6 @@
 
 struct binding;
 struct error;
-struct rlimit;
 
 /* What the front needs of a request process; the template sends it with the three descriptors. */
 struct request_process {
@@ -24,8 +23,7 @@ struct request_process {
 /* How one is to be made. */
 struct request_process_setup {
 	const struct binding *binding;
-	const struct rlimit *files; /* of descriptors, for the script; NULL: as they are */
-	bool warm;                  /* it shall touch ahead the memory that a run will write */
+	bool warm; /* it shall touch ahead the memory that a run will write */
 };
 
 /*

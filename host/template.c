@@ -47,7 +47,7 @@ struct template
 	size_t count, capacity;
 	int signals;   /* signalfd for SIGCHLD */
 	int kin;       /* the kernel's list of our children; -1: it has none */
-	bool draining; /* the front is gone: only wait for the children */
+	bool draining; /* the front wants no more of it: only wait for the children */
 };
 
 static void prepare_process(struct template *t);
@@ -182,6 +182,7 @@ static void drain(struct template *t)
 		for (size_t i = 0; i < looked; i++)
 			if (events[1 + i].revents != 0) {
 				kill(-t->children[i].pid, SIGKILL);
+				kill(t->children[i].pid, SIGKILL);
 				fd_close(&t->children[i].channel);
 			}
 		if (events[0].revents != 0)
@@ -219,9 +220,7 @@ static int children_reserve(struct template *t)
 /* A fork that failed is answered too, with pid -1, so that nobody waits for it. */
 static void fork_one(struct template *t, bool warm)
 {
-	const struct request_process_setup setup = {.binding = t->setup->binding,
-	    .files = t->setup->files.rlim_cur != 0 ? &t->setup->files : NULL,
-	    .warm = warm};
+	const struct request_process_setup setup = {.binding = t->setup->binding, .warm = warm};
 	struct request_process p = {.pid = -1, .channel = -1};
 	struct child child = {.channel = -1};
 	struct error e = {""};

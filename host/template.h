@@ -8,7 +8,6 @@
 
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/resource.h>
 
 struct binding;
 struct log;
@@ -17,10 +16,9 @@ struct template_setup {
 	const struct binding *binding;
 	char *const *preload; /* "language:module"; those of other languages are passed over */
 	size_t preload_count;
-	struct rlimit files; /* what request processes have of descriptors; {0, 0}: as this one */
-	int channel;         /* SOCK_SEQPACKET to the front */
-	int status;          /* SOCK_SEQPACKET to the master; template_status below */
-	struct log *log;     /* a copy of its own, as it is in a process of its own */
+	int channel;     /* SOCK_SEQPACKET to the front */
+	int status;      /* SOCK_SEQPACKET to the master; template_status below */
+	struct log *log; /* a copy of its own, as it is in a process of its own */
 };
 
 /* Front to template: fork one. Template to front: struct request_process and its descriptors. */
