@@ -141,18 +141,27 @@ class Beside:
         assert self.mistakes == []
 
 
+def name_of(pid):
+    """The kernel's name of a process, or "" when it is gone."""
+    try:
+        with open(f"/proc/{pid}/comm") as f:
+            return f.read().strip()
+    except OSError:
+        return ""
+
+
+def _parent(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as f:
+            return int(f.read().rpartition(")")[2].split()[1])
+    except OSError:
+        return None
+
+
 def named(host, name):
-    """Those of the host's processes that the master itself has started, by the kernel's name."""
-    found = []
-    for pid in descendants(host.pid):
-        try:
-            with open(f"/proc/{pid}/comm") as comm, open(f"/proc/{pid}/stat") as stat:
-                parent = int(stat.read().rpartition(")")[2].split()[1])
-                if comm.read().strip() == name and parent == host.pid and lives(pid):
-                    found.append(pid)
-        except OSError:
-            pass
-    return found
+    """Those of the host's processes of this name that the master itself has started."""
+    return [pid for pid in descendants(host.pid)
+            if name_of(pid) == name and _parent(pid) == host.pid and lives(pid)]
 
 
 def front_of(host):

@@ -1,5 +1,7 @@
 """Clients that go away, and clients that abort."""
 
+import os
+import signal
 import socket
 import time
 
@@ -7,7 +9,7 @@ import pytest
 
 import fastcgi
 from fastcgi import KEEP_CONN, PARAMS, STDIN, pairs, record, stream, variables
-from faults import begin, begun, gone, path, put_faults, untouched
+from faults import begin, begun, gone, name_of, path, put_faults, untouched
 from host import Host, SUFFIX
 from servers import Nginx
 
@@ -110,6 +112,22 @@ def test_a_run_is_ended_when_nginx_says_that_its_client_went_away(host, nginx, l
         pid = begun(host, since)
     gone(pid, SOON)
     host.wait_line("status=499", "end=client", since=since)
+
+
+@LANGUAGES
+def test_a_run_is_ended_when_its_relay_is_killed(host, start_fossil, language):
+    fossil = start_fossil(host.root)
+    since = host.log_position()
+    with socket.create_connection(("127.0.0.1", fossil.port)) as client:
+        client.sendall(f"GET /ext{path(language, 'wait')} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        pid = begun(host, since)
+        # The kernel gives it the name of the script whose first line named it.
+        relays = [each for each in fossil.program.pids()
+                  if name_of(each) == f"wait{SUFFIX[language]}"]
+        assert len(relays) == 1
+        os.kill(relays[0], signal.SIGKILL)
+        gone(pid, SOON)
+        host.wait_line("status=499", "end=client", since=since)
 
 
 @LANGUAGES

@@ -71,6 +71,17 @@ def test_a_full_queue_is_503_with_retry_after(lane_of_one, language):
 
 
 @LANGUAGES
+def test_nginx_and_fossil_hand_on_503_with_retry_after(
+        root, start_host, start_nginx, start_fossil, tmp_path, language):
+    host = start_host(root, "--queue", "0", *put_config(tmp_path, LANE), listen=[*LISTEN, "relay"])
+    with begin(host, path(language, "slow") + "?30000"), Beside(host):
+        host.wait_line("begun")
+        for server in (start_nginx(host.socket), start_fossil(root)):
+            reply = server.get(path(language, "slow") + "?1")
+            assert (reply.status, reply.header("Retry-After")) == (503, "1")
+
+
+@LANGUAGES
 def test_who_waits_too_long_in_the_queue_gets_503_with_retry_after(lane_of_one, language):
     host, _, since = lane_of_one(language, "--queue-timeout", "1")
     with Beside(host):
