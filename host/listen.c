@@ -12,6 +12,7 @@
 #include "error.h"
 #include "fd.h"
 #include "inherited.h"
+#include "log.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -251,7 +252,7 @@ static int bind_here(struct listener *l, const char *name, mode_t mode, struct e
 	return lstat(name, &l->place) < 0 ? error_errno(e, "stat") : 0;
 }
 
-bool listener_is_missing(const struct listener *l)
+static bool is_missing(const struct listener *l)
 {
 	struct stat now;
 
@@ -259,20 +260,26 @@ bool listener_is_missing(const struct listener *l)
 				      now.st_dev != l->place.st_dev);
 }
 
-int listener_rebind(struct listener *l, struct error *e)
+bool listener_rebind_if_missing(struct listener *l, const struct log *log)
 {
 	struct listener fresh = {.fd = -1};
-	int result = open_unix(&fresh, l->path, l->mode, e);
+	struct error e;
 
-	free(fresh.path);
-	if (result < 0) {
+	if (!is_missing(l))
+		return false;
+	if (open_unix(&fresh, l->path, l->mode, &e) < 0) {
+		log_message(
+		    log, LEVEL_ERROR, "%s: its socket's file is gone: %s", l->address, e.message);
 		fd_close(&fresh.fd);
-		return -1;
+		return false;
 	}
+	free(fresh.path);
 	fd_close(&l->fd);
 	l->fd = fresh.fd;
 	l->place = fresh.place;
-	return 0;
+	log_message(
+	    log, LEVEL_WARNING, "%s: its socket's file was gone; it is bound anew", l->address);
+	return true;
 }
 
 static int open_unix(struct listener *l, const char *path, mode_t mode, struct error *e)

@@ -54,14 +54,11 @@ int listeners_add_control(struct listeners *ls, const struct config *config, str
 /* The path of the control socket; the caller frees. NULL: there is none, or no memory. */
 char *listener_control_path(const struct config *config);
 
-/* Whether the file of a unix socket that we bound is still ours. Others' are never missing. */
-bool listener_is_missing(const struct listener *l);
-
 /*
- * Bind it anew at its path; the old descriptor is closed. 0, or -1 with *e filled and nothing
- * changed.
+ * If somebody has removed the file of a unix socket that we bound, nobody can reach it any more: it
+ * is bound anew at its path, and the old descriptor closed. true: it was, which has been logged.
  */
-int listener_rebind(struct listener *l, struct error *e);
+bool listener_rebind_if_missing(struct listener *l, const struct log *log);
 
 /* Close all, remove their sockets' files if `unlink_paths`, free. */
 void listeners_release(struct listeners *ls, bool unlink_paths);

@@ -157,28 +157,15 @@ static int work(struct master *m)
 						   : INT_MAX;
 }
 
-/* A socket whose file somebody has removed can be reached by nobody: it is bound anew. */
 static void look_at_sockets(struct master *m)
 {
-	struct error e;
-
 	m->look_at = request_clock() + LOOK_AT_SOCKETS;
-	for (size_t i = 0; i < m->setup->listener_count; i++) {
-		struct listener *l = &m->setup->listeners[i];
-
-		if (!listener_is_missing(l))
-			continue;
-		if (listener_rebind(l, &e) < 0) {
-			log_message(m->setup->log, LEVEL_ERROR, "%s: its socket's file is gone: %s",
-			    l->address, e.message);
-			continue;
-		}
-		log_message(m->setup->log, LEVEL_WARNING,
-		    "%s: its socket's file was gone; it is bound anew", l->address);
-		tell_front(m, FRONT_LISTENER, (int)i, l->fd);
-	}
+	for (size_t i = 0; i < m->setup->listener_count; i++)
+		if (listener_rebind_if_missing(&m->setup->listeners[i], m->setup->log))
+			tell_front(m, FRONT_LISTENER, (int)i, m->setup->listeners[i].fd);
 }
 
+/* From the loop and nowhere else: it says that the loop turns. When the next is due, 0 if never. */
 static uint64_t ping_watchdog(struct master *m)
 {
 	uint64_t every = notify_watchdog_every(&m->notify), now = request_clock();
@@ -217,36 +204,18 @@ static void take_signals(struct master *m)
 /* The configuration is good, or it stays as it was. */
 static void reload(struct master *m)
 {
-	struct config *present = m->setup->config;
 	FD_OWNED int file = -1;
-	struct config next;
-	struct error e;
 
 	/* Before it was ready it has not said so, and will when the new ones are. */
 	if (m->ready) {
 		notify_reloading(&m->notify);
 		m->reloading = true;
 	}
-	if (present->config_file != NULL) {
-		file = serve_config_copy(present->config_file, &e);
-		if (file < 0) {
-			log_message(m->setup->log, LEVEL_ERROR, "reload refused: %s", e.message);
-			return;
-		}
-	}
-	if (serve_config_read(m->setup->source, file, &next, &e) < 0) {
-		log_message(m->setup->log, LEVEL_ERROR, "reload refused, all stays as it was: %s",
-		    e.message);
-		config_release(&next);
+	if (serve_config_reload(m->setup->source, m->setup->config, m->setup->log, &file) < 0)
 		return;
-	}
-	serve_config_keep(&next, present, m->setup->log);
-	config_release(present);
-	*present = next;
-	log_message(m->setup->log, LEVEL_INFO, "reload");
 	tell_front(m, FRONT_RELOAD, 0, file);
 	for (int i = 0; i < m->languages; i++)
-		keeper_configure(&m->keepers[i], &present->preload);
+		keeper_configure(&m->keepers[i], &m->setup->config->preload);
 	want_templates(m);
 }
 
