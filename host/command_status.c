@@ -138,8 +138,14 @@ static void print_processes(const json_t *status)
 	size_t i;
 
 	printf("%-20s %8s %10s %7s\n", "process", "pid", "memory", "spares");
-	json_array_foreach(json_object_get(status, "processes"), i, process)
-	{
+	json_array_foreach (json_object_get(status, "services"), i, process) {
+		char name[64];
+
+		snprintf(name, sizeof(name), "service %.20s", string_of(process, "name"));
+		printf("%-20s %8lld %6.1f MiB  %.36s\n", name, number_of(process, "pid"),
+		    (double)number_of(process, "memory_kib") / 1024, string_of(process, "state"));
+	}
+	json_array_foreach (json_object_get(status, "processes"), i, process) {
 		const char *language = string_of(process, "language");
 		char name[64];
 
@@ -164,8 +170,7 @@ static void print_runs(const json_t *status)
 		return;
 	printf("\n%-17s%-26s %-6s %8s %8s %8s\n", "request", "extension", "state", "since", "pid",
 	    "memory");
-	json_array_foreach(runs, i, run)
-	{
+	json_array_foreach (runs, i, run) {
 		printf("%-17s", string_of(run, "id"));
 		print_end(string_of(run, "extension"), 26);
 		printf(
@@ -184,8 +189,7 @@ static void print_extensions(const json_t *status)
 
 	printf("\n%-24s %8s %6s %6s %7s %7s %7s %6s\n", "extension", "requests", "4xx", "5xx",
 	    "p50 ms", "p95 ms", "p99 ms", "MiB");
-	json_array_foreach(json_object_get(status, "extensions"), i, extension)
-	{
+	json_array_foreach (json_object_get(status, "extensions"), i, extension) {
 		const json_t *answers = json_object_get(extension, "answers");
 		const char *name = string_of(extension, "name");
 

@@ -32,6 +32,15 @@ struct limits {
 	uint64_t max_reply; /* bytes, of a reply that is held to its end */
 };
 
+/* [service NAME] in the configuration file: a program that the master keeps running. */
+struct config_service {
+	char *name;
+	struct config_list run; /* its command line, in pieces that belong together */
+	char *script;           /* or a script that exthost itself runs */
+	char *restart;          /* "always", "on-failure" or "never" */
+	uint64_t restart_delay; /* seconds */
+};
+
 /* [extension PATTERN] in the configuration file. */
 struct config_section {
 	char *pattern; /* of a path beneath the root, fnmatch(3) */
@@ -47,6 +56,9 @@ struct config {
 	struct limits limits; /* where no section says otherwise */
 	struct config_section *sections;
 	size_t section_count;
+	struct config_service service; /* what a section that says nothing has */
+	struct config_service *services;
+	size_t service_count;
 	uint64_t max_header;
 	uint64_t reply_buffer;
 	struct config_list preload;
@@ -83,6 +95,7 @@ enum config_command {
 	CONFIG_REQUEST = 2,
 	CONFIG_STATUS = 8,
 	CONFIG_CHECK = 16,
+	CONFIG_SERVICE = 64, /* no command, but a section [service NAME] */
 	/* and what else there is to say of an option: */
 	CONFIG_EXTENSION = 4, /* it may stand in a section */
 	CONFIG_FIXED = 32     /* a reload does not change it */

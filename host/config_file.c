@@ -1,7 +1,8 @@
 /*
  * Keys before any section are options of `exthost serve`; those in a section [extension PATTERN]
- * hold for the extensions whose path beneath the root the pattern matches (fnmatch(3)). A key
- * whose option may be given more than once may stand more than once; '#' or ';' begins a comment.
+ * hold for the extensions whose path beneath the root the pattern matches (fnmatch(3)); a section
+ * [service NAME] describes a program to keep running. A key whose option may be given more than once
+ * may stand more than once, any other only once; '#' or ';' begins a comment.
  *
  * libinih takes lines through a function of ours, which knows the line's number, refuses what is
  * longer than libinih reads, and reads the section's name, of which libinih would keep 49 bytes.
@@ -19,12 +20,17 @@
 #include <string.h>
 #include <unistd.h>
 
+#define SERVICE_OFFSET offsetof(struct config, service)
+
 struct reading {
 	struct config *config;
 	const bool *given;
 	FILE *stream;
 	int line;
-	struct config_section *section; /* the present one; NULL: before any */
+	/* The present section: one of an extension, or of a service, or NULL both before any. */
+	struct config_section *section;
+	struct config_service *service;
+	bool seen[OPTIONS_MAX]; /* in this section */
 	struct error *e;
 	bool failed; /* the first mistake is the one told */
 };
@@ -54,31 +60,81 @@ static struct config_section *add_section(struct config *config, const char *pat
 	return section;
 }
 
-/* "[extension PATTERN]" */
+/* With the defaults of the option table. */
+static struct config_service *add_service(struct config *config, const char *name, struct error *e)
+{
+	struct config_service *services =
+	    realloc(config->services, (config->service_count + 1) * sizeof(*services));
+	struct config_service *service;
+
+	if (services == NULL)
+		return NULL;
+	config->services = services;
+	service = &services[config->service_count];
+	*service = (struct config_service){.name = strdup(name)};
+	if (service->name == NULL)
+		return NULL;
+	config->service_count++;
+	for (size_t i = 0; i < option_count; i++)
+		if ((options[i].commands & CONFIG_SERVICE) != 0 && options[i].fallback != NULL &&
+		    option_set((char *)service + options[i].offset - SERVICE_OFFSET, &options[i],
+			options[i].fallback, e) < 0)
+			return NULL;
+	return service;
+}
+
+static bool has_service(const struct config *config, const char *name)
+{
+	for (size_t i = 0; i < config->service_count; i++)
+		if (strcmp(config->services[i].name, name) == 0)
+			return true;
+	return false;
+}
+
+/* The name behind "[word " and before "]", with no blanks around it. false: it is another section. */
+static bool section_name(const char *line, const char *word, char *name, size_t size)
+{
+	const char *text = line + 1 + strspn(line + 1, " \t");
+	size_t length;
+
+	if (strncmp(text, word, strlen(word)) != 0 || strchr(" \t", text[strlen(word)]) == NULL)
+		return false;
+	text += strlen(word);
+	text += strspn(text, " \t/");
+	length = strcspn(text, "]\r\n");
+	while (length > 0 && strchr(" \t", text[length - 1]) != NULL)
+		length--;
+	if (length == 0 || length >= size || strchr(text, ']') == NULL)
+		return false;
+	snprintf(name, size, "%.*s", (int)length, text);
+	return true;
+}
+
 static void begin_section(struct reading *r, const char *line)
 {
-	static const char word[] = "extension";
-	const char *name = line + 1 + strspn(line + 1, " \t");
-	char pattern[256];
-	size_t size;
+	char name[256];
+	struct error e;
 
-	if (strncmp(name, word, sizeof(word) - 1) == 0 && strchr(" \t", name[sizeof(word) - 1])) {
-		name += sizeof(word) - 1;
-		name += strspn(name, " \t/");
-		size = strcspn(name, "]\r\n");
-		while (size > 0 && strchr(" \t", name[size - 1]) != NULL)
-			size--;
-		if (size > 0 && size < sizeof(pattern) && strchr(name, ']') != NULL) {
-			snprintf(pattern, sizeof(pattern), "%.*s", (int)size, name);
-			r->section = add_section(r->config, pattern);
-			if (r->section == NULL)
-				refuse(r, "out of memory");
-			return;
-		}
+	r->section = NULL;
+	r->service = NULL;
+	memset(r->seen, 0, sizeof(r->seen));
+	if (section_name(line, "extension", name, sizeof(name))) {
+		r->section = add_section(r->config, name);
+		if (r->section == NULL)
+			refuse(r, "out of memory");
+	} else if (section_name(line, "service", name, sizeof(name))) {
+		if (has_service(r->config, name))
+			refuse(r, "there are two services of this name");
+		else
+			r->service = add_service(r->config, name, &e);
+		if (r->service == NULL)
+			refuse(r, "out of memory");
+	} else {
+		snprintf(name, sizeof(name),
+		    "unknown section %.*s, allowed are [extension PATTERN] and [service NAME]",
+		    (int)strcspn(line, "\r\n"), line);
+		refuse(r, name);
 	}
-	snprintf(pattern, sizeof(pattern), "unknown section %.*s, allowed is [extension PATTERN]",
-	    (int)strcspn(line, "\r\n"), line);
-	refuse(r, pattern);
 }
 
 static char *read_line(char *line, int size, void *stream)
@@ -117,14 +173,22 @@ static int set_in_section(
 /* 0, or -1 with *why. */
 static int set_key(struct reading *r, const char *name, const char *value, struct error *why)
 {
-	const struct option *o = option_find(name, strlen(name), CONFIG_SERVE);
+	int commands = r->service != NULL ? CONFIG_SERVICE : CONFIG_SERVE;
+	const struct option *o = option_find(name, strlen(name), commands);
 	int result = 0;
 
 	if (o == NULL || o->offset == offsetof(struct config, config_file))
 		return error_set(why, "unknown key '%s'", name);
 	if (r->section != NULL && (o->commands & CONFIG_EXTENSION) == 0)
 		return error_set(why, "%s cannot be set for some extensions only", name);
-	if (r->section != NULL)
+	/* An indented line is another value of the key above it. */
+	if (r->seen[o - options] && o->type != TYPE_LIST)
+		return error_set(
+		    why, "%s has a value already, and cannot have '%s' too", name, value);
+	r->seen[o - options] = true;
+	if (r->service != NULL)
+		result = option_set((char *)r->service + o->offset - SERVICE_OFFSET, o, value, why);
+	else if (r->section != NULL)
 		result = set_in_section(r, o, value, why);
 	else if (!r->given[o - options])
 		result = option_set((char *)r->config + o->offset, o, value, why);

@@ -164,11 +164,14 @@ void config_print_options(FILE *out, enum config_command command)
 	}
 }
 
-void config_release(struct config *config)
+/* The strings and lists of those options that these commands have, of a struct `within` config. */
+static void release_values(void *values, size_t within, int commands)
 {
 	for (size_t i = 0; i < option_count; i++) {
-		char *place = (char *)config + options[i].offset;
+		char *place = (char *)values + options[i].offset - within;
 
+		if ((options[i].commands & commands) == 0)
+			continue;
 		if (options[i].type == TYPE_STRING || options[i].type == TYPE_CHOICE) {
 			free(*(char **)place);
 			*(char **)place = NULL;
@@ -176,9 +179,22 @@ void config_release(struct config *config)
 			config_list_release((struct config_list *)place);
 		}
 	}
+}
+
+void config_release(struct config *config)
+{
+	release_values(config, 0, ~0);
 	for (size_t i = 0; i < config->section_count; i++)
 		free(config->sections[i].pattern);
 	free(config->sections);
 	config->sections = NULL;
 	config->section_count = 0;
+	for (size_t i = 0; i < config->service_count; i++) {
+		free(config->services[i].name);
+		release_values(
+		    &config->services[i], offsetof(struct config, service), CONFIG_SERVICE);
+	}
+	free(config->services);
+	config->services = NULL;
+	config->service_count = 0;
 }

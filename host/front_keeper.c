@@ -5,9 +5,11 @@
 #include "front_process.h"
 #include "log.h"
 #include "request.h"
+#include "service.h"
 
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -86,6 +88,29 @@ void front_keeper_tell(
 	if (k->channel >= 0)
 		fd_send(
 		    k->channel, message, sizeof(*message), &descriptor, descriptor >= 0 ? 1 : 0);
+}
+
+void front_keeper_tell_services(struct front_keeper *k, struct services *services)
+{
+	struct front_message message = {
+	    .order = FRONT_SERVICES, .index = (uint32_t)services->count};
+
+	if (k->pid == 0 || (k->pid == k->told && !services->changed))
+		return;
+	k->told = k->pid;
+	services->changed = false;
+	front_keeper_tell(k, &message, -1);
+	message.order = FRONT_SERVICE;
+	for (size_t i = 0; i < services->count; i++) {
+		struct service_state state;
+
+		services_state(services, i, &state);
+		message.index = (uint32_t)i;
+		message.pid = state.pid;
+		snprintf(
+		    message.text, sizeof(message.text), "%.50s\n%.95s", state.name, state.text);
+		front_keeper_tell(k, &message, -1);
+	}
 }
 
 void front_keeper_release(struct front_keeper *k)

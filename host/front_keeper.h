@@ -11,12 +11,15 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+struct services;
+
 struct front_keeper {
 	const struct log *log;
 	pid_t pid;   /* 0: there is none */
 	int channel; /* to it; -1: there is none */
 	uint64_t at; /* when to start one, or when this one was started; of request_clock() */
 	uint64_t backoff;
+	pid_t told; /* the one that knows the services */
 };
 
 void front_keeper_init(struct front_keeper *k, const struct log *log);
@@ -34,6 +37,9 @@ bool front_keeper_child_died(struct front_keeper *k, pid_t pid, const char *how)
 /* Send an order, with a descriptor unless it is -1. Without a front nothing happens. */
 void front_keeper_tell(
     const struct front_keeper *k, const struct front_message *message, int descriptor);
+
+/* Tell it what status shall show of the services, if it does not know. */
+void front_keeper_tell_services(struct front_keeper *k, struct services *services);
 
 /* End it at once, and reap it. */
 void front_keeper_release(struct front_keeper *k);

@@ -101,7 +101,8 @@ static void front_start(struct front *f, const struct front_setup *setup)
 	    f->shared.run.spares == NULL || f->shared.run.scripts == NULL ||
 	    f->shared.run.noticed == NULL)
 		fail(setup, "start");
-	f->status = (struct status_sources){.began = request_clock(),
+	f->status = (struct status_sources){.services_lock = PTHREAD_MUTEX_INITIALIZER,
+	    .began = request_clock(),
 	    .bindings = setup->bindings,
 	    .configs = f->configs,
 	    .stats = f->shared.run.stats,
@@ -169,6 +170,10 @@ static bool take_order(struct front *f)
 		atomic_store(&f->status.templates[message.index], message.pid);
 		spares_connect(f->shared.run.spares, (int)message.index, fds[0]);
 	}
+	if (message.order == FRONT_SERVICES)
+		status_set_services(&f->status, message.index);
+	if (message.order == FRONT_SERVICE)
+		status_set_service(&f->status, message.index, message.pid, message.text);
 	if (message.order == FRONT_LISTENER && fds[0] >= 0)
 		take_listener(f, message.index, fds[0]);
 	if (message.order == FRONT_RELOAD) {

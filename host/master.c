@@ -17,6 +17,7 @@
 #include "notify.h"
 #include "request.h"
 #include "serve_config.h"
+#include "service.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -39,6 +40,8 @@ struct master {
 	const struct master_setup *setup;
 	int signals;
 	struct front_keeper front;
+	struct services services;
+	pid_t told;                           /* the front that knows the services */
 	uint64_t look_at;                     /* at the sockets' files, next time */
 	struct keeper keepers[LANGUAGES_MAX]; /* one for each binding */
 	int languages;
@@ -92,30 +95,38 @@ static void master_start(struct master *m)
 		sigaddset(&set, taken[i]);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	signal(SIGPIPE, SIG_IGN);
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	m->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	for (; m->setup->bindings[m->languages] != NULL; m->languages++)
 		keeper_init(&m->keepers[m->languages], m->setup->bindings[m->languages],
 		    m->setup->log, &m->setup->config->preload);
 	front_keeper_init(&m->front, m->setup->log);
+	m->services = (struct services){.bindings = m->setup->bindings,
+	    .log = m->setup->log,
+	    .in_child = become_child,
+	    .argument = m};
 	m->look_at = request_clock() + LOOK_AT_SOCKETS;
 	want_templates(m);
 }
 
 static void wait_for_events(struct master *m, int timeout)
 {
-	struct pollfd events[2 + LANGUAGES_MAX] = {
+	struct pollfd events[2 + LANGUAGES_MAX + SERVICES_MAX] = {
 	    {.fd = m->signals, .events = POLLIN}, {.fd = m->front.channel, .events = POLLIN}};
+	size_t count = 2 + (size_t)m->languages;
 
 	for (int i = 0; i < m->languages; i++)
 		events[2 + i] =
 		    (struct pollfd){.fd = m->keepers[i].starting.status, .events = POLLIN};
-	if (poll(events, (nfds_t)(2 + m->languages), timeout) <= 0)
+	count += services_events(&m->services, events + count);
+	if (poll(events, count, timeout) <= 0)
 		return;
 	if (events[1].revents != 0)
 		take_front_message(m);
 	for (int i = 0; i < m->languages; i++)
 		if (events[2 + i].revents != 0)
 			take_template_status(m, i);
+	services_take_output(&m->services);
 	if (events[0].revents != 0)
 		take_signals(m);
 }
@@ -148,6 +159,8 @@ static int work(struct master *m)
 	first = earlier(first, m->look_at);
 	for (int i = 0; i < m->languages; i++)
 		first = earlier(first, keeper_work(&m->keepers[i], become_child, m));
+	first = earlier(first, m->ready ? services_work(&m->services) : 0);
+	front_keeper_tell_services(&m->front, &m->services);
 	now = request_clock();
 	if (first == 0)
 		return -1;
@@ -214,6 +227,7 @@ static void reload(struct master *m)
 	if (serve_config_reload(m->setup->source, m->setup->config, m->setup->log, &file) < 0)
 		return;
 	tell_front(m, FRONT_RELOAD, 0, file);
+	services_configure(&m->services, m->setup->config);
 	for (int i = 0; i < m->languages; i++)
 		keeper_configure(&m->keepers[i], &m->setup->config->preload);
 	want_templates(m);
@@ -251,6 +265,7 @@ static void reap_children(struct master *m)
 		if (front_keeper_child_died(&m->front, pid, how))
 			for (int i = 0; i < m->languages; i++)
 				keeper_forget_template(&m->keepers[i]);
+		services_child_died(&m->services, pid, wait_status);
 		for (int i = 0; i < m->languages; i++) {
 			struct keeper *k = &m->keepers[i];
 
@@ -294,6 +309,7 @@ static void say_ready(struct master *m)
 	snprintf(status, sizeof(status), "serving %s", m->setup->config->root);
 	notify_status(&m->notify, status);
 	notify_ready(&m->notify);
+	services_configure(&m->services, m->setup->config);
 }
 
 static void take_template_status(struct master *m, int language)
@@ -368,6 +384,8 @@ static void stop(struct master *m)
 
 	log_message(m->setup->log, LEVEL_INFO, "stopping");
 	notify_stopping(&m->notify);
+	/* What serves through this host ends before it. */
+	services_stop(&m->services, deadline - 2 * SECOND);
 	tell_front(m, FRONT_STOP, 0, -1);
 	while (front.fd >= 0 && request_clock() < deadline && poll(&front, 1, 100) >= 0) {
 		if (front.revents != 0 && read(front.fd, ignored, sizeof(ignored)) <= 0)

@@ -16,6 +16,7 @@
 #define BOTH (CONFIG_SERVE | CONFIG_REQUEST)
 #define EACH (BOTH | CONFIG_EXTENSION) /* may be set for some extensions only */
 #define LIMIT(member) offsetof(struct config, limits.member)
+#define SERVICE(member) offsetof(struct config, service.member)
 #define KIB ((uint64_t)1024)
 #define MIB (1024 * KIB)
 #define GIB (1024 * MIB)
@@ -91,6 +92,14 @@ const struct option options[] = {
 	"print it again every two seconds, until Ctrl-C"},
     {"stack", TYPE_STRING, VALUE(stack), CONFIG_STATUS, NULL, 0, 0, "ID",
 	"print where the run of this request is"},
+    {"run", TYPE_LIST, SERVICE(run), CONFIG_SERVICE, NULL, 0, 0, "COMMAND",
+	"the program, by its path, and its arguments"},
+    {"script", TYPE_STRING, SERVICE(script), CONFIG_SERVICE, NULL, 0, 0, "FILE",
+	"a script for exthost's own interpreter, and its arguments"},
+    {"restart", TYPE_CHOICE, SERVICE(restart), CONFIG_SERVICE, "always", 0, 0,
+	"always|on-failure|never", "when to start it again"},
+    {"restart-delay", TYPE_NUMBER, SERVICE(restart_delay), CONFIG_SERVICE, "1", 0, 3600, "SECONDS",
+	"how long to wait before; twice as long each time that it ends at once"},
     {"body", TYPE_STRING, VALUE(body), CONFIG_REQUEST, NULL, 0, 0, "FILE",
 	"the request body; - is standard input"},
     {"header", TYPE_LIST, VALUE(header), CONFIG_REQUEST, NULL, 0, 0, "'NAME: VALUE'",

@@ -9,6 +9,7 @@
 #include "language.h"
 #include "log.h"
 #include "option.h"
+#include "service.h"
 
 #include <fcntl.h>
 #include <stdbool.h>
@@ -52,6 +53,8 @@ int serve_config_read(
 	if (config_read_again(config, CONFIG_SERVE, source->argc, source->argv, file, e) < 0 ||
 	    access_check_options(config, e) < 0 || check_preload(config, source->bindings, e) < 0 ||
 	    check_paths(config, e) < 0)
+		return -1;
+	if (services_check(config, source->bindings, e) < 0)
 		return -1;
 	if (config->root == NULL)
 		return error_set(e, "serve needs --root DIR, the folder whose files answer");

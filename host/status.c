@@ -70,6 +70,42 @@ static json_t *list_processes(struct status_sources *sources)
 	return list;
 }
 
+void status_set_services(struct status_sources *sources, size_t count)
+{
+	pthread_mutex_lock(&sources->services_lock);
+	sources->service_count = count < STATUS_SERVICES_MAX ? count : STATUS_SERVICES_MAX;
+	pthread_mutex_unlock(&sources->services_lock);
+}
+
+void status_set_service(struct status_sources *sources, size_t index, pid_t pid, const char *text)
+{
+	if (index >= STATUS_SERVICES_MAX)
+		return;
+	pthread_mutex_lock(&sources->services_lock);
+	sources->services[index].pid = pid;
+	snprintf(sources->services[index].text, sizeof(sources->services[index].text), "%s", text);
+	pthread_mutex_unlock(&sources->services_lock);
+}
+
+static json_t *list_services(struct status_sources *sources)
+{
+	json_t *list = json_array();
+
+	pthread_mutex_lock(&sources->services_lock);
+	for (size_t i = 0; i < sources->service_count; i++) {
+		const struct status_service *service = &sources->services[i];
+		size_t size = strcspn(service->text, "\n");
+		const char *state = service->text + size + (service->text[size] != '\0');
+
+		json_array_append_new(
+		    list, json_pack("{s:s%, s:s, s:i, s:I}", "name", service->text, size, "state",
+			      state, "pid", (int)service->pid, "memory_kib",
+			      (json_int_t)(service->pid > 0 ? resident_kib(service->pid) : 0)));
+	}
+	pthread_mutex_unlock(&sources->services_lock);
+	return list;
+}
+
 static json_t *list_spares(struct status_sources *sources)
 {
 	json_t *object = json_object();
@@ -184,11 +220,12 @@ int status_json(struct status_sources *sources, struct buffer *out)
 {
 	const struct config *config;
 	struct config_held *held = config_hold(sources->configs, &config);
-	json_t *object = json_pack("{s:s, s:o, s:f, s:o, s:o, s:o, s:o, s:o, s:o}", "version",
+	json_t *object = json_pack("{s:s, s:o, s:f, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "version",
 	    EXTHOST_VERSION, "root", text(config->root), "seconds", seconds_since(sources->began),
-	    "processes", list_processes(sources), "spares", list_spares(sources), "runs",
-	    list_runs(sources), "queue", describe_queue(sources, config), "connections",
-	    describe_connections(sources, config), "extensions", list_extensions(sources));
+	    "processes", list_processes(sources), "spares", list_spares(sources), "services",
+	    list_services(sources), "runs", list_runs(sources), "queue",
+	    describe_queue(sources, config), "connections", describe_connections(sources, config),
+	    "extensions", list_extensions(sources));
 
 	config_let_go(sources->configs, held);
 	return write_json(object, out);

@@ -8,8 +8,12 @@
 #include "buffer.h"
 #include "language.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdint.h>
+#include <sys/types.h>
+
+#define STATUS_SERVICES_MAX 32
 
 struct binding;
 struct config_share;
@@ -28,7 +32,17 @@ struct status_sources {
 	struct spares *spares;
 	struct lanes *lanes;
 	struct connections *connections;
+	pthread_mutex_t services_lock;
+	size_t service_count;
+	struct status_service {
+		pid_t pid;      /* 0: it does not run */
+		char text[160]; /* its name and state, a line each */
+	} services[STATUS_SERVICES_MAX];
 };
+
+/* So many services there are; what is told of each follows. */
+void status_set_services(struct status_sources *sources, size_t count);
+void status_set_service(struct status_sources *sources, size_t index, pid_t pid, const char *text);
 
 /* One JSON object (README and exthost(8) tell its members) and a newline. 0 or -1. */
 int status_json(struct status_sources *sources, struct buffer *out);

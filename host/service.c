@@ -1,0 +1,363 @@
+/*
+ * Each is a process group of its own (service_process.c). One that ends within a second of its start is started again later each time, up to a minute.
+ */
+#include "service.h"
+
+#include "binding.h"
+#include "buffer.h"
+#include "config.h"
+#include "error.h"
+#include "language.h"
+#include "log.h"
+#include "request.h"
+#include "service_process.h"
+#include "words.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define SECOND 1000000000ULL
+#define AT_ONCE SECOND /* ending within this is a failure to start */
+#define DELAY_MOST (60 * SECOND)
+
+struct service {
+	char *name;
+	char *command; /* as it is configured, to see whether it has changed */
+	char **argv;
+	char *program; /* what is executed */
+	char *restart;
+	uint64_t delay; /* before it is started again */
+	uint64_t backoff;
+	struct service_process process;
+	uint64_t at;  /* when to start it, or when it was started; 0: not any more */
+	bool leaving; /* it is not configured any more */
+	char how[64]; /* it ended the last time */
+};
+
+static void start(struct services *s, struct service *service);
+static void plan_restart(struct service *service, bool failed);
+static void service_release(struct service *service);
+
+/* The pieces of `run`, or `script`, as one line. NULL: no memory. */
+static char *command_line(const struct config_service *config)
+{
+	struct buffer line = {0};
+	const char *text;
+	char *copy;
+
+	for (size_t i = 0; i < config->run.count; i++)
+		buffer_printf(&line, "%s%s", i > 0 ? " " : "", config->run.items[i]);
+	if (config->script != NULL)
+		buffer_append_string(&line, config->script);
+	text = buffer_string(&line);
+	copy = text != NULL ? strdup(text) : NULL;
+	buffer_release(&line);
+	return copy;
+}
+
+/* exthost itself, as the interpreter of the script: "exthost tclsh /path/mailer.tcl ..." */
+static char **script_arguments(char **words, const char *interpreter)
+{
+	size_t count = 0;
+	char **argv;
+
+	while (words[count] != NULL)
+		count++;
+	argv = calloc(count + 3, sizeof(*argv));
+	if (argv == NULL)
+		return NULL;
+	argv[0] = (char *)"exthost";
+	argv[1] = (char *)interpreter;
+	memcpy(argv + 2, words, (count + 1) * sizeof(*argv));
+	return argv;
+}
+
+static int check_one(
+    const struct config_service *config, const struct binding *const *bindings, struct error *e)
+{
+	char *line = command_line(config);
+	char **words;
+	int result = 0;
+
+	if ((config->run.count > 0) == (config->script != NULL)) {
+		free(line);
+		return error_set(e, "either run or script says what it is");
+	}
+	words = line != NULL ? words_split(line, e) : NULL;
+	free(line);
+	if (words == NULL)
+		return error_prefix(e, "%s", config->script != NULL ? "script" : "run");
+	if (words[0][0] != '/')
+		result = error_set(e, "'%s' is no absolute path", words[0]);
+	else if (config->script != NULL && language_by_suffix(bindings, words[0]) < 0)
+		result = error_set(e, "script %s: its name tells no language", words[0]);
+	words_release(words);
+	return result;
+}
+
+int services_check(
+    const struct config *config, const struct binding *const *bindings, struct error *e)
+{
+	if (config->service_count > SERVICES_MAX)
+		return error_set(e, "there are more than %d services", SERVICES_MAX);
+	for (size_t i = 0; i < config->service_count; i++)
+		if (check_one(&config->services[i], bindings, e) < 0)
+			return error_prefix(e, "service %s", config->services[i].name);
+	return 0;
+}
+
+static struct service *service_create(const struct services *s, const struct config_service *config)
+{
+	struct service *service = calloc(1, sizeof(*service));
+	char **words;
+	struct error e;
+	int language;
+
+	if (service == NULL)
+		return NULL;
+	service->process.output = -1;
+	service->name = strdup(config->name);
+	service->restart = strdup(config->restart);
+	service->command = command_line(config);
+	service->delay = service->backoff = config->restart_delay * SECOND;
+	service->at = request_clock();
+	words = service->command != NULL ? words_split(service->command, &e) : NULL;
+	service->process.argv = words;
+	if (words != NULL && config->script != NULL) {
+		language = language_by_suffix(s->bindings, words[0]);
+		service->program = strdup("/proc/self/exe");
+		service->process.argv = script_arguments(words, s->bindings[language]->command);
+	} else if (words != NULL) {
+		service->program = strdup(words[0]);
+	}
+	service->process.name = service->name;
+	service->process.program = service->program;
+	if (service->name == NULL || service->restart == NULL || service->program == NULL ||
+	    service->process.argv == NULL) {
+		service_release(service);
+		return NULL;
+	}
+	return service;
+}
+
+/* The words' memory, and the array before them if there is one, stay: a handful, once a reload. */
+static void service_release(struct service *service)
+{
+	service_process_release(&service->process);
+	free(service->name);
+	free(service->restart);
+	free(service->command);
+	free(service->program);
+	free(service);
+}
+
+static bool is_same(const struct service *service, const struct config_service *config)
+{
+	char *line = command_line(config);
+	bool same = line != NULL && !service->leaving && strcmp(service->name, config->name) == 0 &&
+		    strcmp(service->command, line) == 0;
+
+	free(line);
+	return same;
+}
+
+static bool is_configured(const struct service *service, const struct config *config)
+{
+	for (size_t i = 0; i < config->service_count; i++)
+		if (is_same(service, &config->services[i]))
+			return true;
+	return false;
+}
+
+static struct service *find_same(const struct services *s, const struct config_service *config)
+{
+	for (size_t i = 0; i < s->count; i++)
+		if (is_same(s->items[i], config))
+			return s->items[i];
+	return NULL;
+}
+
+void services_configure(struct services *s, const struct config *config)
+{
+	s->changed = true;
+	for (size_t i = 0; i < s->count; i++) {
+		struct service *service = s->items[i];
+
+		if (is_configured(service, config))
+			continue;
+		service->leaving = true;
+		service->at = 0;
+		if (service->process.pid > 0)
+			kill(service->process.pid, SIGTERM);
+	}
+	for (size_t i = 0; i < config->service_count; i++) {
+		struct service *service = find_same(s, &config->services[i]);
+
+		if (service != NULL) {
+			service->delay = config->services[i].restart_delay * SECOND;
+			continue;
+		}
+		service = s->count < SERVICES_MAX ? service_create(s, &config->services[i]) : NULL;
+		if (service != NULL)
+			s->items[s->count++] = service;
+		else
+			log_message(s->log, LEVEL_ERROR, "service %s: there is no room for it",
+			    config->services[i].name);
+	}
+}
+
+/* Those that are not configured any more and have ended. */
+static void forget_gone(struct services *s)
+{
+	for (size_t i = s->count; i-- > 0;) {
+		if (!s->items[i]->leaving || s->items[i]->process.pid > 0)
+			continue;
+		service_release(s->items[i]);
+		memmove(s->items + i, s->items + i + 1, (s->count - i - 1) * sizeof(*s->items));
+		s->count--;
+		s->changed = true;
+	}
+}
+
+uint64_t services_work(struct services *s)
+{
+	uint64_t now = request_clock();
+	uint64_t first = 0;
+
+	forget_gone(s);
+	for (size_t i = 0; i < s->count; i++) {
+		struct service *service = s->items[i];
+
+		if (service->process.pid > 0 || service->at == 0)
+			continue;
+		if (service->at <= now)
+			start(s, service);
+		if (service->process.pid == 0 && (first == 0 || service->at < first))
+			first = service->at;
+	}
+	return first;
+}
+
+static void start(struct services *s, struct service *service)
+{
+	s->changed = true;
+	service->at = request_clock();
+	if (service_process_start(&service->process, s->log, s->in_child, s->argument) < 0)
+		service->at += SECOND;
+}
+
+size_t services_events(const struct services *s, struct pollfd events[SERVICES_MAX])
+{
+	for (size_t i = 0; i < s->count; i++)
+		events[i] = (struct pollfd){.fd = s->items[i]->process.output, .events = POLLIN};
+	return s->count;
+}
+
+void services_take_output(struct services *s)
+{
+	for (size_t i = 0; i < s->count; i++)
+		service_process_log(&s->items[i]->process, s->log, false);
+}
+
+bool services_child_died(struct services *s, pid_t pid, int wait_status)
+{
+	bool failed = !WIFEXITED(wait_status) || WEXITSTATUS(wait_status) != 0;
+
+	for (size_t i = 0; i < s->count; i++) {
+		struct service *service = s->items[i];
+
+		if (service->process.pid != pid)
+			continue;
+		service_process_log(&service->process, s->log, true);
+		if (WIFSIGNALED(wait_status))
+			snprintf(service->how, sizeof(service->how), "signal %d (%s)",
+			    WTERMSIG(wait_status), strsignal(WTERMSIG(wait_status)));
+		else
+			snprintf(service->how, sizeof(service->how), "exit status %d",
+			    WEXITSTATUS(wait_status));
+		service->process.pid = 0;
+		plan_restart(service, failed);
+		if (service->at == 0)
+			log_message(s->log, failed ? LEVEL_ERROR : LEVEL_INFO, "service %s: %s",
+			    service->name, service->how);
+		else
+			log_message(s->log, LEVEL_ERROR, "service %s: %s; again in %.1f s",
+			    service->name, service->how,
+			    (double)(service->at - request_clock()) / SECOND);
+		s->changed = true;
+		return true;
+	}
+	return false;
+}
+
+static void plan_restart(struct service *service, bool failed)
+{
+	uint64_t now = request_clock();
+	bool again = strcmp(service->restart, "always") == 0 ||
+		     (failed && strcmp(service->restart, "on-failure") == 0);
+
+	if (now - service->at >= AT_ONCE) {
+		service->backoff = service->delay;
+	} else {
+		service->backoff =
+		    service->backoff * 2 > DELAY_MOST ? DELAY_MOST : service->backoff * 2;
+		if (service->backoff < SECOND / 10)
+			service->backoff = SECOND / 10;
+	}
+	service->at = again && !service->leaving ? now + service->backoff : 0;
+}
+
+void services_state(const struct services *s, size_t index, struct service_state *state)
+{
+	const struct service *service = s->items[index];
+
+	state->name = service->name;
+	state->pid = service->process.pid;
+	if (service->process.pid > 0 && service->how[0] == '\0')
+		snprintf(state->text, sizeof(state->text), "runs");
+	else if (service->process.pid > 0)
+		snprintf(state->text, sizeof(state->text), "runs; before: %s", service->how);
+	else if (service->at != 0)
+		snprintf(state->text, sizeof(state->text), "%s; to be started again", service->how);
+	else
+		snprintf(state->text, sizeof(state->text), "ended: %s", service->how);
+}
+
+/* Its own process and those it has started; those that have ended are reaped here. */
+static bool is_empty(pid_t group)
+{
+	while (waitpid(-group, NULL, WNOHANG) > 0)
+		;
+	return kill(-group, 0) < 0 && errno == ESRCH;
+}
+
+void services_stop(struct services *s, uint64_t deadline)
+{
+	for (size_t i = s->count; i-- > 0;) {
+		struct service *service = s->items[i];
+
+		if (service->process.pid > 0) {
+			log_message(s->log, LEVEL_INFO, "service %s: stopping", service->name);
+			kill(service->process.pid, SIGTERM);
+			while (!is_empty(service->process.pid) && request_clock() < deadline) {
+				service_process_log(&service->process, s->log, false);
+				poll(NULL, 0, 10);
+			}
+			if (!is_empty(service->process.pid)) {
+				log_message(s->log, LEVEL_WARNING,
+				    "service %s: killed at the end of the grace time",
+				    service->name);
+				kill(-service->process.pid, SIGKILL);
+				waitpid(service->process.pid, NULL, 0);
+			}
+			service_process_log(&service->process, s->log, true);
+		}
+		service_release(service);
+	}
+	s->count = 0;
+}

@@ -1,0 +1,71 @@
+/*
+ * The programs that the master keeps running beside the host ([service NAME]): started in order,
+ * started again when they end, their output in the log, stopped in the reverse order.
+ */
+#ifndef EXTHOST_SERVICE_H
+#define EXTHOST_SERVICE_H
+
+#include <poll.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct binding;
+struct config;
+struct error;
+struct log;
+struct service;
+
+#define SERVICES_MAX 32
+
+struct services {
+	const struct binding *const *bindings;
+	const struct log *log;
+	void (*in_child)(void *argument); /* called in a child, to close what is not for it */
+	void *argument;
+	struct service *items[SERVICES_MAX];
+	size_t count;
+	bool changed; /* something that status tells, since the caller last cleared it */
+};
+
+/* What status tells of one. */
+struct service_state {
+	const char *name;
+	pid_t pid;     /* 0: it does not run */
+	char text[96]; /* "runs", "ended with exit status 1; again in 2 s" ... */
+};
+
+/* Whether the services of a configuration could be kept. 0, or -1 with one line in *e. */
+int services_check(
+    const struct config *config, const struct binding *const *bindings, struct error *e);
+
+/*
+ * Keep those that are configured (checked before): a new one is started, one that is not there any
+ * more is stopped, and one that is described otherwise is stopped and started anew. Nothing is
+ * started before services_work.
+ */
+void services_configure(struct services *s, const struct config *config);
+
+/* Start what is due. When the next is, of request_clock(), or 0. */
+uint64_t services_work(struct services *s);
+
+/* Their outputs, for poll(2); the number of events put in. */
+size_t services_events(const struct services *s, struct pollfd events[SERVICES_MAX]);
+
+/* Log the lines that have come. */
+void services_take_output(struct services *s);
+
+/* A child of the master's has died; `wait_status` says how. false: it was none of these. */
+bool services_child_died(struct services *s, pid_t pid, int wait_status);
+
+/* Of the one at this place. */
+void services_state(const struct services *s, size_t index, struct service_state *state);
+
+/*
+ * Stop all, the last first: each gets SIGTERM, and is done when its process group is empty, so that
+ * what it has begun is finished. What is left at the deadline is killed.
+ */
+void services_stop(struct services *s, uint64_t deadline);
+
+#endif
