@@ -1,5 +1,7 @@
 /*
- * Each is a process group of its own (service_process.c). One that ends within a second of its start is started again later each time, up to a minute.
+ * Each is a process group of its own (service_process.c). One that ends within a second of its
+ * start is started again later each time, up to a minute. One that has been described otherwise
+ * starts when its predecessor has ended, which may hold the port that it wants.
  */
 #include "service.h"
 
@@ -28,14 +30,16 @@
 struct service {
 	char *name;
 	char *command; /* as it is configured, to see whether it has changed */
-	char **argv;
+	char **words;  /* of it */
+	char **argv;   /* the words, or exthost's own with them behind */
 	char *program; /* what is executed */
+	bool script;
 	char *restart;
 	uint64_t delay; /* before it is started again */
 	uint64_t backoff;
 	struct service_process process;
 	uint64_t at;  /* when to start it, or when it was started; 0: not any more */
-	bool leaving; /* it is not configured any more */
+	bool leaving; /* it is not configured any more, and killed at `at` */
 	char how[64]; /* it ended the last time */
 };
 
@@ -114,7 +118,6 @@ int services_check(
 static struct service *service_create(const struct services *s, const struct config_service *config)
 {
 	struct service *service = calloc(1, sizeof(*service));
-	char **words;
 	struct error e;
 	int language;
 
@@ -126,29 +129,33 @@ static struct service *service_create(const struct services *s, const struct con
 	service->command = command_line(config);
 	service->delay = service->backoff = config->restart_delay * SECOND;
 	service->at = request_clock();
-	words = service->command != NULL ? words_split(service->command, &e) : NULL;
-	service->process.argv = words;
-	if (words != NULL && config->script != NULL) {
-		language = language_by_suffix(s->bindings, words[0]);
+	service->script = config->script != NULL;
+	service->words = service->command != NULL ? words_split(service->command, &e) : NULL;
+	service->argv = service->words;
+	if (service->words != NULL && service->script) {
+		language = language_by_suffix(s->bindings, service->words[0]);
 		service->program = strdup("/proc/self/exe");
-		service->process.argv = script_arguments(words, s->bindings[language]->command);
-	} else if (words != NULL) {
-		service->program = strdup(words[0]);
+		service->argv = script_arguments(service->words, s->bindings[language]->command);
+	} else if (service->words != NULL) {
+		service->program = strdup(service->words[0]);
 	}
+	service->process.argv = service->argv;
 	service->process.name = service->name;
 	service->process.program = service->program;
 	if (service->name == NULL || service->restart == NULL || service->program == NULL ||
-	    service->process.argv == NULL) {
+	    service->argv == NULL) {
 		service_release(service);
 		return NULL;
 	}
 	return service;
 }
 
-/* The words' memory, and the array before them if there is one, stay: a handful, once a reload. */
 static void service_release(struct service *service)
 {
 	service_process_release(&service->process);
+	if (service->argv != service->words)
+		free(service->argv);
+	words_release(service->words);
 	free(service->name);
 	free(service->restart);
 	free(service->command);
