@@ -44,6 +44,7 @@ struct service {
 };
 
 static void start(struct services *s, struct service *service);
+static void kill_group(const struct services *s, struct service *service);
 static void plan_restart(struct service *service, bool failed);
 static void service_release(struct service *service);
 
@@ -167,7 +168,9 @@ static bool is_same(const struct service *service, const struct config_service *
 {
 	char *line = command_line(config);
 	bool same = line != NULL && !service->leaving && strcmp(service->name, config->name) == 0 &&
-		    strcmp(service->command, line) == 0;
+		    service->script == (config->script != NULL) &&
+		    strcmp(service->command, line) == 0 &&
+		    strcmp(service->restart, config->restart) == 0;
 
 	free(line);
 	return same;
@@ -195,10 +198,10 @@ void services_configure(struct services *s, const struct config *config)
 	for (size_t i = 0; i < s->count; i++) {
 		struct service *service = s->items[i];
 
-		if (is_configured(service, config))
+		if (service->leaving || is_configured(service, config))
 			continue;
 		service->leaving = true;
-		service->at = 0;
+		service->at = request_clock() + config->grace * SECOND;
 		if (service->process.pid > 0)
 			kill(service->process.pid, SIGTERM);
 	}
@@ -206,7 +209,8 @@ void services_configure(struct services *s, const struct config *config)
 		struct service *service = find_same(s, &config->services[i]);
 
 		if (service != NULL) {
-			service->delay = config->services[i].restart_delay * SECOND;
+			service->delay = service->backoff =
+			    config->services[i].restart_delay * SECOND;
 			continue;
 		}
 		service = s->count < SERVICES_MAX ? service_create(s, &config->services[i]) : NULL;
@@ -231,23 +235,52 @@ static void forget_gone(struct services *s)
 	}
 }
 
+/* Its predecessor has not ended yet. */
+static bool must_wait(const struct services *s, const struct service *service)
+{
+	for (size_t i = 0; i < s->count; i++)
+		if (s->items[i] != service && s->items[i]->leaving &&
+		    strcmp(s->items[i]->name, service->name) == 0)
+			return true;
+	return false;
+}
+
+/* When something is to be done about it, to start it or to kill it. 0: nothing. */
+static uint64_t due(const struct services *s, const struct service *service)
+{
+	if (service->leaving)
+		return service->process.pid > 0 ? service->at : 0;
+	return service->process.pid > 0 || must_wait(s, service) ? 0 : service->at;
+}
+
 uint64_t services_work(struct services *s)
 {
-	uint64_t now = request_clock();
 	uint64_t first = 0;
 
 	forget_gone(s);
 	for (size_t i = 0; i < s->count; i++) {
 		struct service *service = s->items[i];
+		uint64_t at = due(s, service);
 
-		if (service->process.pid > 0 || service->at == 0)
-			continue;
-		if (service->at <= now)
-			start(s, service);
-		if (service->process.pid == 0 && (first == 0 || service->at < first))
-			first = service->at;
+		if (at != 0 && at <= request_clock()) {
+			if (service->leaving)
+				kill_group(s, service);
+			else
+				start(s, service);
+			at = due(s, service);
+		}
+		if (at != 0 && (first == 0 || at < first))
+			first = at;
 	}
 	return first;
+}
+
+static void kill_group(const struct services *s, struct service *service)
+{
+	log_message(s->log, LEVEL_WARNING, "service %s: killed at the end of the grace time",
+	    service->name);
+	kill(-service->process.pid, SIGKILL);
+	service->at = request_clock() + SECOND;
 }
 
 static void start(struct services *s, struct service *service)
@@ -290,8 +323,8 @@ bool services_child_died(struct services *s, pid_t pid, int wait_status)
 		service->process.pid = 0;
 		plan_restart(service, failed);
 		if (service->at == 0)
-			log_message(s->log, failed ? LEVEL_ERROR : LEVEL_INFO, "service %s: %s",
-			    service->name, service->how);
+			log_message(s->log, failed && !service->leaving ? LEVEL_ERROR : LEVEL_INFO,
+			    "service %s: %s", service->name, service->how);
 		else
 			log_message(s->log, LEVEL_ERROR, "service %s: %s; again in %.1f s",
 			    service->name, service->how,
@@ -305,14 +338,14 @@ bool services_child_died(struct services *s, pid_t pid, int wait_status)
 static void plan_restart(struct service *service, bool failed)
 {
 	uint64_t now = request_clock();
+	uint64_t most = service->delay > DELAY_MOST ? service->delay : DELAY_MOST;
 	bool again = strcmp(service->restart, "always") == 0 ||
 		     (failed && strcmp(service->restart, "on-failure") == 0);
 
 	if (now - service->at >= AT_ONCE) {
 		service->backoff = service->delay;
 	} else {
-		service->backoff =
-		    service->backoff * 2 > DELAY_MOST ? DELAY_MOST : service->backoff * 2;
+		service->backoff = service->backoff * 2 > most ? most : service->backoff * 2;
 		if (service->backoff < SECOND / 10)
 			service->backoff = SECOND / 10;
 	}
@@ -325,7 +358,11 @@ void services_state(const struct services *s, size_t index, struct service_state
 
 	state->name = service->name;
 	state->pid = service->process.pid;
-	if (service->process.pid > 0 && service->how[0] == '\0')
+	if (service->leaving)
+		snprintf(state->text, sizeof(state->text), "is being stopped");
+	else if (service->process.pid == 0 && service->how[0] == '\0')
+		snprintf(state->text, sizeof(state->text), "not started yet");
+	else if (service->process.pid > 0 && service->how[0] == '\0')
 		snprintf(state->text, sizeof(state->text), "runs");
 	else if (service->process.pid > 0)
 		snprintf(state->text, sizeof(state->text), "runs; before: %s", service->how);
@@ -356,10 +393,7 @@ void services_stop(struct services *s, uint64_t deadline)
 				poll(NULL, 0, 10);
 			}
 			if (!is_empty(service->process.pid)) {
-				log_message(s->log, LEVEL_WARNING,
-				    "service %s: killed at the end of the grace time",
-				    service->name);
-				kill(-service->process.pid, SIGKILL);
+				kill_group(s, service);
 				waitpid(service->process.pid, NULL, 0);
 			}
 			service_process_log(&service->process, s->log, true);
