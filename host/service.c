@@ -380,18 +380,29 @@ static bool is_empty(pid_t group)
 	return kill(-group, 0) < 0 && errno == ESRCH;
 }
 
+/* It has until then; meanwhile its output is logged. */
+static void wait_for_end(struct services *s, struct service *service, uint64_t until)
+{
+	while (!is_empty(service->process.pid) && request_clock() < until &&
+	       !s->is_hurried(s->argument)) {
+		service_process_log(&service->process, s->log, false);
+		poll(NULL, 0, 10);
+	}
+}
+
 void services_stop(struct services *s, uint64_t deadline)
 {
 	for (size_t i = s->count; i-- > 0;) {
 		struct service *service = s->items[i];
+		uint64_t now = request_clock();
+		uint64_t left = deadline > now ? deadline - now : 0;
+		/* Each of those before it has a second too. */
+		uint64_t others = i * SECOND < left / 2 ? i * SECOND : left / 2;
 
 		if (service->process.pid > 0) {
 			log_message(s->log, LEVEL_INFO, "service %s: stopping", service->name);
 			kill(service->process.pid, SIGTERM);
-			while (!is_empty(service->process.pid) && request_clock() < deadline) {
-				service_process_log(&service->process, s->log, false);
-				poll(NULL, 0, 10);
-			}
+			wait_for_end(s, service, now + left - others);
 			if (!is_empty(service->process.pid)) {
 				kill_group(s, service);
 				waitpid(service->process.pid, NULL, 0);
