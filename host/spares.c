@@ -53,6 +53,7 @@ static int fill(struct spares *s, struct pool *pool, struct error *e);
 static void order(const struct spares *s, struct pool *pool);
 static int wait_at_channel(struct pool *pool, const struct timespec *deadline);
 static bool receive_one(struct pool *pool);
+static void receive_all(struct pool *pool);
 static void disconnect(struct pool *pool);
 
 struct spares *spares_create(int languages, size_t wanted)
@@ -102,8 +103,7 @@ static int fill(struct spares *s, struct pool *pool, struct error *e)
 	unsigned long failures = pool->failures;
 	int result = 0;
 
-	while (receive_one(pool))
-		;
+	receive_all(pool);
 	if (pool->count > 0)
 		return 0;
 	clock_gettime(CLOCK_MONOTONIC, &deadline);
@@ -158,8 +158,7 @@ static int wait_at_channel(struct pool *pool, const struct timespec *deadline)
 	pthread_mutex_lock(&pool->lock);
 	pool->reading = false;
 	fd_close(&pool->retired);
-	while (receive_one(pool))
-		;
+	receive_all(pool);
 	pthread_cond_broadcast(&pool->changed);
 	return n == 0 ? ETIMEDOUT : 0;
 }
@@ -200,6 +199,13 @@ static bool receive_one(struct pool *pool)
 	p.handle = fds[3];
 	pool->stack[pool->count++] = p;
 	return true;
+}
+
+/* Take what has come. While somebody waits at the channel it is his: he would not hear of it. */
+static void receive_all(struct pool *pool)
+{
+	while (!pool->reading && receive_one(pool))
+		;
 }
 
 /*
@@ -248,8 +254,7 @@ size_t spares_count(struct spares *s, int language)
 	size_t count;
 
 	pthread_mutex_lock(&pool->lock);
-	while (receive_one(pool))
-		;
+	receive_all(pool);
 	count = pool->count;
 	pthread_mutex_unlock(&pool->lock);
 	return count;
