@@ -1,7 +1,8 @@
 /*
  * Each is a process group of its own (service_process.c). One that ends within a second of its
  * start is started again later each time, up to a minute. One that has been described otherwise
- * starts when its predecessor has ended, which may hold the port that it wants.
+ * starts when nobody is left of its predecessor: even a process that only finishes a request may hold
+ * the port.
  */
 #include "service.h"
 
@@ -15,7 +16,6 @@
 #include "service_process.h"
 #include "words.h"
 
-#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -222,20 +222,23 @@ void services_configure(struct services *s, const struct config *config)
 	}
 }
 
-/* Those that are not configured any more and have ended. */
+/* Those that are not configured any more and of which nobody is left. */
 static void forget_gone(struct services *s)
 {
 	for (size_t i = s->count; i-- > 0;) {
-		if (!s->items[i]->leaving || s->items[i]->process.pid > 0)
+		struct service *service = s->items[i];
+
+		if (service->process.pid > 0 || !service_process_is_gone(&service->process) ||
+		    !service->leaving)
 			continue;
-		service_release(s->items[i]);
+		service_release(service);
 		memmove(s->items + i, s->items + i + 1, (s->count - i - 1) * sizeof(*s->items));
 		s->count--;
 		s->changed = true;
 	}
 }
 
-/* Its predecessor has not ended yet. */
+/* Somebody is left of its predecessor. */
 static bool must_wait(const struct services *s, const struct service *service)
 {
 	for (size_t i = 0; i < s->count; i++)
@@ -249,7 +252,7 @@ static bool must_wait(const struct services *s, const struct service *service)
 static uint64_t due(const struct services *s, const struct service *service)
 {
 	if (service->leaving)
-		return service->process.pid > 0 ? service->at : 0;
+		return service->at;
 	return service->process.pid > 0 || must_wait(s, service) ? 0 : service->at;
 }
 
@@ -279,7 +282,7 @@ static void kill_group(const struct services *s, struct service *service)
 {
 	log_message(s->log, LEVEL_WARNING, "service %s: killed at the end of the grace time",
 	    service->name);
-	kill(-service->process.pid, SIGKILL);
+	kill(-service->process.group, SIGKILL);
 	service->at = request_clock() + SECOND;
 }
 
@@ -322,7 +325,7 @@ bool services_child_died(struct services *s, pid_t pid, int wait_status)
 			    WEXITSTATUS(wait_status));
 		service->process.pid = 0;
 		plan_restart(service, failed);
-		if (service->at == 0)
+		if (service->at == 0 || service->leaving)
 			log_message(s->log, failed && !service->leaving ? LEVEL_ERROR : LEVEL_INFO,
 			    "service %s: %s", service->name, service->how);
 		else
@@ -349,7 +352,8 @@ static void plan_restart(struct service *service, bool failed)
 		if (service->backoff < SECOND / 10)
 			service->backoff = SECOND / 10;
 	}
-	service->at = again && !service->leaving ? now + service->backoff : 0;
+	if (!service->leaving)
+		service->at = again ? now + service->backoff : 0;
 }
 
 void services_state(const struct services *s, size_t index, struct service_state *state)
@@ -372,44 +376,40 @@ void services_state(const struct services *s, size_t index, struct service_state
 		snprintf(state->text, sizeof(state->text), "ended: %s", service->how);
 }
 
-/* Its own process and those it has started; those that have ended are reaped here. */
-static bool is_empty(pid_t group)
-{
-	while (waitpid(-group, NULL, WNOHANG) > 0)
-		;
-	return kill(-group, 0) < 0 && errno == ESRCH;
-}
-
 /* It has until then; meanwhile its output is logged. */
-static void wait_for_end(struct services *s, struct service *service, uint64_t until)
+static void stop(struct services *s, struct service *service, uint64_t until)
 {
-	while (!is_empty(service->process.pid) && request_clock() < until &&
+	struct service_process *process = &service->process;
+
+	log_message(s->log, LEVEL_INFO, "service %s: stopping", service->name);
+	if (process->pid > 0)
+		kill(process->pid, SIGTERM);
+	else if (!service->leaving)
+		kill(-process->group, SIGTERM);
+	while (!service_process_is_gone(process) && request_clock() < until &&
 	       !s->is_hurried(s->argument)) {
-		service_process_log(&service->process, s->log, false);
+		service_process_log(process, s->log, false);
 		poll(NULL, 0, 10);
 	}
+	if (!service_process_is_gone(process)) {
+		kill_group(s, service);
+		while (waitpid(-process->group, NULL, 0) > 0)
+			;
+	}
+	service_process_log(process, s->log, true);
 }
 
 void services_stop(struct services *s, uint64_t deadline)
 {
 	for (size_t i = s->count; i-- > 0;) {
-		struct service *service = s->items[i];
 		uint64_t now = request_clock();
 		uint64_t left = deadline > now ? deadline - now : 0;
 		/* Each of those before it has a second too. */
 		uint64_t others = i * SECOND < left / 2 ? i * SECOND : left / 2;
 
-		if (service->process.pid > 0) {
-			log_message(s->log, LEVEL_INFO, "service %s: stopping", service->name);
-			kill(service->process.pid, SIGTERM);
-			wait_for_end(s, service, now + left - others);
-			if (!is_empty(service->process.pid)) {
-				kill_group(s, service);
-				waitpid(service->process.pid, NULL, 0);
-			}
-			service_process_log(&service->process, s->log, true);
-		}
-		service_release(service);
+		if (s->items[i]->process.group > 0)
+			stop(s, s->items[i], now + left - others);
+		service_release(s->items[i]);
 	}
 	s->count = 0;
 }

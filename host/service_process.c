@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define LINE_MOST 2048
@@ -41,7 +42,7 @@ int service_process_start(
 	/* On both sides, so that it is so whoever comes first. */
 	setpgid(pid, pid);
 	fd_set_nonblocking(ends[0], true);
-	p->pid = pid;
+	p->pid = p->group = pid;
 	p->output = ends[0];
 	log_message(log, LEVEL_INFO, "service %s: started as process %d", p->name, (int)pid);
 	return 0;
@@ -107,6 +108,18 @@ void service_process_log(struct service_process *p, const struct log *log, bool 
 		return;
 	log_lines(p, log, true);
 	fd_close(&p->output);
+}
+
+bool service_process_is_gone(struct service_process *p)
+{
+	if (p->group == 0)
+		return true;
+	while (waitpid(-p->group, NULL, WNOHANG) > 0)
+		;
+	if (kill(-p->group, 0) == 0 || errno != ESRCH)
+		return false;
+	p->group = 0; /* the number may become another's */
+	return true;
 }
 
 void service_process_release(struct service_process *p)

@@ -14,6 +14,7 @@ struct service_process {
 	const char *program; /* what is executed, */
 	char **argv;         /* and its arguments */
 	pid_t pid;           /* 0: it does not run */
+	pid_t group;         /* of it, and of what it has started; 0: nobody is left of it */
 	int output;          /* -1: there is none */
 	struct buffer line;  /* of its output, while it is not complete */
 };
@@ -27,6 +28,9 @@ int service_process_start(struct service_process *p, const struct log *log,
 
 /* Log the lines that have come; when it has ended (`all`), also one that is not complete. */
 void service_process_log(struct service_process *p, const struct log *log, bool all);
+
+/* Whether nobody is left of its process group; those that have ended are reaped. */
+bool service_process_is_gone(struct service_process *p);
 
 /* Close and free; the process is not touched. */
 void service_process_release(struct service_process *p);

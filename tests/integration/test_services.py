@@ -434,6 +434,18 @@ def test_a_service_has_ended_when_its_process_group_is_empty(services):
                     "child is done service=parent", " stopped$")
 
 
+def test_what_a_service_that_has_ended_has_left_behind_is_stopped_too(services):
+    path = services.program("left", "print('here', flush=True)\n" + LOOP)
+    host = services.start(("parent", shell(f"{path} & exit 0", restart="never")))
+    left = services.ready("parent") and wait_for(
+        lambda: [pid for pid in descendants(host.pid) if b"left" in open(f"/proc/{pid}/cmdline", "rb").read()],
+        "what was left")[0]
+    host.wait_line("service parent: exit status 0")
+    assert lives(left)
+    host.stop()
+    assert not lives(left)
+
+
 def test_a_service_that_ignores_sigterm_is_killed_within_the_grace_time(services):
     path = services.program("stubborn", STUBBORN)
     host = services.start(("stubborn", shell(f"trap \"\" TERM; {path} & {path}")), grace=1)
@@ -485,13 +497,17 @@ def test_a_killed_host_takes_the_services_with_it_by_sigterm(services):
 # A real Fossil, which serves through the relay what it is asked while the host is told to end.
 
 SLOW = {
-    "python": "import time\nprint('Content-Type: application/x-slow\\n\\nbegun', flush=True)\ntime.sleep(1.5)\n"
-              "print('done')\n",
-    "tcl": "puts \"Content-Type: application/x-slow\\n\\nbegun\"\nflush stdout\nafter 1500\nputs done\n"}
+    "python": "import os, time\nprint('Content-Type: application/x-slow\\n\\nbegun', flush=True)\n"
+              "while not os.path.exists('GO'): time.sleep(0.02)\nprint('done')\n",
+    "tcl": "puts \"Content-Type: application/x-slow\\n\\nbegun\"\nflush stdout\n"
+           "while {![file exists GO]} {after 20}\nputs done\n"}
 
 
 class Museum:
-    """What `fossil server` serves as a service, and a slow extension in each language."""
+    """
+    What `fossil server` serves as a service, and an extension in each language whose runs go on
+    until .let_go().
+    """
 
     def __init__(self, folder, root):
         self.folder = folder
@@ -502,14 +518,20 @@ class Museum:
                         ["settings", "backoffice-disable", "1", "-R", str(self.repository)]):
             subprocess.run([FOSSIL, *command], env={**environment(), **self.env}, cwd=folder, check=True,
                            capture_output=True, timeout=30)
+        self.go = folder / "go"
         for language, text in SLOW.items():
-            put_script(root, f"slow-{language}", language, text)
+            put_script(root, f"slow-{language}", language, text.replace("GO", str(self.go)))
         self.port = free_port()
         self.service = {"run": f"{FOSSIL} server {self.repository}\n  --port {self.port} --localhost\n"
                                f"  --nojail --extroot {root}"}
 
-    def begin(self, count, seconds=20):
-        """This many requests at once; their answers come in .answers, in .finish()."""
+    def wait(self):
+        """Until it serves; what several first requests at once write to its database is an error."""
+        wait_for(lambda: listens(self.port), "Fossil listens")
+        assert web.request(self.port, "GET", "/stat").status in (200, 302)
+
+    def begin(self, count, root, seconds=20):
+        """This many requests, until each has its run; .finish() gives the answers."""
         self.answers = []
 
         def ask(target):
@@ -521,6 +543,11 @@ class Museum:
         self.threads = [threading.Thread(target=ask, args=(target,)) for target in targets]
         for thread in self.threads:
             thread.start()
+        wait_for(lambda: len(running(root)) == count or self.answers, "a run for each request")
+        assert self.answers == []
+
+    def let_go(self):
+        self.go.touch()
 
     def finish(self):
         for thread in self.threads:
@@ -542,12 +569,19 @@ def all_whole(answers):
 def test_no_request_to_fossil_is_cut_when_the_host_is_told_to_end(services):
     museum = Museum(services.folder, services.root)
     host = services.start(("fossil", museum.service), env=environment(**museum.env))
-    wait_for(lambda: listens(museum.port), "Fossil listens")
-    museum.begin(6)
-    wait_for(lambda: len(running(services.root)) == 6, "six runs")
-    host.stop()  # and nothing of it is left
+    fossil = services.started("fossil")
+    museum.wait()
+    museum.begin(6, services.root)
+    host.program.send(signal.SIGTERM)
+    wait_for(lambda: not lives(fossil), "Fossil itself has ended, its requests have not")
+    assert museum.answers == []
+    museum.let_go()
+    assert host.program.wait_exit() == 0
+    assert host.program.pids() == []
     assert all_whole(museum.finish()), museum.answers
     assert not listens(museum.port)
+    assert not any("killed" in line for line in host.program.log())
+    host.kill()
 
 
 @starts_exthost
@@ -555,15 +589,17 @@ def test_a_fossil_whose_description_changes_cuts_no_request_and_serves_on(servic
     museum = Museum(services.folder, services.root)
     host = services.start(("fossil", museum.service), env=environment(**museum.env))
     old = services.started("fossil")
-    wait_for(lambda: listens(museum.port), "Fossil listens")
-    museum.begin(4)
-    wait_for(lambda: len(running(services.root)) == 4, "four runs")
+    museum.wait()
+    museum.begin(4, services.root)
     since = host.log_position()
     services.reload(("fossil", {"run": museum.service["run"] + " --nossl"}))
+    wait_for(lambda: not lives(old), "Fossil itself has ended, its requests have not")
+    assert museum.answers == []
+    museum.let_go()
     assert services.started("fossil", since) != old
-    wait_for(lambda: listens(museum.port), "the new one listens")
     assert all_whole(museum.finish()), museum.answers
-    assert web.request(museum.port, "GET", "/ext/slow-tcl").status == 200
+    museum.wait()
+    assert web.request(museum.port, "GET", "/ext/slow-tcl").text == "begun\ndone\n"
     assert not any("again in" in line for line in host.program.log())
 
 
@@ -585,12 +621,13 @@ def test_as_pid_1_it_ends_as_a_container_does_with_no_request_cut_and_nothing_le
                       env=environment(**museum.env), cwd="/")
     try:
         program.wait_line("here service=other")
-        wait_for(lambda: listens(museum.port), "Fossil listens")
+        museum.wait()
         first = descendants(program.pid)[0]
-        museum.begin(4)
-        wait_for(lambda: len(running(services.root)) == 4, "four runs")
+        museum.begin(4, services.root)
         inside = program.pids()
         os.kill(first, signal.SIGTERM)
+        program.wait_line("service fossil: stopping")
+        museum.let_go()
         assert program.wait_exit() == 0
         assert all_whole(museum.finish()), museum.answers
         wait_for(lambda: not any(map(lives, inside)), "nothing is left")
