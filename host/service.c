@@ -231,6 +231,7 @@ static void forget_gone(struct services *s)
 		if (service->process.pid > 0 || !service_process_is_gone(&service->process) ||
 		    !service->leaving)
 			continue;
+		service_process_log(&service->process, s->log, true);
 		service_release(service);
 		memmove(s->items + i, s->items + i + 1, (s->count - i - 1) * sizeof(*s->items));
 		s->count--;
@@ -316,7 +317,9 @@ bool services_child_died(struct services *s, pid_t pid, int wait_status)
 
 		if (service->process.pid != pid)
 			continue;
-		service_process_log(&service->process, s->log, true);
+		/* Those that are left of it may still write. */
+		service_process_log(
+		    &service->process, s->log, service_process_is_gone(&service->process));
 		if (WIFSIGNALED(wait_status))
 			snprintf(service->how, sizeof(service->how), "signal %d (%s)",
 			    WTERMSIG(wait_status), strsignal(WTERMSIG(wait_status)));

@@ -27,6 +27,7 @@ int service_process_start(
 	int ends[2] = {-1, -1};
 	pid_t pid = -1;
 
+	service_process_log(p, log, true); /* of what is left of the one before */
 	if (pipe2(ends, O_CLOEXEC) == 0)
 		pid = fork();
 	if (pid == 0) {

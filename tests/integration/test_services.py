@@ -434,12 +434,11 @@ def test_a_service_has_ended_when_its_process_group_is_empty(services):
                     "child is done service=parent", " stopped$")
 
 
-def test_what_a_service_that_has_ended_has_left_behind_is_stopped_too(services):
-    path = services.program("left", "print('here', flush=True)\n" + LOOP)
-    host = services.start(("parent", shell(f"{path} & exit 0", restart="never")))
-    left = services.ready("parent") and wait_for(
-        lambda: [pid for pid in descendants(host.pid) if b"left" in open(f"/proc/{pid}/cmdline", "rb").read()],
-        "what was left")[0]
+def test_what_a_service_that_has_ended_has_left_behind_is_logged_and_stopped_too(services):
+    path = services.program("left", "import os, sys, time\nwhile os.path.exists('/proc/' + sys.argv[1]): time.sleep(0.01)\n"
+                                    "print('here', os.getpid(), flush=True)\n" + LOOP)
+    host = services.start(("parent", shell(f"{path} $$ & exit 0", restart="never")))
+    left = int(host.wait_line("here ", "service=parent").split()[-2])
     host.wait_line("service parent: exit status 0")
     assert lives(left)
     host.stop()
