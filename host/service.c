@@ -274,12 +274,7 @@ bool services_child_died(struct services *s, pid_t pid, int wait_status)
 		if (service->process.pid != pid)
 			continue;
 		service_process_log(&service->process, s->log, true);
-		if (WIFSIGNALED(wait_status))
-			snprintf(service->how, sizeof(service->how), "signal %d (%s)",
-			    WTERMSIG(wait_status), strsignal(WTERMSIG(wait_status)));
-		else
-			snprintf(service->how, sizeof(service->how), "exit status %d",
-			    WEXITSTATUS(wait_status));
+		service_describe_end(service->how, sizeof(service->how), wait_status);
 		service->process.pid = 0;
 		plan_restart(service, failed);
 		if (service->at == 0)
@@ -310,6 +305,14 @@ static void plan_restart(struct service *service, bool failed)
 			service->backoff = SECOND / 10;
 	}
 	service->at = again && !service->leaving ? now + service->backoff : 0;
+}
+
+bool services_has(const struct services *s, pid_t group)
+{
+	for (size_t i = 0; i < s->count; i++)
+		if (s->items[i]->process.pid == group)
+			return true;
+	return false;
 }
 
 void services_state(const struct services *s, size_t index, struct service_state *state)

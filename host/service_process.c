@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define LINE_MOST 2048
@@ -106,6 +107,15 @@ void service_process_log(struct service_process *p, const struct log *log, bool 
 		return;
 	log_lines(p, log, true);
 	fd_close(&p->output);
+}
+
+void service_describe_end(char *text, size_t size, int wait_status)
+{
+	if (WIFSIGNALED(wait_status))
+		snprintf(text, size, "signal %d (%s)", WTERMSIG(wait_status),
+		    strsignal(WTERMSIG(wait_status)));
+	else
+		snprintf(text, size, "exit status %d", WEXITSTATUS(wait_status));
 }
 
 void service_process_release(struct service_process *p)

@@ -5,6 +5,7 @@
 #include "buffer.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <sys/types.h>
 
 struct log;
@@ -27,6 +28,9 @@ int service_process_start(struct service_process *p, const struct log *log,
 
 /* Log the lines that have come; when it has ended (`all`), also one that is not complete. */
 void service_process_log(struct service_process *p, const struct log *log, bool all);
+
+/* "exit status 1" or "signal 9 (Killed)", of a status of waitpid(2). */
+void service_describe_end(char *text, size_t size, int wait_status);
 
 /* Close and free; the process is not touched. */
 void service_process_release(struct service_process *p);

@@ -20,7 +20,7 @@ LAYERS = [
     {"config_file"},
     {"config_read", "listen", "access", "language", "spool", "reply_header", "run_channel",
      "preload", "idle", "process_limit", "config_share", "noticed", "notify", "inherited",
-     "words"},
+     "words", "orphans"},
     {"request", "request_taken", "response", "route", "script", "spares", "request_process", "template", "reply",
      "run", "guard", "run_end", "run_errors", "lanes", "stats", "status", "connection",
      "accepting", "answer"},
