@@ -231,15 +231,16 @@ bool stats_answer(struct stats *s, struct stats_entry *entry, const char *text, 
  * Those that have ended.
  */
 
+/* A longer name is cut, and two that begin alike are then one. */
 static struct extension *find_extension(struct stats *s, const char *name)
 {
 	struct extension *found;
 
 	for (size_t i = 0; i < s->count; i++)
-		if (strcmp(s->extensions[i]->sum.name, name) == 0)
+		if (strncmp(s->extensions[i]->sum.name, name, STATS_NAME_MAX - 1) == 0)
 			return s->extensions[i];
 	if (s->count == EXTENSIONS_MAX)
-		return NULL;
+		return s->extensions[EXTENSIONS_MAX - 1];
 	if (s->count == EXTENSIONS_MAX - 1)
 		name = "*";
 	found = calloc(1, sizeof(*found));
