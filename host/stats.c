@@ -196,8 +196,11 @@ int stats_ask(struct stats *s, const char *id, struct buffer *text, const char *
 
 	pthread_mutex_lock(&s->lock);
 	entry = find_run(s, id);
-	if (entry == NULL || entry->run.state != STATS_RUNS) {
+	if (entry == NULL) {
 		*reason = "no such run";
+	} else if (entry->run.state != STATS_RUNS) {
+		*reason =
+		    entry->run.state == STATS_WAITS ? "it waits for its turn" : "it has just ended";
 	} else if (entry->asked) {
 		*reason = "somebody else is asking it";
 	} else {

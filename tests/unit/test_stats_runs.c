@@ -165,11 +165,14 @@ static void who_does_not_run_is_not_asked(void **state)
 
 	(void)state;
 	assert_int_equal(stats_ask(s, "0a", &text, &reason), -1);
-	assert_string_equal(reason, "no such run");
+	assert_string_equal(reason, "it waits for its turn");
 	assert_int_equal(stats_ask(s, "0b", &text, &reason), -1);
 	assert_string_equal(reason, "no such run");
 	/* What nobody has asked for is not kept. */
 	assert_false(stats_answer(s, entry, "line 7\n", 7));
+	stats_ends(s, entry);
+	assert_int_equal(stats_ask(s, "0a", &text, &reason), -1);
+	assert_string_equal(reason, "it has just ended");
 	stats_leave(s, entry);
 	stats_destroy(s);
 }
