@@ -62,11 +62,11 @@ static json_t *ask(const char *path, const char *question, struct buffer *raw, s
 	raw->size = 0;
 	if (fd < 0)
 		return NULL;
-	if (fd_write_all(fd, question, strlen(question)) < 0)
-		return error_errno(e, "ask the host at %s", path), NULL;
+	/* A host that refuses has closed the connection by now, and what is sent or read fails. */
+	send(fd, question, strlen(question), MSG_NOSIGNAL);
 	while ((n = read(fd, piece, sizeof(piece))) > 0)
 		buffer_append(raw, piece, (size_t)n);
-	if (n < 0)
+	if (n < 0 && errno != ECONNRESET)
 		return error_errno(e, "ask the host at %s", path), NULL;
 	if (raw->size == 0)
 		return error_set(e, "the host at %s does not answer you", path), NULL;
