@@ -5,6 +5,7 @@
 #   make check    build and run all tests, with sanitizers too
 #   make fuzz     search for inputs that break a parser, with clang; FUZZ=route, FUZZ_SECONDS=600 each
 #   make bench    measure, side by side with plain CGI
+#   make soak     mixed load for 600 s while the host is being hurt; SOAK_SECONDS=
 #   make install  into /usr/local, or PREFIX=
 #   make deps     install the Debian packages that are missing (as root, or with sudo)
 
@@ -46,10 +47,13 @@ fuzz: deps
 bench: build
 	@/usr/bin/python3 tests/bench/run.py --build $(BUILD)
 
+soak: build
+	@/usr/bin/python3 -B tests/soak/soak.py --build $(BUILD)
+
 install: build
 	@cmake --install $(BUILD) --prefix $(PREFIX)
 
 clean:
 	rm -rf build
 
-.PHONY: all deps build run check check-asan check-tsan fuzz bench install clean
+.PHONY: all deps build run check check-asan check-tsan fuzz bench soak install clean

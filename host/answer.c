@@ -106,6 +106,13 @@ void answer_refusal(
 	log_request(shared, request, NULL, reason);
 }
 
+void answer_aborted(const struct answer_shared *shared, struct request *request, const char *reason)
+{
+	request->status = REQUEST_ABORTED;
+	response_end(&request->response);
+	log_request(shared, request, NULL, reason);
+}
+
 /* The path that the web server sent, in one piece, less the prefix; NULL with the reason in *e. */
 static const char *url_path(
     const struct request *request, const char *prefix, char *path, size_t size, struct error *e)

@@ -27,6 +27,10 @@ struct answer_shared {
 bool answer_request(
     const struct answer_shared *shared, struct request *request, const char *prefix);
 
+/* End one that was aborted before anything ran, as FastCGI (5.4) has it, and log it. */
+void answer_aborted(
+    const struct answer_shared *shared, struct request *request, const char *reason);
+
 /* Refuse one with a page, and log why. */
 void answer_refusal(
     const struct answer_shared *shared, struct request *request, int status, const char *reason);

@@ -185,6 +185,7 @@ static int answer(struct connection *c, unsigned char *buffer)
 {
 	struct wire_check *check = &c->check;
 
+	c->judged = 0;
 	if (c->is_taken)
 		buffer_consume(&c->taken, check->take);
 	else if (take(c, buffer, check->take, false) < 0)
@@ -216,15 +217,17 @@ static ssize_t look_at(struct connection *c, unsigned char *buffer, const unsign
 		return -1;
 	*bytes = (unsigned char *)c->taken.data;
 	/* Bytes of an earlier look may not have been judged yet. */
-	return n > 0 || c->taken.size > c->check.state.seen ? (ssize_t)c->taken.size : n;
+	return n > 0 || c->taken.size > c->judged ? (ssize_t)c->taken.size : n;
 }
 
-/* What libfcgi may be given as it is: nothing odd in it, and nothing of a next request behind it. */
+/*
+ * What libfcgi may be given as it is: a request that is all there with its body, nothing odd in it,
+ * and nothing of a next one behind it. In a body that still comes there may be an ABORT_REQUEST,
+ * which libfcgi does not know.
+ */
 static bool is_for_libfcgi(const struct connection *c, const unsigned char *bytes, size_t size)
 {
-	size_t end = wire_check_end(&c->check, bytes, size);
-
-	return c->check.unfit == NULL && (end == 0 || end == size);
+	return c->check.unfit == NULL && wire_check_end(&c->check, bytes, size) == size;
 }
 
 enum connection_look connection_look(
@@ -253,6 +256,7 @@ enum connection_look connection_look(
 			if (!c->is_taken && take(c, buffer, (size_t)n, true) < 0)
 				return LOOK_CLOSE;
 			c->is_taken = true;
+			c->judged = (size_t)n;
 			break;
 		case WIRE_READY:
 			if (!c->is_taken && !is_for_libfcgi(c, bytes, (size_t)n)) {
@@ -281,7 +285,7 @@ enum connection_look connection_look(
 
 uint64_t connection_deadline(const struct connection *c, uint64_t now, uint64_t allowed)
 {
-	return c->check.state.seen > 0 ? now + allowed : 0;
+	return c->taken.size > 0 ? now + allowed : 0;
 }
 
 void connection_drain(struct connection *c, unsigned char *buffer)
@@ -302,6 +306,7 @@ void connection_next(struct connection *c)
 {
 	wire_check_restart(&c->check);
 	c->deadline = 0;
+	c->judged = 0;
 	if (c->taken.size == 0) {
 		buffer_release(&c->taken);
 		c->is_taken = false;

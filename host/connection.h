@@ -27,6 +27,7 @@ struct connection {
 	 */
 	struct buffer taken;
 	bool is_taken;
+	size_t judged; /* so many of the bytes taken were not enough for the check */
 	/* the table's */
 	uint32_t index, generation;
 	int state;

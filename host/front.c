@@ -9,87 +9,38 @@
  */
 #include "front.h"
 
+#include "accepting.h"
 #include "access.h"
-#include "answer.h"
-#include "config_read.h"
+#include "config.h"
 #include "config_share.h"
 #include "connection.h"
 #include "error.h"
-#include "fd.h"
-#include "language.h"
-#include "lanes.h"
 #include "listen.h"
 #include "log.h"
-#include "noticed.h"
 #include "request.h"
-#include "script.h"
-#include "serve_config.h"
-#include "spares.h"
-#include "stats.h"
-#include "status.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
-#include <stdatomic.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/epoll.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define LISTENER_TAG 0xffffffff00000000 /* and the listener's index: no connection's generation */
-#define HEAD_DEADLINE 10                /* seconds for the head of a request, once it has begun */
-#define CLIENT_TIMEOUT 60               /* seconds in which a client takes or sends something */
-#define HEAD_OVERHEAD 131072            /* bytes of record headers and padding in a head */
-#define FIRST_THREADS 2
+#define HEAD_DEADLINE 10  /* seconds for the head of a request, once it has begun */
+#define CLIENT_TIMEOUT 60 /* seconds in which a client takes or sends something */
 #define THREAD_STACK 1048576
 #define SECOND 1000000000ULL
 
-struct front {
-	const struct front_setup *setup;
-	struct answer_shared shared; /* but for the configuration, which each request holds */
-	struct config_share *configs;
-	struct connections *connections;
-	struct wire_rules rules;
-	int epoll;
-	int languages;
-	struct status_sources status;
-	atomic_int waiting; /* threads in epoll_wait */
-	atomic_size_t threads;
-	atomic_bool stopping;
-};
-
-static void front_start(struct front *f, const struct front_setup *setup);
-static void front_supervise(struct front *f);
 static void *thread_main(void *argument);
 static void accept_connection(struct front *f, const struct listener *l, unsigned char *buffer);
+static bool is_allowed(struct front *f, const struct listener *l, int fd, struct error *e);
 static void serve_connection(struct front *f, struct connection *c, unsigned char *buffer);
+static void close_connection(struct front *f, struct connection *c);
 static bool serve_request(struct front *f, struct connection *c, unsigned char *buffer);
 static void refuse_request(struct front *f, struct connection *c, int status, const char *reason);
+static void log_ignored(const struct front *f, const struct connection *c);
 static void log_close(const struct front *f, const struct connection *c, const struct error *e);
-static bool is_allowed(struct front *f, const struct listener *l, int fd, struct error *e);
-static void start_thread(struct front *f);
-static void front_stop(struct front *f);
-
-void front_main(const struct front_setup *setup)
-{
-	static struct front f;
-
-	front_start(&f, setup);
-	for (int i = 0; i < FIRST_THREADS; i++)
-		start_thread(&f);
-	front_supervise(&f);
-	front_stop(&f);
-	_exit(0);
-}
-
-/*
- * The way of a request.
- */
 
 static void *thread_main(void *argument)
 {
@@ -104,11 +55,12 @@ static void *thread_main(void *argument)
 		atomic_fetch_add(&f->waiting, 1);
 		n = epoll_wait(f->epoll, &event, 1, -1);
 		if (atomic_fetch_sub(&f->waiting, 1) == 1)
-			start_thread(f);
+			front_start_thread(f);
 		if (n < 1)
 			continue;
 		if (event.data.u64 >= LISTENER_TAG) {
-			accept_connection(f, &f->setup->listeners[event.data.u64 & 0xffff], buffer);
+			accept_connection(
+			    f, accepting_listener(f->accepting, event.data.u64 & 0xffff), buffer);
 			continue;
 		}
 		c = connections_claim(f->connections, event.data.u64);
@@ -121,19 +73,24 @@ static void *thread_main(void *argument)
 static void accept_connection(struct front *f, const struct listener *l, unsigned char *buffer)
 {
 	const struct timeval timeout = {.tv_sec = CLIENT_TIMEOUT};
-	int fd = accept4(l->fd, NULL, NULL, SOCK_CLOEXEC);
 	struct connection *c;
 	struct error e;
+	int fd;
 
+	if (!accepting_take(f->accepting))
+		return;
+	fd = accept4(l->fd, NULL, NULL, SOCK_CLOEXEC);
 	if (fd < 0) {
-		/* Out of descriptors: those that are open must end first. */
 		if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)
-			poll(NULL, 0, 20);
+			accepting_pause(f->accepting);
+		else
+			accepting_give_back(f->accepting);
 		return;
 	}
 	if (!is_allowed(f, l, fd, &e)) {
 		log_message(f->setup->log, LEVEL_WARNING, "%s: refused: %s", l->address, e.message);
 		close(fd);
+		accepting_give_back(f->accepting);
 		return;
 	}
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
@@ -141,6 +98,7 @@ static void accept_connection(struct front *f, const struct listener *l, unsigne
 	if (l->control) {
 		status_serve(&f->status, fd);
 		close(fd);
+		accepting_give_back(f->accepting);
 		return;
 	}
 	c = connections_add(f->connections, fd, l);
@@ -148,6 +106,7 @@ static void accept_connection(struct front *f, const struct listener *l, unsigne
 		log_message(f->setup->log, LEVEL_WARNING, "%s: refused: --max-connections are open",
 		    l->address);
 		close(fd);
+		accepting_give_back(f->accepting);
 		return;
 	}
 	serve_connection(f, c, buffer);
@@ -173,8 +132,9 @@ static void serve_connection(struct front *f, struct connection *c, unsigned cha
 	for (;;) {
 		switch (connection_look(c, buffer, &status, &e)) {
 		case LOOK_READY:
+			log_ignored(f, c);
 			if (!serve_request(f, c, buffer)) {
-				connections_close(f->connections, c);
+				close_connection(f, c);
 				return;
 			}
 			connection_next(c);
@@ -187,14 +147,20 @@ static void serve_connection(struct front *f, struct connection *c, unsigned cha
 		case LOOK_REFUSE:
 			refuse_request(f, c, status, e.message);
 			connection_drain(c, buffer);
-			connections_close(f->connections, c);
+			close_connection(f, c);
 			return;
 		case LOOK_CLOSE:
 			log_close(f, c, &e);
-			connections_close(f->connections, c);
+			close_connection(f, c);
 			return;
 		}
 	}
+}
+
+static void close_connection(struct front *f, struct connection *c)
+{
+	connections_close(f->connections, c);
+	accepting_give_back(f->accepting);
 }
 
 static void begin_request(struct request *r, const struct connection *c)
@@ -222,6 +188,8 @@ static bool serve_request(struct front *f, struct connection *c, unsigned char *
 		     : request_read(&r, c->fd, shared.config, &e);
 	if (status == 0) {
 		keep = answer_request(&shared, &r, c->listener->prefix) && keep;
+	} else if (status == REQUEST_ABORTED) {
+		answer_aborted(&shared, &r, e.message);
 	} else {
 		keep = false;
 		if (status > 0) {
@@ -248,6 +216,14 @@ static void refuse_request(struct front *f, struct connection *c, int status, co
 	config_let_go(f->configs, held);
 }
 
+/* Records of types that FastCGI does not know, within a request: they may be ignored (3.3). */
+static void log_ignored(const struct front *f, const struct connection *c)
+{
+	if (c->check.ignored > 0)
+		log_message(f->setup->log, LEVEL_DEBUG, "%s: %u records of unknown type ignored",
+		    c->listener->address, c->check.ignored);
+}
+
 static void log_close(const struct front *f, const struct connection *c, const struct error *e)
 {
 	if (e->message[0] != '\0')
@@ -255,74 +231,7 @@ static void log_close(const struct front *f, const struct connection *c, const s
 		    c->listener->address, e->message);
 }
 
-/*
- * Starting, supervising and stopping: the first thread.
- */
-
-static void fail(const struct front_setup *setup, const char *what)
-{
-	log_message(setup->log, LEVEL_ERROR, "front: %s: %s", what, strerror(errno));
-	_exit(1);
-}
-
-static void watch_listeners(struct front *f, bool on)
-{
-	for (size_t i = 0; i < f->setup->listener_count; i++) {
-		struct epoll_event event = {.events = EPOLLIN, .data.u64 = LISTENER_TAG + i};
-
-		if (epoll_ctl(f->epoll, on ? EPOLL_CTL_ADD : EPOLL_CTL_DEL,
-			f->setup->listeners[i].fd, &event) < 0 &&
-		    on)
-			fail(f->setup, "epoll");
-	}
-}
-
-static void front_start(struct front *f, const struct front_setup *setup)
-{
-	const struct config *config = setup->config;
-	struct error e;
-
-	prctl(PR_SET_NAME, "exthost-front");
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	signal(SIGPIPE, SIG_IGN);
-	f->setup = setup;
-	while (setup->bindings[f->languages] != NULL)
-		f->languages++;
-	f->rules = (struct wire_rules){.max_params = config->max_header,
-	    .max_head = config->max_header + HEAD_OVERHEAD,
-	    .max_ignored = 16,
-	    .max_conns = (unsigned)config->max_connections,
-	    .max_reqs = (unsigned)config->max_connections};
-	f->epoll = epoll_create1(EPOLL_CLOEXEC);
-	f->connections = connections_create(config->max_connections, f->epoll, &f->rules);
-	f->configs = config_share_create(config);
-	f->shared = (struct answer_shared){.status = &f->status,
-	    .root = open(config->root, O_PATH | O_DIRECTORY | O_CLOEXEC),
-	    .lanes = lanes_create(),
-	    .run = {.root = config->root,
-		.spares = spares_create(f->languages, config->spares),
-		.scripts = scripts_create(setup->bindings),
-		.noticed = noticed_create(setup->bindings, setup->master),
-		.stats = stats_create(),
-		.log = setup->log}};
-	if (f->epoll < 0 || f->connections == NULL || f->shared.root < 0 ||
-	    f->shared.lanes == NULL || f->configs == NULL || f->shared.run.stats == NULL ||
-	    f->shared.run.spares == NULL || f->shared.run.scripts == NULL ||
-	    f->shared.run.noticed == NULL)
-		fail(setup, "start");
-	f->status = (struct status_sources){.began = request_clock(),
-	    .bindings = setup->bindings,
-	    .configs = f->configs,
-	    .stats = f->shared.run.stats,
-	    .spares = f->shared.run.spares,
-	    .lanes = f->shared.lanes,
-	    .connections = f->connections};
-	if (request_start_decoder(&e) < 0)
-		fail(setup, e.message);
-	watch_listeners(f, true);
-}
-
-static void start_thread(struct front *f)
+void front_start_thread(struct front *f)
 {
 	pthread_attr_t attributes;
 	pthread_t thread;
@@ -337,83 +246,4 @@ static void start_thread(struct front *f)
 	if (pthread_create(&thread, &attributes, thread_main, f) != 0)
 		atomic_fetch_sub(&f->threads, 1);
 	pthread_attr_destroy(&attributes);
-}
-
-/* The master has read the same bytes and found them good. */
-static void reload(struct front *f, int file)
-{
-	struct config next;
-	const struct config *present;
-	struct config_held *held = config_hold(f->configs, &present);
-	struct error e;
-
-	if (serve_config_read(f->setup->source, file, &next, &e) < 0) {
-		log_message(f->setup->log, LEVEL_ERROR, "front: reload: %s", e.message);
-		config_release(&next);
-	} else {
-		serve_config_keep(&next, present, NULL);
-		spares_want(f->shared.run.spares, next.spares);
-		if (config_share_replace(f->configs, &next) < 0)
-			config_release(&next);
-	}
-	config_let_go(f->configs, held);
-}
-
-/* One order of the master's. false: it is time to end. */
-static bool take_order(struct front *f)
-{
-	struct front_message message = {0};
-	int fds[FD_PASS_MAX];
-	ssize_t n = fd_receive(f->setup->master, &message, sizeof(message), fds, 0);
-	struct error e;
-
-	if (n <= 0)
-		return false;
-	if (message.order == FRONT_TEMPLATE && fds[0] >= 0) {
-		atomic_store(&f->status.templates[message.language], message.pid);
-		spares_connect(f->shared.run.spares, (int)message.language, fds[0]);
-	}
-	if (message.order == FRONT_RELOAD) {
-		reload(f, fds[0]);
-		fd_close(&fds[0]);
-	}
-	if (message.order == FRONT_REOPEN && log_reopen(f->setup->log, &e) < 0)
-		log_message(f->setup->log, LEVEL_ERROR, "%s", e.message);
-	return message.order != FRONT_STOP;
-}
-
-static void front_supervise(struct front *f)
-{
-	struct pollfd event = {.fd = f->setup->master, .events = POLLIN};
-
-	for (;;) {
-		int n = poll(&event, 1, 1000);
-
-		connections_expire(f->connections, request_clock());
-		if (n > 0 && !take_order(f))
-			return;
-	}
-}
-
-/* Accept no more, let what is being answered end, and give up at the end of the grace time. */
-static void front_stop(struct front *f)
-{
-	const struct config *config;
-	struct config_held *held = config_hold(f->configs, &config);
-	uint64_t deadline = request_clock() + config->grace * SECOND;
-	size_t open, parked;
-
-	atomic_store(&f->stopping, true);
-	watch_listeners(f, false);
-	for (;;) {
-		connections_expire_idle(f->connections);
-		connections_count(f->connections, &open, &parked);
-		if (open == 0 || request_clock() >= deadline)
-			break;
-		poll(NULL, 0, 10);
-	}
-	if (open > 0)
-		log_message(
-		    f->setup->log, LEVEL_WARNING, "stopped with %zu connections open", open);
-	config_let_go(f->configs, held);
 }

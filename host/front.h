@@ -1,42 +1,32 @@
-/* The front: accepts, decodes, routes, guards every run, writes the reply, logs. C only. */
+/* The threads of the front: they serve, as many as there is work (front.c). */
 #ifndef EXTHOST_FRONT_H
 #define EXTHOST_FRONT_H
 
-#include <stddef.h>
-#include <stdint.h>
+#include "answer.h"
+#include "front_setup.h"
+#include "status.h"
+#include "wire_check.h"
 
-struct binding;
-struct config;
-struct listener;
-struct log;
-struct serve_config_source;
+#include <stdatomic.h>
 
-/* Master to front, over the SOCK_SEQPACKET `master`. Front to master: "language:module" to preload. */
-enum front_order {
-	FRONT_TEMPLATE =
-	    1,        /* with a descriptor: the channel of the template that forks from now on */
-	FRONT_STOP,   /* finish what runs, within the grace time, and end */
-	FRONT_REOPEN, /* open the log file again */
-	FRONT_RELOAD /* read the configuration again; with the bytes of its file, if there is one */
+#define LISTENER_TAG 0xffffffff00000000 /* and the listener's index: no connection's generation */
+
+struct front {
+	const struct front_setup *setup;
+	struct answer_shared shared; /* but for the configuration, which each request holds */
+	struct config_share *configs;
+	struct connections *connections;
+	struct wire_rules rules;
+	int epoll;
+	struct accepting *accepting;
+	int languages;
+	struct status_sources status;
+	atomic_int waiting; /* threads in epoll_wait */
+	atomic_size_t threads;
+	atomic_bool stopping;
 };
 
-struct front_message {
-	uint32_t order;
-	uint32_t language; /* of the template */
-	int32_t pid;       /* its process */
-};
-
-struct front_setup {
-	const struct config *config;              /* at the start */
-	const struct serve_config_source *source; /* of later ones */
-	struct log *log;
-	const struct binding *const *bindings;
-	struct listener *listeners;
-	size_t listener_count;
-	int master;
-};
-
-/* Be the front. Ends with 0 after FRONT_STOP, or when the master is gone; with 1 when it cannot. */
-void front_main(const struct front_setup *setup) __attribute__((noreturn));
+/* Have one more thread serve, unless there are as many as there may be connections. */
+void front_start_thread(struct front *f);
 
 #endif

@@ -152,13 +152,28 @@ static void take_output(struct run *run)
 		guard_fail(run, RUN_REPLY, 500, "%s", e.message);
 }
 
-/* No end was told since the output was closed. */
+/*
+ * The kernel tells that a process is dead before the template does. One that is still ending has lost
+ * its memory, and so its program, before its descriptors.
+ */
+static bool is_ending(const struct run *run)
+{
+	struct pollfd event = {.fd = run->process.handle, .events = POLLIN};
+	char program[64], first;
+
+	snprintf(program, sizeof(program), "/proc/%d/exe", (int)run->process.pid);
+	if (readlink(program, &first, 1) < 0 && errno == ENOENT && access("/proc/self", F_OK) == 0)
+		return true;
+	return poll(&event, 1, 0) > 0;
+}
+
+/* No end was told since the output was closed. If it was closed by the end, that will be told. */
 static void answer_early(struct run *run)
 {
 	struct error e;
 
 	run->answer_at = 0;
-	if (run->failed)
+	if (run->failed || is_ending(run))
 		return;
 	if (reply_finish(run->reply, &e) < 0) {
 		guard_fail(run, RUN_REPLY, 500, "%s", e.message);

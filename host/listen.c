@@ -12,6 +12,7 @@
 #include "error.h"
 #include "fd.h"
 #include "inherited.h"
+#include "log.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -247,7 +248,38 @@ static int bind_here(struct listener *l, const char *name, mode_t mode, struct e
 	umask(umask_before);
 	if (result < 0 || listen(l->fd, SOMAXCONN) < 0)
 		return error_errno(e, result < 0 ? "bind" : "listen");
-	return 0;
+	l->mode = mode;
+	return lstat(name, &l->place) < 0 ? error_errno(e, "stat") : 0;
+}
+
+static bool is_missing(const struct listener *l)
+{
+	struct stat now;
+
+	return l->path != NULL && (lstat(l->path, &now) < 0 || now.st_ino != l->place.st_ino ||
+				      now.st_dev != l->place.st_dev);
+}
+
+bool listener_rebind_if_missing(struct listener *l, const struct log *log)
+{
+	struct listener fresh = {.fd = -1};
+	struct error e;
+
+	if (!is_missing(l))
+		return false;
+	if (open_unix(&fresh, l->path, l->mode, &e) < 0) {
+		log_message(
+		    log, LEVEL_ERROR, "%s: its socket's file is gone: %s", l->address, e.message);
+		fd_close(&fresh.fd);
+		return false;
+	}
+	free(fresh.path);
+	fd_close(&l->fd);
+	l->fd = fresh.fd;
+	l->place = fresh.place;
+	log_message(
+	    log, LEVEL_WARNING, "%s: its socket's file was gone; it is bound anew", l->address);
+	return true;
 }
 
 static int open_unix(struct listener *l, const char *path, mode_t mode, struct error *e)

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/stat.h>
 
 struct config;
 struct error;
@@ -14,10 +15,12 @@ enum listener_kind { LISTENER_UNIX, LISTENER_TCP };
 struct listener {
 	int fd;
 	enum listener_kind kind;
-	char *address; /* as it was given, for the log */
-	char *path;    /* of a unix socket that we bound, absolute, to remove it at the end; NULL */
-	char *prefix;  /* taken off URL paths */
-	bool control;  /* `exthost status` asks here; no FastCGI */
+	char *address;     /* as it was given, for the log */
+	mode_t mode;       /* of a unix socket's file */
+	struct stat place; /* the file, as it was bound */
+	char *path;   /* of a unix socket that we bound, absolute, to remove it at the end; NULL */
+	char *prefix; /* taken off URL paths */
+	bool control; /* `exthost status` asks here; no FastCGI */
 	bool trust_fossil; /* FOSSIL_ variables are believed; the peer is the relay */
 };
 
@@ -50,6 +53,12 @@ int listeners_add_control(struct listeners *ls, const struct config *config, str
 
 /* The path of the control socket; the caller frees. NULL: there is none, or no memory. */
 char *listener_control_path(const struct config *config);
+
+/*
+ * If somebody has removed the file of a unix socket that we bound, nobody can reach it any more: it
+ * is bound anew at its path, and the old descriptor closed. true: it was, which has been logged.
+ */
+bool listener_rebind_if_missing(struct listener *l, const struct log *log);
 
 /* Close all, remove their sockets' files if `unlink_paths`, free. */
 void listeners_release(struct listeners *ls, bool unlink_paths);

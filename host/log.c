@@ -9,7 +9,9 @@
 
 #include <fcntl.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -23,6 +25,8 @@ int log_open(struct log *log, const char *path, struct error *e)
 {
 	log->fd = STDERR_FILENO;
 	log->path = path;
+	if (log->lost == NULL)
+		log->lost = calloc(1, sizeof(*log->lost));
 	if (path == NULL)
 		return 0;
 	log->fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
@@ -204,6 +208,23 @@ void log_milliseconds(struct log_line *line, const char *name, uint64_t nanoseco
 	put_string(line, text);
 }
 
+static void count_lost(const struct log *log)
+{
+	if (log->lost != NULL)
+		atomic_fetch_add(log->lost, 1);
+}
+
+/* The log takes lines again: say how many it did not. */
+static void tell_lost(const struct log *log)
+{
+	unsigned long lost =
+	    log->lost != NULL && atomic_load(log->lost) > 0 ? atomic_exchange(log->lost, 0) : 0;
+
+	if (lost > 0)
+		log_message(log, LEVEL_WARNING,
+		    "%lu lines before this could not be written to the log", lost);
+}
+
 void log_end(struct log_line *line)
 {
 	if (line->dropped)
@@ -211,5 +232,8 @@ void log_end(struct log_line *line)
 	if (line->log->json)
 		line->text[line->size++] = '}';
 	line->text[line->size++] = '\n';
-	(void)!write(line->log->fd, line->text, line->size);
+	if (write(line->log->fd, line->text, line->size) != (ssize_t)line->size)
+		count_lost(line->log);
+	else
+		tell_lost(line->log);
 }

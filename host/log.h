@@ -8,6 +8,7 @@
 #ifndef EXTHOST_LOG_H
 #define EXTHOST_LOG_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -21,6 +22,7 @@ struct log {
 	const char *path; /* NULL: standard error */
 	bool json;
 	enum log_level least; /* lines below this level are not written */
+	atomic_ulong *lost;   /* lines that could not be written; NULL: nobody counts */
 };
 
 /* Open the file (appending, mode 0640), or take standard error when path is NULL. */

@@ -9,7 +9,7 @@
 #include "config_read.h"
 #include "error.h"
 #include "fd.h"
-#include "front.h"
+#include "front_keeper.h"
 #include "keeper.h"
 #include "language.h"
 #include "listen.h"
@@ -32,13 +32,14 @@
 #include <unistd.h>
 
 #define MILLISECOND 1000000ULL
-#define FORK_AGAIN 100 /* milliseconds until a fork that failed is tried again */
+#define SECOND (1000 * MILLISECOND)
+#define LOOK_AT_SOCKETS (2 * SECOND) /* whether their files are there, so often */
 
 struct master {
 	const struct master_setup *setup;
 	int signals;
-	pid_t front;
-	int front_channel;
+	struct front_keeper front;
+	uint64_t look_at;                     /* at the sockets' files, next time */
 	struct keeper keepers[LANGUAGES_MAX]; /* one for each binding */
 	int languages;
 	bool ready;     /* every language has been, once */
@@ -53,23 +54,22 @@ static void master_start(struct master *m);
 static void wait_for_events(struct master *m, int timeout);
 static int work(struct master *m);
 static uint64_t ping_watchdog(struct master *m);
+static void look_at_sockets(struct master *m);
 static void take_signals(struct master *m);
 static void reload(struct master *m);
 static void end_reload(struct master *m);
 static void reap_children(struct master *m);
 static void take_front_message(struct master *m);
 static void take_template_status(struct master *m, int language);
-static void start_front(struct master *m);
+static void leave_master(void *master);
 static void want_templates(struct master *m);
-static void reload(struct master *m);
 static void become_child(void *master);
-static void tell_front(
-    const struct master *m, enum front_order order, int language, int descriptor);
+static void tell_front(const struct master *m, enum front_order order, int index, int descriptor);
 static void stop(struct master *m);
 
 int master_run(const struct master_setup *setup)
 {
-	struct master m = {.setup = setup, .front_channel = -1};
+	struct master m = {.setup = setup};
 
 	master_start(&m);
 	while (!m.stopping) {
@@ -96,14 +96,15 @@ static void master_start(struct master *m)
 	for (; m->setup->bindings[m->languages] != NULL; m->languages++)
 		keeper_init(&m->keepers[m->languages], m->setup->bindings[m->languages],
 		    m->setup->log, &m->setup->config->preload);
-	start_front(m);
+	front_keeper_init(&m->front, m->setup->log);
+	m->look_at = request_clock() + LOOK_AT_SOCKETS;
 	want_templates(m);
 }
 
 static void wait_for_events(struct master *m, int timeout)
 {
 	struct pollfd events[2 + LANGUAGES_MAX] = {
-	    {.fd = m->signals, .events = POLLIN}, {.fd = m->front_channel, .events = POLLIN}};
+	    {.fd = m->signals, .events = POLLIN}, {.fd = m->front.channel, .events = POLLIN}};
 
 	for (int i = 0; i < m->languages; i++)
 		events[2 + i] =
@@ -119,24 +120,49 @@ static void wait_for_events(struct master *m, int timeout)
 		take_signals(m);
 }
 
+static uint64_t work_front(struct master *m)
+{
+	const struct front_setup setup = {.config = m->setup->config,
+	    .log = m->setup->log,
+	    .bindings = m->setup->bindings,
+	    .source = m->setup->source,
+	    .listeners = m->setup->listeners,
+	    .listener_count = m->setup->listener_count};
+
+	return front_keeper_work(&m->front, &setup, leave_master, m);
+}
+
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+	return a == 0 || (b != 0 && b < a) ? b : a;
+}
+
 /* Do what is due. Milliseconds until something is again, or -1. */
 static int work(struct master *m)
 {
-	uint64_t first = ping_watchdog(m), now;
+	uint64_t first = ping_watchdog(m), now = request_clock();
 
-	for (int i = 0; i < m->languages; i++) {
-		uint64_t due = keeper_work(&m->keepers[i], become_child, m);
-
-		if (due != 0 && (first == 0 || due < first))
-			first = due;
-	}
+	first = earlier(first, work_front(m));
+	if (now >= m->look_at)
+		look_at_sockets(m);
+	first = earlier(first, m->look_at);
+	for (int i = 0; i < m->languages; i++)
+		first = earlier(first, keeper_work(&m->keepers[i], become_child, m));
 	now = request_clock();
 	if (first == 0)
 		return -1;
 	if (first <= now)
 		return 0;
-	first = (first - now) / MILLISECOND + 1;
-	return first < INT_MAX ? (int)first : INT_MAX;
+	return first - now < INT_MAX * MILLISECOND ? (int)((first - now) / MILLISECOND) + 1
+						   : INT_MAX;
+}
+
+static void look_at_sockets(struct master *m)
+{
+	m->look_at = request_clock() + LOOK_AT_SOCKETS;
+	for (size_t i = 0; i < m->setup->listener_count; i++)
+		if (listener_rebind_if_missing(&m->setup->listeners[i], m->setup->log))
+			tell_front(m, FRONT_LISTENER, (int)i, m->setup->listeners[i].fd);
 }
 
 /* From the loop and nowhere else: it says that the loop turns. When the next is due, 0 if never. */
@@ -178,36 +204,18 @@ static void take_signals(struct master *m)
 /* The configuration is good, or it stays as it was. */
 static void reload(struct master *m)
 {
-	struct config *present = m->setup->config;
 	FD_OWNED int file = -1;
-	struct config next;
-	struct error e;
 
 	/* Before it was ready it has not said so, and will when the new ones are. */
 	if (m->ready) {
 		notify_reloading(&m->notify);
 		m->reloading = true;
 	}
-	if (present->config_file != NULL) {
-		file = serve_config_copy(present->config_file, &e);
-		if (file < 0) {
-			log_message(m->setup->log, LEVEL_ERROR, "reload refused: %s", e.message);
-			return;
-		}
-	}
-	if (serve_config_read(m->setup->source, file, &next, &e) < 0) {
-		log_message(m->setup->log, LEVEL_ERROR, "reload refused, all stays as it was: %s",
-		    e.message);
-		config_release(&next);
+	if (serve_config_reload(m->setup->source, m->setup->config, m->setup->log, &file) < 0)
 		return;
-	}
-	serve_config_keep(&next, present, m->setup->log);
-	config_release(present);
-	*present = next;
-	log_message(m->setup->log, LEVEL_INFO, "reload");
 	tell_front(m, FRONT_RELOAD, 0, file);
 	for (int i = 0; i < m->languages; i++)
-		keeper_configure(&m->keepers[i], &present->preload);
+		keeper_configure(&m->keepers[i], &m->setup->config->preload);
 	want_templates(m);
 }
 
@@ -231,16 +239,6 @@ static void describe_death(char *text, size_t size, int wait_status)
 		snprintf(text, size, "exit status %d", WEXITSTATUS(wait_status));
 }
 
-static void front_died(struct master *m, const char *how)
-{
-	log_message(m->setup->log, LEVEL_ERROR, "front: %s; starting another", how);
-	fd_close(&m->front_channel);
-	start_front(m);
-	/* The templates' channels went with the front. */
-	for (int i = 0; i < m->languages; i++)
-		keeper_forget_template(&m->keepers[i]);
-}
-
 static void reap_children(struct master *m)
 {
 	char how[64];
@@ -249,8 +247,10 @@ static void reap_children(struct master *m)
 
 	while ((pid = waitpid(-1, &wait_status, WNOHANG)) > 0) {
 		describe_death(how, sizeof(how), wait_status);
-		if (pid == m->front)
-			front_died(m, how);
+		/* The templates' channels go with the front. */
+		if (front_keeper_child_died(&m->front, pid, how))
+			for (int i = 0; i < m->languages; i++)
+				keeper_forget_template(&m->keepers[i]);
 		for (int i = 0; i < m->languages; i++) {
 			struct keeper *k = &m->keepers[i];
 
@@ -266,11 +266,11 @@ static void take_front_message(struct master *m)
 {
 	char name[512];
 	int fds[FD_PASS_MAX];
-	ssize_t n = fd_receive(m->front_channel, name, sizeof(name) - 1, fds, MSG_DONTWAIT);
+	ssize_t n = fd_receive(m->front.channel, name, sizeof(name) - 1, fds, MSG_DONTWAIT);
 
 	if (n <= 0) {
 		if (n == 0)
-			fd_close(&m->front_channel);
+			fd_close(&m->front.channel);
 		return;
 	}
 	name[n] = '\0';
@@ -319,8 +319,10 @@ static void want_templates(struct master *m)
 }
 
 /* What a child of the master's must not have of it. */
-static void leave_master(const struct master *m)
+static void leave_master(void *master)
 {
+	const struct master *m = master;
+
 	/* The signals stay blocked: a Ctrl-C at the terminal is the master's to deal with. */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	close(m->signals);
@@ -339,46 +341,18 @@ static void become_child(void *master)
 	struct master *m = master;
 
 	leave_master(m);
-	fd_close(&m->front_channel);
+	fd_close(&m->front.channel);
 	for (size_t i = 0; i < m->setup->listener_count; i++)
 		fd_close(&m->setup->listeners[i].fd);
 }
 
-static void start_front(struct master *m)
+static void tell_front(const struct master *m, enum front_order order, int index, int descriptor)
 {
-	int ends[2];
-	struct front_setup setup = {.config = m->setup->config,
-	    .log = m->setup->log,
-	    .bindings = m->setup->bindings,
-	    .source = m->setup->source,
-	    .listeners = m->setup->listeners,
-	    .listener_count = m->setup->listener_count};
+	const struct front_message message = {.order = order,
+	    .index = (uint32_t)index,
+	    .pid = order == FRONT_TEMPLATE ? m->keepers[index].template : 0};
 
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
-		return;
-	while ((m->front = fork()) < 0) {
-		log_message(m->setup->log, LEVEL_ERROR, "fork of the front: %s", strerror(errno));
-		poll(NULL, 0, FORK_AGAIN);
-	}
-	if (m->front == 0) {
-		leave_master(m);
-		close(ends[0]);
-		setup.master = ends[1];
-		front_main(&setup);
-	}
-	close(ends[1]);
-	m->front_channel = ends[0];
-}
-
-static void tell_front(const struct master *m, enum front_order order, int language, int descriptor)
-{
-	struct front_message message = {.order = order,
-	    .language = (uint32_t)language,
-	    .pid = order == FRONT_TEMPLATE ? m->keepers[language].template : 0};
-
-	if (m->front_channel >= 0)
-		fd_send(m->front_channel, &message, sizeof(message), &descriptor,
-		    descriptor >= 0 ? 1 : 0);
+	front_keeper_tell(&m->front, &message, descriptor);
 }
 
 /*
@@ -387,20 +361,24 @@ static void tell_front(const struct master *m, enum front_order order, int langu
  */
 static void stop(struct master *m)
 {
-	struct pollfd front = {.fd = m->front_channel, .events = POLLIN};
+	struct pollfd front = {.fd = m->front.channel, .events = POLLIN};
+	struct signalfd_siginfo info = {0};
 	uint64_t deadline = request_clock() + (m->setup->config->grace * 1000 + 2000) * MILLISECOND;
 	char ignored[512];
 
 	log_message(m->setup->log, LEVEL_INFO, "stopping");
 	notify_stopping(&m->notify);
 	tell_front(m, FRONT_STOP, 0, -1);
-	while (front.fd >= 0 && request_clock() < deadline && poll(&front, 1, 100) >= 0)
+	while (front.fd >= 0 && request_clock() < deadline && poll(&front, 1, 100) >= 0) {
 		if (front.revents != 0 && read(front.fd, ignored, sizeof(ignored)) <= 0)
 			break;
-	if (m->front > 0 && kill(m->front, SIGKILL) == 0)
-		waitpid(m->front, NULL, 0);
+		/* Who says it twice does not want to wait. */
+		if (read(m->signals, &info, sizeof(info)) > 0 &&
+		    (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT))
+			break;
+	}
+	front_keeper_release(&m->front);
 	for (int i = 0; i < m->languages; i++)
 		keeper_release(&m->keepers[i]);
-	fd_close(&m->front_channel);
 	log_message(m->setup->log, LEVEL_INFO, "stopped");
 }

@@ -208,6 +208,15 @@ int request_read_cgi(struct request *r, const struct config *config, struct erro
 	return result != 0 ? result : request_read_body(r, STDIN_FILENO, length, config, e);
 }
 
+/* A full disk will be emptied, so the client may try again. */
+static int no_place(const struct config *config, struct error *e)
+{
+	bool full = errno == ENOSPC || errno == EDQUOT;
+
+	error_errno(e, "file for the body in %s", config->tmpdir);
+	return full ? 503 : 500;
+}
+
 /* In memory (a file of the kernel's) while it is small, since it is passed as a descriptor. */
 static int body_append(
     struct request *r, const void *data, size_t size, const struct config *config, struct error *e)
@@ -226,7 +235,7 @@ static int body_append(
 		r->body = fd_memory_file("exthost-body");
 	}
 	if (r->body < 0)
-		return error_errno(e, "file for the body in %s", config->tmpdir), 500;
+		return no_place(config, e);
 	if (old >= 0 && lseek(old, 0, SEEK_SET) == 0) {
 		char *copy = malloc(r->body_size);
 		bool copied = copy != NULL &&
@@ -235,10 +244,10 @@ static int body_append(
 
 		free(copy);
 		if (!copied)
-			return error_errno(e, "file for the body in %s", config->tmpdir), 500;
+			return no_place(config, e);
 	}
 	if (fd_write_all(r->body, data, size) < 0)
-		return error_errno(e, "file for the body in %s", config->tmpdir), 500;
+		return no_place(config, e);
 	r->body_size += size;
 	return 0;
 }

@@ -40,18 +40,20 @@ int request_start_decoder(struct error *e);
 /* Begin a request: an id, a time; everything else empty. */
 void request_init(struct request *r);
 
+#define REQUEST_ABORTED 499 /* the status that the log gets */
+
 /*
  * Decode the request that is complete at the head of a connection (wire_check said so) and read
  * its body to the end. 0; -1 with *e: the client went away or broke the protocol, close without an
  * answer; or the HTTP status of a refusal, with *e: 400 body cut short, 413 over max_body,
- * 500 no place for the body.
+ * 503 the disk is full, 500 no place for the body.
  */
 int request_read(struct request *r, int connection, const struct config *config, struct error *e);
 
 /*
  * The same without libfcgi, for a request whose head is in `taken` (checked by `check`), its body
  * partly there and partly still to come from the connection. It is taken out of there; the bytes
- * of a next request stay.
+ * of a next request stay. REQUEST_ABORTED besides: the client gave it up, and waits for END_REQUEST.
  */
 int request_read_taken(struct request *r, struct buffer *taken, const struct wire_check *check,
     int connection, const struct config *config, struct error *e);

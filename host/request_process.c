@@ -43,7 +43,7 @@ struct pipes {
 	int channel[2], output[2], errors[2]; /* [0] the front's, [1] the request process's */
 };
 
-static void request_process_main(const struct binding *binding, bool warm, struct pipes *pipes,
+static void request_process_main(const struct request_process_setup *setup, struct pipes *pipes,
     pid_t template) __attribute__((noreturn));
 
 static void answer_questions(const struct binding *binding, struct binding_run *run);
@@ -68,7 +68,7 @@ static int pipes_open(struct pipes *p, struct error *e)
 	return -1;
 }
 
-int request_process_fork(const struct binding *binding, bool warm, struct request_process *p,
+int request_process_fork(const struct request_process_setup *setup, struct request_process *p,
     int *channel, struct error *e)
 {
 	struct pipes pipes;
@@ -77,9 +77,9 @@ int request_process_fork(const struct binding *binding, bool warm, struct reques
 
 	if (pipes_open(&pipes, e) < 0)
 		return -1;
-	pid = binding->fork();
+	pid = setup->binding->fork();
 	if (pid == 0)
-		request_process_main(binding, warm, &pipes, template);
+		request_process_main(setup, &pipes, template);
 	if (pid < 0) {
 		error_errno(e, "fork");
 		pipes_close(&pipes, 0);
@@ -204,8 +204,9 @@ static int take_limits(const struct run_limits *limits, int channel)
 }
 
 static void request_process_main(
-    const struct binding *binding, bool warm, struct pipes *pipes, pid_t template)
+    const struct request_process_setup *setup, struct pipes *pipes, pid_t template)
 {
+	const struct binding *binding = setup->binding;
 	struct run_channel channel = {.owner = getpid()};
 	struct binding_run run = {.channel = &channel};
 	struct run_order order;
@@ -220,7 +221,7 @@ static void request_process_main(
 	setpgid(0, 0);
 	unblock_signals();
 	take_descriptors(pipes, &channel);
-	if (warm)
+	if (setup->warm)
 		binding->warm();
 	if (run_order_receive(channel.socket, &order, &memory) != 1)
 		_exit(0);

@@ -20,12 +20,18 @@ struct request_process {
 	int handle;  /* pidfd */
 };
 
+/* How one is to be made. */
+struct request_process_setup {
+	const struct binding *binding;
+	bool warm; /* it shall touch ahead the memory that a run will write */
+};
+
 /*
- * In the template: make the pipes and the channel, and fork with binding->fork. In the child this
+ * In the template: make the pipes and the channel, and fork with the binding's fork. In the child this
  * does not return, and if told to it warms its memory before it waits for its order. In the parent *p is for the front (the descriptors are the caller's to send and
  * close), and *channel is the child's end, kept to report its death. 0, or -1 with *e filled.
  */
-int request_process_fork(const struct binding *binding, bool warm, struct request_process *p,
+int request_process_fork(const struct request_process_setup *setup, struct request_process *p,
     int *channel, struct error *e);
 
 #endif

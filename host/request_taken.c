@@ -80,6 +80,15 @@ static int take_variables(
 	return 0;
 }
 
+/* Multiplexing is not for us (FastCGI, 3.3): a second request meanwhile is told so, if it listens. */
+static void refuse_second(int connection, uint16_t id)
+{
+	unsigned char end[WIRE_FIXED];
+	size_t n = wire_end_write(end, id, 0, WIRE_CANT_MPX_CONN);
+
+	send(connection, end, n, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
 /* The contents of the request's PARAMS, one behind the other; there is room for all. */
 static size_t join_params(
     const struct wire_check *check, const unsigned char *bytes, unsigned char *block)
@@ -96,6 +105,20 @@ static size_t join_params(
 		size += header.content;
 	}
 	return size;
+}
+
+/* Those that have begun between the request's PARAMS. */
+static void refuse_others(
+    const struct wire_check *check, const unsigned char *bytes, int connection)
+{
+	struct wire_header header;
+
+	for (size_t at = 0; at < check->take; at += header.content + header.padding) {
+		wire_header_read(bytes + at, &header);
+		at += WIRE_HEADER;
+		if (header.type == WIRE_BEGIN_REQUEST && header.request_id != check->request_id)
+			refuse_second(connection, header.request_id);
+	}
 }
 
 static int take_head(struct request *r, struct buffer *taken, const struct wire_check *check,
@@ -135,13 +158,9 @@ static int take_content(struct request *r, struct source *s, struct request_body
 	return read_exactly(s, piece, header->padding);
 }
 
-/* Multiplexing is not for us (FastCGI, 3.3): a second request meanwhile is told so. */
-static void refuse_second(const struct source *s, uint16_t id)
+static int aborted(struct error *e)
 {
-	unsigned char end[WIRE_FIXED];
-	size_t n = wire_end_write(end, id, 0, WIRE_CANT_MPX_CONN);
-
-	send(s->connection, end, n, MSG_NOSIGNAL);
+	return error_set(e, "the client aborted the request"), REQUEST_ABORTED;
 }
 
 int request_read_taken(struct request *r, struct buffer *taken, const struct wire_check *check,
@@ -151,6 +170,7 @@ int request_read_taken(struct request *r, struct buffer *taken, const struct wir
 	struct request_body body;
 	int status;
 
+	refuse_others(check, (unsigned char *)taken->data, connection);
 	if (take_head(r, taken, check, config, e) < 0)
 		return 500;
 	request_body_begin(r, &body, config, e);
@@ -165,12 +185,14 @@ int request_read_taken(struct request *r, struct buffer *taken, const struct wir
 		if (header.version != WIRE_VERSION)
 			return error_set(e, "not a FastCGI record of version 1"), -1;
 		ours = header.request_id == check->request_id;
-		if (ours &&
-		    (header.type == WIRE_ABORT_REQUEST || header.type == WIRE_BEGIN_REQUEST))
-			return error_set(e, "the request was given up in the middle of its body"),
-			       -1;
+		if (ours && header.type == WIRE_BEGIN_REQUEST)
+			return error_set(e, "a second BEGIN_REQUEST of the same request"), -1;
+		if (ours && header.type == WIRE_ABORT_REQUEST)
+			return take_content(r, &source, &body, &header, false, config, e) < 0
+				   ? -1
+				   : aborted(e);
 		if (header.type == WIRE_BEGIN_REQUEST)
-			refuse_second(&source, header.request_id);
+			refuse_second(connection, header.request_id);
 		if (ours && header.type == WIRE_STDIN && header.content == 0)
 			return take_content(r, &source, &body, &header, false, config, e) < 0
 				   ? -1

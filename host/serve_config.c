@@ -60,7 +60,8 @@ int serve_config_read(
 	return 0;
 }
 
-int serve_config_copy(const char *name, struct error *e)
+/* So that two processes read the same: a descriptor, or -1 with *e filled. */
+static int copy_file(const char *name, struct error *e)
 {
 	FD_OWNED int from = open(name, O_RDONLY | O_CLOEXEC);
 	int copy = fd_memory_file("exthost-configuration");
@@ -143,4 +144,27 @@ void serve_config_keep(struct config *next, const struct config *present, const 
 			log_message(log, LEVEL_WARNING,
 			    "reload: %s stays as it was: it is changed by a restart only", o->name);
 	}
+}
+
+int serve_config_reload(const struct serve_config_source *source, struct config *present,
+    const struct log *log, int *file)
+{
+	struct config next = {0};
+	struct error e;
+
+	*file = -1;
+	if (present->config_file != NULL)
+		*file = copy_file(present->config_file, &e);
+	if ((present->config_file != NULL && *file < 0) ||
+	    serve_config_read(source, *file, &next, &e) < 0) {
+		log_message(log, LEVEL_ERROR, "reload refused, all stays as it was: %s", e.message);
+		config_release(&next);
+		fd_close(file);
+		return -1;
+	}
+	serve_config_keep(&next, present, log);
+	config_release(present);
+	*present = next;
+	log_message(log, LEVEL_INFO, "reload");
+	return 0;
 }

@@ -23,10 +23,12 @@ int serve_config_read(
     const struct serve_config_source *source, int file, struct config *config, struct error *e);
 
 /*
- * The bytes of a configuration file, so that two processes read the same: a descriptor, or -1 with
- * *e filled.
+ * Read it again in place of the present one. 0 with *file, the bytes of its file for whoever reads
+ * them too, or -1 if there is no file; or -1: it is refused, which has been logged, and the present one
+ * stays.
  */
-int serve_config_copy(const char *name, struct error *e);
+int serve_config_reload(const struct serve_config_source *source, struct config *present,
+    const struct log *log, int *file);
 
 /*
  * Some settings are used up at the start: in *next they become what they are in *present, and if

@@ -47,7 +47,7 @@ struct template
 	size_t count, capacity;
 	int signals;   /* signalfd for SIGCHLD */
 	int kin;       /* the kernel's list of our children; -1: it has none */
-	bool draining; /* the front is gone: only wait for the children */
+	bool draining; /* the front wants no more of it: only wait for the children */
 };
 
 static void prepare_process(struct template *t);
@@ -182,6 +182,7 @@ static void drain(struct template *t)
 		for (size_t i = 0; i < looked; i++)
 			if (events[1 + i].revents != 0) {
 				kill(-t->children[i].pid, SIGKILL);
+				kill(t->children[i].pid, SIGKILL);
 				fd_close(&t->children[i].channel);
 			}
 		if (events[0].revents != 0)
@@ -219,13 +220,13 @@ static int children_reserve(struct template *t)
 /* A fork that failed is answered too, with pid -1, so that nobody waits for it. */
 static void fork_one(struct template *t, bool warm)
 {
+	const struct request_process_setup setup = {.binding = t->setup->binding, .warm = warm};
 	struct request_process p = {.pid = -1, .channel = -1};
 	struct child child = {.channel = -1};
 	struct error e = {""};
 	int fds[FD_PASS_MAX];
 
-	if (children_reserve(t) < 0 ||
-	    request_process_fork(t->setup->binding, warm, &p, &child.channel, &e) < 0) {
+	if (children_reserve(t) < 0 || request_process_fork(&setup, &p, &child.channel, &e) < 0) {
 		p = (struct request_process){.pid = -1};
 		log_message(t->setup->log, LEVEL_ERROR, "no request process: %s", e.message);
 		fd_send(t->setup->channel, &p, sizeof(p), NULL, 0);

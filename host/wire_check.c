@@ -381,8 +381,9 @@ size_t wire_check_end(const struct wire_check *check, const unsigned char *bytes
 		at += (size_t)WIRE_HEADER + header.content + header.padding;
 		if (header.version != WIRE_VERSION || at > size)
 			return 0;
-		if (header.type == WIRE_STDIN && header.request_id == check->request_id &&
-		    header.content == 0)
+		if (header.request_id != check->request_id || header.type != WIRE_STDIN)
+			return 0;
+		if (header.content == 0)
 			return at;
 	}
 	return 0;

@@ -21,9 +21,14 @@ LAYERS = [
     {"config_read", "listen", "access", "language", "spool", "reply_header", "run_channel",
      "preload", "idle", "process_limit", "config_share", "noticed", "notify", "inherited"},
     {"request", "request_taken", "response", "route", "script", "spares", "request_process", "template", "reply",
-     "run", "guard", "run_end", "run_errors", "lanes", "stats", "status", "connection", "answer"},
+     "run", "guard", "run_end", "run_errors", "lanes", "stats", "status", "connection",
+     "accepting", "answer"},
     {"keeper", "serve_config"},
-    {"front", "master"},
+    {"front_setup"},
+    {"front"},
+    {"front_process"},
+    {"front_keeper"},
+    {"master"},
     {"command"},
     {"main"},
 ]
@@ -39,7 +44,7 @@ FOR_BINDINGS = {"binding", "error", "buffer", "fd"}
 
 # Where a process may end. In bindings: the end of a run where Tcl itself calls exit(3), and the
 # child that tries a package.
-MAY_EXIT = {"host/main.c", "host/master.c", "host/front.c", "host/template.c",
+MAY_EXIT = {"host/main.c", "host/master.c", "host/front_process.c", "host/template.c",
             "host/request_process.c", "host/relay.c", "bindings/tcl/tcl_end.c",
             "bindings/tcl/tcl_trial.c"}
 

@@ -3,7 +3,7 @@ import subprocess
 import pytest
 
 from host import EXTHOST, Host, environment, sanitized
-from servers import Fossil, Nginx
+from servers import Apache, Fossil, Nginx
 from ways import Site
 
 # Of CPython's own tests: these run long and mostly wait, so they run beside everything else.
@@ -83,3 +83,8 @@ def start_fossil():
 @pytest.fixture
 def start_nginx():
     yield from _factory(Nginx)
+
+
+@pytest.fixture
+def start_apache():
+    yield from _factory(Apache)

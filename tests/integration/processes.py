@@ -113,6 +113,10 @@ class Program:
         """To be given to log() and wait_line() later: only what comes after now."""
         return len(self._lines)
 
+    def forget(self, kept):
+        """Drop all lines of its log but the last ones; earlier positions mean nothing then."""
+        del self._lines[:-kept]
+
     def wait_line(self, *texts, since=0, seconds=10.0):
         """The first log line that holds all these texts, once it is there."""
         def look():

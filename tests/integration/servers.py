@@ -1,4 +1,6 @@
-"""Fossil and nginx, each with folders and a configuration of its own, on the loopback interface."""
+"""
+Fossil, nginx and Apache, each with folders and a configuration of its own, on the loopback interface.
+"""
 
 import os
 import shutil
@@ -11,6 +13,8 @@ from waiting import free_port, listens, wait_for
 
 FOSSIL = "/usr/bin/fossil"
 NGINX = "/usr/sbin/nginx"
+APACHE = "/usr/sbin/apache2"
+APACHE_MODULES = "/usr/lib/apache2/modules"
 
 
 def _start(program, port):
@@ -76,7 +80,10 @@ class Fossil:
 
 
 class Nginx:
-    """nginx with Debian's own fastcgi_params, which hands everything to one FastCGI socket."""
+    """
+    nginx with Debian's own fastcgi_params, which hands everything to one FastCGI socket. keepalive:
+    how many connections it may keep open there between requests.
+    """
 
     CONFIGURATION = """\
 daemon off;
@@ -93,31 +100,92 @@ http {{
     scgi_temp_path {folder}/scgi;
     fastcgi_buffer_size 64k;
     fastcgi_buffers 8 64k;
+    upstream host {{
+        server unix:{socket};
+        {keepalive}
+    }}
     server {{
         listen 127.0.0.1:{port};
         client_max_body_size 0;
         location / {{
             include /etc/nginx/fastcgi_params;
-            fastcgi_pass unix:{socket};
+            fastcgi_keep_conn {keep};
+            fastcgi_pass host;
         }}
     }}
 }}
 """
 
-    def __init__(self, socket):
+    def __init__(self, socket, keepalive=0):
         self.folder = tempfile.mkdtemp(prefix="xn-", dir="/tmp")
         self.port = free_port()
         # Started by root, its workers must still be a user whom the host lets in.
         user = "user root;\n" if os.geteuid() == 0 else ""
         path = f"{self.folder}/nginx.conf"
         with open(path, "w") as f:
-            f.write(self.CONFIGURATION.format(folder=self.folder, port=self.port, socket=socket,
-                                              user=user))
+            f.write(self.CONFIGURATION.format(
+                folder=self.folder, port=self.port, socket=socket, user=user,
+                keep="on" if keepalive else "off",
+                keepalive=f"keepalive {keepalive};" if keepalive else ""))
         self.program = Program([NGINX, "-e", "stderr", "-p", self.folder, "-c", path])
         _start(self.program, self.port)
 
     def request(self, method, target, headers=(), body=None, timeout=20.0):
         return web.request(self.port, method, target, headers, body, timeout)
+
+    def get(self, target, headers=(), timeout=20.0):
+        return self.request("GET", target, headers, timeout=timeout)
+
+    def stop(self):
+        self.program.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class Apache:
+    """
+    Apache httpd, whose mod_proxy_fcgi hands everything below /ext/ to one FastCGI socket, and keeps
+    the connections open between requests. It does not run as root; so started by root it is USER,
+    whom the host must be told to answer.
+    """
+
+    USER = 33  # www-data, on every Debian
+
+    CONFIGURATION = """\
+ServerRoot {folder}
+ServerName localhost
+Listen 127.0.0.1:{port}
+PidFile {folder}/pid
+DefaultRuntimeDir {folder}
+ErrorLog /dev/stderr
+{user}LoadModule mpm_event_module {modules}/mod_mpm_event.so
+LoadModule authz_core_module {modules}/mod_authz_core.so
+LoadModule proxy_module {modules}/mod_proxy.so
+LoadModule proxy_fcgi_module {modules}/mod_proxy_fcgi.so
+ServerLimit 1
+StartServers 1
+ThreadLimit 128
+ThreadsPerChild 128
+MaxRequestWorkers 128
+MaxKeepAliveRequests 0
+KeepAliveTimeout 60
+ProxyPass /ext/ unix:{socket}|fcgi://localhost/ext/ enablereuse=on
+"""
+
+    def __init__(self, socket):
+        self.folder = tempfile.mkdtemp(prefix="xa-", dir="/tmp")
+        self.port = free_port()
+        user = f"User #{self.USER}\nGroup #{self.USER}\n" if os.geteuid() == 0 else ""
+        path = f"{self.folder}/apache.conf"
+        with open(path, "w") as f:
+            f.write(self.CONFIGURATION.format(folder=self.folder, port=self.port, socket=socket,
+                                              user=user, modules=APACHE_MODULES))
+        self.program = Program([APACHE, "-f", path, "-DFOREGROUND"],
+                               env={"PATH": "/usr/bin:/bin"})
+        _start(self.program, self.port)
+
+    def request(self, method, target, headers=(), body=None, timeout=20.0):
+        """A request below /ext."""
+        return web.request(self.port, method, "/ext" + target, headers, body, timeout)
 
     def get(self, target, headers=(), timeout=20.0):
         return self.request("GET", target, headers, timeout=timeout)

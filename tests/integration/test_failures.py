@@ -3,6 +3,8 @@
 import json
 import os
 import re
+import select
+import signal
 import subprocess
 import threading
 
@@ -18,6 +20,14 @@ SECRET = "a secret went <wrong>"
 
 def path(language, name):
     return f"/{language}/{name}{SUFFIX[language]}"
+
+
+def templates_of(host):
+    def is_template(pid):
+        with open(f"/proc/{pid}/comm") as f:
+            return f.read() == "exthost-templ\n"
+    with open(f"/proc/{host.pid}/task/{host.pid}/children") as f:
+        return [int(pid) for pid in f.read().split() if is_template(pid)]
 
 
 def is_page(reply, status):
@@ -136,6 +146,31 @@ def test_a_crash_before_anything_was_sent_is_500_and_the_log_names_the_signal(ho
     since = host.log_position()
     request = is_page(host.get(f"{path(language, 'crash')}?{size}"), 500)
     host.wait_line(request, "signal 11", path(language, "crash")[1:], since=since)
+
+
+@LANGUAGES
+def test_a_crash_is_no_complete_reply_though_its_template_is_slow_to_tell_of_it(start_host, site, language):
+    # Other runs of its own: nobody else may wait for these templates.
+    host = start_host(site.root, listen=["unix:{folder}/s"])
+    templates = templates_of(host)
+    assert len(templates) == len(SUFFIX)
+    try:
+        for pid in templates:
+            os.kill(pid, signal.SIGSTOP)
+        with fastcgi.Connection(host.socket) as connection:
+            target = f"{path(language, 'crash')}?1000"
+            connection.send(fastcgi.begin())
+            connection.params(fastcgi.variables("GET", target))
+            connection.stdin(b"")
+            # Longer than a script's closed output has to be followed by its end.
+            assert not select.select([connection.socket], [], [], 1.5)[0]
+            for pid in templates:
+                os.kill(pid, signal.SIGCONT)
+            is_page(connection.read_outcome().reply(), 500)
+            host.wait_line("signal 11", path(language, "crash")[1:])
+    finally:
+        for pid in templates:
+            os.kill(pid, signal.SIGCONT)
 
 
 @LANGUAGES

@@ -690,7 +690,6 @@ static void the_end_of_a_request_is_found_where_it_is_among_the_bytes(void **sta
 	(void)state;
 	send_request(ID);
 	send_padded(WIRE_STDIN, ID, "body", 4, 4);
-	send_record(WIRE_STDIN, OTHER, NULL, 0);
 	send_record(WIRE_STDIN, ID, NULL, 0);
 	end = sent.size;
 	send_request(OTHER);
@@ -698,6 +697,28 @@ static void the_end_of_a_request_is_found_where_it_is_among_the_bytes(void **sta
 	assert_int_equal(wire_check_end(&check, sent.bytes, sent.size), end);
 	for (size_t cut = check.take; cut < end; cut++)
 		assert_int_equal(wire_check_end(&check, sent.bytes, cut), 0);
+}
+
+static void the_end_of_a_request_is_not_found_behind_what_is_not_its_body(void **state)
+{
+	static const struct {
+		uint8_t type;
+		uint16_t id;
+	} between[] = {{WIRE_ABORT_REQUEST, ID}, {WIRE_DATA, ID}, {WIRE_STDIN, OTHER},
+	    {WIRE_BEGIN_REQUEST, OTHER}, {WIRE_GET_VALUES, 0}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(between) / sizeof(between[0]); i++) {
+		struct wire_check check;
+
+		sent.size = 0;
+		send_request(ID);
+		send_record(WIRE_STDIN, ID, "body", 4);
+		send_record(between[i].type, between[i].id, NULL, 0);
+		send_record(WIRE_STDIN, ID, NULL, 0);
+		check = judge_sent(WIRE_READY);
+		assert_int_equal(wire_check_end(&check, sent.bytes, sent.size), 0);
+	}
 }
 
 #define TEST(name) cmocka_unit_test_setup(name, begin_test)
@@ -749,6 +770,7 @@ int main(void)
 	    TEST(get_values_with_a_request_id_is_ignored),
 	    TEST(records_that_only_the_host_sends_are_malformed),
 	    TEST(the_end_of_a_request_is_found_where_it_is_among_the_bytes),
+	    TEST(the_end_of_a_request_is_not_found_behind_what_is_not_its_body),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

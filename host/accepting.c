@@ -1,0 +1,155 @@
+/*
+ * A connection that was accepted must be served, so there must be descriptors for what its request
+ * will need before it is accepted. Where there are none, clients wait in the listeners' queues: the
+ * listeners are left in the epoll but asked for nothing, so that no thread runs round them.
+ *
+ * The need is counted for the worst, that every connection sends a request at once, and not looked
+ * up when the time comes: an idle connection may begin a request at any moment.
+ */
+#include "accepting.h"
+
+#include "config.h"
+#include "listen.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+
+#define LISTENERS_MAX 256 /* those of the start, and those that were bound anew since */
+#define FOR_THE_FRONT 96  /* epoll, listeners, channels, the log; compiled code of some scripts */
+#define FOR_A_SPARE 4
+#define FOR_A_RUN 7        /* its process, notices, a held reply, what it reports */
+#define FOR_A_CONNECTION 4 /* itself; a copy and the body, twice; then the script and its code */
+
+struct accepting {
+	pthread_mutex_t lock;
+	int epoll;
+	const struct listener *_Atomic listeners[LISTENERS_MAX];
+	size_t count;
+	uint64_t tag;
+	size_t most, taken;
+	bool paused, ended;
+};
+
+static void listen_for(struct accepting *a, uint32_t events);
+
+size_t accepting_most(const struct config *config, int languages)
+{
+	uint64_t needed = FOR_THE_FRONT + config->concurrency * FOR_A_RUN +
+			  (uint64_t)languages * config->spares * FOR_A_SPARE;
+	struct rlimit limit;
+	uint64_t most;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return SIZE_MAX;
+	if (setrlimit(RLIMIT_NOFILE, &(struct rlimit){limit.rlim_max, limit.rlim_max}) == 0)
+		limit.rlim_cur = limit.rlim_max;
+	most = limit.rlim_cur > needed ? (limit.rlim_cur - needed) / FOR_A_CONNECTION : 0;
+	if (most >= config->max_connections)
+		return SIZE_MAX;
+	return most > 0 ? (size_t)most : 1;
+}
+
+struct accepting *accepting_create(int epoll, uint64_t tag, size_t most)
+{
+	struct accepting *a = calloc(1, sizeof(*a));
+
+	if (a == NULL)
+		return NULL;
+	a->epoll = epoll;
+	a->tag = tag;
+	a->most = most;
+	pthread_mutex_init(&a->lock, NULL);
+	return a;
+}
+
+int accepting_add(struct accepting *a, const struct listener *l)
+{
+	struct epoll_event event = {.data.u64 = a->tag + a->count};
+	int result = -1;
+
+	pthread_mutex_lock(&a->lock);
+	event.events = a->paused ? 0 : EPOLLIN;
+	if (a->count < LISTENERS_MAX) {
+		atomic_store(&a->listeners[a->count++], l);
+		result = epoll_ctl(a->epoll, EPOLL_CTL_ADD, l->fd, &event);
+	}
+	pthread_mutex_unlock(&a->lock);
+	return result;
+}
+
+const struct listener *accepting_listener(const struct accepting *a, size_t index)
+{
+	return atomic_load(&a->listeners[index]);
+}
+
+static int listener_descriptor(const struct accepting *a, size_t index)
+{
+	return atomic_load(&a->listeners[index])->fd;
+}
+
+/* With the lock held. */
+static void listen_for(struct accepting *a, uint32_t events)
+{
+	for (size_t i = 0; i < a->count; i++) {
+		struct epoll_event event = {.events = events, .data.u64 = a->tag + i};
+
+		epoll_ctl(a->epoll, EPOLL_CTL_MOD, listener_descriptor(a, i), &event);
+	}
+	a->paused = events == 0;
+}
+
+static void resume(struct accepting *a)
+{
+	if (a->paused && !a->ended && a->taken < a->most)
+		listen_for(a, EPOLLIN);
+}
+
+bool accepting_take(struct accepting *a)
+{
+	bool free_place;
+
+	pthread_mutex_lock(&a->lock);
+	free_place = a->taken < a->most && !a->ended;
+	if (free_place)
+		a->taken++;
+	else if (!a->paused)
+		listen_for(a, 0);
+	pthread_mutex_unlock(&a->lock);
+	return free_place;
+}
+
+void accepting_give_back(struct accepting *a)
+{
+	pthread_mutex_lock(&a->lock);
+	a->taken--;
+	resume(a);
+	pthread_mutex_unlock(&a->lock);
+}
+
+void accepting_pause(struct accepting *a)
+{
+	pthread_mutex_lock(&a->lock);
+	a->taken--;
+	if (!a->paused)
+		listen_for(a, 0);
+	pthread_mutex_unlock(&a->lock);
+}
+
+void accepting_look_again(struct accepting *a)
+{
+	pthread_mutex_lock(&a->lock);
+	resume(a);
+	pthread_mutex_unlock(&a->lock);
+}
+
+void accepting_end(struct accepting *a)
+{
+	pthread_mutex_lock(&a->lock);
+	a->ended = true;
+	for (size_t i = 0; i < a->count; i++)
+		epoll_ctl(a->epoll, EPOLL_CTL_DEL, listener_descriptor(a, i), NULL);
+	pthread_mutex_unlock(&a->lock);
+}

@@ -1,0 +1,218 @@
+/*
+ * The front's first thread, which serves nobody: it starts the others, takes the master's orders and
+ * ends the process.
+ */
+#include "front_process.h"
+
+#include "accepting.h"
+#include "config_read.h"
+#include "config_share.h"
+#include "connection.h"
+#include "error.h"
+#include "fd.h"
+#include "front.h"
+#include "lanes.h"
+#include "listen.h"
+#include "log.h"
+#include "noticed.h"
+#include "request.h"
+#include "script.h"
+#include "serve_config.h"
+#include "spares.h"
+#include "stats.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <malloc.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#define HEAD_OVERHEAD 131072 /* bytes of record headers and padding in a head */
+#define FIRST_THREADS 2
+#define SECOND 1000000000ULL
+
+static void front_start(struct front *f, const struct front_setup *setup);
+static void front_supervise(struct front *f);
+static void front_stop(struct front *f);
+
+void front_main(const struct front_setup *setup)
+{
+	static struct front f;
+
+	front_start(&f, setup);
+	for (int i = 0; i < FIRST_THREADS; i++)
+		front_start_thread(&f);
+	front_supervise(&f);
+	front_stop(&f);
+	_exit(0);
+}
+
+static void fail(const struct front_setup *setup, const char *what)
+{
+	log_message(setup->log, LEVEL_ERROR, "front: %s: %s", what, strerror(errno));
+	_exit(1);
+}
+
+static void front_start(struct front *f, const struct front_setup *setup)
+{
+	const struct config *config = setup->config;
+	size_t connections = config->max_connections;
+	size_t most;
+	struct error e;
+
+	prctl(PR_SET_NAME, "exthost-front");
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	signal(SIGPIPE, SIG_IGN);
+	f->setup = setup;
+	while (setup->bindings[f->languages] != NULL)
+		f->languages++;
+	/* Threads are many and ask for little memory: they need not have an arena each. */
+	mallopt(M_ARENA_MAX, 4);
+	most = accepting_most(config, f->languages);
+	if (most < connections) {
+		connections = most;
+		log_message(setup->log, LEVEL_INFO,
+		    "descriptors (ulimit -n) suffice for %zu connections at once; more wait", most);
+	}
+	f->rules = (struct wire_rules){.max_params = config->max_header,
+	    .max_head = config->max_header + HEAD_OVERHEAD,
+	    .max_ignored = 16,
+	    .max_conns = (unsigned)connections,
+	    .max_reqs = (unsigned)connections};
+	f->epoll = epoll_create1(EPOLL_CLOEXEC);
+	f->connections = connections_create(config->max_connections, f->epoll, &f->rules);
+	f->configs = config_share_create(config);
+	f->shared = (struct answer_shared){.status = &f->status,
+	    .root = open(config->root, O_PATH | O_DIRECTORY | O_CLOEXEC),
+	    .lanes = lanes_create(),
+	    .run = {.root = config->root,
+		.spares = spares_create(f->languages, config->spares),
+		.scripts = scripts_create(setup->bindings),
+		.noticed = noticed_create(setup->bindings, setup->master),
+		.stats = stats_create(),
+		.log = setup->log}};
+	if (f->epoll < 0 || f->connections == NULL || f->shared.root < 0 ||
+	    f->shared.lanes == NULL || f->configs == NULL || f->shared.run.stats == NULL ||
+	    f->shared.run.spares == NULL || f->shared.run.scripts == NULL ||
+	    f->shared.run.noticed == NULL)
+		fail(setup, "start");
+	f->status = (struct status_sources){.began = request_clock(),
+	    .bindings = setup->bindings,
+	    .configs = f->configs,
+	    .stats = f->shared.run.stats,
+	    .spares = f->shared.run.spares,
+	    .lanes = f->shared.lanes,
+	    .connections = f->connections};
+	if (request_start_decoder(&e) < 0)
+		fail(setup, e.message);
+	f->accepting = accepting_create(f->epoll, LISTENER_TAG, most);
+	for (size_t i = 0; i < setup->listener_count; i++)
+		if (f->accepting == NULL || accepting_add(f->accepting, &setup->listeners[i]) < 0)
+			fail(setup, "listener");
+}
+
+/* The master has read the same bytes and found them good. */
+static void reload(struct front *f, int file)
+{
+	struct config next;
+	const struct config *present;
+	struct config_held *held = config_hold(f->configs, &present);
+	struct error e;
+
+	if (serve_config_read(f->setup->source, file, &next, &e) < 0) {
+		log_message(f->setup->log, LEVEL_ERROR, "front: reload: %s", e.message);
+		config_release(&next);
+	} else {
+		serve_config_keep(&next, present, NULL);
+		spares_want(f->shared.run.spares, next.spares);
+		if (config_share_replace(f->configs, &next) < 0)
+			config_release(&next);
+	}
+	config_let_go(f->configs, held);
+}
+
+/*
+ * The master has bound a listener's socket anew. The old one stays watched: who had connected to it
+ * before its file was removed is served still.
+ */
+static void take_listener(struct front *f, uint32_t index, int fd)
+{
+	struct listener *fresh = malloc(sizeof(*fresh));
+
+	if (fresh == NULL || index >= f->setup->listener_count) {
+		free(fresh);
+		close(fd);
+		return;
+	}
+	*fresh = f->setup->listeners[index];
+	fresh->fd = fd;
+	if (accepting_add(f->accepting, fresh) < 0)
+		log_message(f->setup->log, LEVEL_ERROR, "%s: bound anew too often", fresh->address);
+}
+
+/* One order of the master's. false: it is time to end. */
+static bool take_order(struct front *f)
+{
+	struct front_message message = {0};
+	int fds[FD_PASS_MAX];
+	ssize_t n = fd_receive(f->setup->master, &message, sizeof(message), fds, 0);
+	struct error e;
+
+	if (n <= 0)
+		return false;
+	if (message.order == FRONT_TEMPLATE && fds[0] >= 0) {
+		atomic_store(&f->status.templates[message.index], message.pid);
+		spares_connect(f->shared.run.spares, (int)message.index, fds[0]);
+	}
+	if (message.order == FRONT_LISTENER && fds[0] >= 0)
+		take_listener(f, message.index, fds[0]);
+	if (message.order == FRONT_RELOAD) {
+		reload(f, fds[0]);
+		fd_close(&fds[0]);
+	}
+	if (message.order == FRONT_REOPEN && log_reopen(f->setup->log, &e) < 0)
+		log_message(f->setup->log, LEVEL_ERROR, "%s", e.message);
+	return message.order != FRONT_STOP;
+}
+
+static void front_supervise(struct front *f)
+{
+	struct pollfd event = {.fd = f->setup->master, .events = POLLIN};
+
+	for (;;) {
+		int n = poll(&event, 1, 1000);
+
+		connections_expire(f->connections, request_clock());
+		accepting_look_again(f->accepting);
+		if (n > 0 && !take_order(f))
+			return;
+	}
+}
+
+/* Accept no more, let what is being answered end, and give up at the end of the grace time. */
+static void front_stop(struct front *f)
+{
+	const struct config *config;
+	struct config_held *held = config_hold(f->configs, &config);
+	uint64_t deadline = request_clock() + config->grace * SECOND;
+	size_t open, parked;
+
+	atomic_store(&f->stopping, true);
+	accepting_end(f->accepting);
+	for (;;) {
+		connections_expire_idle(f->connections);
+		connections_count(f->connections, &open, &parked);
+		if (open == 0 || request_clock() >= deadline)
+			break;
+		poll(NULL, 0, 10);
+	}
+	if (open > 0)
+		log_message(
+		    f->setup->log, LEVEL_WARNING, "stopped with %zu connections open", open);
+	config_let_go(f->configs, held);
+}

@@ -1,0 +1,164 @@
+"""
+What the clients ask, and what each kind of request may be answered when nothing is done to the host.
+
+An outcome is a status ("200" only if the body was right, else "wrong"), "cut" (the reply broke off
+and this could be seen), "gone" (the client left, on purpose) or "no answer" (nothing came in time).
+"""
+
+import hashlib
+import shutil
+
+import fastcgi
+from host import REPOSITORY, put, put_script
+
+SUFFIX = {"python": ".py", "tcl": ".tcl"}
+TITLES = {"hello": "Hello", "env": "Environment", "form": "Form", "report": "Check-ins"}
+HELD = 262144  # bytes of a reply that are held back: --reply-buffer
+
+LOOPS = {"python": "while True:\n    pass\n", "tcl": "while 1 {}\n"}
+HANGS = {"python": "import time\ntime.sleep(60)\n", "tcl": "after 60000\n"}
+NAPS = {"python": 'import time\ntime.sleep(0.2)\nprint("Content-Type: text/plain\\n\\nslept")\n',
+        "tcl": 'after 200\nputs "Content-Type: text/plain\\n\\nslept"\n'}
+LIMITS = """\
+[extension loop.*]
+timeout = 1
+lane = 1
+[extension hang.*]
+timeout = 1
+lane = 1
+"""
+
+
+def make_root(root):
+    """The samples, and what else is asked for."""
+    for language, suffix in SUFFIX.items():
+        for name in TITLES:
+            text = (REPOSITORY / "extensions" / f"{name}{suffix}").read_text()
+            put_script(root, f"{name}{suffix}", language, text.split("\n", 1)[1])
+        for name in ("echo", "large", "crash", "exit_3", "exception"):
+            text = (REPOSITORY / "tests/scripts" / language / f"{name}{suffix}").read_text()
+            put_script(root, f"{name}{suffix}", language, text.split("\n", 1)[1])
+        for name, bodies in (("loop", LOOPS), ("hang", HANGS), ("nap", NAPS)):
+            put_script(root, f"{name}{suffix}", language, bodies[language])
+    for name in ("style.css", "index.html"):
+        shutil.copy(REPOSITORY / "extensions" / name, root)
+    put(root, ".limits", LIMITS)
+
+
+class Request:
+    """
+    kind: its name in the table. answers: the outcomes that need no explanation. is_right(body) judges
+    a 200. leaves: the client goes away, "before" the end of its request, "waiting" or "reading".
+    """
+
+    def __init__(self, kind, language, target, answers, is_right=lambda body: True, **more):
+        self.kind, self.language, self.target = kind, language, target
+        self.answers, self.is_right = answers, is_right
+        self.method = "POST" if "body" in more else "GET"
+        self.body = more.get("body", b"")
+        self.headers = more.get("headers", [])
+        self.leaves = more.get("leaves")
+        self.as_fossil = {}
+
+    def at_fossils_socket(self, root, repository):
+        """Ask as the relay does for Fossil."""
+        path, _, query = self.target.partition("?")
+        script = path.removeprefix("/ext/")
+        self.as_fossil = {
+            "SCRIPT_FILENAME": f"{root}/{script}", "DOCUMENT_ROOT": str(root), "PATH_INFO": "",
+            "FOSSIL_CAPABILITIES": "hjorz", "FOSSIL_NONCE": "0123456789abcdef",
+            "FOSSIL_USER": "ada", "FOSSIL_REPOSITORY": repository, "FOSSIL_URI": ""}
+        if self.kind == "report":
+            self.answers = {"200"}
+        if self.kind == "crash late":
+            self.answers = {"500"}  # for Fossil every reply is held to its end
+
+    def variables(self):
+        return fastcgi.variables(self.method, self.target, self.body, self.headers,
+                                 **self.as_fossil)
+
+
+def _sample(name):
+    def make(random, language, token):
+        def is_right(body):
+            text = body.decode()
+            return TITLES[name] in text and (name != "env" or token in text)
+        # Without a repository the report says that there is none.
+        return Request(name, language, f"/ext/{name}{SUFFIX[language]}?{token}",
+                       {"404"} if name == "report" else {"200"}, is_right)
+    return make
+
+
+def _post(random, language, token):
+    body = f"text={token}".encode() + b"+x" * random.randrange(5000)
+    return Request("form POST", language, f"/ext/form{SUFFIX[language]}", {"200"},
+                   lambda answer: token in answer.decode(), body=body,
+                   headers=[("Content-Type", "application/x-www-form-urlencoded")])
+
+
+def _file(random, language, token):
+    content = random.randbytes(random.randrange(1, 400_000))
+    body = (f'--{token}\r\nContent-Disposition: form-data; name="file"; filename="a.bin"\r\n'
+            "Content-Type: application/octet-stream\r\n\r\n").encode() \
+        + content + f"\r\n--{token}--\r\n".encode()
+    digest = hashlib.sha256(content).hexdigest() if language == "python" else f"{len(content)} bytes"
+    return Request("form file", language, f"/ext/form{SUFFIX[language]}", {"200"},
+                   lambda answer: digest in answer.decode(), body=body,
+                   headers=[("Content-Type", f"multipart/form-data; boundary={token}")])
+
+
+def _echo(random, language, token):
+    body = token.encode() + random.randbytes(random.choice([0, 1000, 100_000, 2_000_000]))
+    return Request("echo", language, f"/ext/echo{SUFFIX[language]}", {"200"},
+                   lambda answer: answer == body, body=body,
+                   headers=[("Content-Type", "application/octet-stream")])
+
+
+def _large(random, language, token):
+    size = random.randrange(100_000, 3_000_000)
+    return Request("large", language, f"/ext/large{SUFFIX[language]}?{size}", {"200"},
+                   lambda answer: len(answer) == size)
+
+
+def _plain(kind, name, answers):
+    def make(random, language, token):
+        return Request(kind, language, f"/ext/{name}{SUFFIX[language]}?", answers)
+    return make
+
+
+def _late_crash(random, language, token):
+    # Part of it has left by then, and the transfer is broken off.
+    return Request("crash late", language, f"/ext/crash{SUFFIX[language]}?{HELD * 4}", {"cut"})
+
+
+def _static(random, language, token):
+    content = (REPOSITORY / "extensions/style.css").read_bytes()
+    return Request("static", "none", "/ext/style.css", {"200"}, lambda answer: answer == content)
+
+
+def _missing(random, language, token):
+    return Request("missing", "none", f"/ext/{token}.py", {"404"})
+
+
+def _leaving(random, language, token):
+    leaves = random.choice(["before", "waiting", "reading"])
+    target = {"before": f"/ext/echo{SUFFIX[language]}", "waiting": f"/ext/nap{SUFFIX[language]}",
+              "reading": f"/ext/large{SUFFIX[language]}?3000000"}[leaves]
+    more = {"body": b"x" * 100_000} if leaves == "before" else {}
+    return Request("leaves", language, target, {"gone"}, leaves=leaves, **more)
+
+
+# How often, what.
+_MIX = [(16, _sample("hello")), (8, _sample("env")), (8, _sample("form")), (8, _sample("report")),
+        (8, _post), (4, _file), (6, _echo), (4, _large), (6, _static), (3, _missing),
+        (4, _plain("nap", "nap", {"200"})), (6, _leaving),
+        (3, _plain("exit 3", "exit_3", {"500"})), (3, _plain("exception", "exception", {"500"})),
+        (2, _plain("crash", "crash", {"500"})), (2, _late_crash),
+        (0.2, _plain("loop", "loop", {"504"})), (0.2, _plain("hang", "hang", {"504"}))]
+
+
+def make(random, token):
+    """One request of any kind. token: a word that is in no other request."""
+    weights, makers = zip(*_MIX)
+    maker = random.choices(makers, weights)[0]
+    return maker(random, random.choice(list(SUFFIX)), token)
