@@ -3,7 +3,7 @@
 
 #include "config_read.h"
 #include "error.h"
-#include "serve_config.h"
+#include "fd.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -169,31 +169,26 @@ static void an_empty_file_sets_nothing(void **state)
 	done(&r);
 }
 
-/* As a reload does: from a copy, which is what it was when the copy was made. */
-static void a_copy_of_the_file_is_read_from_its_beginning_any_number_of_times(void **state)
+/* As a reload does, in two processes: from bytes that are no longer the file's. */
+static void a_file_is_read_from_a_descriptor_any_number_of_times(void **state)
 {
+	static const char text[] = "timeout = 5\n";
+	int bytes = fd_memory_file("configuration");
 	struct reading r;
-	struct config again = {0};
-	char option[512], path[256];
+	char option[512];
 	char *argv[] = {option};
-	int copy;
 
 	(void)state;
-	accept(&r, "timeout = 5\n");
-	snprintf(path, sizeof(path), "%s/conf", r.folder);
-	snprintf(option, sizeof(option), "--config=%s", path);
-	copy = serve_config_copy(path, &r.e);
-	assert_true(copy >= 0);
-	unit_file_write(r.folder, "conf", "timeout = 6\n", 0644);
+	accept(&r, "timeout = 6\n");
+	snprintf(option, sizeof(option), "--config=%s/conf", r.folder);
+	assert_int_equal(fd_write_all(bytes, text, strlen(text)), 0);
 	for (int i = 0; i < 2; i++) {
-		assert_int_equal(config_read_again(&again, CONFIG_SERVE, 1, argv, copy, &r.e), 0);
-		assert_int_equal(again.limits.timeout, 5);
-		config_release(&again);
+		config_release(&r.config);
+		assert_int_equal(
+		    config_read_again(&r.config, CONFIG_SERVE, 1, argv, bytes, &r.e), 0);
+		assert_int_equal(r.config.limits.timeout, 5);
 	}
-	close(copy);
-	assert_int_equal(unlink(path), 0);
-	assert_int_equal(serve_config_copy(path, &r.e), -1);
-	assert_non_null(strstr(r.e.message, "conf: No such file or directory"));
+	close(bytes);
 	done(&r);
 }
 
@@ -209,7 +204,7 @@ int main(void)
 	    cmocka_unit_test(a_pattern_is_as_long_as_a_line_may_be),
 	    cmocka_unit_test(a_section_without_an_end_is_none),
 	    cmocka_unit_test(an_empty_file_sets_nothing),
-	    cmocka_unit_test(a_copy_of_the_file_is_read_from_its_beginning_any_number_of_times),
+	    cmocka_unit_test(a_file_is_read_from_a_descriptor_any_number_of_times),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
