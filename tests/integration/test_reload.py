@@ -217,3 +217,23 @@ def test_what_a_restart_alone_changes_is_told_and_stays(root, tmp_path):
     finally:
         status, left = program.stop()
     assert (status, left) == (0, [])
+
+
+def test_a_log_file_is_opened_again_after_a_reload_too(root, tmp_path):
+    log, rotated = tmp_path / "log", tmp_path / "log.1"
+    (tmp_path / "conf").write_text(f"root = {root}\nlog = {log}\n")
+    program = Program([EXTHOST, "serve", "--config", f"{tmp_path}/conf"], env=environment(), cwd="/")
+    try:
+        wait_for(lambda: log.exists() and "ready" in log.read_text(), "the host is ready")
+        for _ in range(3):
+            program.send(signal.SIGHUP)
+        wait_for(lambda: " info reload" in log.read_text(), "a reload")
+        log.rename(rotated)
+        program.send(signal.SIGUSR1)
+        wait_for(log.exists, "a new log file")
+        program.send(signal.SIGHUP)
+        wait_for(lambda: " info reload" in log.read_text(), "what follows is in the new one")
+        assert "error" not in rotated.read_text() + log.read_text()
+    finally:
+        status, left = program.stop()
+    assert (status, left) == (0, [])
