@@ -99,16 +99,20 @@ static void of_sections_that_match_the_last_that_sets_a_key_wins(void **state)
 	done(&r);
 }
 
-static void a_key_that_stands_twice_has_its_last_value(void **state)
+static void a_key_stands_once_in_a_section_unless_it_is_a_list(void **state)
 {
 	struct reading r;
 
 	(void)state;
-	accept(&r, "timeout = 5\nprefix = /a\ntimeout = 6\nprefix = /b\n"
-		   "[extension x]\nlane = 1\nlane = 2\n");
-	assert_int_equal(limits_of(&r, "y")->timeout, 6);
-	assert_string_equal(r.config.prefix, "/b");
-	assert_int_equal(limits_of(&r, "x")->lane, 2);
+	assert_refused("prefix = /a\n\troot = /usr\n",
+	    "conf:2: prefix has a value already, and cannot have 'root = /usr' too");
+	assert_refused("[extension x]\nlane = 1\nlane = 2\n",
+	    "conf:3: lane has a value already, and cannot have '2' too");
+	accept(&r, "timeout = 5\nallow-uid = 1\n  2\n[extension x]\ntimeout = 6\n"
+		   "[extension x]\ntimeout = 7\n");
+	assert_int_equal(r.config.allow_uid.count, 2);
+	assert_int_equal(limits_of(&r, "y")->timeout, 5);
+	assert_int_equal(limits_of(&r, "x")->timeout, 7);
 	done(&r);
 }
 
@@ -151,12 +155,13 @@ static void a_pattern_is_as_long_as_a_line_may_be(void **state)
 static void a_section_without_an_end_is_none(void **state)
 {
 	(void)state;
-	assert_refused("[extension x\ntimeout = 3\n",
-	    "conf:1: unknown section [extension x, allowed is [extension PATTERN]");
-	assert_refused("[extensions x]\n",
-	    "conf:1: unknown section [extensions x], allowed is [extension PATTERN]");
 	assert_refused(
-	    "[extension]\n", "conf:1: unknown section [extension], allowed is [extension PATTERN]");
+	    "[extension x\ntimeout = 3\n", "conf:1: unknown section [extension x, allowed are "
+					   "[extension PATTERN] and [service NAME]");
+	assert_refused("[extensions x]\n", "conf:1: unknown section [extensions x], allowed are "
+					   "[extension PATTERN] and [service NAME]");
+	assert_refused("[extension]\n", "conf:1: unknown section [extension], allowed are "
+					"[extension PATTERN] and [service NAME]");
 }
 
 static void an_empty_file_sets_nothing(void **state)
@@ -198,7 +203,7 @@ int main(void)
 	    cmocka_unit_test(blanks_around_names_values_and_sections_do_not_count),
 	    cmocka_unit_test(lines_may_end_as_on_windows_and_the_last_one_not_at_all),
 	    cmocka_unit_test(of_sections_that_match_the_last_that_sets_a_key_wins),
-	    cmocka_unit_test(a_key_that_stands_twice_has_its_last_value),
+	    cmocka_unit_test(a_key_stands_once_in_a_section_unless_it_is_a_list),
 	    cmocka_unit_test(a_key_above_the_sections_cannot_be_set_below_one),
 	    cmocka_unit_test(unlimited_takes_a_limit_away_again),
 	    cmocka_unit_test(a_pattern_is_as_long_as_a_line_may_be),
