@@ -63,6 +63,17 @@ def test_a_wider_lane_lets_more_run_at_once(configured, tmp_path):
         assert {reply.result().status for reply in replies} == {200}
 
 
+def test_one_who_waits_when_the_lane_is_widened_is_not_passed(configured, tmp_path):
+    made = configured("lane = 1\n")
+    with Held(made.host, tmp_path) as held:
+        replies = [held.begin("/held.py"), held.begin("/held.py", "waits")]
+        made.apply("lane = 3\n")
+        replies += [held.begin("/held.py")]
+        wait_for(lambda: len(find_runs(made.host, "runs")) == 3, "all three run")
+        held.end()
+        assert {reply.result().status for reply in replies} == {200}
+
+
 def test_a_longer_queue_lets_more_wait(configured, tmp_path):
     made = configured("lane = 1\nqueue = 0\n")
     with Held(made.host, tmp_path) as held:

@@ -166,23 +166,71 @@ static void those_who_may_go_go_in_the_order_they_came(void **state)
 	lanes_destroy(l);
 }
 
-static void nobody_passes_one_who_waits_for_the_same_lane(void **state)
+static void a_wider_limit_lets_those_go_first_who_wait_already(void **state)
 {
 	struct lanes_limits narrow = wide;
 	struct lanes *l = lanes_create();
-	struct visitor early, late;
-	struct lane *first;
+	struct visitor early[2];
+	struct lane *first, *late;
 
 	(void)state;
 	narrow.lane = 1;
 	first = go(l, "a.py", &narrow);
-	come_and_wait(&early, l, "a.py", &narrow, -1);
-	come_and_wait(&late, l, "a.py", &wide, -1);
+	for (size_t i = 0; i < 2; i++)
+		come_and_wait(&early[i], l, "a.py", &narrow, -1);
+	late = go(l, "a.py", &wide);
+	assert_int_equal(count_running(l), 4);
+	assert_int_equal(hear(&early[0]), LANES_GO);
+	assert_int_equal(hear(&early[1]), LANES_GO);
 	lanes_leave(l, first, wide.concurrency);
-	assert_int_equal(hear(&early), LANES_GO);
+	lanes_leave(l, late, wide.concurrency);
+	for (size_t i = 0; i < 2; i++)
+		lanes_leave(l, early[i].lane, wide.concurrency);
+	lanes_destroy(l);
+}
+
+static void nobody_who_comes_with_a_wider_limit_passes_one_who_waits(void **state)
+{
+	struct lanes_limits narrow = wide, wider = wide;
+	struct lanes *l = lanes_create();
+	struct visitor early[2], late;
+	struct lane *first;
+
+	(void)state;
+	narrow.lane = 1;
+	wider.lane = 2;
+	first = go(l, "a.py", &narrow);
+	for (size_t i = 0; i < 2; i++)
+		come_and_wait(&early[i], l, "a.py", &narrow, -1);
+	/* It makes room for one, which is not itself: as many wait as before. */
+	late = (struct visitor){.lanes = l, .extension = "a.py", .limits = wider, .client = -1};
+	assert_int_equal(pthread_create(&late.thread, NULL, visit, &late), 0);
+	assert_int_equal(hear(&early[0]), LANES_GO);
+	lanes_leave(l, first, wide.concurrency);
+	assert_int_equal(hear(&early[1]), LANES_GO);
+	lanes_leave(l, early[0].lane, wide.concurrency);
 	assert_int_equal(hear(&late), LANES_GO);
-	lanes_leave(l, early.lane, wide.concurrency);
+	lanes_leave(l, early[1].lane, wide.concurrency);
 	lanes_leave(l, late.lane, wide.concurrency);
+	lanes_destroy(l);
+}
+
+static void more_concurrency_lets_those_go_first_who_wait_already(void **state)
+{
+	struct lanes_limits narrow = wide;
+	struct lanes *l = lanes_create();
+	struct visitor early;
+	struct lane *first, *late;
+
+	(void)state;
+	narrow.concurrency = 1;
+	first = go(l, "a.py", &narrow);
+	come_and_wait(&early, l, "b.py", &narrow, -1);
+	late = go(l, "c.py", &wide);
+	assert_int_equal(hear(&early), LANES_GO);
+	lanes_leave(l, first, wide.concurrency);
+	lanes_leave(l, early.lane, wide.concurrency);
+	lanes_leave(l, late, wide.concurrency);
 	lanes_destroy(l);
 }
 
@@ -290,70 +338,6 @@ static void a_client_that_goes_away_leaves_the_queue_and_the_next_moves_up(void 
 	lanes_destroy(l);
 }
 
-/* Many at once, each in and out again and again. */
-
-#define CROWD 12
-#define ROUNDS 300
-
-struct crowd {
-	struct lanes *lanes;
-	struct lanes_limits limits;
-	atomic_int all, of[3]; /* in a run at this moment */
-	atomic_int most_all, most_of;
-	atomic_int next;
-};
-
-static void note_most(atomic_int *most, int value)
-{
-	int seen = atomic_load(most);
-
-	while (value > seen && !atomic_compare_exchange_weak(most, &seen, value))
-		;
-}
-
-static void *throng(void *argument)
-{
-	static const char *const names[] = {"a.py", "b.py", "c.py"};
-	struct crowd *crowd = argument;
-	int self = atomic_fetch_add(&crowd->next, 1);
-
-	for (int i = 0; i < ROUNDS; i++) {
-		int n = (self + i) % 3;
-		struct lane *lane;
-
-		if (lanes_enter(crowd->lanes, names[n], &crowd->limits, -1, &lane) != LANES_GO)
-			return crowd;
-		note_most(&crowd->most_all, atomic_fetch_add(&crowd->all, 1) + 1);
-		note_most(&crowd->most_of, atomic_fetch_add(&crowd->of[n], 1) + 1);
-		atomic_fetch_sub(&crowd->of[n], 1);
-		atomic_fetch_sub(&crowd->all, 1);
-		lanes_leave(crowd->lanes, lane, crowd->limits.concurrency);
-	}
-	return NULL;
-}
-
-static void a_crowd_keeps_to_the_limits_and_all_of_it_gets_through(void **state)
-{
-	struct crowd crowd = {.lanes = lanes_create(), .limits = wide};
-	pthread_t threads[CROWD];
-	void *failed;
-
-	(void)state;
-	crowd.limits.lane = 2;
-	crowd.limits.concurrency = 4;
-	for (size_t i = 0; i < CROWD; i++)
-		assert_int_equal(pthread_create(&threads[i], NULL, throng, &crowd), 0);
-	for (size_t i = 0; i < CROWD; i++) {
-		assert_int_equal(pthread_join(threads[i], &failed), 0);
-		assert_null(failed);
-	}
-	assert_in_range(atomic_load(&crowd.most_all), 1, 4);
-	assert_in_range(atomic_load(&crowd.most_of), 1, 2);
-	assert_int_equal(count_running(crowd.lanes), 0);
-	assert_int_equal(count_waiting(crowd.lanes), 0);
-	lanes_destroy(crowd.lanes);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -361,12 +345,13 @@ int main(void)
 	    cmocka_unit_test(a_full_lane_holds_up_its_own_extension_alone),
 	    cmocka_unit_test(all_extensions_together_stay_within_the_concurrency),
 	    cmocka_unit_test(those_who_may_go_go_in_the_order_they_came),
-	    cmocka_unit_test(nobody_passes_one_who_waits_for_the_same_lane),
+	    cmocka_unit_test(a_wider_limit_lets_those_go_first_who_wait_already),
+	    cmocka_unit_test(nobody_who_comes_with_a_wider_limit_passes_one_who_waits),
+	    cmocka_unit_test(more_concurrency_lets_those_go_first_who_wait_already),
 	    cmocka_unit_test(whoever_leaves_wakes_exactly_those_who_may_go),
 	    cmocka_unit_test(a_full_queue_refuses_at_once),
 	    cmocka_unit_test(whoever_waited_too_long_is_late_and_out_of_the_queue),
 	    cmocka_unit_test(a_client_that_goes_away_leaves_the_queue_and_the_next_moves_up),
-	    cmocka_unit_test(a_crowd_keeps_to_the_limits_and_all_of_it_gets_through),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
