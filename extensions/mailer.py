@@ -26,6 +26,7 @@ import email.header
 import email.utils
 import os
 import quopri
+import random
 import re
 import select
 import signal
@@ -35,7 +36,6 @@ import sqlite3
 import ssl
 import sys
 import time
-import random
 
 SCHEMA = """
     CREATE TABLE IF NOT EXISTS email(emailid INTEGER PRIMARY KEY, msg TEXT);
@@ -60,7 +60,9 @@ TAKE = """
         FROM email ORDER BY emailid LIMIT 200
 """
 # Exactly those that TAKE has copied, in the same transaction.
-DELETE_TAKEN = "DELETE FROM email WHERE emailid IN (SELECT emailid FROM email ORDER BY emailid LIMIT 200)"
+DELETE_TAKEN = """
+    DELETE FROM email WHERE emailid IN (SELECT emailid FROM email ORDER BY emailid LIMIT 200)
+"""
 
 LONGEST_WAIT = 4 * 3600       # between two tries of a message, in seconds
 LONGEST_SERVER_WAIT = 300     # between two tries to reach a server
@@ -173,7 +175,7 @@ class Queue:
         self.journal = self.database.execute("PRAGMA journal_mode").fetchone()[0]
         self.database.execute("PRAGMA synchronous = FULL")
         self.database.executescript("BEGIN IMMEDIATE;" + SCHEMA + "COMMIT;")
-        self._version = None
+        self._version = self._message = None
 
     def _take_lock(self):
         """A transaction that never ends, on an empty database: the system drops it when we end."""
@@ -199,18 +201,18 @@ class Queue:
     def step(self, outcome, claim=True):
         """One transaction: record what became of the message in hand, take what Fossil has stored,
         and mark the next message that is due. That message, or None."""
-        while True:
-            version = self._data_version()
-            with Transaction(self):
-                if outcome is not None:
-                    self._record(outcome)
-                now = time.time()
-                if claim and self.database.execute("SELECT 1 FROM email LIMIT 1").fetchone():
-                    self.database.execute(TAKE, {"now": now})
-                    self.database.execute(DELETE_TAKEN)
-                self._message = self._claim(now) if claim else None
-            self._version = version
-            return self._message
+        version = self._data_version()
+        with Transaction(self):
+            if outcome is not None:
+                self._record(outcome)
+            now = time.time()
+            if claim and self.database.execute("SELECT 1 FROM email LIMIT 1").fetchone():
+                self.database.execute(TAKE, {"now": now})
+                self.database.execute(DELETE_TAKEN)
+            message = self._claim(now) if claim else None
+        self._version = version
+        self._message = message
+        return message
 
     def _claim(self, now):
         row = self.database.execute(
