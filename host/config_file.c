@@ -27,6 +27,7 @@ struct reading {
 	const bool *given;
 	FILE *stream;
 	int line;
+	bool indented; /* that line */
 	/* The present section: one of an extension, or of a service, or NULL both before any. */
 	struct config_section *section;
 	struct config_service *service;
@@ -152,6 +153,7 @@ static char *read_line(char *line, int size, void *stream)
 	/* libinih steps over a byte order mark, and then sees a section where none was seen here. */
 	if (r->line++ == 0 && strncmp(line, "\xef\xbb\xbf", 3) == 0)
 		text += 3;
+	r->indented = strchr(" \t\v\f\r", text[0]) != NULL;
 	if (strchr(line, '\n') == NULL && !feof(r->stream))
 		refuse(r, "the line is too long, allowed are 197 bytes");
 	else if (text[0] == '[')
@@ -181,8 +183,11 @@ static int set_key(struct reading *r, const char *name, const char *value, struc
 		return error_set(why, "unknown key '%s'", name);
 	if (r->section != NULL && (o->commands & CONFIG_EXTENSION) == 0)
 		return error_set(why, "%s cannot be set for some extensions only", name);
-	/* An indented line is another value of the key above it. */
-	if (r->seen[o - options] && o->type != TYPE_LIST)
+	/* It would take the keys below it, if they are indented too, for its own values. */
+	if (r->service != NULL && r->indented && !r->seen[o - options])
+		return error_set(why, "a key begins at the beginning of its line");
+	/* An indented line is another value of the key above it; of a service it is the same one. */
+	if (r->seen[o - options] && (o->type != TYPE_LIST || (r->service != NULL && !r->indented)))
 		return error_set(
 		    why, "%s has a value already, and cannot have '%s' too", name, value);
 	r->seen[o - options] = true;

@@ -43,7 +43,6 @@ struct master {
 	int signals;
 	struct front_keeper front;
 	struct services services;
-	pid_t told;                           /* the front that knows the services */
 	uint64_t look_at;                     /* at the sockets' files, next time */
 	struct keeper keepers[LANGUAGES_MAX]; /* one for each binding */
 	int languages;
@@ -52,6 +51,7 @@ struct master {
 	struct notify notify;
 	uint64_t ping_at; /* when the supervisor's watchdog is due; of request_clock() */
 	bool stopping;
+	bool hurried; /* it was told twice to stop */
 	int exit_status;
 };
 
@@ -69,6 +69,7 @@ static void take_template_status(struct master *m, int language);
 static void leave_master(void *master);
 static void want_templates(struct master *m);
 static void become_child(void *master);
+static bool is_hurried(void *master);
 static void tell_front(const struct master *m, enum front_order order, int index, int descriptor);
 static void stop(struct master *m);
 
@@ -106,6 +107,7 @@ static void master_start(struct master *m)
 	m->services = (struct services){.bindings = m->setup->bindings,
 	    .log = m->setup->log,
 	    .in_child = become_child,
+	    .is_hurried = is_hurried,
 	    .argument = m};
 	m->look_at = request_clock() + LOOK_AT_SOCKETS;
 	want_templates(m);
@@ -385,6 +387,17 @@ static void tell_front(const struct master *m, enum front_order order, int index
 	front_keeper_tell(&m->front, &message, descriptor);
 }
 
+/* Who says it twice does not want to wait. */
+static bool is_hurried(void *master)
+{
+	struct master *m = master;
+	struct signalfd_siginfo info;
+
+	while (read(m->signals, &info, sizeof(info)) == (ssize_t)sizeof(info))
+		m->hurried |= info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT;
+	return m->hurried;
+}
+
 /*
  * The front ends when its requests have; with it gone nobody needs the templates. Only what is the
  * host's own is waited for: as PID 1, and after an exec, there may be children of others.
@@ -392,7 +405,6 @@ static void tell_front(const struct master *m, enum front_order order, int index
 static void stop(struct master *m)
 {
 	struct pollfd front = {.fd = m->front.channel, .events = POLLIN};
-	struct signalfd_siginfo info = {0};
 	uint64_t deadline = request_clock() + (m->setup->config->grace * 1000 + 2000) * MILLISECOND;
 	char ignored[512];
 
@@ -404,9 +416,7 @@ static void stop(struct master *m)
 	while (front.fd >= 0 && request_clock() < deadline && poll(&front, 1, 100) >= 0) {
 		if (front.revents != 0 && read(front.fd, ignored, sizeof(ignored)) <= 0)
 			break;
-		/* Who says it twice does not want to wait. */
-		if (read(m->signals, &info, sizeof(info)) > 0 &&
-		    (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT))
+		if (is_hurried(m))
 			break;
 	}
 	front_keeper_release(&m->front);

@@ -1,5 +1,7 @@
 /*
- * Each is a process group of its own (service_process.c). One that ends within a second of its start is started again later each time, up to a minute.
+ * Each is a process group of its own (service_process.c). One that ends within a second of its
+ * start is started again later each time, up to a minute. One that has been described otherwise
+ * starts when its predecessor has ended, which may hold the port that it wants.
  */
 #include "service.h"
 
@@ -28,18 +30,21 @@
 struct service {
 	char *name;
 	char *command; /* as it is configured, to see whether it has changed */
-	char **argv;
+	char **words;  /* of it */
+	char **argv;   /* the words, or exthost's own with them behind */
 	char *program; /* what is executed */
+	bool script;
 	char *restart;
 	uint64_t delay; /* before it is started again */
 	uint64_t backoff;
 	struct service_process process;
 	uint64_t at;  /* when to start it, or when it was started; 0: not any more */
-	bool leaving; /* it is not configured any more */
+	bool leaving; /* it is not configured any more, and killed at `at` */
 	char how[64]; /* it ended the last time */
 };
 
 static void start(struct services *s, struct service *service);
+static void kill_group(const struct services *s, struct service *service);
 static void plan_restart(struct service *service, bool failed);
 static void service_release(struct service *service);
 
@@ -114,7 +119,6 @@ int services_check(
 static struct service *service_create(const struct services *s, const struct config_service *config)
 {
 	struct service *service = calloc(1, sizeof(*service));
-	char **words;
 	struct error e;
 	int language;
 
@@ -126,29 +130,33 @@ static struct service *service_create(const struct services *s, const struct con
 	service->command = command_line(config);
 	service->delay = service->backoff = config->restart_delay * SECOND;
 	service->at = request_clock();
-	words = service->command != NULL ? words_split(service->command, &e) : NULL;
-	service->process.argv = words;
-	if (words != NULL && config->script != NULL) {
-		language = language_by_suffix(s->bindings, words[0]);
+	service->script = config->script != NULL;
+	service->words = service->command != NULL ? words_split(service->command, &e) : NULL;
+	service->argv = service->words;
+	if (service->words != NULL && service->script) {
+		language = language_by_suffix(s->bindings, service->words[0]);
 		service->program = strdup("/proc/self/exe");
-		service->process.argv = script_arguments(words, s->bindings[language]->command);
-	} else if (words != NULL) {
-		service->program = strdup(words[0]);
+		service->argv = script_arguments(service->words, s->bindings[language]->command);
+	} else if (service->words != NULL) {
+		service->program = strdup(service->words[0]);
 	}
+	service->process.argv = service->argv;
 	service->process.name = service->name;
 	service->process.program = service->program;
 	if (service->name == NULL || service->restart == NULL || service->program == NULL ||
-	    service->process.argv == NULL) {
+	    service->argv == NULL) {
 		service_release(service);
 		return NULL;
 	}
 	return service;
 }
 
-/* The words' memory, and the array before them if there is one, stay: a handful, once a reload. */
 static void service_release(struct service *service)
 {
 	service_process_release(&service->process);
+	if (service->argv != service->words)
+		free(service->argv);
+	words_release(service->words);
 	free(service->name);
 	free(service->restart);
 	free(service->command);
@@ -160,7 +168,9 @@ static bool is_same(const struct service *service, const struct config_service *
 {
 	char *line = command_line(config);
 	bool same = line != NULL && !service->leaving && strcmp(service->name, config->name) == 0 &&
-		    strcmp(service->command, line) == 0;
+		    service->script == (config->script != NULL) &&
+		    strcmp(service->command, line) == 0 &&
+		    strcmp(service->restart, config->restart) == 0;
 
 	free(line);
 	return same;
@@ -188,10 +198,10 @@ void services_configure(struct services *s, const struct config *config)
 	for (size_t i = 0; i < s->count; i++) {
 		struct service *service = s->items[i];
 
-		if (is_configured(service, config))
+		if (service->leaving || is_configured(service, config))
 			continue;
 		service->leaving = true;
-		service->at = 0;
+		service->at = request_clock() + config->grace * SECOND;
 		if (service->process.pid > 0)
 			kill(service->process.pid, SIGTERM);
 	}
@@ -199,7 +209,8 @@ void services_configure(struct services *s, const struct config *config)
 		struct service *service = find_same(s, &config->services[i]);
 
 		if (service != NULL) {
-			service->delay = config->services[i].restart_delay * SECOND;
+			service->delay = service->backoff =
+			    config->services[i].restart_delay * SECOND;
 			continue;
 		}
 		service = s->count < SERVICES_MAX ? service_create(s, &config->services[i]) : NULL;
@@ -224,23 +235,52 @@ static void forget_gone(struct services *s)
 	}
 }
 
+/* Its predecessor has not ended yet. */
+static bool must_wait(const struct services *s, const struct service *service)
+{
+	for (size_t i = 0; i < s->count; i++)
+		if (s->items[i] != service && s->items[i]->leaving &&
+		    strcmp(s->items[i]->name, service->name) == 0)
+			return true;
+	return false;
+}
+
+/* When something is to be done about it, to start it or to kill it. 0: nothing. */
+static uint64_t due(const struct services *s, const struct service *service)
+{
+	if (service->leaving)
+		return service->process.pid > 0 ? service->at : 0;
+	return service->process.pid > 0 || must_wait(s, service) ? 0 : service->at;
+}
+
 uint64_t services_work(struct services *s)
 {
-	uint64_t now = request_clock();
 	uint64_t first = 0;
 
 	forget_gone(s);
 	for (size_t i = 0; i < s->count; i++) {
 		struct service *service = s->items[i];
+		uint64_t at = due(s, service);
 
-		if (service->process.pid > 0 || service->at == 0)
-			continue;
-		if (service->at <= now)
-			start(s, service);
-		if (service->process.pid == 0 && (first == 0 || service->at < first))
-			first = service->at;
+		if (at != 0 && at <= request_clock()) {
+			if (service->leaving)
+				kill_group(s, service);
+			else
+				start(s, service);
+			at = due(s, service);
+		}
+		if (at != 0 && (first == 0 || at < first))
+			first = at;
 	}
 	return first;
+}
+
+static void kill_group(const struct services *s, struct service *service)
+{
+	log_message(s->log, LEVEL_WARNING, "service %s: killed at the end of the grace time",
+	    service->name);
+	kill(-service->process.pid, SIGKILL);
+	service->at = request_clock() + SECOND;
 }
 
 static void start(struct services *s, struct service *service)
@@ -278,8 +318,8 @@ bool services_child_died(struct services *s, pid_t pid, int wait_status)
 		service->process.pid = 0;
 		plan_restart(service, failed);
 		if (service->at == 0)
-			log_message(s->log, failed ? LEVEL_ERROR : LEVEL_INFO, "service %s: %s",
-			    service->name, service->how);
+			log_message(s->log, failed && !service->leaving ? LEVEL_ERROR : LEVEL_INFO,
+			    "service %s: %s", service->name, service->how);
 		else
 			log_message(s->log, LEVEL_ERROR, "service %s: %s; again in %.1f s",
 			    service->name, service->how,
@@ -293,14 +333,14 @@ bool services_child_died(struct services *s, pid_t pid, int wait_status)
 static void plan_restart(struct service *service, bool failed)
 {
 	uint64_t now = request_clock();
+	uint64_t most = service->delay > DELAY_MOST ? service->delay : DELAY_MOST;
 	bool again = strcmp(service->restart, "always") == 0 ||
 		     (failed && strcmp(service->restart, "on-failure") == 0);
 
 	if (now - service->at >= AT_ONCE) {
 		service->backoff = service->delay;
 	} else {
-		service->backoff =
-		    service->backoff * 2 > DELAY_MOST ? DELAY_MOST : service->backoff * 2;
+		service->backoff = service->backoff * 2 > most ? most : service->backoff * 2;
 		if (service->backoff < SECOND / 10)
 			service->backoff = SECOND / 10;
 	}
@@ -321,7 +361,11 @@ void services_state(const struct services *s, size_t index, struct service_state
 
 	state->name = service->name;
 	state->pid = service->process.pid;
-	if (service->process.pid > 0 && service->how[0] == '\0')
+	if (service->leaving)
+		snprintf(state->text, sizeof(state->text), "is being stopped");
+	else if (service->process.pid == 0 && service->how[0] == '\0')
+		snprintf(state->text, sizeof(state->text), "not started yet");
+	else if (service->process.pid > 0 && service->how[0] == '\0')
 		snprintf(state->text, sizeof(state->text), "runs");
 	else if (service->process.pid > 0)
 		snprintf(state->text, sizeof(state->text), "runs; before: %s", service->how);
@@ -339,23 +383,31 @@ static bool is_empty(pid_t group)
 	return kill(-group, 0) < 0 && errno == ESRCH;
 }
 
+/* It has until then; meanwhile its output is logged. */
+static void wait_for_end(struct services *s, struct service *service, uint64_t until)
+{
+	while (!is_empty(service->process.pid) && request_clock() < until &&
+	       !s->is_hurried(s->argument)) {
+		service_process_log(&service->process, s->log, false);
+		poll(NULL, 0, 10);
+	}
+}
+
 void services_stop(struct services *s, uint64_t deadline)
 {
 	for (size_t i = s->count; i-- > 0;) {
 		struct service *service = s->items[i];
+		uint64_t now = request_clock();
+		uint64_t left = deadline > now ? deadline - now : 0;
+		/* Each of those before it has a second too. */
+		uint64_t others = i * SECOND < left / 2 ? i * SECOND : left / 2;
 
 		if (service->process.pid > 0) {
 			log_message(s->log, LEVEL_INFO, "service %s: stopping", service->name);
 			kill(service->process.pid, SIGTERM);
-			while (!is_empty(service->process.pid) && request_clock() < deadline) {
-				service_process_log(&service->process, s->log, false);
-				poll(NULL, 0, 10);
-			}
+			wait_for_end(s, service, now + left - others);
 			if (!is_empty(service->process.pid)) {
-				log_message(s->log, LEVEL_WARNING,
-				    "service %s: killed at the end of the grace time",
-				    service->name);
-				kill(-service->process.pid, SIGKILL);
+				kill_group(s, service);
 				waitpid(service->process.pid, NULL, 0);
 			}
 			service_process_log(&service->process, s->log, true);

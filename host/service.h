@@ -22,7 +22,8 @@ struct service;
 struct services {
 	const struct binding *const *bindings;
 	const struct log *log;
-	void (*in_child)(void *argument); /* called in a child, to close what is not for it */
+	void (*in_child)(void *argument);   /* called in a child, to close what is not for it */
+	bool (*is_hurried)(void *argument); /* whether services_stop shall not wait any more */
 	void *argument;
 	struct service *items[SERVICES_MAX];
 	size_t count;
@@ -67,7 +68,8 @@ void services_state(const struct services *s, size_t index, struct service_state
 
 /*
  * Stop all, the last first: each gets SIGTERM, and is done when its process group is empty, so that
- * what it has begun is finished. What is left at the deadline is killed.
+ * what it has begun is finished. What is left at the deadline is killed; one that is not the first
+ * a second earlier for each before it, so that none is killed that has not been told to end.
  */
 void services_stop(struct services *s, uint64_t deadline);
 

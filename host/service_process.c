@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #define LINE_MOST 2048
+#define PIECES_MOST 16 /* at once: what a pipe holds, since some never stop writing */
 
 static void run_program(const struct service_process *p, int output) __attribute__((noreturn));
 
@@ -95,7 +96,7 @@ void service_process_log(struct service_process *p, const struct log *log, bool 
 	char piece[4096];
 	ssize_t n = 1;
 
-	while (p->output >= 0 && n > 0) {
+	for (int i = 0; i < PIECES_MOST && p->output >= 0 && n > 0; i++) {
 		n = read(p->output, piece, sizeof(piece));
 		if (n > 0)
 			buffer_append(&p->line, piece, (size_t)n);

@@ -1,8 +1,10 @@
 /* Options from the command line and from the file, their ranges, and how mistakes are told. */
 #include "unit.h"
 
+#include "binding.h"
 #include "config_read.h"
 #include "error.h"
+#include "serve_config.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -226,10 +228,10 @@ static void a_mistake_in_the_file_names_file_and_line(void **state)
 	    {"root = /usr\nnothing = 1\n", "conf:2: unknown key 'nothing'"},
 	    {"body = x\n", "conf:1: unknown key 'body'"},
 	    {"config = x\n", "conf:1: unknown key 'config'"},
-	    {"\n\n[lane]\nroot = /usr\n",
-		"conf:3: unknown section [lane], allowed are [extension PATTERN] and [service NAME]"},
-	    {"[extension ]\n",
-		"conf:1: unknown section [extension ], allowed are [extension PATTERN] and [service NAME]"},
+	    {"\n\n[lane]\nroot = /usr\n", "conf:3: unknown section [lane], allowed are [extension "
+					  "PATTERN] and [service NAME]"},
+	    {"[extension ]\n", "conf:1: unknown section [extension ], allowed are [extension "
+			       "PATTERN] and [service NAME]"},
 	    {"\xef\xbb\xbf[extension x]\nspares = 3\n",
 		"conf:2: spares cannot be set for some extensions only"},
 	    {"\v[extension x]\ntimeout = 1\n",
@@ -243,6 +245,26 @@ static void a_mistake_in_the_file_names_file_and_line(void **state)
 		"'unlimited'"},
 	    {"# a\ngrace = soon\nspares = 0\n", "conf:2: grace: 'soon' is not a number"},
 	    {"spares = 1000\n", "conf:1: spares: '1000' is out of range, allowed is 1 to 256"},
+	    {"[service ]\n", "conf:1: unknown section [service ], allowed are [extension PATTERN] "
+			     "and [service NAME]"},
+	    {"[service a]\nrun = /x\n[service b]\n[service a]\n",
+		"conf:4: there are two services of this name"},
+	    {"[service a]\nlisten = fd\n", "conf:2: unknown key 'listen'"},
+	    {"[service a]\ntimeout = 5\n", "conf:2: unknown key 'timeout'"},
+	    {"run = /x\n", "conf:1: unknown key 'run'"},
+	    {"[extension x]\nrun = /x\n", "conf:2: unknown key 'run'"},
+	    {"[service a]\nrun = /x\nrestart = never\nrestart = always\n",
+		"conf:4: restart has a value already, and cannot have 'always' too"},
+	    {"[service a]\nscript = /x.py\n  -v\n",
+		"conf:3: script has a value already, and cannot have '-v' too"},
+	    {"[service a]\nrun = /x\nrun = /y\n",
+		"conf:3: run has a value already, and cannot have '/y' too"},
+	    {"[service a]\n  run = /x\n  restart = never\n",
+		"conf:2: a key begins at the beginning of its line"},
+	    {"[service a]\nrestart = sometimes\n",
+		"conf:2: restart: 'sometimes' is not one of always|on-failure|never"},
+	    {"[service a]\nrestart-delay = 3601\n",
+		"conf:2: restart-delay: '3601' is out of range, allowed is 0 to 3600"},
 	    {"root = /usr\nwhat is this\n", "conf:2: neither 'name = value' nor a comment"},
 	};
 	char *folder = unit_folder_make();
@@ -304,6 +326,125 @@ static void a_section_holds_for_the_extensions_it_names(void **state)
 	unit_folder_remove(folder);
 }
 
+static void a_service_is_described_in_a_section_of_its_own(void **state)
+{
+	char *folder = unit_folder_make();
+	struct call c;
+	const struct config_service *s;
+
+	(void)state;
+	assert_int_equal(read_with_file(&c, folder,
+			     "root = /usr\n"
+			     "[service  the museum ]\nrun = /usr/bin/fossil server /museum\n"
+			     "  --port 8080\n\n# a comment\n\t--extroot '/srv/ext\n\there'\n"
+			     "[extension x]\ntimeout = 1\n"
+			     "[service mailer]\nrestart = on-failure\nscript = /m.tcl -v\n"
+			     "restart-delay = 0\n",
+			     ""),
+	    0);
+	assert_int_equal(c.config.service_count, 2);
+	s = c.config.services;
+	assert_string_equal(s->name, "the museum");
+	assert_int_equal(s->run.count, 4);
+	assert_string_equal(s->run.items[0], "/usr/bin/fossil server /museum");
+	assert_string_equal(s->run.items[1], "--port 8080");
+	assert_string_equal(s->run.items[2], "--extroot '/srv/ext");
+	assert_string_equal(s->run.items[3], "here'");
+	assert_null(s->script);
+	assert_string_equal(s->restart, "always");
+	assert_int_equal(s->restart_delay, 1);
+	s++;
+	assert_string_equal(s->name, "mailer");
+	assert_int_equal(s->run.count, 0);
+	assert_string_equal(s->script, "/m.tcl -v");
+	assert_string_equal(s->restart, "on-failure");
+	assert_int_equal(s->restart_delay, 0);
+	assert_int_equal(c.config.section_count, 1);
+	config_release(&c.config);
+	unit_folder_remove(folder);
+}
+
+static const char *const python_suffixes[] = {".py", NULL};
+static const char *const tcl_suffixes[] = {".tcl", NULL};
+static const struct binding python = {
+    .name = "python", .command = "python", .suffixes = python_suffixes};
+static const struct binding tcl = {.name = "tcl", .command = "tclsh", .suffixes = tcl_suffixes};
+static const struct binding *const bindings[] = {&python, &tcl, NULL};
+
+/* As the host reads it, with all its checks; 0 or -1. */
+static int read_as_host(
+    struct config *config, const char *folder, const char *text, struct error *e)
+{
+	char *path = unit_path(folder, "conf");
+	char *argv[] = {(char *)"--root", (char *)"/usr", (char *)"--config", path};
+	const struct serve_config_source source = {.argc = 4, .argv = argv, .bindings = bindings};
+	int result;
+
+	unit_file_write(folder, "conf", text, 0644);
+	*config = (struct config){0};
+	*e = (struct error){""};
+	result = serve_config_read(&source, -1, config, e);
+	free(path);
+	return result;
+}
+
+static void a_service_that_could_not_be_kept_is_refused(void **state)
+{
+	static const struct {
+		const char *text, *message;
+	} cases[] = {
+	    {"[service a]\n", "service a: either run or script says what it is"},
+	    {"[service a]\nrun = /x\nscript = /x.py\n",
+		"service a: either run or script says what it is"},
+	    {"[service a]\nrun = x y\n", "service a: 'x' is no absolute path"},
+	    {"[service a]\nrun = '' /x\n", "service a: '' is no absolute path"},
+	    {"[service a]\nscript = lib/x.py\n", "service a: 'lib/x.py' is no absolute path"},
+	    {"[service a]\nscript = /x.rb -v\n",
+		"service a: script /x.rb: its name tells no language"},
+	    {"[service a]\nscript = /x\n", "service a: script /x: its name tells no language"},
+	    {"[service a]\nrun =\n", "service a: run: there is no word"},
+	    {"[service a]\nscript =\n", "service a: script: there is no word"},
+	    {"[service a]\nrun = /x 'y\n  z\n", "service a: run: a quote is not closed"},
+	    {"[service good]\nrun = /x\n[service bad]\nrun = y\n",
+		"service bad: 'y' is no absolute path"},
+	};
+	char *folder = unit_folder_make();
+
+	(void)state;
+	for (size_t i = 0; i < UNIT_COUNT(cases); i++) {
+		struct config config;
+		struct error e;
+
+		if (read_as_host(&config, folder, cases[i].text, &e) == 0)
+			fail_msg("not refused: %s", cases[i].text);
+		assert_string_equal(e.message, cases[i].message);
+		config_release(&config);
+	}
+	unit_folder_remove(folder);
+}
+
+static void there_may_be_32_services_and_no_more(void **state)
+{
+	char *folder = unit_folder_make();
+	struct config config;
+	struct error e;
+	char text[2048];
+	size_t size = 0;
+
+	(void)state;
+	for (int i = 0; i < 32; i++)
+		size += (size_t)snprintf(
+		    text + size, sizeof(text) - size, "[service s%d]\nrun = /x\n", i);
+	assert_int_equal(read_as_host(&config, folder, text, &e), 0);
+	assert_int_equal(config.service_count, 32);
+	config_release(&config);
+	snprintf(text + size, sizeof(text) - size, "[service more]\nscript = /x.tcl\n");
+	assert_int_equal(read_as_host(&config, folder, text, &e), -1);
+	assert_string_equal(e.message, "there are more than 32 services");
+	config_release(&config);
+	unit_folder_remove(folder);
+}
+
 static void a_file_that_cannot_be_read_is_named(void **state)
 {
 	(void)state;
@@ -346,6 +487,9 @@ int main(void)
 	    cmocka_unit_test(a_mistake_in_the_file_names_file_and_line),
 	    cmocka_unit_test(a_line_too_long_is_told_and_not_cut),
 	    cmocka_unit_test(a_section_holds_for_the_extensions_it_names),
+	    cmocka_unit_test(a_service_is_described_in_a_section_of_its_own),
+	    cmocka_unit_test(a_service_that_could_not_be_kept_is_refused),
+	    cmocka_unit_test(there_may_be_32_services_and_no_more),
 	    cmocka_unit_test(a_file_that_cannot_be_read_is_named),
 	    cmocka_unit_test(the_help_shows_each_option_of_the_command),
 	};
