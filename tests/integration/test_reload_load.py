@@ -83,7 +83,10 @@ def reload_in_the_middle(made, load):
 
 
 def test_no_request_is_lost_from_fossil_through_the_relay(made, start_fossil):
-    reload_in_the_middle(made, Load(start_fossil(made.host.root).get, BY_FOSSIL))
+    fossil = start_fossil(made.host.root)
+    # Some of the first requests to a new repository, made at once, are 400 by Fossil's own doing.
+    assert fossil.get("/python/static.txt").status == 200
+    reload_in_the_middle(made, Load(fossil.get, BY_FOSSIL))
 
 
 def test_no_request_is_lost_from_nginx_on_new_connections(made, start_nginx):
