@@ -323,6 +323,8 @@ class Letter:
         head, _, self.body = raw.partition(b"\r\n\r\n")
         if head.endswith(b"\r\n") and not self.body:
             head = head[:-2]
+        if not head:
+            raise Unsendable("it has no header")
         fields = read_fields(head)
         addresses = {name: [] for name in ("sender", "from", "to", "cc", "bcc")}
         for name, value in fields:
@@ -373,9 +375,47 @@ def read_fields(head):
 
 
 def read_addresses(value):
-    """[(name, address)]; what is no address is kept, to be told of."""
+    """[(name, address)] of an address list (RFC 5322, 3.4). What is no address is kept as it is, to
+    be told of: email.utils would make another address of it."""
+    found = []
+    phrase = plain = address = ""
+    quoted = angle = False
+    comment = 0
     flat = value.replace("\r\n", "")
-    return [(n, a) for n, a in email.utils.getaddresses([flat]) if a]
+    characters = iter(flat + ",")
+    for c in characters:
+        escaped = ""
+        if c == "\\" and (quoted or comment):
+            escaped, c = c, next(characters, "")
+        if comment:
+            comment += 0 if escaped else {"(": 1, ")": -1}.get(c, 0)
+        elif quoted or c == '"':
+            if c == '"' and not escaped:
+                quoted = not quoted
+            elif not angle:
+                phrase += c
+            if angle:
+                address += escaped + c
+            else:
+                plain += escaped + c
+        elif c == "(":
+            comment = 1
+        elif c in "<>":
+            angle = c == "<"
+        elif angle:
+            address += c
+        elif c == ":":
+            phrase = plain = ""  # a group's name
+        elif c in ",;":
+            if address or plain.strip():
+                found.append((phrase.strip(), address.strip()) if address else ("", plain.strip()))
+            phrase = plain = address = ""
+        else:
+            phrase += c
+            plain += c
+    if quoted or comment or angle:
+        found.append(("", flat.strip()))
+    return found
 
 
 def encode_field(name, value):

@@ -46,7 +46,7 @@ set schema {
 set longest_wait [expr {4 * 3600}] ;# between two tries of a message, in seconds
 set longest_server_wait 300        ;# between two tries to reach a server
 set longest_line 998               ;# RFC 5322, 2.1.1; without the line's end
-set address_pattern {^[^\s<>@\x01-\x20\x7f]+@[^\s<>@\x01-\x20\x7f]+$}
+set address_pattern {^[^\s<>@\x00-\x20\x7f]+@[^\s<>@\x00-\x20\x7f]+$}
 set address_fields {from sender to cc reply-to}
 
 set stop 0   ;# set by SIGTERM and SIGINT
@@ -196,8 +196,8 @@ proc open_queue {} {
 # What was in hand when the last mailer was killed may have been sent: nobody knows.
 proc recover {} {
 	set rows {}
-	db eval {SELECT id, emailid, rcpt, tries FROM mailer WHERE state = 'sending'} row {
-		lappend rows [array get row]
+	db eval {SELECT id, emailid, rcpt, tries FROM mailer WHERE state = 'sending'} found {
+		lappend rows [array get found]
 	}
 	foreach row $rows {
 		dict with row {}
@@ -379,6 +379,9 @@ proc read_letter message {
 		set head [string trimright $raw \r\n]
 		set body ""
 	}
+	if {$head eq ""} {
+		throw UNSENDABLE "it has no header"
+	}
 	set fields [read_fields [encoding convertfrom utf-8 $head]]
 	set found {sender {} from {} to {} cc {} bcc {}}
 	set kept {}
@@ -454,38 +457,38 @@ proc read_fields head {
 	return $fields
 }
 
-# {name address ...}; what is no address is kept, to be told of.
+# {name address ...} of an address list (RFC 5322, 3.4). What is no address is kept as it is, to be
+# told of.
 proc read_addresses value {
 	set found {}
 	lassign {0 0 0} quoted comment angle
 	lassign {"" "" ""} phrase plain address
-	set characters [split [string map {\r\n ""} $value],  ""]
+	set flat [string map {\r\n ""} $value]
+	set characters [split $flat, ""]
 	for {set i 0} {$i < [llength $characters]} {incr i} {
 		set c [lindex $characters $i]
+		set escaped ""
 		if {$c eq "\\" && ($quoted || $comment)} {
+			set escaped $c
 			set c [lindex $characters [incr i]]
-			if {!$comment} {
+		}
+		if {$comment} {
+			incr comment [expr {$escaped ne "" ? 0 : $c eq "(" ? 1 : $c eq ")" ? -1 : 0}]
+		} elseif {$quoted || $c eq "\""} {
+			if {$c eq "\"" && $escaped eq ""} {
+				set quoted [expr {!$quoted}]
+			} elseif {!$angle} {
 				append phrase $c
-				append plain \\ $c
 			}
-		} elseif {$comment} {
-			incr comment [expr {$c eq "(" ? 1 : $c eq ")" ? -1 : 0}]
-		} elseif {$c eq "\""} {
-			set quoted [expr {!$quoted}]
-			append [expr {$angle ? "address" : "plain"}] $c
-		} elseif {$quoted} {
-			append [expr {$angle ? "address" : "plain"}] $c
-			append phrase $c
+			append [expr {$angle ? "address" : "plain"}] $escaped$c
 		} elseif {$c eq "("} {
 			set comment 1
-		} elseif {$c eq "<"} {
-			set angle 1
-		} elseif {$c eq ">"} {
-			set angle 0
+		} elseif {$c in {< >}} {
+			set angle [expr {$c eq "<"}]
 		} elseif {$angle} {
 			append address $c
 		} elseif {$c eq ":"} {
-			lassign {"" ""} phrase plain
+			lassign {"" ""} phrase plain ;# a group's name
 		} elseif {$c in {, ;}} {
 			if {$address ne ""} {
 				lappend found [string trim $phrase] [string trim $address]
@@ -497,6 +500,9 @@ proc read_addresses value {
 			append phrase $c
 			append plain $c
 		}
+	}
+	if {$quoted || $comment || $angle} {
+		lappend found "" [string trim $flat]
 	}
 	return $found
 }
