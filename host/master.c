@@ -22,7 +22,6 @@
 #include "service_process.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -165,13 +164,7 @@ static int work(struct master *m)
 		first = earlier(first, keeper_work(&m->keepers[i], become_child, m));
 	first = earlier(first, m->ready ? services_work(&m->services) : 0);
 	front_keeper_tell_services(&m->front, &m->services);
-	now = request_clock();
-	if (first == 0)
-		return -1;
-	if (first <= now)
-		return 0;
-	return first - now < INT_MAX * MILLISECOND ? (int)((first - now) / MILLISECOND) + 1
-						   : INT_MAX;
+	return first != 0 ? request_clock_left(first) : -1;
 }
 
 static void look_at_sockets(struct master *m)
