@@ -25,22 +25,18 @@ static int open_control(struct listeners *listeners, const struct config *config
 	return 0;
 }
 
-static int serve(const struct serve_config_source *source, struct config *config)
+static int serve_with_log(
+    const struct serve_config_source *source, struct config *config, struct log *log)
 {
-	struct log log = {.json = strcmp(config->log_format, "json") == 0,
-	    .least = config->debug ? LEVEL_DEBUG : LEVEL_INFO};
 	struct listeners listeners;
 	struct master_setup setup = {
-	    .config = config, .log = &log, .bindings = source->bindings, .source = source};
+	    .config = config, .log = log, .bindings = source->bindings, .source = source};
 	struct error e;
-	int result;
+	int result = listeners_open(&listeners, config, &e);
 
-	if (log_open(&log, config->log, &e) < 0)
-		return command_fail(1, "%s", e.message);
-	result = listeners_open(&listeners, config, &e);
 	if (result < 0)
 		return command_fail(result == -2 ? 2 : 1, "%s", e.message);
-	if (open_control(&listeners, config, &log, &e) < 0) {
+	if (open_control(&listeners, config, log, &e) < 0) {
 		listeners_release(&listeners, true);
 		return command_fail(1, "%s", e.message);
 	}
@@ -48,6 +44,20 @@ static int serve(const struct serve_config_source *source, struct config *config
 	setup.listener_count = listeners.count;
 	result = master_run(&setup);
 	listeners_release(&listeners, true);
+	return result;
+}
+
+static int serve(const struct serve_config_source *source, struct config *config)
+{
+	struct log log = {.json = strcmp(config->log_format, "json") == 0,
+	    .least = config->debug ? LEVEL_DEBUG : LEVEL_INFO};
+	struct error e;
+	int result;
+
+	if (log_open(&log, config->log, &e) < 0)
+		return command_fail(1, "%s", e.message);
+	result = serve_with_log(source, config, &log);
+	log_release(&log);
 	return result;
 }
 

@@ -23,6 +23,7 @@
 
 #define WATCH_EVERY 2000 /* milliseconds */
 #define PATIENCE 10      /* seconds that the host may take to answer */
+#define WIDTH 80
 
 /* The folder may have a longer path than a socket's address holds: it is opened first. */
 static int connect_to(const char *path, struct error *e)
@@ -61,11 +62,11 @@ static json_t *ask(const char *path, const char *question, struct buffer *raw, s
 	raw->size = 0;
 	if (fd < 0)
 		return NULL;
-	if (fd_write_all(fd, question, strlen(question)) < 0)
-		return error_errno(e, "ask the host at %s", path), NULL;
+	/* A host that refuses has closed the connection by now, and what is sent or read fails. */
+	send(fd, question, strlen(question), MSG_NOSIGNAL);
 	while ((n = read(fd, piece, sizeof(piece))) > 0)
 		buffer_append(raw, piece, (size_t)n);
-	if (n < 0)
+	if (n < 0 && errno != ECONNRESET)
 		return error_errno(e, "ask the host at %s", path), NULL;
 	if (raw->size == 0)
 		return error_set(e, "the host at %s does not answer you", path), NULL;
@@ -106,25 +107,94 @@ static const char *duration(double seconds, char text[16])
 	return text;
 }
 
-/* In a column of this width; of a longer one, its end. */
-static void print_end(const char *text, int width)
+/* What comes from extensions must not steer a terminal: control characters as \xNN. */
+static const char *clean(struct buffer *out, const char *text)
+{
+	out->size = 0;
+	for (; *text != '\0'; text++) {
+		if (((unsigned char)*text < 0x20 && *text != '\n' && *text != '\t') ||
+		    *text == 0x7f)
+			buffer_printf(out, "\\x%02x", (unsigned)*text);
+		else
+			buffer_append(out, text, 1);
+	}
+	return buffer_string(out);
+}
+
+/* Of a text that is longer than this, its end. */
+static void print_end(const char *text, int most)
 {
 	int size = (int)strlen(text);
 
-	if (size <= width)
-		printf("%-*s", width, text);
+	if (size <= most)
+		printf("%s", text);
 	else
-		printf("..%s", text + size - width + 2);
+		printf("..%s", text + size - most + 2);
+}
+
+static void print_column(const char *text, int width)
+{
+	print_end(text, width);
+	if ((int)strlen(text) < width)
+		printf("%*s", width - (int)strlen(text), "");
+}
+
+/* Seven columns: "1.616", "30012", "86400 s" */
+static void print_milliseconds(double ms)
+{
+	if (ms < 9999)
+		printf(" %7.4g", ms);
+	else if (ms < 999999)
+		printf(" %7.0f", ms);
+	else
+		printf(" %5.0f s", ms / 1000);
+}
+
+/* How much of the text stands in a line of this width: up to a blank, if there is one. */
+static size_t line_size(const char *text, size_t most)
+{
+	size_t size = strcspn(text, "\n");
+
+	if (size <= most)
+		return size;
+	for (size_t n = most; n > 0; n--)
+		if (text[n] == ' ')
+			return n;
+	return most;
+}
+
+static void print_error(const char *text)
+{
+	static const char label[] = "  last error: ";
+	const int indent = (int)sizeof(label) - 1;
+	struct buffer shown = {0};
+	const char *rest = clean(&shown, text);
+	const char *before = label;
+
+	while (rest != NULL && *rest != '\0') {
+		size_t size = line_size(rest, (size_t)(WIDTH - indent));
+
+		printf("%*s%.*s\n", indent, before, (int)size, rest);
+		before = "";
+		rest += size;
+		rest += strspn(rest, " \n");
+	}
+	buffer_release(&shown);
 }
 
 static void print_head(const json_t *status)
 {
 	const json_t *queue = json_object_get(status, "queue");
 	const json_t *connections = json_object_get(status, "connections");
+	const char *version = string_of(status, "version");
 	char time[16];
+	int rest;
 
-	printf("exthost %s, serving %s, for %s\n", string_of(status, "version"),
-	    string_of(status, "root"), duration(real_of(status, "seconds"), time));
+	duration(real_of(status, "seconds"), time);
+	rest = (int)(strlen("exthost , serving , for ") + strlen(version) + strlen(time));
+	printf("exthost %s, serving ", version);
+	print_end(string_of(status, "root"), WIDTH - rest);
+	printf(", for %s\n", time);
 	printf("%lld of %lld runs, %lld of %lld waiting, %lld of %lld connections (%lld idle)\n\n",
 	    number_of(queue, "running"), number_of(queue, "concurrency"),
 	    number_of(queue, "waiting"), number_of(queue, "most"), number_of(connections, "open"),
@@ -172,7 +242,7 @@ static void print_runs(const json_t *status)
 	    "memory");
 	json_array_foreach (runs, i, run) {
 		printf("%-17s", string_of(run, "id"));
-		print_end(string_of(run, "extension"), 26);
+		print_column(string_of(run, "extension"), 26);
 		printf(
 		    " %-6s %8s", string_of(run, "state"), duration(real_of(run, "seconds"), time));
 		if (number_of(run, "pid") > 0)
@@ -193,14 +263,14 @@ static void print_extensions(const json_t *status)
 		const json_t *answers = json_object_get(extension, "answers");
 		const char *name = string_of(extension, "name");
 
-		print_end(name[0] != '\0' ? name : "(none)", 24);
-		printf(" %8lld %6lld %6lld %7.4g %7.4g %7.4g %6.1f\n",
-		    number_of(extension, "requests"), number_of(answers, "4xx"),
-		    number_of(answers, "5xx"), real_of(extension, "p50_ms"),
-		    real_of(extension, "p95_ms"), real_of(extension, "p99_ms"),
-		    (double)number_of(extension, "peak_kib") / 1024);
-		if (string_of(extension, "last_error")[0] != '\0')
-			printf("  last error: %s\n", string_of(extension, "last_error"));
+		print_column(name[0] != '\0' ? name : "(none)", 24);
+		printf(" %8lld %6lld %6lld", number_of(extension, "requests"),
+		    number_of(answers, "4xx"), number_of(answers, "5xx"));
+		print_milliseconds(real_of(extension, "p50_ms"));
+		print_milliseconds(real_of(extension, "p95_ms"));
+		print_milliseconds(real_of(extension, "p99_ms"));
+		printf(" %6.1f\n", (double)number_of(extension, "peak_kib") / 1024);
+		print_error(string_of(extension, "last_error"));
 	}
 }
 
@@ -231,7 +301,8 @@ static int show(const struct config *config, const char *path, struct error *e)
 
 static int show_stack(const struct config *config, const char *path, struct error *e)
 {
-	struct buffer raw = {0};
+	struct buffer raw = {0}, shown = {0};
+	const char *stack;
 	char question[128];
 	json_t *answer;
 	int result = 0;
@@ -244,9 +315,10 @@ static int show_stack(const struct config *config, const char *path, struct erro
 		result = error_set(e, "request %s: %s", config->stack, string_of(answer, "error"));
 	else if (config->json)
 		printf("%.*s", (int)raw.size, raw.data);
-	else
-		printf("%s", string_of(answer, "stack"));
+	else if ((stack = clean(&shown, string_of(answer, "stack"))) != NULL)
+		printf("%s", stack);
 	json_decref(answer);
+	buffer_release(&shown);
 	buffer_release(&raw);
 	return result;
 }

@@ -84,12 +84,8 @@ void guard_run(struct run *run)
 static int milliseconds(const struct run *run)
 {
 	int left = run_end_timeout(&run->end);
-	uint64_t now = request_clock();
-	int quiet;
+	int quiet = run->answer_at != 0 ? request_clock_left(run->answer_at) : left;
 
-	if (run->answer_at == 0)
-		return left;
-	quiet = run->answer_at <= now ? 0 : (int)((run->answer_at - now) / 1000000) + 1;
 	return quiet < left ? quiet : left;
 }
 

@@ -20,13 +20,13 @@
 
 struct lane {
 	char *extension;
+	uint64_t limit; /* as it was for the last one who came */
 	size_t running, waiting;
 	struct lane *next;
 };
 
 struct waiter {
 	struct lane *lane;
-	uint64_t lane_limit;
 	pthread_cond_t go;
 	bool may_go;
 	struct waiter *next;
@@ -40,6 +40,8 @@ struct lanes {
 };
 
 static struct lane *find(struct lanes *l, const char *extension);
+static enum lanes_verdict enter(
+    struct lanes *l, struct lane *lane, const struct lanes_limits *limits, int client);
 static enum lanes_verdict wait_in_queue(
     struct lanes *l, struct lane *lane, const struct lanes_limits *limits, int client);
 static void wake(struct lanes *l, uint64_t concurrency);
@@ -57,25 +59,33 @@ struct lanes *lanes_create(void)
 enum lanes_verdict lanes_enter(struct lanes *l, const char *extension,
     const struct lanes_limits *limits, int client, struct lane **lane)
 {
-	enum lanes_verdict verdict = LANES_GO;
+	enum lanes_verdict verdict = LANES_FULL;
 
 	pthread_mutex_lock(&l->lock);
 	*lane = find(l, extension);
-	if (*lane == NULL) {
-		verdict = LANES_FULL;
-	} else if (l->running < limits->concurrency && (*lane)->running < limits->lane &&
-		   (*lane)->waiting == 0) {
-		/* If somebody waits although there is room, he waits for another lane. */
-		(*lane)->running++;
-		l->running++;
-	} else if (l->waiting >= limits->queue) {
-		verdict = LANES_FULL;
-		forget_if_empty(l, *lane);
-	} else {
-		verdict = wait_in_queue(l, *lane, limits, client);
-	}
+	if (*lane != NULL)
+		verdict = enter(l, *lane, limits, client);
 	pthread_mutex_unlock(&l->lock);
 	return verdict;
+}
+
+static enum lanes_verdict enter(
+    struct lanes *l, struct lane *lane, const struct lanes_limits *limits, int client)
+{
+	/* A reload may have made room for those who wait already: they go first. */
+	lane->limit = limits->lane;
+	wake(l, limits->concurrency);
+	if (l->running < limits->concurrency && lane->running < limits->lane &&
+	    lane->waiting == 0) {
+		/* If somebody waits although there is room, he waits for another lane. */
+		lane->running++;
+		l->running++;
+		return LANES_GO;
+	}
+	if (l->waiting < limits->queue)
+		return wait_in_queue(l, lane, limits, client);
+	forget_if_empty(l, lane);
+	return LANES_FULL;
 }
 
 static struct lane *find(struct lanes *l, const char *extension)
@@ -130,7 +140,7 @@ static bool is_gone(int client)
 static enum lanes_verdict wait_in_queue(
     struct lanes *l, struct lane *lane, const struct lanes_limits *limits, int client)
 {
-	struct waiter self = {.lane = lane, .lane_limit = limits->lane};
+	struct waiter self = {.lane = lane};
 	uint64_t deadline = request_clock() + limits->timeout;
 	enum lanes_verdict verdict = LANES_GO;
 	pthread_condattr_t monotonic;
@@ -172,7 +182,7 @@ static void wake(struct lanes *l, uint64_t concurrency)
 	while (*place != NULL && l->running < concurrency) {
 		struct waiter *w = *place;
 
-		if (w->lane->running >= w->lane_limit) {
+		if (w->lane->running >= w->lane->limit) {
 			place = &w->next;
 			continue;
 		}

@@ -31,7 +31,8 @@ struct lanes *lanes_create(void);
 
 /*
  * Wait for a place for a run of this extension. LANES_GO: *lane is to be given back. `client` is a
- * socket that is looked at while waiting, or -1.
+ * socket that is looked at while waiting, or -1. Limits that differ from those of an earlier call
+ * hold from now on for those who wait, too.
  */
 enum lanes_verdict lanes_enter(struct lanes *l, const char *extension,
     const struct lanes_limits *limits, int client, struct lane **lane);

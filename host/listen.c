@@ -12,6 +12,7 @@
 #include "error.h"
 #include "fd.h"
 #include "inherited.h"
+#include "listen_address.h"
 #include "log.h"
 
 #include <arpa/inet.h>
@@ -28,15 +29,6 @@
 
 #define RELAY_SOCKET ".exthost.sock"
 #define CONTROL_SOCKET ".exthost.control"
-
-/* ADDR taken apart. */
-struct address {
-	char *text; /* owned; the rest points into it */
-	char *place;
-	const char *prefix;
-	bool trust_fossil;
-	mode_t mode;
-};
 
 static bool is_inherited(const char *address);
 static int open_address(struct listeners *ls, const char *text, struct inherited *in,
@@ -84,48 +76,7 @@ static struct listener *add(struct listeners *ls)
 	return &items[ls->count++];
 }
 
-static int parse_attribute(struct address *a, char *attribute, struct error *e)
-{
-	char *end;
-
-	if (strcmp(attribute, "trust=fossil") == 0) {
-		a->trust_fossil = true;
-	} else if (strncmp(attribute, "mode=", 5) == 0) {
-		a->mode = (mode_t)strtoul(attribute + 5, &end, 8);
-		if (attribute[5] == '\0' || *end != '\0' || a->mode > 0777)
-			return error_set(e, "'%s' is not an octal file mode", attribute);
-	} else if (strncmp(attribute, "prefix=/", 8) == 0) {
-		a->prefix = attribute + 7;
-	} else {
-		return error_set(
-		    e, "'%s' is none of trust=fossil, mode=OCTAL, prefix=/PATH", attribute);
-	}
-	return 0;
-}
-
-static int parse_address(
-    struct address *a, const char *text, const struct config *config, struct error *e)
-{
-	char *rest;
-
-	*a = (struct address){.text = strdup(text), .prefix = config->prefix, .mode = 0600};
-	if (a->text == NULL)
-		return error_errno(e, "listen");
-	rest = a->text;
-	a->place = strsep(&rest, ",");
-	while (rest != NULL)
-		if (parse_attribute(a, strsep(&rest, ","), e) < 0)
-			return -1;
-	if (strcmp(a->place, "relay") == 0)
-		a->trust_fossil = true;
-	else if (strncmp(a->place, "unix:/", 6) != 0 && strncmp(a->place, "tcp:", 4) != 0 &&
-		 strcmp(a->place, "fd") != 0)
-		return error_set(
-		    e, "'%s' is none of relay, unix:/path, tcp:HOST:PORT, fd", a->place);
-	return 0;
-}
-
-static int open_place(struct listener *l, const struct address *a, struct inherited *in,
+static int open_place(struct listener *l, const struct listen_address *a, struct inherited *in,
     const struct config *config, struct error *e)
 {
 	char *path;
@@ -147,13 +98,13 @@ static int open_place(struct listener *l, const struct address *a, struct inheri
 static int open_address(struct listeners *ls, const char *text, struct inherited *in,
     const struct config *config, struct error *e)
 {
-	struct address a;
+	struct listen_address a;
 	struct listener *l = add(ls);
 	int result = -2;
 
 	if (l == NULL)
 		return error_errno(e, "listen %s", text);
-	if (parse_address(&a, text, config, e) == 0 && a.place != NULL) {
+	if (listen_address_parse(&a, text, config, e) == 0 && a.place != NULL) {
 		l->address = strdup(a.place);
 		l->prefix = strdup(a.prefix);
 		l->trust_fossil = a.trust_fossil;

@@ -21,30 +21,50 @@
 
 static const char *const level_names[] = {"debug", "info", "warning", "error"};
 
+static int open_file(const char *path, struct error *e)
+{
+	int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
+
+	return fd < 0 ? error_errno(e, "open log %s", path) : fd;
+}
+
 int log_open(struct log *log, const char *path, struct error *e)
 {
 	log->fd = STDERR_FILENO;
-	log->path = path;
-	if (log->lost == NULL)
-		log->lost = calloc(1, sizeof(*log->lost));
+	log->lost = calloc(1, sizeof(*log->lost));
+	log->path = path != NULL ? strdup(path) : NULL;
 	if (path == NULL)
 		return 0;
-	log->fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
-	return log->fd < 0 ? error_errno(e, "open log %s", path) : 0;
+	log->fd = log->path != NULL ? open_file(path, e) : error_set(e, "out of memory");
+	if (log->fd >= 0)
+		return 0;
+	log_release(log);
+	return -1;
 }
 
 int log_reopen(struct log *log, struct error *e)
 {
-	struct log fresh = *log;
+	int fresh;
 
 	if (log->path == NULL)
 		return 0;
-	if (log_open(&fresh, log->path, e) < 0)
+	fresh = open_file(log->path, e);
+	if (fresh < 0)
 		return -1;
 	/* The number stays the same, since other threads may be writing to it. */
-	dup3(fresh.fd, log->fd, O_CLOEXEC);
-	fd_close(&fresh.fd);
+	dup3(fresh, log->fd, O_CLOEXEC);
+	fd_close(&fresh);
 	return 0;
+}
+
+void log_release(struct log *log)
+{
+	if (log->path != NULL)
+		fd_close(&log->fd);
+	free(log->path);
+	free(log->lost);
+	log->path = NULL;
+	log->lost = NULL;
 }
 
 void log_message(const struct log *log, enum log_level level, const char *format, ...)

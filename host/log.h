@@ -18,18 +18,24 @@ struct error;
 enum log_level { LEVEL_DEBUG, LEVEL_INFO, LEVEL_WARNING, LEVEL_ERROR };
 
 struct log {
-	int fd;           /* 2 when there is no file */
-	const char *path; /* NULL: standard error */
+	int fd;     /* 2 when there is no file */
+	char *path; /* NULL: standard error */
 	bool json;
 	enum log_level least; /* lines below this level are not written */
 	atomic_ulong *lost;   /* lines that could not be written; NULL: nobody counts */
 };
 
-/* Open the file (appending, mode 0640), or take standard error when path is NULL. */
+/*
+ * Open the file (appending, mode 0640), or take standard error when path is NULL. 0, to be released, or
+ * -1.
+ */
 int log_open(struct log *log, const char *path, struct error *e);
 
 /* Open the file again under its name, as after a rotation. The old one stays when that fails. */
 int log_reopen(struct log *log, struct error *e);
+
+/* Close the file, if it is one. */
+void log_release(struct log *log);
 
 /* A plain line that belongs to no request. */
 void log_message(const struct log *log, enum log_level level, const char *format, ...)

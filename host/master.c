@@ -15,12 +15,13 @@
 #include "listen.h"
 #include "log.h"
 #include "notify.h"
+#include "orphans.h"
 #include "request.h"
 #include "serve_config.h"
 #include "service.h"
+#include "service_process.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -163,13 +164,7 @@ static int work(struct master *m)
 		first = earlier(first, keeper_work(&m->keepers[i], become_child, m));
 	first = earlier(first, m->ready ? services_work(&m->services) : 0);
 	front_keeper_tell_services(&m->front, &m->services);
-	now = request_clock();
-	if (first == 0)
-		return -1;
-	if (first <= now)
-		return 0;
-	return first - now < INT_MAX * MILLISECOND ? (int)((first - now) / MILLISECOND) + 1
-						   : INT_MAX;
+	return first != 0 ? request_clock_left(first) : -1;
 }
 
 static void look_at_sockets(struct master *m)
@@ -246,37 +241,49 @@ static void end_reload(struct master *m)
 	m->reloading = false;
 }
 
-static void describe_death(char *text, size_t size, int wait_status)
+static bool is_service(const void *master, pid_t group)
 {
-	if (WIFSIGNALED(wait_status))
-		snprintf(text, size, "signal %d (%s)", WTERMSIG(wait_status),
-		    strsignal(WTERMSIG(wait_status)));
-	else
-		snprintf(text, size, "exit status %d", WEXITSTATUS(wait_status));
+	const struct master *m = master;
+
+	return services_has(&m->services, group);
 }
 
-static void reap_children(struct master *m)
+/* false: it was none of the master's own. */
+static bool child_died(struct master *m, pid_t pid, int wait_status)
 {
+	bool known = services_child_died(&m->services, pid, wait_status);
 	char how[64];
-	pid_t pid;
-	int wait_status;
 
-	while ((pid = waitpid(-1, &wait_status, WNOHANG)) > 0) {
-		describe_death(how, sizeof(how), wait_status);
+	service_describe_end(how, sizeof(how), wait_status);
+	if (front_keeper_child_died(&m->front, pid, how)) {
 		/* The templates' channels go with the front. */
-		if (front_keeper_child_died(&m->front, pid, how))
-			for (int i = 0; i < m->languages; i++)
-				keeper_forget_template(&m->keepers[i]);
-		services_child_died(&m->services, pid, wait_status);
-		for (int i = 0; i < m->languages; i++) {
-			struct keeper *k = &m->keepers[i];
-
-			if (!keeper_child_died(k, pid, how) || !k->hopeless)
-				continue;
+		for (int i = 0; i < m->languages; i++)
+			keeper_forget_template(&m->keepers[i]);
+		return true;
+	}
+	for (int i = 0; i < m->languages; i++) {
+		if (!keeper_child_died(&m->keepers[i], pid, how))
+			continue;
+		known = true;
+		if (m->keepers[i].hopeless) {
 			m->exit_status = 1;
 			m->stopping = true;
 		}
 	}
+	return known;
+}
+
+/* A run whose template has died comes here to die, and then what it has started. */
+static void reap_children(struct master *m)
+{
+	bool foreign = false;
+	pid_t pid;
+	int wait_status;
+
+	while ((pid = waitpid(-1, &wait_status, WNOHANG)) > 0)
+		foreign = !child_died(m, pid, wait_status) || foreign;
+	if (foreign)
+		orphans_kill(is_service, m);
 }
 
 static void take_front_message(struct master *m)

@@ -15,6 +15,7 @@
 
 #include <errno.h>
 #include <fcgiapp.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -34,6 +35,14 @@ uint64_t request_clock(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+int request_clock_left(uint64_t due)
+{
+	uint64_t now = request_clock();
+	uint64_t left = due > now ? (due - now) / 1000000 + 1 : 0;
+
+	return left < INT_MAX ? (int)left : INT_MAX;
 }
 
 void request_init(struct request *r)

@@ -99,4 +99,7 @@ void request_release(struct request *r);
 /* Nanoseconds, CLOCK_MONOTONIC. */
 uint64_t request_clock(void);
 
+/* Milliseconds until that clock says so, for poll(2): 0 if it has, and at most INT_MAX. */
+int request_clock_left(uint64_t due);
+
 #endif

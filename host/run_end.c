@@ -61,9 +61,7 @@ void run_end_begin(struct run_end *end)
 
 int run_end_timeout(const struct run_end *end)
 {
-	uint64_t now = request_clock();
-
-	return end->due <= now ? 0 : (int)((end->due - now) / MILLISECOND) + 1;
+	return request_clock_left(end->due);
 }
 
 enum run_stage run_end_step(struct run_end *end)

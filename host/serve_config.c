@@ -7,6 +7,7 @@
 #include "error.h"
 #include "fd.h"
 #include "language.h"
+#include "listen_address.h"
 #include "log.h"
 #include "option.h"
 #include "service.h"
@@ -52,7 +53,7 @@ int serve_config_read(
 {
 	if (config_read_again(config, CONFIG_SERVE, source->argc, source->argv, file, e) < 0 ||
 	    access_check_options(config, e) < 0 || check_preload(config, source->bindings, e) < 0 ||
-	    check_paths(config, e) < 0)
+	    check_paths(config, e) < 0 || listen_address_check_all(config, e) < 0)
 		return -1;
 	if (services_check(config, source->bindings, e) < 0)
 		return -1;

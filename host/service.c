@@ -320,12 +320,7 @@ bool services_child_died(struct services *s, pid_t pid, int wait_status)
 		/* Those that are left of it may still write. */
 		service_process_log(
 		    &service->process, s->log, service_process_is_gone(&service->process));
-		if (WIFSIGNALED(wait_status))
-			snprintf(service->how, sizeof(service->how), "signal %d (%s)",
-			    WTERMSIG(wait_status), strsignal(WTERMSIG(wait_status)));
-		else
-			snprintf(service->how, sizeof(service->how), "exit status %d",
-			    WEXITSTATUS(wait_status));
+		service_describe_end(service->how, sizeof(service->how), wait_status);
 		service->process.pid = 0;
 		plan_restart(service, failed);
 		if (service->at == 0 || service->leaving)
@@ -359,6 +354,14 @@ static void plan_restart(struct service *service, bool failed)
 		service->at = again ? now + service->backoff : 0;
 }
 
+bool services_has(const struct services *s, pid_t group)
+{
+	for (size_t i = 0; i < s->count; i++)
+		if (s->items[i]->process.group == group)
+			return true;
+	return false;
+}
+
 void services_state(const struct services *s, size_t index, struct service_state *state)
 {
 	const struct service *service = s->items[index];
@@ -367,12 +370,11 @@ void services_state(const struct services *s, size_t index, struct service_state
 	state->pid = service->process.pid;
 	if (service->leaving)
 		snprintf(state->text, sizeof(state->text), "is being stopped");
-	else if (service->process.pid == 0 && service->how[0] == '\0')
-		snprintf(state->text, sizeof(state->text), "not started yet");
-	else if (service->process.pid > 0 && service->how[0] == '\0')
-		snprintf(state->text, sizeof(state->text), "runs");
 	else if (service->process.pid > 0)
-		snprintf(state->text, sizeof(state->text), "runs; before: %s", service->how);
+		snprintf(state->text, sizeof(state->text), "%s%s",
+		    service->how[0] != '\0' ? "runs; before: " : "runs", service->how);
+	else if (service->how[0] == '\0')
+		snprintf(state->text, sizeof(state->text), "not started yet");
 	else if (service->at != 0)
 		snprintf(state->text, sizeof(state->text), "%s; to be started again", service->how);
 	else

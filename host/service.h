@@ -60,6 +60,9 @@ void services_take_output(struct services *s);
 /* A child of the master's has died; `wait_status` says how. false: it was none of these. */
 bool services_child_died(struct services *s, pid_t pid, int wait_status);
 
+/* Whether a process group is one of theirs. */
+bool services_has(const struct services *s, pid_t group);
+
 /* Of the one at this place. */
 void services_state(const struct services *s, size_t index, struct service_state *state);
 

@@ -196,8 +196,11 @@ int stats_ask(struct stats *s, const char *id, struct buffer *text, const char *
 
 	pthread_mutex_lock(&s->lock);
 	entry = find_run(s, id);
-	if (entry == NULL || entry->run.state != STATS_RUNS) {
+	if (entry == NULL) {
 		*reason = "no such run";
+	} else if (entry->run.state != STATS_RUNS) {
+		*reason =
+		    entry->run.state == STATS_WAITS ? "it waits for its turn" : "it has just ended";
 	} else if (entry->asked) {
 		*reason = "somebody else is asking it";
 	} else {
@@ -231,15 +234,16 @@ bool stats_answer(struct stats *s, struct stats_entry *entry, const char *text, 
  * Those that have ended.
  */
 
+/* A longer name is cut, and two that begin alike are then one. */
 static struct extension *find_extension(struct stats *s, const char *name)
 {
 	struct extension *found;
 
 	for (size_t i = 0; i < s->count; i++)
-		if (strcmp(s->extensions[i]->sum.name, name) == 0)
+		if (strncmp(s->extensions[i]->sum.name, name, STATS_NAME_MAX - 1) == 0)
 			return s->extensions[i];
 	if (s->count == EXTENSIONS_MAX)
-		return NULL;
+		return s->extensions[EXTENSIONS_MAX - 1];
 	if (s->count == EXTENSIONS_MAX - 1)
 		name = "*";
 	found = calloc(1, sizeof(*found));

@@ -73,7 +73,8 @@ void stats_count(struct stats *s, const struct stats_outcome *outcome);
 
 /*
  * Where is this run? Asks its process by a signal and waits for stats_answer. 0 with the text in
- * *text; -1: there is no such run, or it did not say within two seconds (*reason).
+ * *text; -1: there is no such run, it does not run now, or it did not say within two seconds
+ * (*reason).
  */
 int stats_ask(struct stats *s, const char *id, struct buffer *text, const char **reason);
 

@@ -174,6 +174,7 @@ def test_a_killed_front_is_replaced_and_its_runs_end_with_it(host, language):
 
 @LANGUAGES
 @pytest.mark.parametrize("who, kin", [("run", "group"), ("run", "session"), ("template", "group"),
+                                      ("template", "session"),
                                       ("front", "group"), ("front", "session")])
 def test_what_a_run_has_started_is_gone_when_it_is_killed_or_who_stands_above_it(
         host, language, who, kin):

@@ -4,24 +4,19 @@ import os
 import socket
 import stat
 import subprocess
-import sys
 
 import pytest
 
 import fastcgi
 from host import copy_scripts, run_exthost
+from users import open_to_all, root_only, speak_as
 
 ENV = "/python/env.py"
 
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
-    made = copy_scripts(tmp_path_factory.mktemp("root"))
-    for folder in (made, *made.parents):
-        if folder == folder.parent or str(folder) == "/tmp":
-            break
-        folder.chmod(0o755)
-    return made
+    return open_to_all(copy_scripts(tmp_path_factory.mktemp("root")))
 
 
 def found(reply):
@@ -44,30 +39,6 @@ def test_fossil_variables_count_on_a_trusted_listener_only(start_host, root):
     host = start_host(root)
     assert "FOSSIL_USER" not in found(host.get(ENV, FOSSIL_USER="ada"))
     assert "FOSSIL_USER" in found(host.as_fossil("GET", ENV[1:], FOSSIL_USER="ada").reply())
-
-
-CLIENT = """
-import sys
-sys.path.insert(0, sys.argv[1])
-import os
-os.setgroups([])
-os.setgid(int(sys.argv[3]))
-os.setuid(int(sys.argv[3]))
-import fastcgi
-outcome = fastcgi.request(sys.argv[2], "GET", "/tcl/hello.tcl")
-print("answered" if outcome.ended else "closed")
-"""
-
-
-def speak_as(uid, address):
-    done = subprocess.run(
-        [sys.executable, "-c", CLIENT, os.path.dirname(fastcgi.__file__), address, str(uid)],
-        capture_output=True, text=True, timeout=30, check=False,
-        env={"PYTHONDONTWRITEBYTECODE": "1"})
-    return done.stdout.strip() or done.stderr
-
-
-root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root can take another user's id")
 
 
 @root_only
