@@ -133,11 +133,13 @@ def deliver(message, delivery):
     delivery.make_ready()
     try:
         letter = Letter(message)
+        wrong = [(r, 501, "not an address") for r in letter.recipients if not ADDRESS.fullmatch(r)]
+        letter.recipients = [r for r in letter.recipients if ADDRESS.fullmatch(r)]
+        if not letter.recipients:
+            return wrong
+        return wrong + delivery.send(letter, again=message["tries"] > 1)
     except Unsendable as reason:
         return [("", 500, str(reason))]
-    wrong = [(r, 501, "not an address") for r in letter.recipients if not ADDRESS.fullmatch(r)]
-    letter.recipients = [r for r in letter.recipients if ADDRESS.fullmatch(r)]
-    return wrong + (delivery.send(letter, again=message["tries"] > 1) if letter.recipients else [])
 
 
 class Mistake(Exception):
@@ -295,7 +297,8 @@ class Transaction:
 
     def __exit__(self, kind, error, trace):
         if kind:
-            self.queue.database.execute("ROLLBACK")
+            if self.queue.database.in_transaction:
+                self.queue.database.execute("ROLLBACK")
             self.queue.log.forget()
             return
         self._until_done("COMMIT")
@@ -351,6 +354,13 @@ class Letter:
 
     def data(self, eight_bit):
         """Its bytes. eight_bit: whether the receiver takes bytes above 127 in the body."""
+        try:
+            return self._data(eight_bit)
+        except (ValueError, LookupError, TypeError) as error:
+            # However odd a message is, the others must not wait for it.
+            raise Unsendable(f"{type(error).__name__}: {error}") from None
+
+    def _data(self, eight_bit):
         fields, body = self.fields, self.body
         if not body.isascii() and not eight_bit or longest_line(body) > LONGEST_LINE:
             fields, body = quoted_printable(fields, body)

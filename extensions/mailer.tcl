@@ -129,10 +129,13 @@ proc drain {} {
 proc deliver message {
 	delivery ready
 	try {
-		set letter [read_letter $message]
+		return [send_letter [read_letter $message] [expr {[dict get $message tries] > 1}]]
 	} trap UNSENDABLE reason {
 		return [list "" 500 $reason]
 	}
+}
+
+proc send_letter {letter again} {
 	set outcome {}
 	set recipients {}
 	foreach recipient [dict get $letter recipients] {
@@ -144,7 +147,7 @@ proc deliver message {
 	}
 	dict set letter recipients $recipients
 	if {[llength $recipients]} {
-		lappend outcome {*}[delivery send $letter [expr {[dict get $message tries] > 1}]]
+		lappend outcome {*}[delivery send $letter $again]
 	}
 	return $outcome
 }
@@ -348,7 +351,7 @@ proc transaction script {
 	try {
 		uplevel 1 $script
 	} on error {message details} {
-		db eval ROLLBACK
+		catch {db eval ROLLBACK}
 		return -options $details $message
 	}
 	until_done COMMIT
@@ -425,6 +428,15 @@ proc read_letter message {
 
 # The bytes of a letter. eight_bit: whether the receiver takes bytes above 127 in the body.
 proc letter_data {letter eight_bit} {
+	try {
+		return [build_data $letter $eight_bit]
+	} on error message {
+		# However odd a message is, the others must not wait for it.
+		throw UNSENDABLE $message
+	}
+}
+
+proc build_data {letter eight_bit} {
 	set fields [dict get $letter fields]
 	set body [dict get $letter body]
 	if {![string is ascii $body] && !$eight_bit || [longest_line $body] > $::longest_line} {
@@ -981,11 +993,12 @@ proc maildir_send {letter again} {
 	if {$again && [maildir_has $name]} {
 		return [all_of $recipients 250 "it was there already"]
 	}
+	set data [string map {\r\n \n} [letter_data $letter 1]]
 	if {[catch {
 		set file [open [file join $folder tmp $name] {WRONLY CREAT TRUNC} 0600]
 		try {
 			chan configure $file -translation binary
-			puts -nonewline $file [string map {\r\n \n} [letter_data $letter 1]]
+			puts -nonewline $file $data
 			flush $file
 			if {$::can_catch} {
 				sync $file

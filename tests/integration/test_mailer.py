@@ -7,6 +7,7 @@ import os
 import random
 import re
 import signal
+import sqlite3
 import ssl
 import threading
 import time
@@ -140,12 +141,12 @@ def test_fossil_is_not_kept_waiting_while_a_message_is_sent(queue, server, start
 def test_the_envelope_names_the_sender_and_everyone_once_and_bcc_is_not_shown(queue, server, once):
     queue.put("From: Ann Bee <made-up@example.org>\nSender: <fossil@example.org>\n"
               "To: a@example.org, \"B, C\" <b@example.org>\nCc: (c) c@example.org,\n"
-              "\t<a@example.org>\nBcc: d@example.org\nSubject: x\n\nbody")
+              "\t<a@example.org>\nBcc: hidden@example.org\nSubject: x\n\nbody")
     once()
     received, = server.received
     assert received.sender == "fossil@example.org"
-    assert received.recipients == [f"{c}@example.org" for c in "abcd"]
-    assert b"d@example.org" not in received.data and b"bcc" not in received.data.lower()
+    assert received.recipients == [f"{c}@example.org" for c in ("a", "b", "c", "hidden")]
+    assert b"hidden" not in received.data and "Bcc" not in received.message
     assert b"<made-up@example.org>" in received.data
 
 
@@ -298,23 +299,30 @@ def test_once_with_no_server_leaves_the_messages_and_says_so(queue, language):
     assert queue.states() == ["waiting"]
 
 
-@pytest.mark.parametrize("poison, reason", [
-    ("", "it has no header"), (None, "it has no header"), ("\n\nbody", "it has no header"), ("no header at all", "line 1 is no header field"),
+POISON = [
+    ("", "it has no header"), (None, "it has no header"), ("\n\nbody", "it has no header"),
+    ("no header at all", "line 1 is no header field"),
+    (b"\xff\xfe\x00", "line 1 is no header field"),
     ("Subject: x\nTo: a@example.org\n\nbody", "no sender"),
     ("From: f@example.org\nSubject: x\n\nTo: a@example.org", "no recipient"),
     ("From: f@example.org\nTo: undisclosed:;\n\nx", "no recipient"),
     ("From: f@example.org\nTo: <a@b c>\n\nx", "501 not an address"),
     ("From: f@example.org\nTo: \"open <a@b>\n\nx", "501 not an address"),
     ("From: f@example.org\nTo: <a@b\x00c>\n\nx", "501 not an address"),
-    (b"\xff\xfe\x00", "line 1 is no header field"),
-])
-def test_what_is_no_message_is_put_aside_and_the_others_pass(queue, server, once, poison, reason):
-    queue.put(poison)
+    ("From: f@example.org\nTo: <a@b>\rRCPT TO:<c@d>\n\nx", "line 3 is no header field"),
+]
+
+
+def test_what_is_no_message_is_put_aside_and_the_others_pass(queue, server, once):
+    for message, _ in POISON:
+        queue.put(message)
     queue.put(PLAIN + "\nbody")
-    output = once(status=1)
+    output = once(status=1).splitlines()
     assert len(server.received) == 1
-    assert reason in output and "error failed id=1" in output
-    assert queue.states() == ["failed"]
+    for number, (message, reason) in enumerate(POISON, 1):
+        line, = [line for line in output if f"error failed id={number} " in line]
+        assert reason in line, message
+    assert queue.states() == ["failed"] * len(POISON)
 
 
 def test_a_bad_address_does_not_hold_up_the_good_ones(queue, server, once):
@@ -449,6 +457,7 @@ def kill_until_drained(start, queue, arguments, seed, kills, longest):
         assert len(left) <= 1
         in_hand += left
     mailer = start(*arguments)
+    mailer.wait_line("mailer started")
     wait_for(lambda: queue.finished and queue.drained(), "everything is sent", 60)
     assert mailer.stop() == (0, [])
     return done, in_hand
@@ -468,30 +477,42 @@ def write_in_background(queue, rounds):
     return thread
 
 
-def prepare_for_kills(tmp_path, language, journal):
-    queue = Queue(tmp_path, subscribers=100)
-    run_mailer(language, "--queue", queue.path, "--maildir", tmp_path / "unused", "--once",
-               "--journal", journal)
-    queue.watch()
-    return queue
+@pytest.fixture
+def prepare_for_kills(tmp_path, language):
+    """
+    A queue with 100 subscribers. While it is used a connection to it stays open, as Fossil's and the
+    mailer's do in life: after a kill the next to open a database in WAL mode reads its log again,
+    and a Fossil that opens it at that very moment drops its message, which is not our subject here.
+    """
+    opened = []
+
+    def prepare(journal):
+        queue = Queue(tmp_path, subscribers=100)
+        run_mailer(language, "--queue", queue.path, "--maildir", tmp_path / "unused", "--once",
+                   "--journal", journal)
+        opened.append(sqlite3.connect(queue.path))
+        opened[-1].execute("SELECT count(*) FROM sqlite_master").fetchall()
+        queue.watch()
+        return queue
+    yield prepare
+    for database in opened:
+        database.close()
 
 
 def test_of_a_thousand_messages_none_is_lost_and_only_one_in_hand_at_a_kill_comes_twice(
-        tmp_path, server, start, language, record_property):
-    queue = prepare_for_kills(tmp_path, language, "wal")
+        prepare_for_kills, server, start, language):
+    queue = prepare_for_kills("wal")
     writer = write_in_background(queue, 10)
     kills, in_hand = kill_until_drained(
-        start, queue, ["--queue", queue.path, "--smtp", server.address], 4, 30, 0.5)
+        start, queue, ["--queue", queue.path, "--smtp", server.address], 4, 30, 0.4)
     writer.join()
     stored = queue.stored()
     arrived = Counter(received.message["Message-Id"] for received in server.received)
     doubles = arrived - Counter(stored)
-    record_property("figures", f"{len(stored)} stored, {kills} kills, {len(in_hand)} in hand, "
-                    f"{sum(doubles.values())} doubled")
     print(f"{language}: {len(stored)} stored, {kills} kills, {len(in_hand)} in hand, "
           f"{len(set(stored) - set(arrived))} lost, {sum(doubles.values())} doubled")
     assert len(stored) == len(set(stored)) == 1000, "Fossil could not store all"
-    assert kills >= 5
+    assert kills >= 10
     assert set(arrived) == set(stored)
     assert doubles <= Counter(in_hand)
     assert queue.sql("SELECT count(DISTINCT id), count(*) FROM mailer_log WHERE status = 'sent'") == [
@@ -499,19 +520,20 @@ def test_of_a_thousand_messages_none_is_lost_and_only_one_in_hand_at_a_kill_come
 
 
 @pytest.mark.parametrize("journal", ["wal", "keep"])
-def test_in_a_maildir_no_message_is_lost_or_doubled_by_kills(tmp_path, start, language, journal):
-    queue = prepare_for_kills(tmp_path, language, journal)
+def test_in_a_maildir_no_message_is_lost_or_doubled_by_kills(
+        prepare_for_kills, tmp_path, start, language, journal):
+    queue = prepare_for_kills(journal)
     maildir = tmp_path / "maildir"
-    writer = write_in_background(queue, 3)
+    writer = write_in_background(queue, 2)
     kills, in_hand = kill_until_drained(
-        start, queue, ["--queue", queue.path, "--maildir", maildir, "--journal", journal], 7, 12, 0.3)
+        start, queue, ["--queue", queue.path, "--maildir", maildir, "--journal", journal], 7, 8, 0.3)
     writer.join()
     stored = queue.stored()
     arrived = Counter(message_id(open(path, "rb").read()) for path in maildir_files(maildir))
     print(f"{language}, {journal}: {len(stored)} stored, {kills} kills, {len(in_hand)} in hand")
     # In rollback mode Fossil drops a message now and then by itself: its way of opening waits for
     # nobody. What it has stored counts.
-    assert len(stored) == 300 if journal == "wal" else len(stored) > 100
+    assert len(stored) == 200 if journal == "wal" else len(stored) >= 100
     assert kills >= 3
     assert arrived == Counter(stored)
 
