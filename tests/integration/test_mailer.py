@@ -463,11 +463,11 @@ def kill_until_drained(start, queue, arguments, seed, kills, longest):
     return done, in_hand
 
 
-def write_in_background(queue, rounds):
-    """Fossil tells its subscribers so many times, while the mailers run."""
+def write_in_background(queue, messages):
+    """Fossil tells its subscribers until so many messages are stored, while the mailers run."""
     def write():
         try:
-            for _ in range(rounds):
+            while len(queue.stored()) < messages and queue.rounds < messages:
                 queue.tell_subscribers()
         finally:
             queue.finished = True
@@ -502,16 +502,17 @@ def prepare_for_kills(tmp_path, language):
 def test_of_a_thousand_messages_none_is_lost_and_only_one_in_hand_at_a_kill_comes_twice(
         prepare_for_kills, server, start, language):
     queue = prepare_for_kills("wal")
-    writer = write_in_background(queue, 10)
+    writer = write_in_background(queue, 1000)
     kills, in_hand = kill_until_drained(
-        start, queue, ["--queue", queue.path, "--smtp", server.address], 4, 30, 0.4)
+        start, queue, ["--queue", queue.path, "--smtp", server.address], 4, 40, 0.15)
     writer.join()
     stored = queue.stored()
     arrived = Counter(received.message["Message-Id"] for received in server.received)
     doubles = arrived - Counter(stored)
     print(f"{language}: {len(stored)} stored, {kills} kills, {len(in_hand)} in hand, "
           f"{len(set(stored) - set(arrived))} lost, {sum(doubles.values())} doubled")
-    assert len(stored) == len(set(stored)) == 1000, "Fossil could not store all"
+    assert queue.rounds == 10, "Fossil could not store all"
+    assert len(stored) == len(set(stored)) == 1000
     assert kills >= 10
     assert set(arrived) == set(stored)
     assert doubles <= Counter(in_hand)
@@ -524,16 +525,16 @@ def test_in_a_maildir_no_message_is_lost_or_doubled_by_kills(
         prepare_for_kills, tmp_path, start, language, journal):
     queue = prepare_for_kills(journal)
     maildir = tmp_path / "maildir"
-    writer = write_in_background(queue, 2)
+    writer = write_in_background(queue, 200)
     kills, in_hand = kill_until_drained(
-        start, queue, ["--queue", queue.path, "--maildir", maildir, "--journal", journal], 7, 8, 0.3)
+        start, queue, ["--queue", queue.path, "--maildir", maildir, "--journal", journal], 7, 10, 0.08)
     writer.join()
     stored = queue.stored()
     arrived = Counter(message_id(open(path, "rb").read()) for path in maildir_files(maildir))
     print(f"{language}, {journal}: {len(stored)} stored, {kills} kills, {len(in_hand)} in hand")
-    # In rollback mode Fossil drops a message now and then by itself: its way of opening waits for
-    # nobody. What it has stored counts.
-    assert len(stored) == 200 if journal == "wal" else len(stored) >= 100
+    # In rollback mode Fossil drops messages now and then by itself, since it opens the database and
+    # waits for nobody. What it has stored counts.
+    assert len(stored) >= 200 and (queue.rounds == 2 or journal == "keep")
     assert kills >= 3
     assert arrived == Counter(stored)
 
