@@ -125,11 +125,12 @@ def drain(queue, delivery, options, stop, log):
             stop.wait(pause)
     left, failed = queue.count("waiting"), queue.count("failed")
     log.line("info", "mailer ended", waiting=left, failed=failed)
+    queue.close()
     return 1 if options.once and (left or failed) else 0
 
 
 def deliver(message, delivery):
-    """What became of it, as [(recipient, code, text)] with SMTP's codes. May raise ServerTrouble."""
+    """What became of it: [(recipient, code, text)] with SMTP's codes. May raise ServerTrouble."""
     delivery.make_ready()
     try:
         letter = Letter(message)
@@ -183,12 +184,17 @@ class Queue:
         """A transaction that never ends, on an empty database: the system drops it when we end."""
         lock = sqlite3.connect(self.path + ".mailer-lock", timeout=0, isolation_level=None)
         try:
+            lock.execute("PRAGMA journal_mode = MEMORY")
             lock.execute("BEGIN EXCLUSIVE")
         except sqlite3.OperationalError as error:
             if "locked" in str(error):
                 raise Busy("another mailer has this queue") from None
             raise
         return lock
+
+    def close(self):
+        self.database.close()
+        self._lock.close()
 
     def recover(self):
         """What was in hand when the last mailer was killed may have been sent: nobody knows."""

@@ -1,4 +1,4 @@
-"""Mail: a Fossil that stores it in a queue, the mailers that send it, and a server that takes it."""
+"""Mail: a Fossil that stores it in a queue, the mailers, and a server that takes what they send."""
 
 import asyncio
 import email
@@ -56,7 +56,8 @@ class Queue:
             self.fossil("user", "capabilities", "nobody", "jorz2", "-R", self.repository)
             self.fossil("alerts", "status", "-R", self.repository)  # makes the tables
             self.fossil("sql", "-R", self.repository, f"""
-                WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i < {self.subscribers})
+                WITH RECURSIVE n(i) AS (
+                  SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i < {self.subscribers})
                 INSERT INTO subscriber(semail, sverified, sdonotcall, sdigest, ssub, sctime, mtime,
                                        smip, lastContact)
                 SELECT 's' || i || '@example.org', 1, 0, 0, 'w', 0, 0, '', strftime('%s')/86400

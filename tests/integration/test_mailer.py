@@ -101,8 +101,8 @@ def test_a_message_of_fossils_arrives_whole(queue, server, once):
     assert received.message["Subject"] == "Grüße"
     assert received.text == "Größe\n.\n..x\n"
     assert received.data.split(b"\r\n\r\n")[0].isascii()
-    assert re.search(r"Z info sent id=1 email=1 to=a@example.org,b@example.org tries=1 reason=\"250",
-                     output)
+    assert re.search(r'Z info sent id=1 email=1 to=a@example.org,b@example.org tries=1 '
+                     r'reason="250', output)
     assert [row[:2] for row in queue.log()] == [("sent", "a@example.org,b@example.org")]
     assert queue.states() == []
 
@@ -158,12 +158,14 @@ def test_line_ends_dots_and_long_lines_are_put_right(queue, server, once):
     long, dots = server.received
     assert b"\r\n\r\n.\r\n.\r\n.\r\n" in dots.data
     assert max(map(len, long.data.split(b"\r\n"))) <= 998
-    assert b"\r" not in long.data.replace(b"\r\n", b"") and b"\n" not in long.data.replace(b"\r\n", b"")
+    rest = long.data.replace(b"\r\n", b"")
+    assert b"\r" not in rest and b"\n" not in rest
     assert long.text.rstrip("\n") == re.sub("\r\n|\r", "\n", body)
 
 
 @pytest.mark.parametrize("eight_bit", [True, False], ids=["8BITMIME", "7 bits"])
-def test_bytes_above_127_are_sent_as_the_server_takes_them(queue, start_server, language, eight_bit):
+def test_bytes_above_127_are_sent_as_the_server_takes_them(queue, start_server, language,
+                                                           eight_bit):
     server = start_server(eight_bit=eight_bit)
     queue.put("From: Jörg Ü <fossil@example.org>\nTo: \"Ä, Ö\" <a@example.org>\n"
               f"Subject: {'Größe ' * 40}\nMIME-Version: 1.0\n"
@@ -186,7 +188,7 @@ def test_an_address_that_is_not_ascii_needs_a_server_that_takes_it(queue, start_
         queue.put("From: fossil@example.org\nTo: jörg@example.org\nSubject: x\n\nbody\n")
         done = run_mailer(language, "--queue", queue.path, "--smtp", server.address, "--once")
         assert done.returncode == status, done
-        assert [received.recipients for received in server.received] == [["jörg@example.org"]] * eight_bit
+        assert [r.recipients for r in server.received] == [["jörg@example.org"]] * eight_bit
         queue.sql("DELETE FROM mailer")
 
 
@@ -256,7 +258,8 @@ def test_a_connection_broken_in_the_middle_of_a_message_costs_nothing(queue, ser
     start("--queue", queue.path, "--smtp", server.address)
     server.wait_received(3)
     wait_for(queue.drained, "all is recorded")
-    assert sorted(r.recipients[0] for r in server.received) == [f"a{n}@example.org" for n in range(3)]
+    assert sorted(r.recipients for r in server.received) == [
+        [f"a{number}@example.org"] for number in range(3)]
 
 
 def test_a_message_whose_answer_is_lost_comes_again_with_the_same_message_id(queue, server, start):
@@ -293,7 +296,8 @@ def test_while_no_server_is_there_messages_wait_and_no_try_is_counted(queue, sta
 
 def test_once_with_no_server_leaves_the_messages_and_says_so(queue, language):
     queue.test_message("a@example.org")
-    done = run_mailer(language, "--queue", queue.path, "--smtp", f"127.0.0.1:{free_port()}", "--once")
+    nobody = f"127.0.0.1:{free_port()}"
+    done = run_mailer(language, "--queue", queue.path, "--smtp", nobody, "--once")
     assert done.returncode == 1
     assert b"nothing can be sent" in done.stdout and b"waiting=1" in done.stdout
     assert queue.states() == ["waiting"]
@@ -365,6 +369,7 @@ def test_with_a_wrong_password_the_messages_wait(queue, start_server, certificat
                  certificate[1], "--user", server.USER, "--password-file", password_file)
 
 
+@pytest.mark.filterwarnings("ignore:Requiring AUTH")  # without TLS, says aiosmtpd
 def test_a_server_that_wants_a_login_keeps_the_messages_waiting(queue, start_server, language):
     server = start_server(login=True)
     nothing_goes(queue, language, b"530", "--smtp", server.address)
@@ -375,7 +380,8 @@ def test_with_starttls_nothing_is_sent_in_the_clear(queue, server, language):
     assert server.received == []
 
 
-def test_a_certificate_that_nobody_vouches_for_is_refused(queue, start_server, certificate, language):
+def test_a_certificate_that_nobody_vouches_for_is_refused(queue, start_server, certificate,
+                                                          language):
     server = start_server(certificate=certificate[0])
     nothing_goes(queue, language, b"certificate", "--smtp", server.address, "--starttls")
 
@@ -480,9 +486,9 @@ def write_in_background(queue, messages):
 @pytest.fixture
 def prepare_for_kills(tmp_path, language):
     """
-    A queue with 100 subscribers. While it is used a connection to it stays open, as Fossil's and the
-    mailer's do in life: after a kill the next to open a database in WAL mode reads its log again,
-    and a Fossil that opens it at that very moment drops its message, which is not our subject here.
+    A queue with 100 subscribers. While it is used a connection to it stays open: the first to open
+    a database in WAL mode after a kill reads its log again, and a Fossil that comes at that very
+    moment waits for nobody and drops its message, which is not the subject here.
     """
     opened = []
 
@@ -516,8 +522,8 @@ def test_of_a_thousand_messages_none_is_lost_and_only_one_in_hand_at_a_kill_come
     assert kills >= 10
     assert set(arrived) == set(stored)
     assert doubles <= Counter(in_hand)
-    assert queue.sql("SELECT count(DISTINCT id), count(*) FROM mailer_log WHERE status = 'sent'") == [
-        (1000, 1000)]
+    recorded = queue.sql("SELECT id FROM mailer_log WHERE status = 'sent'")
+    assert len(recorded) == len(set(recorded)) == 1000
 
 
 @pytest.mark.parametrize("journal", ["wal", "keep"])
@@ -527,7 +533,8 @@ def test_in_a_maildir_no_message_is_lost_or_doubled_by_kills(
     maildir = tmp_path / "maildir"
     writer = write_in_background(queue, 200)
     kills, in_hand = kill_until_drained(
-        start, queue, ["--queue", queue.path, "--maildir", maildir, "--journal", journal], 7, 10, 0.08)
+        start, queue, ["--queue", queue.path, "--maildir", maildir, "--journal", journal],
+        7, 10, 0.08)
     writer.join()
     stored = queue.stored()
     arrived = Counter(message_id(open(path, "rb").read()) for path in maildir_files(maildir))
@@ -549,8 +556,8 @@ def test_a_file_that_a_mail_reader_has_moved_is_not_delivered_again(queue, langu
     # As if the mailer had been killed just before it could record the end.
     text = (maildir / "cur" / f"{name}:2,S").read_text()
     queued, key, _ = name.split(".")
-    queue.sql("INSERT INTO mailer(key, queued, msg, state, tries, due) VALUES(?, ?, ?, 'sending', 1, 0)",
-              key, float(queued), text)
+    queue.sql("INSERT INTO mailer(key, queued, msg, state, tries, due)"
+              " VALUES(?, ?, ?, 'sending', 1, 0)", key, float(queued), text)
     assert run_mailer(language, *arguments).returncode == 0
     assert maildir_files(maildir) == [f"{maildir}/cur/{name}:2,S"]
     assert queue.log()[-1] == ("sent", "a@example.org", "250 it was there already")
@@ -591,7 +598,7 @@ def test_a_mistake_is_one_line_and_status_2(language, tmp_path, arguments, compl
 
 
 def test_a_file_that_is_no_database_is_one_line_and_status_1(language, tmp_path):
-    (tmp_path / "q").write_text("this is no database, and it is long enough to be seen as none " * 20)
+    (tmp_path / "q").write_text("this is no database, and long enough to be seen as none\n" * 20)
     done = run_mailer(language, "--queue", tmp_path / "q", "--maildir", tmp_path / "m", "--once")
     assert (done.returncode, done.stdout) == (1, b"")
     assert done.stderr.decode() == f"mailer: {tmp_path}/q: file is not a database\n"
