@@ -125,19 +125,22 @@ def drain(queue, delivery, options, stop, log):
             stop.wait(pause)
     left, failed = queue.count("waiting"), queue.count("failed")
     log.line("info", "mailer ended", waiting=left, failed=failed)
+    queue.close()
     return 1 if options.once and (left or failed) else 0
 
 
 def deliver(message, delivery):
-    """What became of it, as [(recipient, code, text)] with SMTP's codes. May raise ServerTrouble."""
+    """What became of it: [(recipient, code, text)] with SMTP's codes. May raise ServerTrouble."""
     delivery.make_ready()
     try:
         letter = Letter(message)
+        wrong = [(r, 501, "not an address") for r in letter.recipients if not ADDRESS.fullmatch(r)]
+        letter.recipients = [r for r in letter.recipients if ADDRESS.fullmatch(r)]
+        if not letter.recipients:
+            return wrong
+        return wrong + delivery.send(letter, again=message["tries"] > 1)
     except Unsendable as reason:
         return [("", 500, str(reason))]
-    wrong = [(r, 501, "not an address") for r in letter.recipients if not ADDRESS.fullmatch(r)]
-    letter.recipients = [r for r in letter.recipients if ADDRESS.fullmatch(r)]
-    return wrong + (delivery.send(letter, again=message["tries"] > 1) if letter.recipients else [])
 
 
 class Mistake(Exception):
@@ -181,12 +184,17 @@ class Queue:
         """A transaction that never ends, on an empty database: the system drops it when we end."""
         lock = sqlite3.connect(self.path + ".mailer-lock", timeout=0, isolation_level=None)
         try:
+            lock.execute("PRAGMA journal_mode = MEMORY")
             lock.execute("BEGIN EXCLUSIVE")
         except sqlite3.OperationalError as error:
             if "locked" in str(error):
                 raise Busy("another mailer has this queue") from None
             raise
         return lock
+
+    def close(self):
+        self.database.close()
+        self._lock.close()
 
     def recover(self):
         """What was in hand when the last mailer was killed may have been sent: nobody knows."""
@@ -295,7 +303,8 @@ class Transaction:
 
     def __exit__(self, kind, error, trace):
         if kind:
-            self.queue.database.execute("ROLLBACK")
+            if self.queue.database.in_transaction:
+                self.queue.database.execute("ROLLBACK")
             self.queue.log.forget()
             return
         self._until_done("COMMIT")
@@ -351,6 +360,13 @@ class Letter:
 
     def data(self, eight_bit):
         """Its bytes. eight_bit: whether the receiver takes bytes above 127 in the body."""
+        try:
+            return self._data(eight_bit)
+        except (ValueError, LookupError, TypeError) as error:
+            # However odd a message is, the others must not wait for it.
+            raise Unsendable(f"{type(error).__name__}: {error}") from None
+
+    def _data(self, eight_bit):
         fields, body = self.fields, self.body
         if not body.isascii() and not eight_bit or longest_line(body) > LONGEST_LINE:
             fields, body = quoted_printable(fields, body)

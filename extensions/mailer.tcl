@@ -3,23 +3,24 @@
 #     exthost tclsh mailer.tcl --queue FILE --smtp HOST:PORT [OPTION]...
 #     exthost tclsh mailer.tcl --queue FILE --maildir DIR [OPTION]...
 #
-# This is a program that runs beside Fossil, not a page. Fossil's settings email-send-method=db and
-# email-send-db=FILE make Fossil put each message into the table "email" of FILE; the mailer takes it
-# from there, and starts no other program. mailer.py is the same in Python: same options, same
-# tables, same log; either goes on where the other was stopped.
+# This is a program that runs beside Fossil, not a page. Fossil's settings email-send-method=db
+# and email-send-db=FILE make Fossil put each message into the table "email" of FILE; the mailer
+# takes it from there, and starts no other program. mailer.py is the same in Python: same options,
+# same tables, same log; either goes on where the other was stopped.
 #
-# How nothing is lost, and what may come twice. A message is moved from Fossil's table into the table
-# "mailer" of the same database, and marked as in hand before the first byte of it is sent; its end
-# (sent, to be tried again, failed) is recorded, a line written to the table "mailer_log" and the
-# next message marked, all in one transaction. So after a kill, at any moment, exactly one message
-# can be one that was sent and not recorded: the one in hand. It is sent again, with the same
-# Message-ID, by which a receiver can tell; into a maildir under the same file name, so that there is
-# still one. The same holds where the connection breaks before the server's answer to the whole
-# message is here.
+# How nothing is lost, and what may come twice. A message is moved from Fossil's table into the
+# table "mailer" of the same database, and marked as in hand before the first byte of it is sent;
+# its end (sent, to be tried again, failed) is recorded, a line written to the table "mailer_log"
+# and the next message marked, all in one transaction. So after a kill, at any moment, exactly one
+# message can be one that was sent and not recorded: the one in hand. It is sent again, with the
+# same Message-ID, by which a receiver can tell; into a maildir under the same file name, so that
+# there is still one. The same holds where the connection breaks before the server's answer to the
+# whole message is here.
 #
-# Fossil waits one second at most for a lock on the database, and not at all while it opens it, and
-# then drops the message. Hence no transaction here is open while something is sent, and the database
-# is set to WAL mode, where a reader never waits (--journal keep leaves the mode as it is).
+# Fossil waits one second at most for a lock on the database, and not at all while it opens it,
+# and then drops the message. Hence no transaction here is open while something is sent, and the
+# database is set to WAL mode, where a reader never waits (--journal keep leaves the mode as it
+# is).
 #
 # Needs the package sqlite3, and tls for --starttls. Tcl by itself can neither catch SIGTERM nor
 # sync a file: with the package Tclx it does both; without it SIGTERM is as good as a kill, and a
@@ -77,7 +78,7 @@ proc main arguments {
 	} trap BUSY message {
 		return [complain "[dict get $::options queue]: $message" 1]
 	} on error {message details} {
-		if {[string match *sqlite* [dict get $details -errorinfo]] || [info exists ::queue_path]} {
+		if {[info exists ::queue_path]} {
 			return [complain "[dict get $::options queue]: $message" 1]
 		}
 		return -options $details $message
@@ -121,18 +122,23 @@ proc drain {} {
 	set left [count_state waiting]
 	set failed [count_state failed]
 	log_line info "mailer ended" waiting $left failed $failed
+	db close
+	lock close
 	return [expr {[dict get $::options once] && ($left || $failed)}]
 }
 
-# What became of it, as {recipient code text ...} with SMTP's codes. May throw SERVER: no message can
-# be sent now, this one or another, and no message is blamed for it.
+# What became of it, as {recipient code text ...} with SMTP's codes. May throw SERVER: no message
+# can be sent now, this one or another, and no message is blamed for it.
 proc deliver message {
 	delivery ready
 	try {
-		set letter [read_letter $message]
+		return [send_letter [read_letter $message] [expr {[dict get $message tries] > 1}]]
 	} trap UNSENDABLE reason {
 		return [list "" 500 $reason]
 	}
+}
+
+proc send_letter {letter again} {
 	set outcome {}
 	set recipients {}
 	foreach recipient [dict get $letter recipients] {
@@ -144,7 +150,7 @@ proc deliver message {
 	}
 	dict set letter recipients $recipients
 	if {[llength $recipients]} {
-		lappend outcome {*}[delivery send $letter [expr {[dict get $message tries] > 1}]]
+		lappend outcome {*}[delivery send $letter $again]
 	}
 	return $outcome
 }
@@ -170,11 +176,16 @@ proc open_queue {} {
 	if {[file isdirectory $path]} {
 		throw MISTAKE "--queue $given: this is a folder"
 	}
+	# SQLite takes a name as UTF-8, whatever the locale says.
+	set path [encoding convertfrom utf-8 [encoding convertto $path]]
 	set ::queue_path $path
 	# A transaction that never ends, on an empty database: the system drops it when we end.
 	sqlite3 lock $path.mailer-lock
 	try {
-		lock eval {BEGIN EXCLUSIVE}
+		lock eval {
+			PRAGMA journal_mode = MEMORY;
+			BEGIN EXCLUSIVE;
+		}
 	} on error message {
 		if {[string match *locked* $message]} {
 			throw BUSY "another mailer has this queue"
@@ -348,7 +359,7 @@ proc transaction script {
 	try {
 		uplevel 1 $script
 	} on error {message details} {
-		db eval ROLLBACK
+		catch {db eval ROLLBACK}
 		return -options $details $message
 	}
 	until_done COMMIT
@@ -425,6 +436,15 @@ proc read_letter message {
 
 # The bytes of a letter. eight_bit: whether the receiver takes bytes above 127 in the body.
 proc letter_data {letter eight_bit} {
+	try {
+		return [build_data $letter $eight_bit]
+	} on error message {
+		# However odd a message is, the others must not wait for it.
+		throw UNSENDABLE $message
+	}
+}
+
+proc build_data {letter eight_bit} {
 	set fields [dict get $letter fields]
 	set body [dict get $letter body]
 	if {![string is ascii $body] && !$eight_bit || [longest_line $body] > $::longest_line} {
@@ -464,7 +484,7 @@ proc read_addresses value {
 	lassign {0 0 0} quoted comment angle
 	lassign {"" "" ""} phrase plain address
 	set flat [string map {\r\n ""} $value]
-	set characters [split $flat, ""]
+	set characters [split "$flat," ""]
 	for {set i 0} {$i < [llength $characters]} {incr i} {
 		set c [lindex $characters $i]
 		set escaped ""
@@ -673,7 +693,8 @@ proc smtp_connect {} {
 	if {[dict get $::options user] ne ""} {
 		log_in
 	}
-	log_line debug connected to [smtp_name] tls [expr {[dict get $::options starttls] ? "yes" : "no"}] \
+	log_line debug connected to [smtp_name] \
+		tls [expr {[dict get $::options starttls] ? "yes" : "no"}] \
 		login [expr {[dict get $::options user] ne "" ? "yes" : "no"}]
 }
 
@@ -981,11 +1002,12 @@ proc maildir_send {letter again} {
 	if {$again && [maildir_has $name]} {
 		return [all_of $recipients 250 "it was there already"]
 	}
+	set data [string map {\r\n \n} [letter_data $letter 1]]
 	if {[catch {
 		set file [open [file join $folder tmp $name] {WRONLY CREAT TRUNC} 0600]
 		try {
 			chan configure $file -translation binary
-			puts -nonewline $file [string map {\r\n \n} [letter_data $letter 1]]
+			puts -nonewline $file $data
 			flush $file
 			if {$::can_catch} {
 				sync $file

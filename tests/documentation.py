@@ -20,6 +20,12 @@ def options_of_help(program, command):
     return set(re.findall(r"^  --([a-z-]+)", text, re.M))
 
 
+def options_of_mailer(program):
+    script = REPOSITORY / "extensions" / "mailer.tcl"
+    text = subprocess.run([program, "tclsh", script, "--help"], capture_output=True, text=True, check=True).stdout
+    return set(re.findall(r"^  --([a-z-]+)", text, re.M))
+
+
 def options_of_manual(name):
     return set(re.findall(r"^\.It Fl -([a-z-]+)", (HOST / name).read_text(), re.M))
 
@@ -46,7 +52,7 @@ def main():
     for name in sorted(set(re.findall(r"\bmake ([a-z-]+)", readme)) - targets):
         complaints.append(f"README.md: no target 'make {name}'")
     others = {"extroot", "port", "localhost", "nojail", "now"}  # of Fossil and systemctl
-    options = serve | request | status | others
+    options = serve | request | status | others | options_of_mailer(program)
     for name in sorted(set(re.findall(r"--([a-z][a-z-]+)", readme)) - options):
         complaints.append(f"README.md: no option --{name}")
     for complaint in complaints:

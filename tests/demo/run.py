@@ -139,7 +139,7 @@ class Demo:
         root = self.folder / name
         root.mkdir()
         for source in (REPOSITORY / "extensions").iterdir():
-            if source.suffix in (".py", ".tcl"):
+            if source.stem in SAMPLES:
                 text = source.read_text(encoding="utf-8").split("\n", 1)[1]
                 _, word, plain = next(v for v in LANGUAGES.values() if v[0] == source.suffix)
                 page = root / source.name

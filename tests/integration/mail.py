@@ -1,4 +1,4 @@
-"""Mail: a Fossil that stores it in a queue, the mailers that send it, and a server that takes it."""
+"""Mail: a Fossil that stores it in a queue, the mailers, and a server that takes what they send."""
 
 import asyncio
 import email
@@ -40,23 +40,32 @@ class Queue:
         self.folder = str(folder)
         self.path = f"{folder}/queue.db"
         self.repository = f"{folder}/project.fossil"
+        self.subscribers = subscribers
         self.rounds = 0
+
+    def _make_repository(self):
+        """When it is needed first: a test with messages of its own needs none."""
         self.fossil("init", "-A", "admin", self.repository)
-        for name, value in (("email-send-method", "db"), ("email-send-db", self.path),
-                            ("email-self", "fossil@example.org"), ("email-subname", "[project]"),
-                            ("email-url", "http://localhost/"), ("backoffice-disable", "1")):
-            self.fossil("settings", name, value, "-R", self.repository)
-        if subscribers:
+        settings = {"email-send-method": "db", "email-send-db": self.path,
+                    "email-self": "fossil@example.org", "email-subname": "[project]",
+                    "email-url": "http://localhost/", "backoffice-disable": "1"}
+        pairs = ", ".join(f"('{name}', '{value}', 0)" for name, value in settings.items())
+        self.fossil("sql", "-R", self.repository,
+                    f"REPLACE INTO config(name, value, mtime) VALUES {pairs}")
+        if self.subscribers:
             self.fossil("user", "capabilities", "nobody", "jorz2", "-R", self.repository)
             self.fossil("alerts", "status", "-R", self.repository)  # makes the tables
             self.fossil("sql", "-R", self.repository, f"""
-                WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i < {subscribers})
+                WITH RECURSIVE n(i) AS (
+                  SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i < {self.subscribers})
                 INSERT INTO subscriber(semail, sverified, sdonotcall, sdigest, ssub, sctime, mtime,
                                        smip, lastContact)
                 SELECT 's' || i || '@example.org', 1, 0, 0, 'w', 0, 0, '', strftime('%s')/86400
                   FROM n""")
 
     def fossil(self, *arguments, stdin=b""):
+        if arguments[0] != "init" and not os.path.exists(self.repository):
+            self._make_repository()
         environment = {"HOME": self.folder, "USER": "admin", "PATH": "/usr/bin:/bin"}
         done = subprocess.run([FOSSIL, *arguments], input=stdin, capture_output=True, timeout=60,
                               cwd=self.folder, env=environment, check=False)

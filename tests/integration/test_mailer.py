@@ -7,6 +7,7 @@ import os
 import random
 import re
 import signal
+import sqlite3
 import ssl
 import threading
 import time
@@ -100,8 +101,8 @@ def test_a_message_of_fossils_arrives_whole(queue, server, once):
     assert received.message["Subject"] == "Grüße"
     assert received.text == "Größe\n.\n..x\n"
     assert received.data.split(b"\r\n\r\n")[0].isascii()
-    assert re.search(r"Z info sent id=1 email=1 to=a@example.org,b@example.org tries=1 reason=\"250",
-                     output)
+    assert re.search(r'Z info sent id=1 email=1 to=a@example.org,b@example.org tries=1 '
+                     r'reason="250', output)
     assert [row[:2] for row in queue.log()] == [("sent", "a@example.org,b@example.org")]
     assert queue.states() == []
 
@@ -140,12 +141,12 @@ def test_fossil_is_not_kept_waiting_while_a_message_is_sent(queue, server, start
 def test_the_envelope_names_the_sender_and_everyone_once_and_bcc_is_not_shown(queue, server, once):
     queue.put("From: Ann Bee <made-up@example.org>\nSender: <fossil@example.org>\n"
               "To: a@example.org, \"B, C\" <b@example.org>\nCc: (c) c@example.org,\n"
-              "\t<a@example.org>\nBcc: d@example.org\nSubject: x\n\nbody")
+              "\t<a@example.org>\nBcc: hidden@example.org\nSubject: x\n\nbody")
     once()
     received, = server.received
     assert received.sender == "fossil@example.org"
-    assert received.recipients == [f"{c}@example.org" for c in "abcd"]
-    assert b"d@example.org" not in received.data and b"bcc" not in received.data.lower()
+    assert received.recipients == [f"{c}@example.org" for c in ("a", "b", "c", "hidden")]
+    assert b"hidden" not in received.data and "Bcc" not in received.message
     assert b"<made-up@example.org>" in received.data
 
 
@@ -157,12 +158,14 @@ def test_line_ends_dots_and_long_lines_are_put_right(queue, server, once):
     long, dots = server.received
     assert b"\r\n\r\n.\r\n.\r\n.\r\n" in dots.data
     assert max(map(len, long.data.split(b"\r\n"))) <= 998
-    assert b"\r" not in long.data.replace(b"\r\n", b"") and b"\n" not in long.data.replace(b"\r\n", b"")
+    rest = long.data.replace(b"\r\n", b"")
+    assert b"\r" not in rest and b"\n" not in rest
     assert long.text.rstrip("\n") == re.sub("\r\n|\r", "\n", body)
 
 
 @pytest.mark.parametrize("eight_bit", [True, False], ids=["8BITMIME", "7 bits"])
-def test_bytes_above_127_are_sent_as_the_server_takes_them(queue, start_server, language, eight_bit):
+def test_bytes_above_127_are_sent_as_the_server_takes_them(queue, start_server, language,
+                                                           eight_bit):
     server = start_server(eight_bit=eight_bit)
     queue.put("From: Jörg Ü <fossil@example.org>\nTo: \"Ä, Ö\" <a@example.org>\n"
               f"Subject: {'Größe ' * 40}\nMIME-Version: 1.0\n"
@@ -185,7 +188,7 @@ def test_an_address_that_is_not_ascii_needs_a_server_that_takes_it(queue, start_
         queue.put("From: fossil@example.org\nTo: jörg@example.org\nSubject: x\n\nbody\n")
         done = run_mailer(language, "--queue", queue.path, "--smtp", server.address, "--once")
         assert done.returncode == status, done
-        assert [received.recipients for received in server.received] == [["jörg@example.org"]] * eight_bit
+        assert [r.recipients for r in server.received] == [["jörg@example.org"]] * eight_bit
         queue.sql("DELETE FROM mailer")
 
 
@@ -255,7 +258,8 @@ def test_a_connection_broken_in_the_middle_of_a_message_costs_nothing(queue, ser
     start("--queue", queue.path, "--smtp", server.address)
     server.wait_received(3)
     wait_for(queue.drained, "all is recorded")
-    assert sorted(r.recipients[0] for r in server.received) == [f"a{n}@example.org" for n in range(3)]
+    assert sorted(r.recipients for r in server.received) == [
+        [f"a{number}@example.org"] for number in range(3)]
 
 
 def test_a_message_whose_answer_is_lost_comes_again_with_the_same_message_id(queue, server, start):
@@ -292,29 +296,37 @@ def test_while_no_server_is_there_messages_wait_and_no_try_is_counted(queue, sta
 
 def test_once_with_no_server_leaves_the_messages_and_says_so(queue, language):
     queue.test_message("a@example.org")
-    done = run_mailer(language, "--queue", queue.path, "--smtp", f"127.0.0.1:{free_port()}", "--once")
+    nobody = f"127.0.0.1:{free_port()}"
+    done = run_mailer(language, "--queue", queue.path, "--smtp", nobody, "--once")
     assert done.returncode == 1
     assert b"nothing can be sent" in done.stdout and b"waiting=1" in done.stdout
     assert queue.states() == ["waiting"]
 
 
-@pytest.mark.parametrize("poison, reason", [
-    ("", "it has no header"), (None, "it has no header"), ("\n\nbody", "it has no header"), ("no header at all", "line 1 is no header field"),
+POISON = [
+    ("", "it has no header"), (None, "it has no header"), ("\n\nbody", "it has no header"),
+    ("no header at all", "line 1 is no header field"),
+    (b"\xff\xfe\x00", "line 1 is no header field"),
     ("Subject: x\nTo: a@example.org\n\nbody", "no sender"),
     ("From: f@example.org\nSubject: x\n\nTo: a@example.org", "no recipient"),
     ("From: f@example.org\nTo: undisclosed:;\n\nx", "no recipient"),
     ("From: f@example.org\nTo: <a@b c>\n\nx", "501 not an address"),
     ("From: f@example.org\nTo: \"open <a@b>\n\nx", "501 not an address"),
     ("From: f@example.org\nTo: <a@b\x00c>\n\nx", "501 not an address"),
-    (b"\xff\xfe\x00", "line 1 is no header field"),
-])
-def test_what_is_no_message_is_put_aside_and_the_others_pass(queue, server, once, poison, reason):
-    queue.put(poison)
+    ("From: f@example.org\nTo: <a@b>\rRCPT TO:<c@d>\n\nx", "line 3 is no header field"),
+]
+
+
+def test_what_is_no_message_is_put_aside_and_the_others_pass(queue, server, once):
+    for message, _ in POISON:
+        queue.put(message)
     queue.put(PLAIN + "\nbody")
-    output = once(status=1)
+    output = once(status=1).splitlines()
     assert len(server.received) == 1
-    assert reason in output and "error failed id=1" in output
-    assert queue.states() == ["failed"]
+    for number, (message, reason) in enumerate(POISON, 1):
+        line, = [line for line in output if f"error failed id={number} " in line]
+        assert reason in line, message
+    assert queue.states() == ["failed"] * len(POISON)
 
 
 def test_a_bad_address_does_not_hold_up_the_good_ones(queue, server, once):
@@ -357,6 +369,7 @@ def test_with_a_wrong_password_the_messages_wait(queue, start_server, certificat
                  certificate[1], "--user", server.USER, "--password-file", password_file)
 
 
+@pytest.mark.filterwarnings("ignore:Requiring AUTH")  # without TLS, says aiosmtpd
 def test_a_server_that_wants_a_login_keeps_the_messages_waiting(queue, start_server, language):
     server = start_server(login=True)
     nothing_goes(queue, language, b"530", "--smtp", server.address)
@@ -367,7 +380,8 @@ def test_with_starttls_nothing_is_sent_in_the_clear(queue, server, language):
     assert server.received == []
 
 
-def test_a_certificate_that_nobody_vouches_for_is_refused(queue, start_server, certificate, language):
+def test_a_certificate_that_nobody_vouches_for_is_refused(queue, start_server, certificate,
+                                                          language):
     server = start_server(certificate=certificate[0])
     nothing_goes(queue, language, b"certificate", "--smtp", server.address, "--starttls")
 
@@ -449,16 +463,17 @@ def kill_until_drained(start, queue, arguments, seed, kills, longest):
         assert len(left) <= 1
         in_hand += left
     mailer = start(*arguments)
+    mailer.wait_line("mailer started")
     wait_for(lambda: queue.finished and queue.drained(), "everything is sent", 60)
     assert mailer.stop() == (0, [])
     return done, in_hand
 
 
-def write_in_background(queue, rounds):
-    """Fossil tells its subscribers so many times, while the mailers run."""
+def write_in_background(queue, messages):
+    """Fossil tells its subscribers until so many messages are stored, while the mailers run."""
     def write():
         try:
-            for _ in range(rounds):
+            while len(queue.stored()) < messages and queue.rounds < messages:
                 queue.tell_subscribers()
         finally:
             queue.finished = True
@@ -468,50 +483,65 @@ def write_in_background(queue, rounds):
     return thread
 
 
-def prepare_for_kills(tmp_path, language, journal):
-    queue = Queue(tmp_path, subscribers=100)
-    run_mailer(language, "--queue", queue.path, "--maildir", tmp_path / "unused", "--once",
-               "--journal", journal)
-    queue.watch()
-    return queue
+@pytest.fixture
+def prepare_for_kills(tmp_path, language):
+    """
+    A queue with 100 subscribers. While it is used a connection to it stays open: the first to open
+    a database in WAL mode after a kill reads its log again, and a Fossil that comes at that very
+    moment waits for nobody and drops its message, which is not the subject here.
+    """
+    opened = []
+
+    def prepare(journal):
+        queue = Queue(tmp_path, subscribers=100)
+        run_mailer(language, "--queue", queue.path, "--maildir", tmp_path / "unused", "--once",
+                   "--journal", journal)
+        opened.append(sqlite3.connect(queue.path))
+        opened[-1].execute("SELECT count(*) FROM sqlite_master").fetchall()
+        queue.watch()
+        return queue
+    yield prepare
+    for database in opened:
+        database.close()
 
 
 def test_of_a_thousand_messages_none_is_lost_and_only_one_in_hand_at_a_kill_comes_twice(
-        tmp_path, server, start, language, record_property):
-    queue = prepare_for_kills(tmp_path, language, "wal")
-    writer = write_in_background(queue, 10)
+        prepare_for_kills, server, start, language):
+    queue = prepare_for_kills("wal")
+    writer = write_in_background(queue, 1000)
     kills, in_hand = kill_until_drained(
-        start, queue, ["--queue", queue.path, "--smtp", server.address], 4, 30, 0.5)
+        start, queue, ["--queue", queue.path, "--smtp", server.address], 4, 40, 0.15)
     writer.join()
     stored = queue.stored()
     arrived = Counter(received.message["Message-Id"] for received in server.received)
     doubles = arrived - Counter(stored)
-    record_property("figures", f"{len(stored)} stored, {kills} kills, {len(in_hand)} in hand, "
-                    f"{sum(doubles.values())} doubled")
     print(f"{language}: {len(stored)} stored, {kills} kills, {len(in_hand)} in hand, "
           f"{len(set(stored) - set(arrived))} lost, {sum(doubles.values())} doubled")
-    assert len(stored) == len(set(stored)) == 1000, "Fossil could not store all"
-    assert kills >= 5
+    assert queue.rounds == 10, "Fossil could not store all"
+    assert len(stored) == len(set(stored)) == 1000
+    assert kills >= 10
     assert set(arrived) == set(stored)
     assert doubles <= Counter(in_hand)
-    assert queue.sql("SELECT count(DISTINCT id), count(*) FROM mailer_log WHERE status = 'sent'") == [
-        (1000, 1000)]
+    recorded = queue.sql("SELECT id FROM mailer_log WHERE status = 'sent'")
+    assert len(recorded) == len(set(recorded)) == 1000
 
 
 @pytest.mark.parametrize("journal", ["wal", "keep"])
-def test_in_a_maildir_no_message_is_lost_or_doubled_by_kills(tmp_path, start, language, journal):
-    queue = prepare_for_kills(tmp_path, language, journal)
+def test_in_a_maildir_no_message_is_lost_or_doubled_by_kills(
+        prepare_for_kills, tmp_path, start, language, journal):
+    queue = prepare_for_kills(journal)
     maildir = tmp_path / "maildir"
-    writer = write_in_background(queue, 3)
+    writer = write_in_background(queue, 200)
     kills, in_hand = kill_until_drained(
-        start, queue, ["--queue", queue.path, "--maildir", maildir, "--journal", journal], 7, 12, 0.3)
+        start, queue, ["--queue", queue.path, "--maildir", maildir, "--journal", journal],
+        7, 10, 0.08)
     writer.join()
     stored = queue.stored()
     arrived = Counter(message_id(open(path, "rb").read()) for path in maildir_files(maildir))
     print(f"{language}, {journal}: {len(stored)} stored, {kills} kills, {len(in_hand)} in hand")
-    # In rollback mode Fossil drops a message now and then by itself: its way of opening waits for
-    # nobody. What it has stored counts.
-    assert len(stored) == 300 if journal == "wal" else len(stored) > 100
+    # In rollback mode Fossil drops messages now and then by itself, since it opens the database and
+    # waits for nobody. What it has stored counts.
+    assert len(stored) >= 200 and (queue.rounds == 2 or journal == "keep")
     assert kills >= 3
     assert arrived == Counter(stored)
 
@@ -526,8 +556,8 @@ def test_a_file_that_a_mail_reader_has_moved_is_not_delivered_again(queue, langu
     # As if the mailer had been killed just before it could record the end.
     text = (maildir / "cur" / f"{name}:2,S").read_text()
     queued, key, _ = name.split(".")
-    queue.sql("INSERT INTO mailer(key, queued, msg, state, tries, due) VALUES(?, ?, ?, 'sending', 1, 0)",
-              key, float(queued), text)
+    queue.sql("INSERT INTO mailer(key, queued, msg, state, tries, due)"
+              " VALUES(?, ?, ?, 'sending', 1, 0)", key, float(queued), text)
     assert run_mailer(language, *arguments).returncode == 0
     assert maildir_files(maildir) == [f"{maildir}/cur/{name}:2,S"]
     assert queue.log()[-1] == ("sent", "a@example.org", "250 it was there already")
@@ -568,7 +598,7 @@ def test_a_mistake_is_one_line_and_status_2(language, tmp_path, arguments, compl
 
 
 def test_a_file_that_is_no_database_is_one_line_and_status_1(language, tmp_path):
-    (tmp_path / "q").write_text("this is no database, and it is long enough to be seen as none " * 20)
+    (tmp_path / "q").write_text("this is no database, and long enough to be seen as none\n" * 20)
     done = run_mailer(language, "--queue", tmp_path / "q", "--maildir", tmp_path / "m", "--once")
     assert (done.returncode, done.stdout) == (1, b"")
     assert done.stderr.decode() == f"mailer: {tmp_path}/q: file is not a database\n"
