@@ -14,7 +14,7 @@ from waiting import wait_for
 
 CLIENTS = 16
 REQUESTS = 2000 if not sanitized() else 400
-BY_FOSSIL = REQUESTS * 3 // 4  # which starts two processes for each
+BY_FOSSIL = REQUESTS
 RELOADS = 6
 # What they change: interpreters are started afresh each time, with these preloaded.
 TEXTS = ["spares = 4\npreload = python:wave\n", "spares = 1\nlane = 16\n",
