@@ -15,6 +15,7 @@ ONCE ?=
 FUZZ ?=
 FUZZ_SECONDS ?= 600
 BUILD = build/release
+JOBS ?= $(shell nproc)
 
 all: build
 
@@ -29,17 +30,17 @@ run: build
 	@/usr/bin/python3 tests/demo/run.py --build $(BUILD) --port $(PORT) $(if $(ONCE),--once)
 
 check: build check-tsan check-asan
-	@ctest --preset release
+	@ctest --preset release -j$(JOBS)
 
 check-asan: deps
 	@test -f build/asan/build.ninja || cmake --preset asan >/dev/null
 	@cmake --build --preset asan
-	@ctest --preset asan
+	@ctest --preset asan -j$(JOBS)
 
 check-tsan: deps
 	@test -f build/tsan/build.ninja || cmake --preset tsan >/dev/null
 	@cmake --build --preset tsan
-	@ctest --preset tsan
+	@ctest --preset tsan -j$(JOBS)
 
 fuzz: deps
 	@tests/fuzz/run.sh $(FUZZ_SECONDS) $(FUZZ)
