@@ -61,8 +61,10 @@ static void run_program(const struct service_process *p, int output)
 	dup2(output, STDOUT_FILENO);
 	dup2(output, STDERR_FILENO);
 	fd_close_from(STDERR_FILENO + 1, -1);
+	/* Those from 32 to SIGRTMIN are the C library's own. */
 	for (int number = 1; number < NSIG; number++)
-		signal(number, SIG_DFL);
+		if (number < 32 || number >= SIGRTMIN)
+			signal(number, SIG_DFL);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	execv(p->program, p->argv);
