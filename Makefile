@@ -6,6 +6,7 @@
 #   make fuzz     search for inputs that break a parser, with clang; FUZZ=route, FUZZ_SECONDS=600 each
 #   make bench    measure, side by side with plain CGI
 #   make soak     mixed load for 600 s while the host is being hurt; SOAK_SECONDS=
+#   make image    a root file system and an OCI image of it in build/image; FOSSIL=, UID=499
 #   make install  into /usr/local, or PREFIX=
 #   make deps     install the Debian packages that are missing (as root, or with sudo)
 
@@ -13,6 +14,8 @@ PREFIX ?= /usr/local
 PORT ?= 8080
 ONCE ?=
 FUZZ ?=
+FOSSIL = /usr/bin/fossil
+UID = 499
 FUZZ_SECONDS ?= 600
 BUILD = build/release
 
@@ -50,10 +53,15 @@ bench: build
 soak: build
 	@/usr/bin/python3 -B tests/soak/soak.py --build $(BUILD)
 
+image: deps
+	@cmake --preset image -DEXTHOST_FOSSIL=$(abspath $(FOSSIL)) -DEXTHOST_IMAGE_UID=$(UID) >/dev/null
+	@cmake --build --preset image
+	@host/image/build.sh build/image $(UID)
+
 install: build
 	@cmake --install $(BUILD) --prefix $(PREFIX)
 
 clean:
 	rm -rf build
 
-.PHONY: all deps build run check check-asan check-tsan fuzz bench soak install clean
+.PHONY: all deps build run check check-asan check-tsan fuzz bench soak image install clean
