@@ -10,7 +10,10 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+
+#define ENV_WORDS 1024
 
 int command_fail(int status, const char *format, ...)
 {
@@ -48,7 +51,8 @@ static void print_help(const struct binding *const *bindings)
 	    "  exthost version                         the versions of exthost and its languages\n"
 	    "  exthost --help, exthost COMMAND --help  this text, or that of a command\n"
 	    "\n"
-	    "Called by the name of an interpreter (a link), exthost is that interpreter.\n"
+	    "Called by the name of an interpreter (a link), exthost is that interpreter; as env, it "
+	    "starts one.\n"
 	    "Exit status: 0; 1 when it fails; 2 for a mistake on the command line.\n"
 	    "Manual: exthost(8), exthost.conf(5), exthost-cgi(1).\n");
 }
@@ -149,6 +153,45 @@ static const struct binding *interpreter_by_name(
 	return language >= 0 && bindings[language]->command != NULL ? bindings[language] : NULL;
 }
 
+static bool is_env(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return strcmp(slash != NULL ? slash + 1 : path, "env") == 0;
+}
+
+/*
+ * As env, in a script's first line: -S, whose words the kernel leaves in one, variables, the name of an
+ * interpreter, and what that gets. Nothing else is started.
+ */
+static int run_env(const struct binding *const *bindings, int argc, char **argv)
+{
+	const struct binding *interpreter;
+	char *words[ENV_WORDS + 1];
+	int count = 0;
+
+	for (int i = 1; i < argc; i++) {
+		char *rest = strncmp(argv[i], "-S", 2) == 0 && count == 0 ? argv[i] + 2 : NULL;
+		char *word = rest != NULL ? strtok_r(rest, " \t", &rest) : argv[i];
+
+		for (; word != NULL; word = rest != NULL ? strtok_r(NULL, " \t", &rest) : NULL) {
+			if (count == 0 && strchr(word, '=') != NULL && word[0] != '=')
+				putenv(word);
+			else if (count < ENV_WORDS)
+				words[count++] = word;
+			else
+				return command_fail(127, "env: more than %d words", ENV_WORDS);
+		}
+	}
+	words[count] = NULL;
+	if (count == 0)
+		return command_fail(127, "env: which interpreter?");
+	interpreter = interpreter_by_name(bindings, words[0]);
+	if (interpreter == NULL)
+		return command_fail(127, "env: '%s' is no interpreter that exthost carries", words[0]);
+	return interpreter->interpret(count, words);
+}
+
 int command_run(const struct binding *const *bindings, int argc, char **argv)
 {
 	const struct binding *interpreter =
@@ -157,6 +200,8 @@ int command_run(const struct binding *const *bindings, int argc, char **argv)
 
 	if (interpreter != NULL)
 		return interpreter->interpret(argc, argv);
+	if (argc > 0 && is_env(argv[0]))
+		return run_env(bindings, argc, argv);
 	if (argc < 2)
 		return command_fail(2, "which command? 'exthost --help' lists them");
 	command = argv[1];

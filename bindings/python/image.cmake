@@ -2,14 +2,13 @@
 # first by itself (lib/python311.zip), and its extension modules.
 
 set(STDLIB ${EXTHOST_PYTHON_HOME}/lib/${NAME})
-string(REPLACE "." "" ARCHIVE ${NAME}.zip)
-string(REPLACE ".zip" "" ARCHIVE ${ARCHIVE})
+string(REPLACE "." "" ARCHIVE ${NAME})
 set(ARCHIVE ${CMAKE_CURRENT_BINARY_DIR}/${ARCHIVE}.zip)
 
 # The hash seed decides in which order sets of constants are written.
 add_custom_command(OUTPUT ${ARCHIVE}
-	COMMAND ${CMAKE_COMMAND} -E env PYTHONHASHSEED=0 ${EXTHOST_PYTHON_HOME}/bin/${NAME} -I
-		${CMAKE_CURRENT_SOURCE_DIR}/image.py ${STDLIB} ${ARCHIVE}
+	COMMAND ${CMAKE_COMMAND} -E env PYTHONHASHSEED=0 ${EXTHOST_PYTHON_HOME}/bin/${NAME}
+		-sB -X no_debug_ranges ${CMAKE_CURRENT_SOURCE_DIR}/image.py ${STDLIB} ${ARCHIVE}
 	DEPENDS image.py ${STDLIB}/os.py VERBATIM)
 add_custom_target(image-python ALL DEPENDS ${ARCHIVE})
 install(FILES ${ARCHIVE} DESTINATION lib COMPONENT image)

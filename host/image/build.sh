@@ -52,7 +52,7 @@ make_image() {
 	rm -rf "$build/store" "$build/store-run" "$build/oci"
 	"${store[@]}" bud -q --isolation chroot --timestamp "$epoch" --build-arg "UID=$uid" --format oci \
 		--tag exthost -f "$tree/Dockerfile" "$build" >/dev/null
-	"${store[@]}" push -q exthost "oci:$build/oci:exthost"
+	"${store[@]}" push -q --compression-format zstd --compression-level 19 exthost "oci:$build/oci:exthost"
 	rm -rf "$build/store" "$build/store-run"
 	tar_up "$build/oci" "$build/exthost.oci.tar"
 	rm -rf "$build/oci" "$build/rootfs.tar"
