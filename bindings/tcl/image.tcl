@@ -12,7 +12,7 @@ encoding convertfrom utf-8 [zlib decompress [string range $d [string first \x1a 
 set worth_packing 4096
 
 proc is_wanted {path} {
-    expr {![regexp {/(tzdata|tcltest-[^/]*|tclAppInit\.c|[^/]*\.test|tests|practcl|bench|page)$} $path]}
+    expr {![regexp {/(tzdata|tcltest-[^/]*|tclAppInit\.c|[^/]*\.test|tests|practcl|bench|page|dtplite|doctools2[a-z]*|.*\.[ch])$} $path]}
 }
 
 proc needs_tk {text} {

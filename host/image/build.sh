@@ -15,10 +15,10 @@ epoch=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || echo 3155328
 if [ "$(id -u)" -ne 0 ]; then
 	exec sudo --preserve-env=SOURCE_DATE_EPOCH "$0" "$@"
 fi
-if ! command -v buildah >/dev/null; then
-	echo "installing: buildah"
+if ! command -v buildah >/dev/null || ! command -v zstd >/dev/null; then
+	echo "installing: buildah zstd"
 	apt-get update -qq
-	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends buildah >/dev/null
+	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends buildah zstd >/dev/null
 fi
 
 install_files() {
@@ -48,19 +48,14 @@ make_image() {
 	local store=(buildah --root "$build/store" --runroot "$build/store-run" --storage-driver vfs)
 
 	find "$root" -depth -exec touch -h -d "@$epoch" {} +
-	tar_up "$root" "$build/rootfs.tar"
+	tar --create --file "$build/rootfs.tar" --directory "$root" --sort=name --format=gnu --numeric-owner .
 	rm -rf "$build/store" "$build/store-run" "$build/oci"
 	"${store[@]}" bud -q --isolation chroot --timestamp "$epoch" --build-arg "UID=$uid" --format oci \
 		--tag exthost -f "$tree/Dockerfile" "$build" >/dev/null
-	"${store[@]}" push -q --compression-format zstd --compression-level 19 exthost "oci:$build/oci:exthost"
+	"${store[@]}" push -q exthost "oci:$build/oci:exthost"
 	rm -rf "$build/store" "$build/store-run"
-	tar_up "$build/oci" "$build/exthost.oci.tar"
+	/usr/bin/python3 -IB "$tree/host/image/oci.py" "$build/oci" "$build/exthost.oci.tar" "$epoch"
 	rm -rf "$build/oci" "$build/rootfs.tar"
-}
-
-tar_up() {
-	tar --create --file "$2" --directory "$1" --sort=name --format=gnu --numeric-owner \
-		--mtime="@$epoch" .
 }
 
 install_files
