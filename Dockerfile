@@ -4,7 +4,7 @@ ARG UID=499
 ADD rootfs.tar /
 USER ${UID}:${UID}
 WORKDIR /museum
-ENV HOME=/museum
+ENV HOME=/museum USER=fossil
 EXPOSE 8080
 ENTRYPOINT ["/usr/bin/exthost", "serve"]
 CMD ["--config", "/etc/exthost.conf"]

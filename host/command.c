@@ -160,6 +160,17 @@ static bool is_env(const char *path)
 	return strcmp(slash != NULL ? slash + 1 : path, "env") == 0;
 }
 
+/* The words of one argument of env -S. Returns how many there are now. */
+static int split_words(char *text, char **words, int count)
+{
+	char *rest;
+
+	for (char *word = strtok_r(text, " \t", &rest); word != NULL && count < ENV_WORDS;
+	     word = strtok_r(NULL, " \t", &rest))
+		words[count++] = word;
+	return count;
+}
+
 /*
  * As env, in a script's first line: -S, whose words the kernel leaves in one, variables, the name of an
  * interpreter, and what that gets. Nothing else is started.
@@ -167,23 +178,21 @@ static bool is_env(const char *path)
 static int run_env(const struct binding *const *bindings, int argc, char **argv)
 {
 	const struct binding *interpreter;
-	char *words[ENV_WORDS + 1];
-	int count = 0;
+	char *given[ENV_WORDS + 1];
+	char **words = given;
+	int count = 0, i = 1;
 
-	for (int i = 1; i < argc; i++) {
-		char *rest = strncmp(argv[i], "-S", 2) == 0 && count == 0 ? argv[i] + 2 : NULL;
-		char *word = rest != NULL ? strtok_r(rest, " \t", &rest) : argv[i];
-
-		for (; word != NULL; word = rest != NULL ? strtok_r(NULL, " \t", &rest) : NULL) {
-			if (count == 0 && strchr(word, '=') != NULL && word[0] != '=')
-				putenv(word);
-			else if (count < ENV_WORDS)
-				words[count++] = word;
-			else
-				return command_fail(127, "env: more than %d words", ENV_WORDS);
-		}
+	if (argc > 1 && strncmp(argv[1], "-S", 2) == 0) {
+		i = argv[1][2] != '\0' ? 2 : 3;
+		count = split_words(i == 2 ? argv[1] + 2 : argc > 2 ? argv[2] : argv[1] + 2, words, 0);
 	}
+	while (i < argc && count < ENV_WORDS)
+		words[count++] = argv[i++];
+	if (i < argc)
+		return command_fail(127, "env: more than %d words", ENV_WORDS);
 	words[count] = NULL;
+	for (; count > 0 && strchr(words[0], '=') != NULL; count--)
+		putenv(*words++);
 	if (count == 0)
 		return command_fail(127, "env: which interpreter?");
 	interpreter = interpreter_by_name(bindings, words[0]);

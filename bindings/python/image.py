@@ -19,7 +19,7 @@ from pathlib import Path
 LEFT_OUT = {"test", "tests", "idlelib", "idle_test", "tkinter", "turtle.py", "turtledemo", "curses",
             "lib2to3", "ensurepip", "venv", "distutils", "pydoc_data", "lib-dynload", "__pycache__",
             "sitecustomize.py", "__phello__", "_pyio.py", "_pydecimal.py", "msilib",
-            "_sysconfigdata_d_linux_x86_64-linux-gnu.py"}
+            "_distutils_system_mod.py", "_sysconfigdata_d_linux_x86_64-linux-gnu.py"}
 
 
 def is_wanted(path):

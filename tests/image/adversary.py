@@ -52,5 +52,5 @@ for name in os.environ["QUERY_STRING"].split("+"):
             except OSError:
                 pass
 
-print("Content-Type: text/plain\n")
+print("Content-Type: application/json\n")
 print("\n".join(started + ["end"]))

@@ -18,5 +18,5 @@ foreach name [split $env(QUERY_STRING) +] {
         }
     }
 }
-puts "Content-Type: text/plain\n"
+puts "Content-Type: application/json\n"
 puts [join [concat $started end] \n]

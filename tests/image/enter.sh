@@ -21,4 +21,5 @@ while [ "$1" != -- ]; do
 	shift
 done
 shift
+export HOME=/museum USER=fossil
 exec chroot --userspec="$uid:$uid" "$root" "$@"

@@ -113,6 +113,36 @@ class Started:
         self.program.stop()
 
 
+class Shelter:
+    """
+    The image with the /tmp, the processes and the network of this machine, and nothing but a process
+    that waits: pid, for nsenter.
+    """
+
+    def __init__(self):
+        wait = ["python", "-c", "import time; time.sleep(3600)"]
+        if kind()[0] == "podman":
+            done = podman("run", "-d", *_LIMITS, "--pid", "host", "--user", "0:0", "-v", "/tmp:/tmp",
+                          "--entrypoint", '["/usr/bin/exthost"]', "exthost:test", *wait)
+            assert done.returncode == 0, done
+            self._container = done.stdout.strip()
+            self.pid = int(podman("inspect", "--format", "{{.State.Pid}}", self._container).stdout)
+            return
+        self._process = subprocess.Popen(
+            ["unshare", "-m", str(HERE / "enter.sh"), str(ROOT), "0", "/", "/tmp:/tmp", "--", "/usr/bin/exthost",
+             *wait], env=_ENVIRONMENT, stdin=subprocess.DEVNULL)
+        self.pid = self._process.pid
+        wait_for(lambda: os.readlink(f"/proc/{self.pid}/exe") == str(ROOT / "usr/bin/exthost")
+                 or os.readlink(f"/proc/{self.pid}/exe") == "/usr/bin/exthost", "the process is in the root")
+
+    def stop(self):
+        if kind()[0] == "podman":
+            podman("rm", "-f", "-t", "0", self._container)
+        else:
+            self._process.kill()
+            self._process.wait()
+
+
 class Site:
     """Fossil and exthost, in two containers with the same /museum, /ext and /run/exthost."""
 
