@@ -8,12 +8,9 @@
  * since Fossil writes the whole body before it reads; and nothing is printed before the reply is
  * known to be whole, since Fossil takes whatever it has read for a reply and never looks at the exit
  * status. When no host listens, the relay replaces itself with exthost, which runs the request cold.
- *
- * A link to the relay may have the name of an interpreter, or be env: a script whose first line
- * names that is relayed too when Fossil starts it. Started by anybody else, the relay becomes exthost
- * under the name it was called by, and so the interpreter.
  */
 #include "relay_reply.h"
+#include "relay_start.h"
 #include "wire.h"
 
 #include <errno.h>
@@ -51,13 +48,9 @@ struct relay {
 	bool deaf; /* the host takes no more */
 };
 
-static bool is_relay(int argc, char **argv);
-static int become_exthost(char **argv);
 static int read_command_line(struct relay *r, int argc, char **argv);
 static const char *read_environment(struct relay *r);
 static int connect_host(struct relay *r);
-static void start_cold(void);
-static void start_exthost(char **arguments, const char *why);
 static int exchange(struct relay *r);
 static void drain_body(struct relay *r);
 
@@ -67,8 +60,8 @@ int main(int argc, char **argv)
 	const char *fault;
 	int result;
 
-	if (!is_relay(argc, argv))
-		return become_exthost(argv);
+	if (!relay_start_is_relay(argc, argv))
+		return relay_start_interpreter(argv);
 	result = read_command_line(&r, argc, argv);
 	if (result >= 0)
 		return result;
@@ -79,7 +72,7 @@ int main(int argc, char **argv)
 		return relay_reply_page(400, fault);
 	if (connect_host(&r) < 0) {
 		if (r.refused_errno == 0)
-			start_cold();
+			relay_start_cold();
 		drain_body(&r);
 		return relay_reply_page(
 		    503, r.refused_errno != 0 ? strerror(r.refused_errno) : NO_HOST);
@@ -89,36 +82,6 @@ int main(int argc, char **argv)
 	if (result < 0)
 		return relay_reply_page(r.reply.status, r.reply.reason);
 	return relay_reply_print(&r.reply);
-}
-
-static bool is_called_as_relay(int argc, char **argv)
-{
-	const char *slash = argc > 0 ? strrchr(argv[0], '/') : NULL;
-	const char *name = argc > 0 ? argv[0] : "exthost-cgi";
-
-	return strncmp(slash != NULL ? slash + 1 : name, "exthost-cgi", 11) == 0;
-}
-
-/*
- * By its own name it is always the relay. By another, when Fossil runs a script by its first line: the
- * script is the last word. What a run starts is no request, or an extension that starts itself
- * would be asked for again without end; a run has a PATH, and what Fossil starts has none.
- */
-static bool is_relay(int argc, char **argv)
-{
-	const char *script = getenv("SCRIPT_FILENAME");
-
-	if (is_called_as_relay(argc, argv))
-		return true;
-	return argc > 1 && getenv("GATEWAY_INTERFACE") != NULL && getenv("PATH") == NULL &&
-	       script != NULL && strcmp(argv[argc - 1], script) == 0;
-}
-
-/* exthost is the interpreter by whose name it is called. The exit status, as env has it. */
-static int become_exthost(char **argv)
-{
-	start_exthost(argv, "");
-	return 127;
 }
 
 static int usage(int status)
@@ -155,7 +118,7 @@ static int read_words(struct relay *r, char *words)
 /* -1 to go on, or the exit status. */
 static int read_command_line(struct relay *r, int argc, char **argv)
 {
-	if (!is_called_as_relay(argc, argv)) {
+	if (!relay_start_by_own_name(argc, argv)) {
 		/* Options of the interpreter, or its name behind env, are for the host if for anybody. */
 		r->script = argv[argc - 1];
 		return -1;
@@ -285,32 +248,6 @@ static int connect_host(struct relay *r)
 	    connect_path(r, path) == 0)
 		return 0;
 	return r->refused_errno == 0 ? connect_path(r, SYSTEM_SOCKET) : -1;
-}
-
-/* exthost stands beside the relay. The body is unread, and every descriptor as it was given. */
-static void start_cold(void)
-{
-	char *arguments[] = {
-	    (char *)"exthost", (char *)"request", (char *)"--cgi", getenv("SCRIPT_FILENAME"), NULL};
-
-	signal(SIGPIPE, SIG_DFL);
-	start_exthost(arguments, "no host listens, and ");
-}
-
-/* Returns only when that fails, which is told. */
-static void start_exthost(char **arguments, const char *why)
-{
-	char path[PATH_MAX];
-	ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - sizeof("exthost"));
-
-	if (n > 0) {
-		path[n] = '\0';
-		memcpy(strrchr(path, '/') + 1, "exthost", sizeof("exthost"));
-		execv(path, arguments);
-	}
-	execv(EXTHOST_BINDIR "/exthost", arguments);
-	dprintf(STDERR_FILENO, "exthost-cgi: %s%s: %s\n", why,
-	    n > 0 ? path : EXTHOST_BINDIR "/exthost", strerror(errno));
 }
 
 /* Put a record's header in front of its content, which stands in its place, and the padding behind. */
