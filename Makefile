@@ -6,6 +6,8 @@
 #   make fuzz     search for inputs that break a parser, with clang; FUZZ=route, FUZZ_SECONDS=600 each
 #   make bench    measure, side by side with plain CGI
 #   make soak     mixed load for 600 s while the host is being hurt; SOAK_SECONDS=
+#   make image    a root file system and an OCI image of it in build/image; FOSSIL=, UID=499
+#   make check-image  test it, by podman; AGAIN=1: and whether it is the same built again
 #   make install  into /usr/local, or PREFIX=
 #   make deps     install the Debian packages that are missing (as root, or with sudo)
 
@@ -13,6 +15,9 @@ PREFIX ?= /usr/local
 PORT ?= 8080
 ONCE ?=
 FUZZ ?=
+AGAIN ?=
+FOSSIL = /usr/bin/fossil
+UID = 499
 FUZZ_SECONDS ?= 600
 BUILD = build/release
 JOBS ?= $(shell nproc)
@@ -51,10 +56,20 @@ bench: build
 soak: build
 	@/usr/bin/python3 -B tests/soak/soak.py --build $(BUILD)
 
+image: deps
+	@cmake --preset image -DEXTHOST_FOSSIL=$(abspath $(FOSSIL)) -DEXTHOST_IMAGE_UID=$(UID) >/dev/null
+	@cmake --build --preset image
+	@host/image/build.sh build/image $(UID)
+
+check-image: image
+	@command -v podman >/dev/null || tests/image/podman.sh
+	@$(if $(AGAIN),EXTHOST_IMAGE_AGAIN=1) /usr/bin/python3 -B -m pytest -q -rPs -p no:cacheprovider \
+		-c tests/integration/pytest.ini --rootdir tests/image tests/image
+
 install: build
 	@cmake --install $(BUILD) --prefix $(PREFIX)
 
 clean:
 	rm -rf build
 
-.PHONY: all deps build run check check-asan check-tsan fuzz bench soak install clean
+.PHONY: all deps build run check check-asan check-tsan fuzz bench soak image check-image install clean

@@ -10,7 +10,10 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+
+#define ENV_WORDS 1024
 
 int command_fail(int status, const char *format, ...)
 {
@@ -48,7 +51,8 @@ static void print_help(const struct binding *const *bindings)
 	    "  exthost version                         the versions of exthost and its languages\n"
 	    "  exthost --help, exthost COMMAND --help  this text, or that of a command\n"
 	    "\n"
-	    "Called by the name of an interpreter (a link), exthost is that interpreter.\n"
+	    "Called by the name of an interpreter (a link), exthost is that interpreter; as env, it "
+	    "starts one.\n"
 	    "Exit status: 0; 1 when it fails; 2 for a mistake on the command line.\n"
 	    "Manual: exthost(8), exthost.conf(5), exthost-cgi(1).\n");
 }
@@ -149,6 +153,54 @@ static const struct binding *interpreter_by_name(
 	return language >= 0 && bindings[language]->command != NULL ? bindings[language] : NULL;
 }
 
+static bool is_env(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return strcmp(slash != NULL ? slash + 1 : path, "env") == 0;
+}
+
+/* The words of one argument of env -S. Returns how many there are now. */
+static int split_words(char *text, char **words, int count)
+{
+	char *rest;
+
+	for (char *word = strtok_r(text, " \t", &rest); word != NULL && count < ENV_WORDS;
+	     word = strtok_r(NULL, " \t", &rest))
+		words[count++] = word;
+	return count;
+}
+
+/*
+ * As env, in a script's first line: -S, whose words the kernel leaves in one, variables, the name of an
+ * interpreter, and what that gets. Nothing else is started.
+ */
+static int run_env(const struct binding *const *bindings, int argc, char **argv)
+{
+	const struct binding *interpreter;
+	char *given[ENV_WORDS + 1];
+	char **words = given;
+	int count = 0, i = 1;
+
+	if (argc > 1 && strncmp(argv[1], "-S", 2) == 0) {
+		i = argv[1][2] != '\0' ? 2 : 3;
+		count = split_words(i == 2 ? argv[1] + 2 : argc > 2 ? argv[2] : argv[1] + 2, words, 0);
+	}
+	while (i < argc && count < ENV_WORDS)
+		words[count++] = argv[i++];
+	if (i < argc)
+		return command_fail(127, "env: more than %d words", ENV_WORDS);
+	words[count] = NULL;
+	for (; count > 0 && strchr(words[0], '=') != NULL; count--)
+		putenv(*words++);
+	if (count == 0)
+		return command_fail(127, "env: which interpreter?");
+	interpreter = interpreter_by_name(bindings, words[0]);
+	if (interpreter == NULL)
+		return command_fail(127, "env: '%s' is no interpreter that exthost carries", words[0]);
+	return interpreter->interpret(count, words);
+}
+
 int command_run(const struct binding *const *bindings, int argc, char **argv)
 {
 	const struct binding *interpreter =
@@ -157,6 +209,8 @@ int command_run(const struct binding *const *bindings, int argc, char **argv)
 
 	if (interpreter != NULL)
 		return interpreter->interpret(argc, argv);
+	if (argc > 0 && is_env(argv[0]))
+		return run_env(bindings, argc, argv);
 	if (argc < 2)
 		return command_fail(2, "which command? 'exthost --help' lists them");
 	command = argv[1];

@@ -10,6 +10,7 @@
  * status. When no host listens, the relay replaces itself with exthost, which runs the request cold.
  */
 #include "relay_reply.h"
+#include "relay_start.h"
 #include "wire.h"
 
 #include <errno.h>
@@ -50,16 +51,18 @@ struct relay {
 static int read_command_line(struct relay *r, int argc, char **argv);
 static const char *read_environment(struct relay *r);
 static int connect_host(struct relay *r);
-static void start_cold(void);
 static int exchange(struct relay *r);
 static void drain_body(struct relay *r);
 
 int main(int argc, char **argv)
 {
 	static struct relay r;
-	int result = read_command_line(&r, argc, argv);
 	const char *fault;
+	int result;
 
+	if (!relay_start_is_relay(argc, argv))
+		return relay_start_interpreter(argv);
+	result = read_command_line(&r, argc, argv);
 	if (result >= 0)
 		return result;
 	signal(SIGPIPE, SIG_IGN);
@@ -69,7 +72,7 @@ int main(int argc, char **argv)
 		return relay_reply_page(400, fault);
 	if (connect_host(&r) < 0) {
 		if (r.refused_errno == 0)
-			start_cold();
+			relay_start_cold();
 		drain_body(&r);
 		return relay_reply_page(
 		    503, r.refused_errno != 0 ? strerror(r.refused_errno) : NO_HOST);
@@ -115,6 +118,11 @@ static int read_words(struct relay *r, char *words)
 /* -1 to go on, or the exit status. */
 static int read_command_line(struct relay *r, int argc, char **argv)
 {
+	if (!relay_start_by_own_name(argc, argv)) {
+		/* Options of the interpreter, or its name behind env, are for the host if for anybody. */
+		r->script = argv[argc - 1];
+		return -1;
+	}
 	if (argc == 2 && strcmp(argv[1], "--version") == 0) {
 		dprintf(STDOUT_FILENO, "exthost-cgi %s\n", EXTHOST_VERSION);
 		return 0;
@@ -240,25 +248,6 @@ static int connect_host(struct relay *r)
 	    connect_path(r, path) == 0)
 		return 0;
 	return r->refused_errno == 0 ? connect_path(r, SYSTEM_SOCKET) : -1;
-}
-
-/* exthost stands beside the relay. The body is unread, and every descriptor as it was given. */
-static void start_cold(void)
-{
-	char path[PATH_MAX];
-	char *const arguments[] = {
-	    (char *)"exthost", (char *)"request", (char *)"--cgi", getenv("SCRIPT_FILENAME"), NULL};
-	ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - sizeof("exthost"));
-
-	signal(SIGPIPE, SIG_DFL);
-	if (n > 0) {
-		path[n] = '\0';
-		memcpy(strrchr(path, '/') + 1, "exthost", sizeof("exthost"));
-		execv(path, arguments);
-	}
-	execv(EXTHOST_BINDIR "/exthost", arguments);
-	dprintf(STDERR_FILENO, "exthost-cgi: no host listens, and %s: %s\n",
-	    n > 0 ? path : EXTHOST_BINDIR "/exthost", strerror(errno));
 }
 
 /* Put a record's header in front of its content, which stands in its place, and the padding behind. */

@@ -39,7 +39,8 @@ LAYERS = [
 ALONE = {
     "wire": {"wire"},
     "wire_check": {"wire", "wire_check"},
-    "relay": {"relay_reply", "wire", "error", "fd"},
+    "relay": {"relay_reply", "relay_start", "wire", "error", "fd"},
+    "relay_start": {"relay_start"},
     "relay_reply": {"relay_reply", "wire", "fd"},
 }
 # What a binding sees of the host.

@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 import fastcgi
-from processes import Program
+from processes import Program, inside
 from waiting import wait_for
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -99,7 +99,7 @@ def run_exthost(*arguments, timeout=30, **more):
     more.setdefault("env", environment())
     if "input" not in more:
         more.setdefault("stdin", subprocess.DEVNULL)
-    return subprocess.run([EXTHOST, *arguments], capture_output=True, timeout=timeout,
+    return subprocess.run(inside([EXTHOST, *arguments], more.get("cwd")), capture_output=True, timeout=timeout,
                           check=False, **more)
 
 

@@ -15,6 +15,14 @@ from waiting import wait_for
 MARK = "EXTHOST_TEST_MARK"
 
 
+def inside(argv, cwd=None):
+    """The command for a program of the image under test, where the suite is run for one: see tests/image."""
+    pid = os.environ.get("EXTHOST_INSIDE")
+    if not pid:
+        return argv
+    return ["nsenter", "--target", pid, "--mount", "--root", f"--wdns={cwd or '/'}", "--", *argv]
+
+
 def _stat(pid):
     """(parent, state) of a process, or None."""
     try:
@@ -95,7 +103,7 @@ class Program:
         environment[MARK] = self.mark
         self._lines = []
         self._process = subprocess.Popen(
-            argv, env=environment, cwd=cwd, stdin=subprocess.DEVNULL,
+            inside(argv, cwd), env=environment, cwd=cwd, stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, pass_fds=pass_fds)
         self.pid = self._process.pid
         self._reader = threading.Thread(target=self._read, daemon=True)

@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 
 import web
-from processes import Program
+from processes import Program, inside
 from waiting import free_port, listens, wait_for
 
 FOSSIL = "/usr/bin/fossil"
@@ -54,7 +54,7 @@ class Fossil:
         _start(self.program, self.port)
 
     def _fossil(self, *arguments):
-        subprocess.run([FOSSIL, *arguments], env=self.env, cwd=self.folder, check=True,
+        subprocess.run(inside([FOSSIL, *arguments], self.folder), env=self.env, cwd=self.folder, check=True,
                        capture_output=True, timeout=30)
 
     def request(self, method, target, headers=(), body=None, timeout=20.0):

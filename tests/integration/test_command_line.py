@@ -169,3 +169,24 @@ def test_sigusr1_opens_the_log_file_again(start_host, root, tmp_path):
     finally:
         process.terminate()
         assert process.wait(timeout=20) == 0
+
+
+@pytest.mark.parametrize("program", [EXTHOST, RELAY])
+@pytest.mark.parametrize("words, output", [
+    (["python3", "-c", "print(6 * 7)"], "42\n"),
+    (["-S", "X=1 python3 -u -c", "import os; print(os.environ['X'])"], "1\n"),
+    (["-SX=1 python3 -c", "import os; print(os.environ['X'])"], "1\n")])
+def test_a_link_called_env_starts_an_interpreter(tmp_path, program, words, output):
+    (tmp_path / "env").symlink_to(program)
+    done = subprocess.run([tmp_path / "env", *words], capture_output=True, text=True, check=True, timeout=30)
+    assert done.stdout == output
+
+
+@pytest.mark.parametrize("words, reason", [
+    (["ls"], "env: 'ls' is no interpreter that exthost carries"), ([], "env: which interpreter?"),
+    (["-i", "python3"], "env: '-i' is no interpreter that exthost carries"),
+    (["A=1"], "env: which interpreter?")])
+def test_a_link_called_env_starts_nothing_else(tmp_path, words, reason):
+    (tmp_path / "env").symlink_to(EXTHOST)
+    done = subprocess.run([tmp_path / "env", *words], capture_output=True, text=True, check=False, timeout=30)
+    assert (done.returncode, done.stdout, done.stderr) == (127, "", f"exthost: {reason}\n")

@@ -11,7 +11,7 @@ import threading
 
 import pytest
 
-from host import EXTHOST, PLAIN, SCRIPTS, SUFFIX, copy_scripts, put, sanitized
+from host import EXTHOST, PLAIN, RELAY, SCRIPTS, SUFFIX, copy_scripts, put, sanitized
 from processes import lives
 from servers import Fossil
 from waiting import wait_for
@@ -383,3 +383,38 @@ def test_a_script_whose_first_line_names_an_interpreter_runs_where_that_is_a_lin
     put(tmp_path, f"root/{source.name}", f"#!{link}\n" + source.read_text().split("\n", 1)[1])
     reply = start_fossil(tmp_path / "root").get(f"/{source.name}?linked")
     assert (reply.status, reply.text) == (200, f"Hello from {language}: linked\n")
+
+
+# A link to the relay may have an interpreter's name, or be env.
+
+@pytest.mark.parametrize("name, words", [("python3", ""), ("python3", " -u"), ("env", " python3"),
+                                         ("env", " -S python3 -u")])
+def test_a_script_whose_first_line_names_a_link_to_the_relay_is_relayed(
+        tmp_path, start_host, start_fossil, name, words):
+    link = tmp_path / "bin" / name
+    link.parent.mkdir()
+    link.symlink_to(RELAY)
+    source = SCRIPTS / "python" / "read_to_eof.py"
+    put(tmp_path, "root/a.py", f"#!{link}{words}\n" + source.read_text().split("\n", 1)[1])
+    host = start_host(tmp_path / "root", listen=["relay"])
+    reply = start_fossil(tmp_path / "root").request("POST", "/a.py", BINARY, b"body")
+    assert (reply.status, reply.text.split()[0]) == (200, "4")
+    host.wait_line("a.py", "status=200")
+
+
+@starts_exthost
+def test_what_an_extension_starts_by_such_a_link_is_the_interpreter(tmp_path, start_host, start_fossil):
+    link = tmp_path / "bin" / "python3"
+    link.parent.mkdir()
+    link.symlink_to(RELAY)
+    put(tmp_path, "root/a.py", f"#!{link}\n" + """import os, subprocess, sys
+print("Content-Type: application/json\\n\\n" if "AGAIN" not in os.environ else "the interpreter")
+sys.stdout.flush()
+if "AGAIN" not in os.environ:
+    os.environ["AGAIN"] = "1"
+    subprocess.run([LINK, __file__], check=True)
+""".replace("LINK", repr(str(link))))
+    host = start_host(tmp_path / "root", listen=["relay"])
+    reply = start_fossil(tmp_path / "root").get("/a.py")
+    assert (reply.status, reply.text.strip()) == (200, "the interpreter")
+    assert len([line for line in host.program.log() if "a.py status=200" in line]) <= 1

@@ -1,0 +1,10 @@
+# The image that `make image` builds: one layer, the root file system. It needs no network.
+FROM scratch
+ARG UID=499
+ADD rootfs.tar /
+USER ${UID}:${UID}
+WORKDIR /museum
+ENV HOME=/museum USER=fossil
+EXPOSE 8080
+ENTRYPOINT ["/usr/bin/exthost", "serve"]
+CMD ["--config", "/etc/exthost.conf"]
