@@ -39,10 +39,10 @@ static int parse_uid(const char *text, uid_t *uid, struct error *e)
 	unsigned long n = strtoul(text, &end, 10);
 
 	if (text[0] < '0' || text[0] > '9' || *end != '\0' || n >= 0xffffffff)
-		return error_set(e, "option --allow-uid: '%s' is not a user's number", text);
+		return error_set(e, "'%s' is not a user's number", text);
 	*uid = (uid_t)n;
 	return *uid == OVERFLOW_UID ? error_set(e,
-					  "option --allow-uid: %u stands for every unknown user, "
+					  "%u stands for every unknown user, "
 					  "and is never allowed",
 					  OVERFLOW_UID)
 				    : 0;
@@ -72,32 +72,41 @@ static int parse_cidr(const char *text, unsigned char bytes[16], int *prefix, st
 
 	snprintf(host, sizeof(host), "%.*s", (int)(size < sizeof(host) ? size : 0), text);
 	if (parse_ip(host, bytes, &bits) < 0)
-		return error_set(
-		    e, "option --allow-from: '%s' is not an address or a CIDR block", text);
+		return error_set(e, "'%s' is not an address or a CIDR block", text);
 	*prefix = bits;
 	if (slash != NULL) {
 		wanted = strtol(slash + 1, &end, 10);
 		if (slash[1] < '0' || slash[1] > '9' || *end != '\0' || wanted > bits)
-			return error_set(
-			    e, "option --allow-from: '%s': the prefix is not 0 to %d", text, bits);
+			return error_set(e, "'%s': the prefix is not 0 to %d", text, bits);
 		*prefix = (int)wanted;
 	}
 	*prefix += 128 - bits;
 	return 0;
 }
 
-int access_check_options(const struct config *config, struct error *e)
+int access_check_uid(const char *text, struct error *e)
+{
+	uid_t uid;
+
+	return parse_uid(text, &uid, e);
+}
+
+int access_check_cidr(const char *text, struct error *e)
 {
 	unsigned char bytes[16];
-	uid_t uid;
 	int prefix;
 
+	return parse_cidr(text, bytes, &prefix, e);
+}
+
+int access_check_options(const struct config *config, struct error *e)
+{
 	for (size_t i = 0; i < config->allow_uid.count; i++)
-		if (parse_uid(config->allow_uid.items[i], &uid, e) < 0)
-			return -1;
+		if (access_check_uid(config->allow_uid.items[i], e) < 0)
+			return error_prefix(e, "option --allow-uid");
 	for (size_t i = 0; i < config->allow_from.count; i++)
-		if (parse_cidr(config->allow_from.items[i], bytes, &prefix, e) < 0)
-			return -1;
+		if (access_check_cidr(config->allow_from.items[i], e) < 0)
+			return error_prefix(e, "option --allow-from");
 	return 0;
 }
 

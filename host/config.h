@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct error;
+
 /* Values of an option that may be given more than once, in the order given. */
 struct config_list {
 	char **items;
@@ -99,6 +101,15 @@ enum config_command {
 	/* and what else there is to say of an option: */
 	CONFIG_EXTENSION = 4, /* it may stand in a section */
 	CONFIG_FIXED = 32     /* a reload does not change it */
+};
+
+/*
+ * What the option table cannot judge of a value in the file: 0, or -1 with *e, which then gets the file,
+ * the line and the key in front.
+ */
+struct config_check {
+	int (*check)(const void *context, const char *name, const char *value, struct error *e);
+	const void *context;
 };
 
 /* The limits of this extension (its path beneath the root): the last section that matches wins. */

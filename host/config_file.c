@@ -25,6 +25,7 @@
 struct reading {
 	struct config *config;
 	const bool *given;
+	const struct config_check *check; /* NULL: none */
 	FILE *stream;
 	int line;
 	bool indented; /* that line */
@@ -172,6 +173,14 @@ static int set_in_section(
 	return option_set((char *)&r->section->limits + within, o, value, e);
 }
 
+static int set_and_check(
+    struct reading *r, const struct option *o, const char *value, struct error *why)
+{
+	if (option_set((char *)r->config + o->offset, o, value, why) < 0)
+		return -1;
+	return r->check != NULL ? r->check->check(r->check->context, o->name, value, why) : 0;
+}
+
 /* 0, or -1 with *why. */
 static int set_key(struct reading *r, const char *name, const char *value, struct error *why)
 {
@@ -196,7 +205,7 @@ static int set_key(struct reading *r, const char *name, const char *value, struc
 	else if (r->section != NULL)
 		result = set_in_section(r, o, value, why);
 	else if (!r->given[o - options])
-		result = option_set((char *)r->config + o->offset, o, value, why);
+		result = set_and_check(r, o, value, why);
 	return result < 0 ? error_prefix(why, "%s", name) : 0;
 }
 
@@ -214,9 +223,10 @@ static int read_key(void *user, const char *section, const char *name, const cha
 	return refuse(r, why.message);
 }
 
-int config_file_read(struct config *config, const bool *given, int file, struct error *e)
+int config_file_read(struct config *config, const bool *given, int file,
+    const struct config_check *check, struct error *e)
 {
-	struct reading r = {.config = config, .given = given, .e = e};
+	struct reading r = {.config = config, .given = given, .check = check, .e = e};
 	int line;
 
 	if (file < 0)

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 
 struct config;
+struct config_check;
 struct error;
 
 /*
@@ -13,6 +14,7 @@ struct error;
  * that names file, line, key, value and what is allowed. It is read from the descriptor `file`, from
  * its beginning, or opened by its name if that is -1.
  */
-int config_file_read(struct config *config, const bool *given, int file, struct error *e);
+int config_file_read(struct config *config, const bool *given, int file,
+    const struct config_check *check, struct error *e);
 
 #endif

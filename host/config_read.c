@@ -18,6 +18,7 @@ struct reading {
 	enum config_command command;
 	bool given[OPTIONS_MAX]; /* set on the command line */
 	int file;                /* the configuration file, or -1: open it by its name */
+	const struct config_check *check;
 	struct error *e;
 };
 
@@ -100,7 +101,8 @@ static int read_all(struct reading *r, int argc, char **argv, int max_operands, 
 		return -1;
 	if (read_command_line(r, argc, argv, max_operands, operands) < 0)
 		return -1;
-	if (config->config_file != NULL && config_file_read(config, r->given, r->file, r->e) < 0)
+	if (config->config_file != NULL &&
+	    config_file_read(config, r->given, r->file, r->check, r->e) < 0)
 		return -1;
 	if (config->root != NULL && folder_check(&config->root, "extension root", r->e) < 0)
 		return -1;
@@ -116,9 +118,10 @@ int config_read(struct config *config, enum config_command command, int argc, ch
 }
 
 int config_read_again(struct config *config, enum config_command command, int argc, char **argv,
-    int file, struct error *e)
+    int file, const struct config_check *check, struct error *e)
 {
-	struct reading r = {.config = config, .command = command, .file = file, .e = e};
+	struct reading r = {
+	    .config = config, .command = command, .file = file, .check = check, .e = e};
 	int operands;
 
 	return read_all(&r, argc, argv, 0, &operands);

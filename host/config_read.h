@@ -19,10 +19,10 @@ int config_read(struct config *config, enum config_command command, int argc, ch
 
 /*
  * The same command line once more, without operands, and with the file's contents from this
- * descriptor, at its beginning; -1: the file is opened by its name.
+ * descriptor, at its beginning; -1: the file is opened by its name. `check` may be NULL.
  */
 int config_read_again(struct config *config, enum config_command command, int argc, char **argv,
-    int file, struct error *e);
+    int file, const struct config_check *check, struct error *e);
 
 /* Print the options of a command, a line or two each. */
 void config_print_options(FILE *out, enum config_command command);

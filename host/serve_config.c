@@ -16,6 +16,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static int check_preload(
@@ -29,32 +30,90 @@ static int check_preload(
 
 		free(name);
 		if (language < 0 || item[size] == '\0' || item[size + 1] == '\0')
-			return error_set(e, "option --preload: '%s' is not LANGUAGE:MODULE", item);
+			return error_set(e, "'%s' is not LANGUAGE:MODULE", item);
 	}
 	return 0;
 }
 
+static int check_path(const char *path, struct error *e)
+{
+	return path[0] == '\0' || path[0] == '/' ? 0
+						 : error_set(e, "'%s' does not begin with /", path);
+}
+
+static int check_control(const char *path, struct error *e)
+{
+	return path[0] == '\0' || path[0] == '/' || strcmp(path, "none") == 0
+		   ? 0
+		   : error_set(e, "'%s' is neither an absolute path nor none", path);
+}
+
 static int check_paths(const struct config *config, struct error *e)
 {
-	if (config->prefix[0] != '\0' && config->prefix[0] != '/')
-		return error_set(e, "option --prefix: '%s' does not begin with /", config->prefix);
-	if (config->metrics[0] != '\0' && config->metrics[0] != '/')
-		return error_set(
-		    e, "option --metrics: '%s' does not begin with /", config->metrics);
-	if (config->control[0] != '\0' && config->control[0] != '/' &&
-	    strcmp(config->control, "none") != 0)
-		return error_set(e, "option --control: '%s' is neither an absolute path nor none",
-		    config->control);
-	return 0;
+	if (check_path(config->prefix, e) < 0)
+		return error_prefix(e, "option --prefix");
+	if (check_path(config->metrics, e) < 0)
+		return error_prefix(e, "option --metrics");
+	return check_control(config->control, e) < 0 ? error_prefix(e, "option --control") : 0;
+}
+
+static int check_folder(const char *path, struct error *e)
+{
+	struct stat status;
+
+	if (stat(path, &status) < 0)
+		return error_errno(e, "'%s'", path);
+	return S_ISDIR(status.st_mode) ? 0 : error_set(e, "'%s' is no folder", path);
+}
+
+static int check_preload_item(
+    const char *item, const struct binding *const *bindings, struct error *e)
+{
+	const struct config preload = {.preload = {.items = (char *[]){(char *)item}, .count = 1}};
+
+	return check_preload(&preload, bindings, e);
+}
+
+static int check_listen(const char *text, struct error *e)
+{
+	const struct config none = {.prefix = (char *)""};
+	struct listen_address a;
+	int result = listen_address_parse(&a, text, &none, e);
+
+	free(a.text);
+	return result;
+}
+
+/* Of a value in the file, so that the mistake is told with its line. */
+static int check_value(const void *bindings, const char *name, const char *value, struct error *e)
+{
+	if (strcmp(name, "allow-uid") == 0)
+		return access_check_uid(value, e);
+	if (strcmp(name, "allow-from") == 0)
+		return access_check_cidr(value, e);
+	if (strcmp(name, "listen") == 0)
+		return check_listen(value, e);
+	if (strcmp(name, "preload") == 0)
+		return check_preload_item(value, bindings, e);
+	if (strcmp(name, "root") == 0 || strcmp(name, "tmpdir") == 0)
+		return check_folder(value, e);
+	if (strcmp(name, "prefix") == 0 || strcmp(name, "metrics") == 0)
+		return check_path(value, e);
+	return strcmp(name, "control") == 0 ? check_control(value, e) : 0;
 }
 
 int serve_config_read(
     const struct serve_config_source *source, int file, struct config *config, struct error *e)
 {
-	if (config_read_again(config, CONFIG_SERVE, source->argc, source->argv, file, e) < 0 ||
-	    access_check_options(config, e) < 0 || check_preload(config, source->bindings, e) < 0 ||
-	    check_paths(config, e) < 0 || listen_address_check_all(config, e) < 0)
+	const struct config_check check = {.check = check_value, .context = source->bindings};
+
+	if (config_read_again(config, CONFIG_SERVE, source->argc, source->argv, file, &check, e) <
+		0 ||
+	    access_check_options(config, e) < 0 || check_paths(config, e) < 0 ||
+	    listen_address_check_all(config, e) < 0)
 		return -1;
+	if (check_preload(config, source->bindings, e) < 0)
+		return error_prefix(e, "option --preload");
 	if (services_check(config, source->bindings, e) < 0)
 		return -1;
 	if (config->root == NULL)
