@@ -63,8 +63,8 @@ image: deps
 
 check-image: image
 	@command -v podman >/dev/null || tests/image/podman.sh
-	@$(if $(AGAIN),EXTHOST_IMAGE_AGAIN=1) /usr/bin/python3 -B -m pytest -q -rPs -p no:cacheprovider \
-		-c tests/integration/pytest.ini --rootdir tests/image tests/image
+	@ctest --preset image
+	@$(if $(AGAIN),tests/image/again.sh)
 
 install: build
 	@cmake --install $(BUILD) --prefix $(PREFIX)
