@@ -45,7 +45,8 @@ def main():
     targets = set(re.findall(r"^([a-z-]+):", (REPOSITORY / "Makefile").read_text(), re.M))
     for name in sorted(set(re.findall(r"\bmake ([a-z-]+)", readme)) - targets):
         complaints.append(f"README.md: no target 'make {name}'")
-    others = {"extroot", "port", "localhost", "nojail", "now"}  # of Fossil and systemctl
+    others = {"extroot", "port", "localhost", "nojail", "now",  # of Fossil and systemctl
+              "entrypoint", "read-only", "tmpfs"}  # of podman
     options = serve | request | status | others
     for name in sorted(set(re.findall(r"--([a-z][a-z-]+)", readme)) - options):
         complaints.append(f"README.md: no option --{name}")
