@@ -51,8 +51,8 @@ static void print_help(const struct binding *const *bindings)
 	    "  exthost version                         the versions of exthost and its languages\n"
 	    "  exthost --help, exthost COMMAND --help  this text, or that of a command\n"
 	    "\n"
-	    "Called by the name of an interpreter (a link), exthost is that interpreter; as env, it "
-	    "starts one.\n"
+	    "Called by the name of an interpreter (a link), exthost is that interpreter; as env,\n"
+	    "it starts one.\n"
 	    "Exit status: 0; 1 when it fails; 2 for a mistake on the command line.\n"
 	    "Manual: exthost(8), exthost.conf(5), exthost-cgi(1).\n");
 }
@@ -182,9 +182,13 @@ static int run_env(const struct binding *const *bindings, int argc, char **argv)
 	char **words = given;
 	int count = 0, i = 1;
 
-	if (argc > 1 && strncmp(argv[1], "-S", 2) == 0) {
-		i = argv[1][2] != '\0' ? 2 : 3;
-		count = split_words(i == 2 ? argv[1] + 2 : argc > 2 ? argv[2] : argv[1] + 2, words, 0);
+	/* What is to be split stands behind -S, or is the next argument. */
+	if (argc > 2 && strcmp(argv[1], "-S") == 0) {
+		count = split_words(argv[2], words, 0);
+		i = 3;
+	} else if (argc > 1 && strncmp(argv[1], "-S", 2) == 0) {
+		count = split_words(argv[1] + 2, words, 0);
+		i = 2;
 	}
 	while (i < argc && count < ENV_WORDS)
 		words[count++] = argv[i++];
@@ -197,7 +201,8 @@ static int run_env(const struct binding *const *bindings, int argc, char **argv)
 		return command_fail(127, "env: which interpreter?");
 	interpreter = interpreter_by_name(bindings, words[0]);
 	if (interpreter == NULL)
-		return command_fail(127, "env: '%s' is no interpreter that exthost carries", words[0]);
+		return command_fail(
+		    127, "env: '%s' is no interpreter that exthost carries", words[0]);
 	return interpreter->interpret(count, words);
 }
 

@@ -54,6 +54,8 @@ def sources(root, build):
         if path.is_file() and not path.is_symlink():
             inside = "/" + str(path.relative_to(root))
             result[inside] = inside
+    # The one that was copied may be another than Debian's.
+    result.pop("/usr/bin/fossil", None)
     result[cached(build, "EXTHOST_FOSSIL")] = "/usr/bin/fossil"
     for archive in root.glob("usr/lib/python3*.zip"):
         library = re.sub(r"python3(\d+)\.zip$", r"python3.\1", "/" + str(archive.relative_to(root)))

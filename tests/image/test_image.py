@@ -344,10 +344,12 @@ def test_what_is_tested_of_exthost_under_fossil_holds_inside():
 @pytest.fixture
 def museum():
     made = Site(free_port())
-    done = made.fossil("init", "/museum/project.fossil")
-    assert done.returncode == 0, done
-    yield made
-    made.stop()
+    try:
+        done = made.fossil("init", "/museum/project.fossil")
+        assert done.returncode == 0, done
+        yield made
+    finally:
+        made.stop()
 
 
 def serve_museum(museum, mounts, uid=None):
