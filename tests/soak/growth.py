@@ -9,7 +9,7 @@ import statistics
 import threading
 import time
 
-from faults import Processes
+from injector import Processes
 from processes import status_number
 
 # A process may take so much more than it had in the second fifth: what malloc keeps of the largest

@@ -127,7 +127,7 @@ def judge_growth(sampler):
 
 def soak(seconds, seed, folder):
     from clients import Client
-    from faults import Injector
+    from injector import Injector
     from growth import Sampler
     from host import Host
     from servers import FOSSIL, Nginx
@@ -182,7 +182,7 @@ def soak(seconds, seed, folder):
 
 
 def find_left_over(host):
-    from faults import wait_until_settled
+    from injector import wait_until_settled
 
     try:
         wait_until_settled(host.pid, SPARES)
