@@ -1,0 +1,69 @@
+"""What dies on starting is started again later each time, with the reason in the log."""
+
+import os
+import signal
+import time
+
+import pytest
+
+from faults import front_of, named, path, put_faults, template_of
+from host import SUFFIX, Host, environment
+from waiting import wait_for
+
+ROUNDS = 4
+
+
+# A package that takes its time, so that a template can be met while it starts.
+INDEX = "package ifneeded slow 1 {after 300; package provide slow 1}\n"
+
+
+@pytest.fixture
+def host(tmp_path):
+    packages = tmp_path / "packages" / "slow"
+    packages.mkdir(parents=True)
+    (packages / "pkgIndex.tcl").write_text(INDEX)
+    root = tmp_path / "root"
+    root.mkdir()
+    made = Host(put_faults(root), "--preload", "tcl:slow",
+                env=environment(TCLLIBPATH=str(packages.parent)))
+    yield made
+    made.stop()
+
+
+def kill_each(look):
+    """Kill what `look` finds and its successors, as soon as they are there; the times between."""
+    times, last = [], None
+    for _ in range(ROUNDS):
+        pid = wait_for(lambda: next((pid for pid in look() if pid != last), None), "the next one")
+        os.kill(pid, signal.SIGKILL)
+        times.append(time.monotonic())
+        last = pid
+        wait_for(lambda: last not in look(), "its end")
+    return [after - before for before, after in zip(times, times[1:])]
+
+
+def grows(gaps, first):
+    """Each wait is twice the one before; what the machine adds can only make it longer."""
+    return all(gap >= first * 2 ** number for number, gap in enumerate(gaps))
+
+
+def test_a_template_that_dies_on_starting_is_started_later_each_time(host):
+    python, tcl = (template_of(host, language) for language in ("python", "tcl"))
+    since = host.log_position()
+    os.kill(tcl, signal.SIGKILL)
+    wait_for(lambda: tcl not in named(host, "exthost-templ"), "its end")
+    gaps = kill_each(lambda: [pid for pid in named(host, "exthost-templ") if pid != python])
+    assert grows(gaps, 0.1), gaps
+    host.wait_line("tcl template: signal 9 (Killed) while starting", since=since)
+    assert host.get(path("tcl", "hello")).status == 200
+    assert template_of(host, "python") == python
+
+
+def test_a_front_that_dies_on_starting_is_started_later_each_time(host):
+    since = host.log_position()
+    gaps = kill_each(lambda: named(host, "exthost-front"))
+    assert grows(gaps[1:], 0.1), gaps
+    host.wait_line("front: signal 9 (Killed); starting another", since=since)
+    for language in SUFFIX:
+        assert host.get(path(language, "hello")).status == 200
+    assert front_of(host) in named(host, "exthost-front")
