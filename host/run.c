@@ -43,6 +43,7 @@ void run_script(const struct run_shared *shared, const struct run_job *job, stru
 	*result = (struct run_result){.why = RUN_EXITED};
 	for (int tries = 0; tries < SPARE_TRIES; tries++) {
 		run.ended = run.untouched = false;
+		run.answer_at = 0;
 		if (hand_over(&run, job->code) < 0)
 			break;
 		stats_runs(shared->stats, run.entry, run.process.pid, run.process.handle);

@@ -1,16 +1,19 @@
 """What dies on starting is started again later each time, with the reason in the log."""
 
+import json
 import os
 import signal
 import time
 
 import pytest
 
-from faults import front_of, named, path, put_faults, template_of
-from host import SUFFIX, Host, environment
+from faults import Asked, front_of, named, path, put_faults, template_of
+from host import SUFFIX, Host, environment, run_exthost
 from waiting import wait_for
 
 ROUNDS = 4
+# Longer than the host waits between the end of the output and that of the process.
+NAP = {"tcl": {"nap": "after 1200\nputs \"Content-Type: text/plain\\n\\nrested\"\n"}}
 
 
 # A package that takes its time, so that a template can be met while it starts.
@@ -24,7 +27,7 @@ def host(tmp_path):
     (packages / "pkgIndex.tcl").write_text(INDEX)
     root = tmp_path / "root"
     root.mkdir()
-    made = Host(put_faults(root), "--preload", "tcl:slow",
+    made = Host(put_faults(root, NAP), "--preload", "tcl:slow",
                 env=environment(TCLLIBPATH=str(packages.parent)))
     yield made
     made.stop()
@@ -67,3 +70,30 @@ def test_a_front_that_dies_on_starting_is_started_later_each_time(host):
     for language in SUFFIX:
         assert host.get(path(language, "hello")).status == 200
     assert front_of(host) in named(host, "exthost-front")
+
+
+def children_of(pid):
+    with open(f"/proc/{pid}/task/{pid}/children") as f:
+        return [int(word) for word in f.read().split()]
+
+
+def told(host):
+    return json.loads(run_exthost("status", "--root", str(host.root), "--json").stdout)
+
+
+def running(host):
+    return [run["pid"] for run in told(host)["runs"] if run["state"] == "runs"]
+
+
+def test_a_run_whose_first_process_died_unbegun_has_all_its_time_with_the_next(host):
+    template = template_of(host, "tcl")
+    wait_for(lambda: told(host)["spares"]["tcl"] == len(children_of(template)) == 2, "two spares")
+    spares = children_of(template)
+    for pid in spares:
+        os.kill(pid, signal.SIGSTOP)
+    asked = Asked(host, path("tcl", "nap"))
+    wait_for(lambda: set(running(host)) & set(spares), "the run, in a process that is stopped")
+    for pid in spares:
+        os.kill(pid, signal.SIGKILL)
+    reply = asked.end().reply()
+    assert (reply.status, reply.text) == (200, "rested\n")
