@@ -4,8 +4,9 @@
  * what is cached, limited, routed and logged is the host's affair.
  *
  * The life of a binding in the template process: start, then preload for each module, then fork
- * again and again. In a process that fork made: warm perhaps, wait (the host does that), run. In the plain
- * interpreter (`exthost python`): interpret, and nothing else.
+ * again and again. In a process that fork made: warm perhaps, wait (the host does that), then either
+ * run, or, in an app worker, load and then answer and wait in turn. In the plain interpreter
+ * (`exthost python`): interpret, and nothing else.
  *
  * A third language is one folder under bindings/ and one line in the table in main.c.
  */
@@ -14,9 +15,13 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 struct error;
+struct iovec;
+struct binding_app;
+struct binding_call;
 struct binding_run;
 
 struct binding {
@@ -71,6 +76,27 @@ struct binding {
 	 * the language has no stack to show.
 	 */
 	bool (*stack)(struct binding_run *run, int file);
+
+	/*
+	 * Load an app, once, in a process made by fork. Working folder, environment and limits are
+	 * set; descriptor 0 is empty, what is written to 1 and 2 goes to the log. 0, or -1: what was
+	 * wrong, a traceback say, stands on standard error. NULL: the language has no apps.
+	 */
+	int (*load)(struct binding_app *app);
+
+	/*
+	 * Answer one request with the app that is loaded: binding_reply_write and its like take the
+	 * reply, as a CGI program writes it. 0, or BINDING_FAILED and BINDING_RETIRE, or-ed. What a
+	 * request left behind in the process (what it printed, an exception, its body's descriptor)
+	 * is cleared away on return.
+	 */
+	int (*answer)(struct binding_app *app, struct binding_call *call);
+
+	/*
+	 * Between two requests: return when this descriptor is readable, as poll(2) says. What the
+	 * app has going on besides (threads, timers, events) goes on meanwhile. NULL: nothing has.
+	 */
+	void (*wait)(struct binding_app *app, int descriptor);
 };
 
 /* One run of one script, as the host asks a binding for it. */
@@ -83,6 +109,63 @@ struct binding_run {
 	struct run_channel *channel; /* the host's own, */
 	int asked;                   /* and why it wants the stack */
 };
+
+/*
+ * An app, in its app worker. One that is `rerun` is a CGI script, which shall be run anew for each
+ * request and find the process each time as it was at the first.
+ */
+struct binding_app {
+	struct binding_run
+	    *run; /* script and source; the environment that the process has; no code */
+	bool rerun;
+	bool debug;       /* --debug: check what the app does, where the language has a way to */
+	const char *path; /* python-path, tcl-path: folders for modules, ':' between; NULL: none */
+	const char *venv; /* python-venv: a virtual environment; NULL: none */
+	void *data;       /* the binding's own */
+};
+
+/* One request for an app. */
+struct binding_call {
+	char *const *environment;    /* the request's variables, "NAME=value"..., NULL */
+	int body;                    /* a file with the request body, at its beginning; -1: empty */
+	uint64_t body_size;          /* bytes */
+	struct binding_reply *reply; /* the host's own */
+};
+
+enum {
+	BINDING_FAILED = 1, /* no good reply; why stands on standard error */
+	BINDING_RETIRE = 2  /* the process must not answer another request */
+};
+
+/*
+ * What the host does for a binding that answers.
+ */
+
+/*
+ * Bytes of the reply: header block, empty line, body, as a CGI program writes them. All of one call
+ * are on their way to the client when it returns, so pieces that belong together come together. 0,
+ * or -1 with errno: the client is gone (EPIPE), and the answer should end.
+ */
+int binding_reply_write(struct binding_call *call, const struct iovec *pieces, int count);
+
+/*
+ * The same out of a file, from its offset: size bytes, UINT64_MAX: to its end. 0; -1 with errno;
+ * EINVAL: it cannot be sent this way, and nothing was.
+ */
+int binding_reply_file(struct binding_call *call, int file, uint64_t size);
+
+/*
+ * A descriptor that takes the reply as well, for what writes to descriptor 1. It stays the host's,
+ * and valid until answer returns. -1 with errno.
+ */
+int binding_reply_descriptor(struct binding_call *call);
+
+/*
+ * The app is made of this file too (an absolute path): when it changes, the app is loaded anew. For
+ * every file that the language has loaded on the app's behalf, at any time; those outside of the
+ * extension root are passed over.
+ */
+void binding_depends(struct binding_app *app, const char *path);
 
 /*
  * What the host does for a binding during a run.
@@ -117,6 +200,8 @@ const char *binding_library(void);
  * End the process with this exit status (its low 8 bits). Output must have been flushed. In the
  * request process the host is told first, so that the reply need not wait until the kernel has
  * taken the process apart; in a process that the script itself forked this is _exit(2) and no more.
+ * In an app worker it ends the request that is being answered (status 0: well) and the app worker,
+ * which is replaced.
  */
 void binding_end(struct binding_run *run, int status) __attribute__((noreturn));
 
