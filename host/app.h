@@ -1,7 +1,7 @@
 /*
  * Apps on the front's side: which there are, and the app workers of each. Shared by app_pool.c (whose
- * turn is it), app_start.c (how one begins) and app_watch.c (those that serve no request), and by
- * nobody else.
+ * turn is it), app_start.c (how one begins), app_watch.c (those that serve no request) and
+ * app_settings.c, and by nobody else.
  */
 #ifndef EXTHOST_APP_H
 #define EXTHOST_APP_H
@@ -18,6 +18,8 @@
 #include <stdint.h>
 
 struct app_pool_setup;
+struct binding;
+struct run_job;
 
 enum app_state {
 	APP_LOADS, /* since `since`, and until its deadline */
@@ -36,6 +38,7 @@ struct app_worker_entry {
 	uint64_t since;      /* request_clock() */
 	unsigned generation; /* of the app's files, as they were when it was started, */
 	unsigned accepted;   /* and a later one that it serves on beside, as that does not load */
+	int64_t began;       /* CLOCK_REALTIME when it was started, nanoseconds */
 	struct run_end end;
 	struct run_errors errors;
 };
@@ -48,21 +51,28 @@ struct app_settings {
 	char *path, *venv; /* "" is none */
 };
 
+/* Those of this job. *changed: who has loaded with the earlier ones will not do. 0 or -1. */
+int app_settings_take(struct app_settings *to, const struct run_job *job,
+    const struct binding *const *bindings, bool *changed);
+
 struct app {
 	struct app *next;
 	char *name; /* beneath the extension root */
 	struct app_settings settings;
 	struct app_worker_entry *workers;
 	unsigned generation; /* counts up when its files have changed, */
+	unsigned renewed;    /* the last that began though they have not, */
 	unsigned refused;    /* the one that does not load; 0: none, */
+	int64_t refused_at;  /* when that was tried; CLOCK_REALTIME, nanoseconds, */
+	int refused_status;  /* what it means for a request, */
 	uint64_t retry_at;   /* and when to try it again; request_clock() */
-	unsigned failures;   /* of loading, ever */
+	unsigned failures;   /* of loading the present generation, ever */
 	size_t starting;     /* workers that are being started and are in no list yet */
 	size_t waiting;      /* requests */
 	pthread_cond_t changed;
 	char error[256];      /* why the last load failed; "": it did not, */
 	struct buffer output; /* what it wrote then, */
-	int64_t error_time;   /* and when; seconds since 1970 */
+	int64_t error_time;   /* and since when; seconds since 1970 */
 	uint64_t loads;       /* that went well */
 };
 
@@ -85,8 +95,16 @@ void app_start(struct app_pool *p, struct app *a);
 /* The same in a thread of its own, for who must not wait. The lock is held throughout. */
 void app_start_ahead(struct app_pool *p, struct app *a);
 
-/* It did not load. With the lock held. */
-void app_refuse(struct app_pool *p, struct app *a, unsigned generation, const char *reason);
+/* A load that has failed. */
+struct app_refusal {
+	unsigned generation;
+	int64_t began; /* CLOCK_REALTIME, nanoseconds */
+	int status;    /* HTTP status for who waited: 500, or 503 if it is not the app's fault */
+	const char *reason;
+};
+
+/* With the lock held. */
+void app_refuse(struct app_pool *p, struct app *a, const struct app_refusal *refusal);
 
 /* Watch this worker from now on, or no more, as a guard has it. With the lock held. */
 void app_watch(struct app_pool *p, struct app_worker_entry *w);
@@ -104,7 +122,10 @@ void app_dismiss(struct app_worker_entry *w);
 /* Forget one that has died or is given up, and start another if too few are left. Lock held. */
 void app_remove(struct app_pool *p, struct app_worker_entry *w);
 
-/* Workers of this generation, or about to be. */
+/* Workers of the present generation, or about to be. */
 size_t app_count(const struct app *a);
+
+/* Those of any generation that are loaded. */
+size_t app_count_loaded(const struct app *a);
 
 #endif

@@ -81,6 +81,16 @@ static int64_t nanoseconds(const struct timespec *time)
 	return (int64_t)time->tv_sec * 1000000000 + time->tv_nsec;
 }
 
+/* Perhaps. A time that is yet to come tells nothing: the clock has been set back since. */
+static bool is_later(const struct timespec *changed, int64_t than)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return nanoseconds(changed) > than - TICK &&
+	       nanoseconds(changed) <= nanoseconds(&now) + TICK;
+}
+
 void app_files_add(struct app_files *files, const char *path, const struct timespec *since)
 {
 	struct app_file *file = add(files, path);
@@ -89,7 +99,7 @@ void app_files_add(struct app_files *files, const char *path, const struct times
 	if (file == NULL)
 		return;
 	take_status(file, stat(path, &status) == 0 ? &status : NULL);
-	file->unsure = file->exists && nanoseconds(&file->changed) > nanoseconds(since) - TICK;
+	file->unsure = file->exists && is_later(&file->changed, nanoseconds(since));
 }
 
 bool app_files_changed(const struct app_files *files)
@@ -100,11 +110,16 @@ bool app_files_changed(const struct app_files *files)
 	return false;
 }
 
-void app_files_accept(struct app_files *files)
+void app_files_accept(struct app_files *files, int64_t until)
 {
 	struct stat status;
 
-	for (size_t i = 0; i < files->count; i++)
-		take_status(
-		    &files->items[i], stat(files->items[i].path, &status) == 0 ? &status : NULL);
+	for (size_t i = 0; i < files->count; i++) {
+		struct app_file *file = &files->items[i];
+
+		if (stat(file->path, &status) < 0)
+			take_status(file, NULL);
+		else if (!is_later(&status.st_ctim, until))
+			take_status(file, &status);
+	}
 }

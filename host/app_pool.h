@@ -39,12 +39,13 @@ struct app_taken {
 	struct app_worker_entry *worker;
 	struct request_process *process; /* without an output */
 	int *notices;                    /* of processes it starts, or -1 */
-	bool force;                      /* its files have changed, but the changed ones do not load */
+	int64_t accept; /* its files have changed, but as they were then (CLOCK_REALTIME,
+	                   nanoseconds) they do not load; 0: nothing is known */
 };
 
 /*
- * Take a worker for the app that the job is for. 0, or -1 with *e: it does not load (what it wrote
- * on that is appended to *output), or none came within its time limit.
+ * Take a worker for the app that the job is for. 0, or the HTTP status with *e: it does not load
+ * (what it wrote on that is appended to *output), or none came within its time limit.
  */
 int app_pool_take(struct app_pool *p, const struct run_job *job, struct app_taken *taken,
     struct buffer *output, struct error *e);
@@ -57,19 +58,21 @@ enum app_fate {
 	APP_FATE_DEAD
 };
 
-void app_pool_give_back(
-    struct app_pool *p, struct app_worker_entry *worker, enum app_fate fate);
+void app_pool_give_back(struct app_pool *p, struct app_worker_entry *worker, enum app_fate fate);
 
-/* Load every app anew, each request being answered by an old one as long as there is no new one. */
-void app_pool_renew(struct app_pool *p);
+/*
+ * There is a new template of this language: load its apps anew, each request being answered by an old
+ * one as long as there is no new one.
+ */
+void app_pool_renew(struct app_pool *p, int language);
 
 /* What there is to tell of one app. */
 struct app_report {
 	char name[256];
 	size_t idle, busy, loading;
 	uint64_t loads;
-	char error[256]; /* "" or why the changed one does not load */
-	int64_t error_time;
+	char error[256];    /* "" or why the changed one does not load */
+	int64_t error_time; /* since when; seconds since 1970 */
 };
 
 /* A copy for who looks in; the caller frees. NULL with *count 0: there are none. */

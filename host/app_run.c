@@ -65,11 +65,13 @@ static bool attempt(struct run *run, const struct run_job *job)
 {
 	struct app_taken taken;
 	struct error e;
+	int status;
 
 	run->ended = run->untouched = run->alive = run->retires = run->stale = run->dead = false;
 	run->answer_at = 0;
-	if (app_pool_take(run->shared->apps, job, &taken, &run->errors.kept, &e) < 0) {
-		guard_fail(run, RUN_HOST, 500, "%s", e.message);
+	status = app_pool_take(run->shared->apps, job, &taken, &run->errors.kept, &e);
+	if (status != 0) {
+		guard_fail(run, status == 504 ? RUN_TIMEOUT : RUN_HOST, status, "%s", e.message);
 		return false;
 	}
 	run->process = *taken.process;
@@ -99,7 +101,7 @@ static int hand_over(struct run *run, struct app_taken *taken)
 	    .code = -1,
 	    .body = run->request->body,
 	    .body_size = run->request->body_size,
-	    .force = taken->force};
+	    .accept = taken->accept};
 	int output[2];
 	int result;
 

@@ -30,9 +30,18 @@ struct start {
 	struct app *app;
 	struct app_settings settings;
 	unsigned generation;
+	int64_t began;
 	char *name;
 	struct request_process process;
 };
+
+static int64_t real_time(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (int64_t)now.tv_sec * (int64_t)SECOND + now.tv_nsec;
+}
 
 static void begin(struct start *s, struct app_pool *p, struct app *a)
 {
@@ -40,10 +49,12 @@ static void begin(struct start *s, struct app_pool *p, struct app *a)
 	    .app = a,
 	    .settings = a->settings,
 	    .generation = a->generation,
+	    .began = real_time(),
 	    .name = a->name};
 	s->settings.path = strdup(a->settings.path);
 	s->settings.venv = strdup(a->settings.venv);
 	a->starting++;
+	a->retry_at = request_clock() + RETRY;
 }
 
 static int order_load(struct start *s, int source, const char *script, struct error *e)
@@ -109,13 +120,20 @@ static int do_start(struct start *s, struct error *e)
 	return result;
 }
 
+static void refuse(struct start *s, const char *reason)
+{
+	app_refuse(s->pool, s->app,
+	    &(struct app_refusal){
+		.generation = s->generation, .began = s->began, .status = 503, .reason = reason});
+}
+
 static void add_worker(struct start *s)
 {
 	struct app_worker_entry *w = calloc(1, sizeof(*w));
 
 	if (w == NULL) {
 		request_process_release(&s->process);
-		app_refuse(s->pool, s->app, s->generation, "out of memory");
+		refuse(s, "out of memory");
 		return;
 	}
 	fd_close(&s->process.output);
@@ -124,6 +142,7 @@ static void add_worker(struct start *s)
 	w->process = s->process;
 	w->notices = -1;
 	w->generation = s->generation;
+	w->began = s->began;
 	w->errors = (struct run_errors){.log = s->pool->setup->log, .script = s->app->name};
 	run_end_init(&w->end, &w->process, request_clock() + s->settings.limits.timeout * SECOND);
 	app_enter(w, APP_LOADS);
@@ -138,7 +157,7 @@ static void finish(struct start *s, int result, const struct error *e)
 	if (result == 0)
 		add_worker(s);
 	else
-		app_refuse(s->pool, s->app, s->generation, e->message);
+		refuse(s, e->message);
 	free(s->settings.path);
 	free(s->settings.venv);
 }
@@ -187,13 +206,20 @@ void app_start_ahead(struct app_pool *p, struct app *a)
 	pthread_attr_destroy(&attributes);
 }
 
-void app_refuse(struct app_pool *p, struct app *a, unsigned generation, const char *reason)
+/* What became of a generation that is not the present one any more concerns nobody. */
+void app_refuse(struct app_pool *p, struct app *a, const struct app_refusal *refusal)
 {
-	a->failures++;
-	a->refused = generation;
-	a->retry_at = request_clock() + RETRY;
-	snprintf(a->error, sizeof(a->error), "%s", reason);
-	a->error_time = time(NULL);
-	log_message(p->setup->log, LEVEL_ERROR, "%s does not load: %s", a->name, reason);
+	log_message(p->setup->log, LEVEL_ERROR, "%s does not load: %s", a->name, refusal->reason);
 	pthread_cond_broadcast(&a->changed);
+	if (refusal->generation != a->generation)
+		return;
+	if (a->error[0] == '\0')
+		a->error_time = time(NULL);
+	a->failures++;
+	a->refused = refusal->generation;
+	a->refused_at = refusal->began;
+	a->refused_status = refusal->status;
+	a->retry_at = request_clock() + RETRY;
+	snprintf(a->error, sizeof(a->error), "%s", refusal->reason);
+	a->output.size = 0;
 }

@@ -34,8 +34,10 @@ enum { CHANNEL, ERRORS, NOTICES, KINDS };
 
 static void *watch(void *argument);
 static struct app_worker_entry *find(struct app_pool *p, uint64_t id);
+static void take_event(struct app_pool *p, struct app_worker_entry *w, unsigned kind);
 static void take_errors(struct app_worker_entry *w);
 static void take_report(struct app_pool *p, struct app_worker_entry *w);
+static void take_stack(struct app_worker_entry *w, int file);
 static void take_loaded(struct app_pool *p, struct app_worker_entry *w);
 static void take_end(struct app_pool *p, struct app_worker_entry *w, const struct run_report *end);
 static void look_at_all(struct app_pool *p);
@@ -88,15 +90,8 @@ static void *watch(void *argument)
 
 		pthread_mutex_lock(&p->lock);
 		w = n > 0 ? find(p, event.data.u64 / KINDS) : NULL;
-		/* A guard may have taken it since. */
-		if (w != NULL && w->state != APP_BUSY)
-			switch (event.data.u64 % KINDS) {
-			case CHANNEL: take_report(p, w); break;
-			case ERRORS: take_errors(w); break;
-			default:
-				if (process_limit_answer(w->notices, &(uint64_t){UINT64_MAX}) < 0)
-					fd_close(&w->notices);
-			}
+		if (w != NULL)
+			take_event(p, w, event.data.u64 % KINDS);
 		if (request_clock() >= look_at) {
 			look_at_all(p);
 			look_at = request_clock() + SECOND;
@@ -104,6 +99,22 @@ static void *watch(void *argument)
 		pthread_mutex_unlock(&p->lock);
 	}
 	return NULL;
+}
+
+/* A guard may have taken it since, and given it back: what there was to read is his then. */
+static void take_event(struct app_pool *p, struct app_worker_entry *w, unsigned kind)
+{
+	struct pollfd event = {.fd = *descriptor_of(w, (int)kind), .events = POLLIN};
+
+	if (w->state == APP_BUSY || event.fd < 0 || poll(&event, 1, 0) <= 0)
+		return;
+	switch (kind) {
+	case CHANNEL: take_report(p, w); break;
+	case ERRORS: take_errors(w); break;
+	default:
+		if (process_limit_answer(w->notices, &(uint64_t){UINT64_MAX}) < 0)
+			fd_close(&w->notices);
+	}
 }
 
 static struct app_worker_entry *find(struct app_pool *p, uint64_t id)
@@ -156,8 +167,24 @@ static void take_report(struct app_pool *p, struct app_worker_entry *w)
 		descriptor = -1;
 		app_watch(p, w);
 		break;
-	default: break; /* a stack that nobody waits for any more */
+	case RUN_STACK:
+		if (descriptor >= 0 && w->state != APP_IDLE)
+			take_stack(w, descriptor);
+		break;
+	default: break;
 	}
+}
+
+/* Where it is, as it loads or leaves for too long; else nobody waits for that any more. */
+static void take_stack(struct app_worker_entry *w, int file)
+{
+	char text[16384];
+	ssize_t n = pread(file, text, sizeof(text), 0);
+
+	if (n > 0)
+		run_errors_add_stack(&w->errors, text, (size_t)n);
+	if (w->end.stage == RUN_ASKED)
+		run_end_begin(&w->end);
 }
 
 /* The first of its generation: those of earlier ones are not needed any more. */
@@ -181,6 +208,8 @@ static void take_loaded(struct app_pool *p, struct app_worker_entry *w)
 	    (int)w->process.pid, (unsigned long long)(request_clock() - w->since) / 1000000);
 	buffer_release(&w->errors.kept);
 	app_enter(w, APP_IDLE);
+	if (p->stopping)
+		app_dismiss(w);
 	pthread_cond_broadcast(&a->changed);
 }
 
@@ -202,12 +231,14 @@ static void take_end(struct app_pool *p, struct app_worker_entry *w, const struc
 	empty_errors(w);
 	describe(how, sizeof(how), end);
 	if (w->state == APP_LOADS) {
-		buffer_release(&a->output);
-		a->output = w->errors.kept;
-		w->errors.kept = (struct buffer){0};
-		app_refuse(
-		    p, a, w->generation, w->end.stage > RUN_GOES_ON ? "it takes too long" : how);
 		app_enter(w, APP_LEAVES);
+		app_refuse(p, a,
+		    &(struct app_refusal){.generation = w->generation,
+			.began = w->began,
+			.status = w->end.stage > RUN_GOES_ON ? 504 : 500,
+			.reason = w->end.stage > RUN_GOES_ON ? "it takes too long" : how});
+		if (w->generation == a->generation)
+			buffer_append(&a->output, w->errors.kept.data, w->errors.kept.size);
 	} else if (w->state == APP_IDLE) {
 		log_message(p->setup->log, LEVEL_WARNING, "%s: app worker %d, %s", a->name,
 		    (int)w->process.pid, how);
@@ -229,7 +260,7 @@ void app_dismiss(struct app_worker_entry *w)
 /* Who has waited for so long that it is one too many. The first of a list is the youngest. */
 static void dismiss_idle(struct app *a)
 {
-	size_t count = app_count(a);
+	size_t count = app_count_loaded(a);
 
 	for (struct app_worker_entry *w = a->workers; w != NULL; w = w->next)
 		if (w->state == APP_IDLE && count > a->settings.limits.min_workers &&

@@ -17,6 +17,7 @@
 
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,7 +45,7 @@ static void load(struct app_worker *w, struct binding_run *run);
 static bool answer_one(struct app_worker *w);
 static bool answer(struct app_worker *w, struct run_order *order);
 static bool is_too_large(const struct app_worker *w);
-static void limit_cpu(const struct app_worker *w);
+static void limit_cpu(struct app_worker *w);
 static void leave(struct app_worker *w) __attribute__((noreturn));
 
 /* What the interpreter has in its environment; a request's variables are the request's. */
@@ -84,6 +85,8 @@ static void take_order(struct app_worker *w, const struct run_order *order)
 	w->left = order->app.max_requests;
 	snprintf(
 	    w->root, sizeof(w->root), "%s/", root != NULL && strcmp(root, "/") != 0 ? root : "");
+	/* A reply that nobody reads is an error of writing, and not the end of the worker. */
+	signal(SIGPIPE, SIG_IGN);
 	/* What an app prints belongs into no reply. */
 	dup2(STDERR_FILENO, STDOUT_FILENO);
 	environ = environment;
@@ -117,9 +120,9 @@ static bool answer_one(struct app_worker *w)
 		w->binding->wait(&w->app, w->channel);
 	if (run_order_receive(w->channel, &order, &memory) != 1)
 		return false;
-	if (order.force)
-		app_files_accept(&w->files);
-	else if (app_files_changed(&w->files)) {
+	if (order.accept != 0)
+		app_files_accept(&w->files, order.accept);
+	if (app_files_changed(&w->files)) {
 		run_report_send(w->channel, RUN_STALE, 0, "", -1);
 		fd_close(&order.body);
 		fd_close(&order.output);
@@ -185,12 +188,14 @@ static bool is_too_large(const struct app_worker *w)
 }
 
 /* At so many seconds in all comes SIGXCPU, and the front sees to it that the request ends. */
-static void limit_cpu(const struct app_worker *w)
+static void limit_cpu(struct app_worker *w)
 {
 	struct rlimit limit = {.rlim_max = RLIM_INFINITY};
 
 	if (w->cpu == UINT64_MAX)
 		return;
+	/* What its threads have used in between is no request's. */
+	getrusage(RUSAGE_SELF, &w->used);
 	limit.rlim_cur =
 	    (rlim_t)(w->used.ru_utime.tv_sec + w->used.ru_stime.tv_sec + 1) + (rlim_t)w->cpu;
 	setrlimit(RLIMIT_CPU, &limit);

@@ -144,7 +144,6 @@ static void reload(struct front *f, int file)
 		spares_want(f->shared.run.spares, next.spares);
 		if (config_share_replace(f->configs, &next) < 0)
 			config_release(&next);
-		app_pool_renew(f->shared.run.apps);
 	}
 	config_let_go(f->configs, held);
 }
@@ -181,6 +180,7 @@ static bool take_order(struct front *f)
 	if (message.order == FRONT_TEMPLATE && fds[0] >= 0) {
 		atomic_store(&f->status.templates[message.index], message.pid);
 		spares_connect(f->shared.run.spares, (int)message.index, fds[0]);
+		app_pool_renew(f->shared.run.apps, (int)message.index);
 	}
 	if (message.order == FRONT_SERVICES)
 		status_set_services(&f->status, message.index);

@@ -310,6 +310,9 @@ static void log_stack(struct run *run, int file)
 	if (n <= 0 ||
 	    (!run->failed && stats_answer(run->shared->stats, run->entry, text, (size_t)n)))
 		return;
+	/* An app worker may have been asked during an earlier request. */
+	if (run->app && !run->failed)
+		return;
 	run_errors_add_stack(&run->errors, text, (size_t)n);
 }
 

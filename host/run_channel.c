@@ -15,8 +15,6 @@
 
 #define PIECE 16384
 
-#define FORCE 16U /* in the flags, above one bit for each descriptor */
-
 _Static_assert(FD_PASS_MAX == 4, "an order has four descriptors");
 
 struct order_head {
@@ -24,6 +22,7 @@ struct order_head {
 	uint32_t size;      /* of all strings together, the script's path first */
 	uint32_t variables; /* how many strings follow the path */
 	uint32_t flags;
+	int64_t accept;
 	uint64_t body_size;
 	struct run_limits limits;
 	struct run_app app;
@@ -54,7 +53,7 @@ int run_order_send(int channel, const struct run_order *order)
 {
 	const int given[] = {order->source, order->code, order->body, order->output};
 	struct order_head head = {.kind = order->kind,
-	    .flags = order->force ? FORCE : 0,
+	    .accept = order->accept,
 	    .body_size = order->body_size,
 	    .limits = order->limits,
 	    .app = order->app};
@@ -138,7 +137,7 @@ int run_order_receive(int channel, struct run_order *order, char **memory)
 		return -1;
 	*order = (struct run_order){.kind = head.kind,
 	    .environment = (char **)*memory,
-	    .force = (head.flags & FORCE) != 0,
+	    .accept = head.accept,
 	    .body_size = head.body_size,
 	    .limits = head.limits,
 	    .app = head.app};

@@ -50,7 +50,8 @@ struct run_order {
 	int code;           /* kept code, or -1 */
 	int body;           /* the request body at its beginning, or -1: empty */
 	int output;         /* with RUN_ORDER_ANSWER: takes the reply */
-	bool force;         /* with RUN_ORDER_ANSWER: even if files have changed, and let it be so */
+	int64_t accept; /* with RUN_ORDER_ANSWER: even if files have changed until then, and let it
+	                   be so; CLOCK_REALTIME, nanoseconds */
 	uint64_t body_size;
 	struct run_limits limits;
 	struct run_app app;
@@ -75,8 +76,8 @@ struct run_report {
 	uint32_t type;
 	int32_t value;
 	/* With ENDED, DIED and ANSWERED: */
-	uint64_t cpu;  /* microseconds that the process and its children have used */
-	uint64_t peak; /* the most memory it had, in KiB */
+	uint64_t cpu;            /* microseconds that the process and its children have used */
+	uint64_t peak;           /* the most memory it had, in KiB */
 	char text[RUN_TEXT_MAX]; /* NUL-terminated; only sent as far as it is used */
 };
 
