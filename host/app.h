@@ -122,6 +122,9 @@ void app_dismiss(struct app_worker_entry *w);
 /* Forget one that has died or is given up, and start another if too few are left. Lock held. */
 void app_remove(struct app_pool *p, struct app_worker_entry *w);
 
+/* Start another if there are too few: one at a time, and none while it would not load. Lock held. */
+void app_keep_enough(struct app_pool *p, struct app *a);
+
 /* Workers of the present generation, or about to be. */
 size_t app_count(const struct app *a);
 

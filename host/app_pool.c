@@ -33,7 +33,6 @@
 static struct app *find(struct app_pool *p, const struct run_job *job);
 static int wait_for_worker(struct app_pool *p, struct app *a, struct app_worker_entry **w,
     int64_t *accept, struct error *e);
-static void keep_enough(struct app_pool *p, struct app *a);
 
 struct app_pool *app_pool_create(const struct app_pool_setup *setup)
 {
@@ -176,6 +175,12 @@ static struct timespec time_of(uint64_t clock)
 	    .tv_sec = (time_t)(clock / SECOND), .tv_nsec = (long)(clock % SECOND)};
 }
 
+/* The present generation has failed to load since there were so many failures. */
+static bool has_failed(const struct app *a, unsigned failures)
+{
+	return is_refused(a) && a->failures != failures;
+}
+
 /* Should whoever waits start another? `failures`: when he began to. */
 static bool wants_start(const struct app *a, unsigned failures)
 {
@@ -183,7 +188,7 @@ static bool wants_start(const struct app *a, unsigned failures)
 		return false;
 	if (is_refused(a) && old_will_do(a))
 		return count_loading(a) == 0 && request_clock() >= a->retry_at;
-	return a->failures == failures && count_loading(a) < a->waiting;
+	return !has_failed(a, failures) && count_loading(a) < a->waiting;
 }
 
 /* An idle one that the request may have. */
@@ -214,7 +219,7 @@ static int wait_for_worker(struct app_pool *p, struct app *a, struct app_worker_
 	unsigned failures = a->failures;
 
 	while ((*w = choose(p, a, accept)) == NULL) {
-		if (a->failures != failures && !old_will_do(a) && !has_loaded(a, true)) {
+		if (has_failed(a, failures) && !old_will_do(a) && !has_loaded(a, true)) {
 			error_set(e, "%s does not load: %s", a->name, a->error);
 			return a->refused_status;
 		}
@@ -252,12 +257,11 @@ void app_remove(struct app_pool *p, struct app_worker_entry *w)
 	run_errors_end(&w->errors);
 	buffer_release(&w->errors.kept);
 	free(w);
-	keep_enough(p, a);
+	app_keep_enough(p, a);
 	pthread_cond_broadcast(&a->changed);
 }
 
-/* One at a time, and none while it would not load. */
-static void keep_enough(struct app_pool *p, struct app *a)
+void app_keep_enough(struct app_pool *p, struct app *a)
 {
 	if (!p->stopping && !is_refused(a) && count_loading(a) == 0 &&
 	    app_count(a) < a->settings.limits.min_workers &&
@@ -294,7 +298,7 @@ void app_pool_give_back(struct app_pool *p, struct app_worker_entry *w, enum app
 		if (fate == APP_FATE_ENDS) {
 			app_enter(w, APP_LEAVES);
 			run_end_init(&w->end, &w->process, request_clock() + 5 * SECOND);
-			keep_enough(p, a);
+			app_keep_enough(p, a);
 		} else if (p->stopping || is_outdated(a, w)) {
 			app_dismiss(w);
 		}
@@ -373,4 +377,12 @@ void app_pool_stop(struct app_pool *p, uint64_t deadline)
 	pthread_mutex_unlock(&p->lock);
 	while (has_workers(p) && request_clock() < deadline)
 		poll(NULL, 0, 5);
+}
+
+void app_pool_release(struct app_pool *p)
+{
+	if (p == NULL || p->started)
+		return;
+	pthread_mutex_destroy(&p->lock);
+	free(p);
 }

@@ -28,10 +28,7 @@ struct app_pool_setup {
 	int root; /* descriptor of the extension root */
 };
 
-/*
- * `setup` must outlive it, and it is never released: its thread ends with the process. NULL: no
- * memory.
- */
+/* `setup` must outlive it. NULL: no memory. */
 struct app_pool *app_pool_create(const struct app_pool_setup *setup);
 
 /* What was taken. */
@@ -80,5 +77,8 @@ struct app_report *app_pool_list(struct app_pool *p, size_t *count);
 
 /* Have all end, regularly, and wait until they have, at most until this request_clock(). */
 void app_pool_stop(struct app_pool *p, uint64_t deadline);
+
+/* After that. One that has had an app stays: its thread ends with the process. */
+void app_pool_release(struct app_pool *p);
 
 #endif

@@ -21,9 +21,11 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <time.h>
 #include <unistd.h>
 
 #define TRIES 8
+#define SETTLE 5000000 /* nanoseconds that files are given to come to rest, more each time */
 #define SECOND 1000000000ULL
 
 static bool attempt(struct run *run, const struct run_job *job);
@@ -49,8 +51,11 @@ void app_run(const struct run_shared *shared, const struct run_job *job, struct 
 	bool begun = false;
 
 	*result = (struct run_result){.why = RUN_EXITED};
-	for (int tries = 0; !begun && !run.failed && tries < TRIES; tries++)
+	for (int tries = 0; !begun && !run.failed && tries < TRIES; tries++) {
+		if (run.stale && tries > 1)
+			nanosleep(&(struct timespec){.tv_nsec = tries * SETTLE}, NULL);
 		begun = attempt(&run, job);
+	}
 	if (!begun)
 		guard_fail(&run, RUN_HOST, 503, "no app worker has begun it, in %d tries", TRIES);
 	run_errors_end(&run.errors);

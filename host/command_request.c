@@ -312,6 +312,7 @@ static int answer(struct once *o, struct error *e)
 	else
 		answer_request(&o->shared, &o->request, "");
 	app_pool_stop(o->shared.run.apps, request_clock() + APPS_STOP);
+	app_pool_release(o->shared.run.apps);
 	spares_destroy(o->shared.run.spares);
 	scripts_destroy(o->shared.run.scripts);
 	fd_close(&o->shared.root);

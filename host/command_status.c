@@ -19,6 +19,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #define WATCH_EVERY 2000 /* milliseconds */
@@ -163,10 +164,9 @@ static size_t line_size(const char *text, size_t most)
 	return most;
 }
 
-static void print_error(const char *text)
+static void print_error(const char *label, const char *text)
 {
-	static const char label[] = "  last error: ";
-	const int indent = (int)sizeof(label) - 1;
+	const int indent = (int)strlen(label);
 	struct buffer shown = {0};
 	const char *rest = clean(&shown, text);
 	const char *before = label;
@@ -270,7 +270,27 @@ static void print_extensions(const json_t *status)
 		print_milliseconds(real_of(extension, "p95_ms"));
 		print_milliseconds(real_of(extension, "p99_ms"));
 		printf(" %6.1f\n", (double)number_of(extension, "peak_kib") / 1024);
-		print_error(string_of(extension, "last_error"));
+		print_error("  last error: ", string_of(extension, "last_error"));
+	}
+}
+
+static void print_apps(const json_t *status)
+{
+	const json_t *apps = json_object_get(status, "apps");
+	const json_t *app;
+	char since[16], label[64];
+	size_t i;
+
+	if (json_array_size(apps) == 0)
+		return;
+	printf("\n%-42s %8s %8s %8s %8s\n", "app", "idle", "busy", "loading", "loads");
+	json_array_foreach (apps, i, app) {
+		print_column(string_of(app, "name"), 42);
+		printf(" %8lld %8lld %8lld %8lld\n", number_of(app, "idle"), number_of(app, "busy"),
+		    number_of(app, "loading"), number_of(app, "loads"));
+		duration((double)(time(NULL) - number_of(app, "error_time")), since);
+		snprintf(label, sizeof(label), "  does not load, for %s: ", since);
+		print_error(label, string_of(app, "error"));
 	}
 }
 
@@ -279,6 +299,7 @@ static void print_table(const json_t *status)
 	print_head(status);
 	print_processes(status);
 	print_runs(status);
+	print_apps(status);
 	print_extensions(status);
 }
 

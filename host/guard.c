@@ -102,9 +102,10 @@ static void end_failed(struct run *run)
 		run_end_begin(&run->end);
 		return;
 	}
-	fd_close(&run->process.output);
-	if (run->end.due > due)
+	/* A client that took nothing until the deadline was no fault of the app's. */
+	if (run->process.output >= 0 || run->end.due > due)
 		run->end.due = due;
+	fd_close(&run->process.output);
 }
 
 /* What is due, and what has gone wrong on the way out. */

@@ -118,6 +118,7 @@ def test_one_request_at_a_time_needs_one_worker(start, root):
 
 def test_an_idle_worker_that_dies_is_replaced_before_anybody_asks(host):
     old, _ = ask(host)
+    host.wait_line("count.tiny loaded in process")
     since = host.program.log_position()
     os.kill(old, signal.SIGKILL)
     host.wait_line("count.tiny loaded in process", since=since)
@@ -129,10 +130,10 @@ def test_an_idle_worker_that_dies_is_replaced_before_anybody_asks(host):
 def test_as_many_workers_as_min_workers_says_stay_there(start, root):
     host = start("--min-workers", "2")
     old, _ = ask(host)
-    # One is enough for one request at a time; the second comes when the first is gone.
+    wait_for(lambda: loaded(host, "count.tiny") == 2, "a second worker", 20)
     os.kill(old, signal.SIGKILL)
-    wait_for(lambda: not lives(old), "the end of the worker")
-    wait_for(lambda: loaded(host, "count.tiny") >= 2, "another worker", 20)
+    wait_for(lambda: loaded(host, "count.tiny") == 3, "a third worker", 20)
+    assert not lives(old)
 
 
 def test_workers_beyond_min_workers_end_when_they_are_idle(start, root):
@@ -213,6 +214,7 @@ def test_a_worker_that_does_not_come_to_its_end_is_killed(host, root):
 def test_what_it_writes_between_requests_is_in_the_log_with_its_name(host, root):
     put(root, "later.tiny", APP + HEAD + "print done\nlater an afterthought\n")
     assert host.get("later.tiny").text == "done\n"
+    (root / "go").touch()
     line = host.wait_line("an afterthought", "script=later.tiny", "stream=stderr")
     assert "[" not in line
 
@@ -296,6 +298,7 @@ def test_sighup_replaces_template_and_workers_under_load_and_loses_no_request(ho
 
 def test_sighup_has_idle_workers_replaced_though_nobody_asks(host):
     old, _ = ask(host)
+    host.wait_line("count.tiny loaded in process")
     since = host.program.log_position()
     host.program.send(signal.SIGHUP)
     host.wait_line("count.tiny loaded in process", since=since)

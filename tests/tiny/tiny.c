@@ -22,6 +22,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdio_ext.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -184,6 +185,9 @@ static int answer(struct binding_app *app, struct binding_call *call)
 	program->status = 0;
 	program->count++;
 	interpret_text(program);
+	/* Of a page that fails only that is sent which has been flushed. */
+	if (program->status != 0)
+		__fpurge(stdout);
 	fflush(stdout);
 	dup2(log, STDOUT_FILENO);
 	dup2(nothing, STDIN_FILENO);
@@ -198,7 +202,9 @@ static void wait_for(struct binding_app *app, int descriptor)
 	struct program *program = app->data;
 	struct pollfd event = {.fd = descriptor, .events = POLLIN};
 
-	if (program->later != NULL) {
+	while (program->later != NULL && poll(&event, 1, 2) == 0) {
+		if (!tiny_is_there(program, "go"))
+			continue;
 		fprintf(stderr, "%s\n", program->later);
 		free(program->later);
 		program->later = NULL;

@@ -16,7 +16,7 @@
  *	unload COMMAND, when it ends
  *	count of the requests that this process has begun
  *	retire after this request                quit N: end the process
- *	later TEXT, an error, after the request
+ *	later TEXT, an error, after the request and when the file "go" is there
  *	depends FILE, beside the script          needs FILE, without saying so
  *	take FILE, its first line, and depend on it; taken: print that
  */
@@ -228,16 +228,26 @@ static void do_retire(struct program *program, const char *argument)
 	program->retires = true;
 }
 
-/* The path of a file beside the script; its data is the caller's to release. */
+/* The path of a file beside the script, or elsewhere; its data is the caller's to release. */
 static struct buffer beside(const struct program *program, const char *name)
 {
 	struct buffer path = {0};
 	const char *script = program->run->script;
 
-	buffer_append(&path, script, (size_t)(strrchr(script, '/') + 1 - script));
+	if (name[0] != '/')
+		buffer_append(&path, script, (size_t)(strrchr(script, '/') + 1 - script));
 	buffer_append_string(&path, name);
 	buffer_string(&path);
 	return path;
+}
+
+bool tiny_is_there(const struct program *program, const char *name)
+{
+	struct buffer path = beside(program, name);
+	bool is_there = access(path.data, F_OK) == 0;
+
+	buffer_release(&path);
+	return is_there;
 }
 
 static void do_depends(struct program *program, const char *argument)
@@ -258,11 +268,8 @@ static void fail(struct program *program, const char *what, const char *of)
 
 static void do_needs(struct program *program, const char *argument)
 {
-	struct buffer path = beside(program, argument);
-
-	if (access(path.data, F_OK) < 0)
+	if (!tiny_is_there(program, argument))
 		fail(program, "there is no", argument);
-	buffer_release(&path);
 }
 
 static void do_take(struct program *program, const char *argument)
@@ -325,11 +332,8 @@ static void do_burn(struct program *program, const char *argument)
 
 static void do_await(struct program *program, const char *argument)
 {
-	struct buffer path = beside(program, argument);
-
-	while (access(path.data, F_OK) < 0)
+	while (!tiny_is_there(program, argument))
 		do_sleep(program, "2");
-	buffer_release(&path);
 }
 
 static void do_when(struct program *program, const char *argument)

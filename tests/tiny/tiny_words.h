@@ -32,6 +32,9 @@ void tiny_do(struct program *program, char *line);
 /* What is being done: "spin"; "" if nothing is. Safe in a signal handler. */
 const char *tiny_present(void);
 
+/* Is there such a file beside the script? */
+bool tiny_is_there(const struct program *program, const char *name);
+
 /* Modules: is it loaded? Load it: 0, or -1 with *e. */
 bool tiny_has_module(const char *name);
 int tiny_load_module(const char *name, struct error *e);
