@@ -32,6 +32,12 @@ static void run(struct binding_run *asked) __attribute__((noreturn));
 static const char *const suffixes[] = {".tcl", NULL};
 static const char *const programs[] = {"tclsh", "wapptclsh", NULL};
 
+/* Nothing is to be done: there is one thread, and no notifier yet. */
+static pid_t fork_tcl(pid_t (*make)(void))
+{
+	return make();
+}
+
 const struct binding tcl_binding = {
     .name = "tcl",
     .command = "tclsh",
@@ -41,7 +47,7 @@ const struct binding tcl_binding = {
     .interpret = tcl_shell_interpret,
     .start = start,
     .preload = preload,
-    .fork = fork,
+    .fork = fork_tcl,
     .warm = warm,
     .run = run,
     .stack = tcl_stack,
