@@ -97,6 +97,13 @@ struct binding {
 	 * app has going on besides (threads, timers, events) goes on meanwhile. NULL: nothing has.
 	 */
 	void (*wait)(struct binding_app *app, int descriptor);
+
+	/*
+	 * The app worker is about to end in good order: the host ends it, or BINDING_RETIRE did.
+	 * What the app has to do at its end (threads to wait for, exit handlers, files to flush) is
+	 * done now, in ten seconds at most; the process ends right after. NULL: nothing has to.
+	 */
+	void (*unload)(struct binding_app *app);
 };
 
 /* One run of one script, as the host asks a binding for it. */

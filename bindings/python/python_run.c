@@ -19,11 +19,8 @@
 static int run_script(struct binding_run *run);
 static PyObject *take_main(void);
 static PyObject *make_main(void);
-static int take_environment(const char *const *environment);
 static int take_script(const char *path, PyObject *globals);
-static int take_path(const char *script);
 static int set_names(PyObject *globals, PyObject *script);
-static int set_argv(PyObject *script);
 static int set_variable(const char *variable);
 static int set_time_zone(void);
 
@@ -68,8 +65,9 @@ static int run_script(struct binding_run *run)
 	PyObject *globals = take_main();
 	PyObject *code = NULL, *result = NULL;
 
-	if (globals != NULL && take_environment((const char *const *)run->environment) == 0 &&
-	    take_script(run->script, globals) == 0 && take_path(run->script) == 0) {
+	if (globals != NULL &&
+	    python_run_take_environment((const char *const *)run->environment) == 0 &&
+	    take_script(run->script, globals) == 0 && python_run_take_path(run->script) == 0) {
 		code = python_code_load(run);
 		if (code != NULL) {
 			python_code_close(run);
@@ -93,7 +91,7 @@ PyObject *python_run_rehearse(const char *const *environment)
 	const char *folder = binding_library();
 	PyObject *module = make_main();
 
-	if (module != NULL && take_environment(environment) == 0 &&
+	if (module != NULL && python_run_take_environment(environment) == 0 &&
 	    take_script(folder, PyModule_GetDict(module)) == 0 && python_shadow_take(folder) == 0)
 		return module;
 	Py_XDECREF(module);
@@ -134,7 +132,7 @@ static PyObject *make_main(void)
  * As Python itself reads the environment: of two variables of one name the first counts, and text
  * without '=' is none. The time zone was not set in the template.
  */
-static int take_environment(const char *const *environment)
+int python_run_take_environment(const char *const *environment)
 {
 	bool time_zone = false;
 
@@ -179,7 +177,7 @@ static int take_script(const char *path, PyObject *globals)
 	int result = -1;
 
 	if (script != NULL && set_names(globals, script) == 0)
-		result = set_argv(script);
+		result = python_run_set_argv(script);
 	Py_XDECREF(script);
 	return result;
 }
@@ -196,7 +194,7 @@ static int set_names(PyObject *globals, PyObject *script)
 	return result;
 }
 
-static int set_argv(PyObject *script)
+int python_run_set_argv(PyObject *script)
 {
 	PyObject *executable = PySys_GetObject("executable");
 	PyObject *argv = Py_BuildValue("[O]", script);
@@ -212,7 +210,7 @@ static int set_argv(PyObject *script)
 }
 
 /* The first place for modules is the folder where the script truly lies, links followed. */
-static int take_path(const char *script)
+int python_run_take_path(const char *script)
 {
 	char real[PATH_MAX];
 	PyObject *path = PySys_GetObject("path");
