@@ -21,10 +21,12 @@
 #include <unistd.h>
 
 #include "host/binding.h"
+#include "python_rerun.h"
 #include "python_wsgi.h"
 
 static int prepare(struct binding_app *app);
 static int take_folders(const char *folders);
+static int load_application(struct binding_app *app);
 static PyObject *load_module(struct binding_run *run);
 static PyObject *make_module(const char *script);
 static int take_application(struct binding_app *app, PyObject *module);
@@ -42,23 +44,27 @@ static struct {
 
 int python_app_load(struct binding_app *app)
 {
-	PyObject *module = NULL;
 	int result = -1;
 
 	loaded.told = PySet_New(NULL);
-	if (loaded.told != NULL && prepare(app) == 0) {
-		module = load_module(app->run);
-		if (module != NULL)
-			result = take_application(app, module);
-	}
+	if (loaded.told != NULL && prepare(app) == 0)
+		result = app->rerun ? python_rerun_load(app) : load_application(app);
 	if (PyErr_Occurred()) {
 		tell_traceback(app);
 		python_error_print();
 	}
 	tell_files(app);
-	Py_XDECREF(module);
 	python_end_flush_quietly();
 	python_error_assert_none();
+	return result;
+}
+
+static int load_application(struct binding_app *app)
+{
+	PyObject *module = load_module(app->run);
+	int result = module != NULL ? take_application(app, module) : -1;
+
+	Py_XDECREF(module);
 	return result;
 }
 
@@ -192,11 +198,16 @@ static int take_application(struct binding_app *app, PyObject *module)
 
 int python_app_answer(struct binding_app *app, struct binding_call *call)
 {
-	int result = python_wsgi_answer(loaded.application, app->run, call);
+	int result;
 
+	if (app->rerun) {
+		result = python_rerun_answer(app, call);
+	} else {
+		result = python_wsgi_answer(loaded.application, app->run, call);
+		python_end_flush_quietly();
+	}
 	if (PyDict_Size(PyImport_GetModuleDict()) != loaded.modules)
 		tell_files(app);
-	python_end_flush_quietly();
 	python_error_assert_none();
 	return result;
 }

@@ -79,6 +79,14 @@ void python_end(struct binding_run *run, pid_t runner, int status)
 	binding_end(run, status);
 }
 
+int python_end_script(int status)
+{
+	if (python_end_has_threads())
+		join_threads();
+	call(needed.run_exit_functions);
+	return flush_output() == -1 ? STATUS_FLUSH_FAILED : status;
+}
+
 /* The sample of python_warm is garbage now; an end looks at what is left. */
 void python_end_warm(void)
 {

@@ -65,6 +65,9 @@ void python_modules_notice(struct binding_run *run);
  */
 PyObject *python_modules_forget(void);
 
+/* Let the collector never look again at what there is now. */
+void python_modules_put_aside(void);
+
 /* The names of the modules that the template did not have, in the order of their import; or NULL. */
 PyObject *python_modules_new(void);
 
@@ -113,6 +116,12 @@ void python_run(struct binding_run *run) __attribute__((noreturn));
 /* Fill os.environ anew. 0 or -1. */
 int python_run_take_environment(const char *const *environment);
 
+/* Put a new module in the place of __main__: its globals, borrowed; or NULL. */
+PyObject *python_run_take_main(void);
+
+/* Name the script in these globals and in sys.argv. 0 or -1. */
+int python_run_take_script(const char *path, PyObject *globals);
+
 /* sys.argv as for this script. 0 or -1. */
 int python_run_set_argv(PyObject *script);
 
@@ -142,6 +151,12 @@ void python_end_flush_quietly(void);
 
 /* Collect garbage, even if it was disabled. */
 void python_end_collect(void);
+
+/*
+ * What python_end does before the script is let go: threads, exit handlers, output. The exit status,
+ * if that is what it was until then.
+ */
+int python_end_script(int status);
 
 /* Whether Python knows of another thread than this one. */
 bool python_end_has_threads(void);

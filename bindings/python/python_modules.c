@@ -20,6 +20,7 @@
 #include "host/binding.h"
 #include "host/error.h"
 
+static int freeze(void);
 static PyObject *list_new(void);
 static bool is_installed(PyObject *name, PyObject *script_folder);
 static PyObject *get_origin(PyObject *name);
@@ -116,7 +117,7 @@ static int count_threads(void)
  */
 int python_modules_freeze(void)
 {
-	PyObject *gc, *result, *names;
+	PyObject *names;
 
 	if (!modules.grown)
 		return 0;
@@ -126,14 +127,27 @@ int python_modules_freeze(void)
 		return -1;
 	Py_XSETREF(modules.baseline, names);
 	python_end_collect();
-	gc = PyImport_ImportModule("gc");
-	result = gc != NULL ? PyObject_CallMethod(gc, "freeze", NULL) : NULL;
-	Py_XDECREF(gc);
-	if (result == NULL)
+	if (freeze() == -1)
 		return -1;
-	Py_DECREF(result);
 	modules.grown = false;
 	return 0;
+}
+
+static int freeze(void)
+{
+	PyObject *gc = PyImport_ImportModule("gc");
+	PyObject *result = gc != NULL ? PyObject_CallMethod(gc, "freeze", NULL) : NULL;
+
+	Py_XDECREF(gc);
+	Py_XDECREF(result);
+	return result != NULL ? 0 : -1;
+}
+
+void python_modules_put_aside(void)
+{
+	python_end_collect();
+	if (freeze() == -1)
+		python_error_clear();
 }
 
 void python_modules_notice(struct binding_run *run)

@@ -17,9 +17,8 @@
 #include "host/binding.h"
 
 static int run_script(struct binding_run *run);
-static PyObject *take_main(void);
 static PyObject *make_main(void);
-static int take_script(const char *path, PyObject *globals);
+int python_run_take_script(const char *path, PyObject *globals);
 static int set_names(PyObject *globals, PyObject *script);
 static int set_variable(const char *variable);
 static int set_time_zone(void);
@@ -62,12 +61,13 @@ void python_run(struct binding_run *run)
 /* The exit status. Output of the script comes before the traceback, so it is flushed first. */
 static int run_script(struct binding_run *run)
 {
-	PyObject *globals = take_main();
+	PyObject *globals = python_run_take_main();
 	PyObject *code = NULL, *result = NULL;
 
 	if (globals != NULL &&
 	    python_run_take_environment((const char *const *)run->environment) == 0 &&
-	    take_script(run->script, globals) == 0 && python_run_take_path(run->script) == 0) {
+	    python_run_take_script(run->script, globals) == 0 &&
+	    python_run_take_path(run->script) == 0) {
 		code = python_code_load(run);
 		if (code != NULL) {
 			python_code_close(run);
@@ -92,14 +92,15 @@ PyObject *python_run_rehearse(const char *const *environment)
 	PyObject *module = make_main();
 
 	if (module != NULL && python_run_take_environment(environment) == 0 &&
-	    take_script(folder, PyModule_GetDict(module)) == 0 && python_shadow_take(folder) == 0)
+	    python_run_take_script(folder, PyModule_GetDict(module)) == 0 &&
+	    python_shadow_take(folder) == 0)
 		return module;
 	Py_XDECREF(module);
 	return NULL;
 }
 
 /* The globals of the module that is now __main__; borrowed. */
-static PyObject *take_main(void)
+PyObject *python_run_take_main(void)
 {
 	PyObject *module = make_main();
 	PyObject *globals = NULL;
@@ -171,7 +172,7 @@ static int set_time_zone(void)
 	return result != NULL ? 0 : -1;
 }
 
-static int take_script(const char *path, PyObject *globals)
+int python_run_take_script(const char *path, PyObject *globals)
 {
 	PyObject *script = PyUnicode_DecodeFSDefault(path);
 	int result = -1;
