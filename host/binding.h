@@ -99,9 +99,8 @@ struct binding {
 	void (*wait)(struct binding_app *app, int descriptor);
 
 	/*
-	 * The app worker is about to end in good order: the host ends it, or BINDING_RETIRE did.
-	 * What the app has to do at its end (threads to wait for, exit handlers, files to flush) is
-	 * done now, in ten seconds at most; the process ends right after. NULL: nothing has to.
+	 * The app worker is about to end, regularly: run what the app has registered for its end. The
+	 * process is ended if that takes long. NULL: nothing can be registered.
 	 */
 	void (*unload)(struct binding_app *app);
 };
