@@ -116,7 +116,7 @@ static int aborted(struct error *e)
 	return error_set(e, "the client aborted the request"), REQUEST_ABORTED;
 }
 
-/* A record's header is there. REQUEST_MORE, or the end. */
+/* A record's header is there. 0, or -1: it must not come here. */
 static int begin_record(struct request *r, struct request_taken *t, struct error *e)
 {
 	bool ours;
@@ -135,7 +135,7 @@ static int begin_record(struct request *r, struct request_taken *t, struct error
 	t->is_body = ours && t->header.type == WIRE_STDIN;
 	t->is_last =
 	    (t->is_body && t->content == 0) || (ours && t->header.type == WIRE_ABORT_REQUEST);
-	return REQUEST_MORE;
+	return 0;
 }
 
 static size_t least(size_t a, size_t b)
