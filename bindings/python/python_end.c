@@ -30,7 +30,6 @@ static void restore_system(void);
 static void clear_survivors(PyObject *weak);
 static void clear_module(PyObject *module);
 static void clear_names(PyObject *names, bool private);
-static void flush_writers(void);
 static bool is_writer(PyObject *object);
 static void flush(PyObject *file);
 
@@ -91,7 +90,7 @@ int python_end_script(int status)
 void python_end_warm(void)
 {
 	python_end_collect();
-	flush_writers();
+	python_end_flush_writers();
 }
 
 static void join_threads(void)
@@ -201,13 +200,15 @@ static void release_script(void)
 	PyObject *weak;
 
 	restore_system();
+	/* Of a file in a ring of garbage, the collector may close the descriptor before the buffer. */
+	python_end_flush_writers();
 	weak = python_modules_forget();
 	python_end_collect();
 	if (weak != NULL && !python_end_has_threads())
 		clear_survivors(weak);
 	Py_XDECREF(weak);
 	PyErr_Clear();
-	flush_writers();
+	python_end_flush_writers();
 }
 
 /* What the script may have put into sys would keep its objects alive, a traceback its frames. */
@@ -284,7 +285,7 @@ static void clear_names(PyObject *names, bool private)
 	PyErr_Clear();
 }
 
-static void flush_writers(void)
+void python_end_flush_writers(void)
 {
 	PyObject *objects = PyObject_CallNoArgs(needed.get_objects);
 

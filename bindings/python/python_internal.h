@@ -149,6 +149,9 @@ void python_end(struct binding_run *run, pid_t runner, int status) __attribute__
 /* Flush sys.stdout and sys.stderr and ignore what goes wrong; keeps a pending exception. */
 void python_end_flush_quietly(void);
 
+/* Flush every file that is open for writing; ignores what goes wrong. */
+void python_end_flush_writers(void);
+
 /* Collect garbage, even if it was disabled. */
 void python_end_collect(void);
 

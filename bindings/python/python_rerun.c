@@ -155,8 +155,12 @@ static void release(PyObject *globals)
 	Py_XDECREF(name);
 	others = Py_REFCNT(globals) - 1;
 	Py_DECREF(globals);
-	if (others > 0)
+	if (others > 0) {
+		/* See release_script in python_end.c. */
+		if (rerun_process_has_files())
+			python_end_flush_writers();
 		PyGC_Collect();
+	}
 	if (PyDict_Size(all) != script.modules) {
 		script.modules = PyDict_Size(all);
 		python_modules_put_aside();

@@ -20,6 +20,9 @@ int python_rerun_answer(struct binding_app *app, struct binding_call *call);
 /* Remember how it is now. 0 or -1. */
 int rerun_process_keep(void);
 
+/* Whether descriptors are open that were not when rerun_process_lend was called. */
+bool rerun_process_has_files(void);
+
 /* Put the process back. false: it is not what it was, and cannot be made so. */
 bool rerun_process_restore(void);
 

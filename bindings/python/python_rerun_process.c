@@ -35,7 +35,7 @@ static struct {
 	sigset_t blocked;
 	char *locale;
 	char **environment;
-	long descriptors; /* before the run, as count_descriptors has it */
+	long descriptors;            /* before the run, as count_descriptors has it */
 	PyObject *handlers[SIGNALS]; /* Python's */
 	PyObject *get_signal, *set_signal;
 } kept;
@@ -84,8 +84,12 @@ bool rerun_process_restore(void)
 	environ = kept.environment;
 	if (time_zone)
 		tzset();
-	return good && !python_end_has_threads() && !has_children() &&
-	       count_descriptors() == kept.descriptors;
+	return good && !python_end_has_threads() && !has_children() && !rerun_process_has_files();
+}
+
+bool rerun_process_has_files(void)
+{
+	return count_descriptors() != kept.descriptors;
 }
 
 static bool restore_handlers(void)

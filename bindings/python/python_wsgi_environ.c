@@ -49,12 +49,12 @@ static struct {
 	struct variable *variables; /* what the last request had, in its order */
 	size_t count, capacity;
 	bool changed;           /* last is not complete */
-	bool head, no_length;   /* what complete found out about last */
+	bool head;              /* what complete found out about last */
 	PyObject *names[SLOTS]; /* a hash table of str */
 	size_t names_count;     /* at most NAMES_MOST */
 	PyObject *defaults[DEFAULTS][2];
 	PyObject *input, *scheme, *http, *https;
-	PyObject *method, *content_length, *https_name, *scheme_name;
+	PyObject *method, *https_name, *scheme_name;
 } shared;
 
 static PyObject *text_new(const char *text, size_t length)
@@ -82,12 +82,11 @@ int wsgi_environ_start(void)
 	shared.http = PyUnicode_InternFromString("http");
 	shared.https = PyUnicode_InternFromString("https");
 	shared.method = get_name("REQUEST_METHOD", 14);
-	shared.content_length = get_name("CONTENT_LENGTH", 14);
 	shared.https_name = get_name("HTTPS", 5);
 	shared.scheme_name = get_name("REQUEST_SCHEME", 14);
 	if (PyErr_Occurred())
 		return -1;
-	/* wsgi.input_terminated: the input has an end, also where CONTENT_LENGTH is not known. */
+	/* wsgi.input_terminated: whoever reads on comes to an end (werkzeug asks for that). */
 	shared.base = Py_BuildValue("{s(ii)sOsOsOsOsOsOsOsO}", "wsgi.version", 1, 0,
 	    "wsgi.url_scheme", shared.http, "wsgi.input", Py_None, "wsgi.errors",
 	    errors != NULL ? errors : Py_None, "wsgi.multithread", Py_False, "wsgi.multiprocess",
@@ -110,14 +109,7 @@ PyObject *wsgi_environ_make(const struct binding_call *call, PyObject *input, bo
 	environ = PyDict_Copy(shared.last);
 	if (environ == NULL)
 		return NULL;
-	if (shared.no_length && call->body_size > 0) {
-		PyObject *length = PyUnicode_FromFormat("%zu", (size_t)call->body_size);
-
-		if (length == NULL || PyDict_SetItem(environ, shared.content_length, length) == -1)
-			Py_CLEAR(environ);
-		Py_XDECREF(length);
-	}
-	if (environ != NULL && PyDict_SetItem(environ, shared.input, input) == -1)
+	if (PyDict_SetItem(environ, shared.input, input) == -1)
 		Py_CLEAR(environ);
 	return environ;
 }
@@ -215,10 +207,8 @@ static int add(const char *variable)
 static int complete(void)
 {
 	PyObject *method = PyDict_GetItemWithError(shared.last, shared.method);
-	PyObject *length = PyDict_GetItemWithError(shared.last, shared.content_length);
 
 	shared.head = method != NULL && strcmp(text_of(method), "HEAD") == 0;
-	shared.no_length = length == NULL || PyUnicode_GET_LENGTH(length) == 0;
 	shared.changed = false;
 	return PyDict_SetItem(shared.last, shared.scheme, is_https() ? shared.https : shared.http);
 }

@@ -99,7 +99,9 @@ int wsgi_file_send(PyObject *self, struct wsgi_reply *reply)
 	off_t before, position;
 	int result;
 
-	if (fd == -1 || fstat(fd, &status) == -1 || !S_ISREG(status.st_mode)) {
+	/* What is in /proc says it is a file without a byte. */
+	if (fd == -1 || fstat(fd, &status) == -1 || !S_ISREG(status.st_mode) ||
+	    status.st_size == 0) {
 		PyErr_Clear();
 		Py_XDECREF(file);
 		return -1;

@@ -57,14 +57,3 @@ class Apps:
     def stop(self):
         self.host.stop()
 
-
-def pieces(outcome):
-    """The contents of a reply's body, as the host passed them on; the header is the first record."""
-    body = outcome.stdout.partition(b"\n\n")[2]
-    sizes = [size for kind, _, size in outcome.records if kind == 6 and size]
-    found = []
-    while body:
-        size = sizes.pop()
-        found.insert(0, body[-size:])
-        body = body[:-size]
-    return found

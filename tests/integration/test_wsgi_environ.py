@@ -107,12 +107,6 @@ def test_content_headers_have_no_second_name(apps, url):
     assert not {"HTTP_CONTENT_LENGTH", "HTTP_CONTENT_TYPE"} & set(found)
 
 
-def test_a_body_that_came_without_its_length_has_one(apps, url):
-    assert environ_of(apps, url, method="POST", body=b"abcde",
-                      CONTENT_LENGTH=None)["CONTENT_LENGTH"] == "5"
-    assert environ_of(apps, url)["CONTENT_LENGTH"] == ""
-
-
 def test_the_environment_of_the_process_is_another_thing(apps):
     url = apps.put("""
         start_response("200 OK", TEXT)

@@ -20,7 +20,7 @@ STRICT = ["[i.read(10), i.read(70000), i.read(0), i.read(10**9), i.read(1)]", "[
 FREE = ["[i.read()]", "[i.read(-1), i.read()]", "[i.read(None)]", "[i.readline(-1), i.read()]",
         "[i.readline(0), i.readline(None), i.read()]", "[i.readlines(-1)]", "[i.readlines(0)]",
         "[i.readlines(None)]", "io.BufferedReader(i).readlines()",
-        "[io.BufferedReader(i, 7).read(), i.read()]",
+        "io.BufferedReader(i, 7).read()",
         "[i.readinto(b := bytearray(100)), bytes(b), i.read()]"]
 BEFORE = "import io, zlib\n"
 REPLY = """
@@ -90,7 +90,8 @@ def test_input_that_was_kept_cannot_be_read_after_its_request(plain_apps):
 
 @pytest.mark.parametrize("form, error", [
     ("i.read('1')", "TypeError"), ("i.read(1, 2)", "TypeError"), ("i.read(1.5)", "TypeError"),
-    ("i.readline(2**70)", "OverflowError"), ("i.readinto(b'')", "TypeError"), ("i.seek(0)", "AttributeError")])
+    ("i.readline(2**70)", "OverflowError"), ("i.readinto(b'')", "BufferError"),
+    ("i.seek(0)", "AttributeError")])
 def test_a_wrong_argument_is_an_exception(plain_apps, form, error):
     plain_apps.fails(f"i = environ['wsgi.input']; {form}", error)
 
