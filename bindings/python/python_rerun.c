@@ -23,11 +23,13 @@
 static int run(struct binding_app *app, struct binding_call *call, bool *lost);
 static PyObject *begin(struct binding_app *app, struct binding_call *call);
 static int take_environment(char *const *environment);
-static int finish(struct binding_run *run, PyObject *globals, PyObject *result);
+static int finish(struct binding_run *run, PyObject *globals, PyObject *result, bool *lost);
+static bool has_lasting_threads(void);
 static void release(PyObject *globals);
 
 static struct {
 	PyObject *code;
+	PyObject *idle_main; /* __main__ between two runs */
 	pid_t worker;
 	Py_ssize_t modules; /* in sys.modules, when the collector last put its objects aside */
 	char **environment; /* what C sees, with room for so many variables */
@@ -39,6 +41,8 @@ int python_rerun_load(struct binding_app *app)
 	script.worker = getpid();
 	script.code = python_code_compile(app->run);
 	python_code_close(app->run);
+	script.idle_main = PyDict_GetItemString(PyImport_GetModuleDict(), "__main__");
+	Py_XINCREF(script.idle_main);
 	if (script.code == NULL || rerun_process_keep() == -1)
 		return -1;
 	return rerun_system_keep();
@@ -58,7 +62,7 @@ int python_rerun_answer(struct binding_app *app, struct binding_call *call)
 	return (status != 0 ? BINDING_FAILED : 0) | (lost || !restored ? BINDING_RETIRE : 0);
 }
 
-/* The exit status. lost: the run could not begin as it should, and the next one could not either. */
+/* The exit status. *lost: the next run could not begin as it should. */
 static int run(struct binding_app *app, struct binding_call *call, bool *lost)
 {
 	PyObject *globals = begin(app, call);
@@ -71,7 +75,7 @@ static int run(struct binding_app *app, struct binding_call *call, bool *lost)
 		return 1;
 	}
 	result = PyEval_EvalCode(script.code, globals, globals);
-	status = finish(app->run, globals, result);
+	status = finish(app->run, globals, result, lost);
 	rerun_system_restore(call->body >= 0);
 	release(globals);
 	return status;
@@ -120,8 +124,8 @@ static int take_environment(char *const *environment)
 	return python_run_take_environment((const char *const *)environment);
 }
 
-/* The end of a run, as the script sees it. Takes result; the exit status. */
-static int finish(struct binding_run *run, PyObject *globals, PyObject *result)
+/* The end of a run, as the script sees it. Takes result; the exit status. *lost as above. */
+static int finish(struct binding_run *run, PyObject *globals, PyObject *result, bool *lost)
 {
 	int status = 0;
 
@@ -137,7 +141,24 @@ static int finish(struct binding_run *run, PyObject *globals, PyObject *result)
 		Py_DECREF(globals);
 		python_end(run, script.worker, status);
 	}
+	/* Whoever waits for threads at the end of Python can do so only once. */
+	*lost = has_lasting_threads();
 	return python_end_script(status);
+}
+
+/* One that the script has waited for is known for a moment longer. */
+static bool has_lasting_threads(void)
+{
+	for (int i = 0; python_end_has_threads(); i++) {
+		PyThreadState *released;
+
+		if (i == 20)
+			return true;
+		released = PyEval_SaveThread();
+		usleep(100);
+		PyEval_RestoreThread(released);
+	}
+	return false;
 }
 
 /*
@@ -147,12 +168,11 @@ static int finish(struct binding_run *run, PyObject *globals, PyObject *result)
 static void release(PyObject *globals)
 {
 	PyObject *all = PyImport_GetModuleDict();
-	PyObject *name = PyUnicode_InternFromString("__main__");
 	Py_ssize_t others;
 
-	if (name == NULL || PyDict_DelItem(all, name) == -1)
+	if (PyDict_SetItemString(
+		all, "__main__", script.idle_main != NULL ? script.idle_main : Py_None) == -1)
 		PyErr_Clear();
-	Py_XDECREF(name);
 	others = Py_REFCNT(globals) - 1;
 	Py_DECREF(globals);
 	if (others > 0) {
