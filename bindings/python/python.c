@@ -40,6 +40,10 @@ const struct binding python_binding = {
     .warm = python_warm,
     .run = python_run,
     .stack = python_stack,
+    .load = python_app_load,
+    .answer = python_app_answer,
+    .wait = python_app_wait,
+    .unload = python_app_unload,
 };
 
 /* The library's own word, up to the blank: "3.11.2 (main, ...". */
