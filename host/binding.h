@@ -97,6 +97,12 @@ struct binding {
 	 * app has going on besides (threads, timers, events) goes on meanwhile. NULL: nothing has.
 	 */
 	void (*wait)(struct binding_app *app, int descriptor);
+
+	/*
+	 * The app worker is about to end, regularly: run what the app has registered for its end. The
+	 * process is ended if that takes long. NULL: nothing can be registered.
+	 */
+	void (*unload)(struct binding_app *app);
 };
 
 /* One run of one script, as the host asks a binding for it. */

@@ -5,7 +5,9 @@
 #include "tcl_internal.h"
 
 #include <stdlib.h>
+#include <string.h>
 
+#include "host/binding.h"
 #include "host/error.h"
 
 int tcl_error_set(Tcl_Interp *interp, struct error *e, const char *doing)
@@ -13,6 +15,15 @@ int tcl_error_set(Tcl_Interp *interp, struct error *e, const char *doing)
 	error_set(e, "%s: %s", doing, Tcl_GetStringResult(interp));
 	tcl_error_forget(interp);
 	return -1;
+}
+
+void tcl_error_tell(Tcl_Interp *interp, struct binding_run *run, int code)
+{
+	const char *error = Tcl_GetVar2(interp, "::errorCode", NULL, TCL_GLOBAL_ONLY);
+
+	if (error != NULL && strcmp(error, "TCL MEMORY") == 0)
+		binding_no_memory(run);
+	tcl_error_print(interp, code);
 }
 
 /* Tcl_Main does it like this; no file and line are added here, the evaluation has done that. */

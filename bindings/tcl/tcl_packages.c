@@ -35,6 +35,7 @@ struct packages {
 	Tcl_Obj *brought; /* a list of names: what was required and was not there */
 };
 
+static void forget(void *data, Tcl_Interp *interp);
 static void watch(struct packages *packages, Tcl_Interp *interp);
 static int package_command(void *data, Tcl_Interp *interp, int count, Tcl_Obj *const words[]);
 static Tcl_Obj *required_name(int count, Tcl_Obj *const words[]);
@@ -65,6 +66,33 @@ int tcl_packages_start(Tcl_Interp *interp, struct error *e)
 	load_library(&packages->index, interp, "sqlite3");
 	settle(packages, interp);
 	return 0;
+}
+
+int tcl_packages_share(Tcl_Interp *interp, Tcl_Interp *from)
+{
+	struct packages *packages = (struct packages *)Tcl_Alloc(sizeof(*packages));
+
+	memset(packages, 0, sizeof(*packages));
+	Tcl_SetAssocData(interp, association, forget, packages);
+	if (!Tcl_GetCommandInfo(interp, "::package", &packages->index.package))
+		return -1;
+	packages->builtin = tcl_index_provided(&packages->index, interp);
+	tcl_index_share(&packages->index, interp, &find(from)->index);
+	settle(packages, interp);
+	watch(packages, interp);
+	return 0;
+}
+
+static void forget(void *data, Tcl_Interp *interp)
+{
+	struct packages *packages = data;
+
+	(void)interp;
+	tcl_index_release(&packages->index);
+	Tcl_DecrRefCount(packages->builtin);
+	Tcl_DecrRefCount(packages->ahead);
+	Tcl_DecrRefCount(packages->brought);
+	Tcl_Free(data);
 }
 
 int tcl_packages_preload(Tcl_Interp *interp, const char *name, struct error *e)

@@ -40,6 +40,7 @@ int tcl_shell_init(Tcl_Interp *interp)
 	Tcl_FindExecutable(link);
 	if (code != TCL_OK || append_library(interp) != TCL_OK)
 		return TCL_ERROR;
+	tcl_wapp_watch(interp);
 	Tcl_SetVar2(interp, "tcl_rcFileName", NULL, "~/.tclshrc", TCL_GLOBAL_ONLY);
 	return TCL_OK;
 }
