@@ -48,7 +48,7 @@ int tcl_app_load(Tcl_Interp *interp, struct binding_app *app)
 	tcl_depends_watch(interp, app);
 	Tcl_Preserve(interp);
 	if (evaluate(interp, path, app->run) == 0) {
-		app->data = Tcl_NewStringObj("::application", -1);
+		app->data = Tcl_NewStringObj("application", -1);
 		Tcl_IncrRefCount((Tcl_Obj *)app->data);
 		/* Else it would be empty in `application`, where under CGI it is the script. */
 		tcl_words(interp, "info", "script", Tcl_GetString(path), NULL);

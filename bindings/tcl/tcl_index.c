@@ -64,7 +64,7 @@ void tcl_index_first_look(
 	if (index->looked)
 		return;
 	index->looked = true;
-	if (index->shared)
+	if (index->shared && !index->declared)
 		tcl_index_declare(index, interp);
 	look_for_modules(index, interp, count, words);
 	folders = unread_folders(index, interp);
@@ -83,7 +83,9 @@ static void look_for_modules(
 	Tcl_Obj *command;
 	Tcl_Obj *handler[2];
 
-	if (tcl_words(interp, "::tcl::tm::path", "list", NULL) != TCL_OK ||
+	/* Where the index is shared there is none, until the script puts something on it. */
+	if (Tcl_FindCommand(interp, "::tcl::tm::path", NULL, TCL_GLOBAL_ONLY) == NULL ||
+	    tcl_words(interp, "::tcl::tm::path", "list", NULL) != TCL_OK ||
 	    strcmp(Tcl_GetStringResult(interp), Tcl_GetString(index->modules)) == 0)
 		return;
 	handler[0] = Tcl_NewStringObj("::tcl::tm::UnknownHandler", -1);
@@ -102,6 +104,8 @@ int tcl_index_unknown(void *data, Tcl_Interp *interp, int count, Tcl_Obj *const 
 	Tcl_Obj *folders = unread_folders(index, interp);
 
 	index->looked = true;
+	if (index->shared)
+		look_for_modules(index, interp, count - 1, words + 1);
 	return folders == NULL ? TCL_OK : read_folders(index, interp, folders, name);
 }
 

@@ -15,7 +15,8 @@ struct tcl_index {
 	Tcl_Obj *installed;  /* a dictionary, "name version" (a list) to the script that loads it */
 	Tcl_Obj *modules;    /* the path of modules */
 	bool looked;         /* the script's own folders have been read once */
-	bool shared;         /* it is another interpreter's, and nothing of it is declared yet */
+	bool shared;         /* it is another interpreter's, */
+	bool declared;       /* and `package` knows what is in it */
 };
 
 /* Read the index of every folder on auto_path, which is as before afterwards. */

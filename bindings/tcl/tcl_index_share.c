@@ -16,6 +16,9 @@ void tcl_index_share(struct tcl_index *index, Tcl_Interp *interp, const struct t
 	index->modules = share(from->modules);
 	index->shared = true;
 	Tcl_CreateObjCommand(interp, "::tclPkgUnknown", tcl_index_unknown, index, NULL);
+	/* Else Tcl's handler for modules comes first, and takes milliseconds to be loaded. */
+	tcl_words_call(&index->package, interp, "package", "unknown", "::tclPkgUnknown", NULL);
+	Tcl_ResetResult(interp);
 }
 
 void tcl_index_release(struct tcl_index *index)
@@ -39,7 +42,7 @@ void tcl_index_declare(struct tcl_index *index, Tcl_Interp *interp)
 	Tcl_Obj *pair;
 	int done;
 
-	index->shared = false;
+	index->declared = true;
 	Tcl_DictObjFirst(NULL, index->installed, &search, &pair, &words[4], &done);
 	for (; !done; Tcl_DictObjNext(&search, &pair, &words[4], &done))
 		if (Tcl_ListObjIndex(NULL, pair, 0, &words[2]) == TCL_OK &&

@@ -28,6 +28,12 @@ struct error;
  */
 int tcl_shell_init(Tcl_Interp *interp);
 
+/*
+ * The same at a fraction of the price, by copying from one that has been made like this. The path
+ * of modules is not made (tcl_packages_share knows what is on it).
+ */
+int tcl_shell_init_like(Tcl_Interp *interp, Tcl_Interp *first);
+
 /* struct binding: interpret. */
 int tcl_shell_interpret(int argc, char **argv);
 

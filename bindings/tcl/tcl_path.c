@@ -10,6 +10,7 @@
 #include <string.h>
 
 static void add_folder(Tcl_Interp *interp, const char *path, size_t length);
+static bool has_modules(const char *folder);
 static void add_scripts(Tcl_Interp *interp, const char *folder);
 
 void tcl_path_add(Tcl_Interp *interp, const char *folders)
@@ -47,18 +48,41 @@ static void add_folder(Tcl_Interp *interp, const char *path, size_t length)
 			Tcl_SetVar2Ex(interp, "auto_path", NULL, all, TCL_GLOBAL_ONLY);
 		Tcl_DecrRefCount(all);
 		/* An error: it lies within another folder of modules, where they are found as well. */
-		tcl_words(interp, "::tcl::tm::path", "add", Tcl_GetString(folder), NULL);
+		if (has_modules(Tcl_GetString(folder)))
+			tcl_words(interp, "::tcl::tm::path", "add", Tcl_GetString(folder), NULL);
 		add_scripts(interp, Tcl_GetString(folder));
 	}
 	Tcl_DecrRefCount(given);
 }
 
-static bool is_script(const char *name)
+static bool has_suffix(const char *name, const char *suffix)
 {
 	size_t length = strlen(name);
+	size_t end = strlen(suffix);
 
-	return name[0] != '.' && length > 4 && strcmp(name + length - 4, ".tcl") == 0 &&
-	       strcmp(name, "pkgIndex.tcl") != 0;
+	return length > end && strcmp(name + length - end, suffix) == 0;
+}
+
+/* The path of modules takes milliseconds to be made, and most folders have no module. */
+static bool has_modules(const char *folder)
+{
+	Tcl_DString native;
+	DIR *stream = opendir(Tcl_UtfToExternalDString(NULL, folder, -1, &native));
+	const struct dirent *entry;
+	bool found = false;
+
+	while (!found && stream != NULL && (entry = readdir(stream)) != NULL)
+		found = entry->d_name[0] != '.' &&
+			(has_suffix(entry->d_name, ".tm") || entry->d_type != DT_REG);
+	if (stream != NULL)
+		closedir(stream);
+	Tcl_DStringFree(&native);
+	return found;
+}
+
+static bool is_script(const char *name)
+{
+	return name[0] != '.' && has_suffix(name, ".tcl") && strcmp(name, "pkgIndex.tcl") != 0;
 }
 
 static void add_scripts(Tcl_Interp *interp, const char *folder)

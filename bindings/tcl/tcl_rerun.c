@@ -124,7 +124,8 @@ static Tcl_Interp *make_interpreter(struct rerun *r)
 	Tcl_Interp *interp = Tcl_CreateInterp();
 	Tcl_CmdInfo exits;
 
-	if (tcl_shell_init(interp) != TCL_OK || tcl_packages_share(interp, r->first) == -1 ||
+	if (tcl_shell_init_like(interp, r->first) != TCL_OK ||
+	    tcl_packages_share(interp, r->first) == -1 ||
 	    !Tcl_GetCommandInfo(interp, "::exit", &exits)) {
 		tcl_error_print(interp, TCL_ERROR);
 		Tcl_DeleteInterp(interp);
