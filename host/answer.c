@@ -4,6 +4,9 @@
  */
 #include "answer.h"
 
+#include "answer_file.h"
+#include "answer_log.h"
+#include "app_run.h"
 #include "config.h"
 #include "error.h"
 #include "fd.h"
@@ -12,6 +15,7 @@
 #include "reply.h"
 #include "request.h"
 #include "route.h"
+#include "run.h"
 #include "script.h"
 #include "spares.h"
 #include "stats.h"
@@ -26,13 +30,8 @@
 
 static bool find_file(const struct answer_shared *shared, struct request *request,
     const char *prefix, struct route *route);
-static const char *url_path(
-    const struct request *request, const char *prefix, char *path, size_t size, struct error *e);
 static bool is_metrics(
     const struct answer_shared *shared, const struct request *request, const char *prefix);
-static void answer_metrics(const struct answer_shared *shared, struct request *request);
-static bool answer_file(
-    const struct answer_shared *shared, struct request *request, const struct route *route);
 static bool answer_script(
     const struct answer_shared *shared, struct request *request, const struct route *route);
 static bool wait_for_place(const struct answer_shared *shared, struct request *request,
@@ -41,8 +40,6 @@ static bool answer_in_turn(const struct answer_shared *shared, struct run_job *j
 static bool answer_by_run(const struct answer_shared *shared, const struct run_job *job);
 static bool answer_failure(const struct answer_shared *shared, struct request *request,
     const struct reply *reply, const struct run_result *result);
-static void log_request(const struct answer_shared *shared, const struct request *request,
-    const struct run_result *result, const char *reason);
 
 bool answer_request(const struct answer_shared *shared, struct request *request, const char *prefix)
 {
@@ -50,13 +47,16 @@ bool answer_request(const struct answer_shared *shared, struct request *request,
 	bool usable = true;
 
 	if (is_metrics(shared, request, prefix)) {
-		answer_metrics(shared, request);
+		if (answer_metrics(shared, request) < 0)
+			answer_refusal(shared, request, 500, "out of memory");
 		return !request->response.failed;
 	}
 	if (find_file(shared, request, prefix, &route)) {
 		request->script = route.name;
-		usable = route.kind == ROUTE_STATIC ? answer_file(shared, request, &route)
-						    : answer_script(shared, request, &route);
+		if (route.kind == ROUTE_STATIC)
+			answer_file(shared, request, &route);
+		else
+			usable = answer_script(shared, request, &route);
 	}
 	request->script = NULL;
 	route_release(&route);
@@ -73,61 +73,22 @@ static bool is_metrics(
 
 	if (shared->status == NULL || shared->config->metrics[0] == '\0' || request->relay)
 		return false;
-	path = url_path(request, prefix, buffer, sizeof(buffer), &e);
+	path = request_path(request, prefix, buffer, sizeof(buffer), &e);
 	return path != NULL && strcmp(path, shared->config->metrics) == 0;
-}
-
-static void answer_metrics(const struct answer_shared *shared, struct request *request)
-{
-	struct buffer text = {0};
-	struct buffer head = {0};
-
-	if (status_metrics(shared->status, &text) < 0) {
-		answer_refusal(shared, request, 500, "out of memory");
-	} else {
-		buffer_printf(&head,
-		    "Content-Type: text/plain; version=0.0.4; charset=utf-8\r\n"
-		    "Content-Length: %zu\r\n\r\n",
-		    text.size);
-		response_write(&request->response, head.data, head.size);
-		response_write(&request->response, text.data, text.size);
-		response_end(&request->response);
-		request->status = 200;
-		log_request(shared, request, NULL, NULL);
-	}
-	buffer_release(&head);
-	buffer_release(&text);
 }
 
 void answer_refusal(
     const struct answer_shared *shared, struct request *request, int status, const char *reason)
 {
 	reply_error_page(request, status, NULL, 0);
-	log_request(shared, request, NULL, reason);
+	answer_log(shared, request, NULL, reason);
 }
 
 void answer_aborted(const struct answer_shared *shared, struct request *request, const char *reason)
 {
 	request->status = REQUEST_ABORTED;
 	response_end(&request->response);
-	log_request(shared, request, NULL, reason);
-}
-
-/* The path that the web server sent, in one piece, less the prefix; NULL with the reason in *e. */
-static const char *url_path(
-    const struct request *request, const char *prefix, char *path, size_t size, struct error *e)
-{
-	size_t skip = strlen(prefix);
-	int n = snprintf(path, size, "%s%s", variables_text(&request->variables, "SCRIPT_NAME"),
-	    variables_text(&request->variables, "PATH_INFO"));
-
-	if (n < 0 || (size_t)n >= size)
-		return error_set(e, "the path is longer than %zu bytes", size - 1), NULL;
-	while (skip > 0 && prefix[skip - 1] == '/')
-		skip--;
-	if (strncmp(path, prefix, skip) != 0 || (path[skip] != '/' && path[skip] != '\0'))
-		return error_set(e, "the path is not below the prefix %s", prefix), NULL;
-	return path + skip;
+	answer_log(shared, request, NULL, reason);
 }
 
 /* What the host has found out itself stands in place of what was sent. */
@@ -163,7 +124,7 @@ static bool find_file(const struct answer_shared *shared, struct request *reques
 	if (request->relay && script != NULL) {
 		route_find_script(route, shared->root, shared->config->root, script, &e);
 	} else {
-		path = url_path(request, prefix, buffer, sizeof(buffer), &e);
+		path = request_path(request, prefix, buffer, sizeof(buffer), &e);
 		if (path != NULL)
 			route_find(route, shared->root, path, &e);
 	}
@@ -179,39 +140,13 @@ static bool find_file(const struct answer_shared *shared, struct request *reques
 	return true;
 }
 
-static bool answer_file(
-    const struct answer_shared *shared, struct request *request, const struct route *route)
+static enum script_kind kind_by_mode(const struct manners *manners, enum script_kind found)
 {
-	const struct variables *v = &request->variables;
-	char modified[64], head[512], piece[65536];
-	struct tm parts;
-	off_t left = route->status.st_size;
-	bool unchanged;
-
-	gmtime_r(&route->status.st_mtim.tv_sec, &parts);
-	strftime(modified, sizeof(modified), "%a, %d %b %Y %H:%M:%S GMT", &parts);
-	unchanged = strcmp(variables_text(v, "HTTP_IF_MODIFIED_SINCE"), modified) == 0;
-	snprintf(head, sizeof(head), "%sContent-Type: %s\r\nLast-Modified: %s\r\n",
-	    unchanged ? "Status: 304 Not Modified\r\n" : "", route_media_type(route->name),
-	    modified);
-	response_write(&request->response, head, strlen(head));
-	snprintf(head, sizeof(head), "Content-Length: %lld\r\n\r\n", (long long)left);
-	response_write(&request->response, unchanged ? "\r\n" : head, unchanged ? 2 : strlen(head));
-	request->status = unchanged ? 304 : 200;
-	if (unchanged || strcmp(variables_text(v, "REQUEST_METHOD"), "HEAD") == 0)
-		left = 0;
-	while (left > 0 && !request->response.failed) {
-		ssize_t n = read(route->file, piece, sizeof(piece));
-
-		if (n <= 0)
-			break;
-		response_write(&request->response, piece, (size_t)(n < left ? n : left));
-		left -= n < left ? n : left;
+	switch (manners->mode[0]) {
+	case 'c': return SCRIPT_CGI;
+	case 'r': return SCRIPT_RERUN;
+	default: return strcmp(manners->mode, "app") == 0 ? SCRIPT_APP : found;
 	}
-	/* With a Content-Length that was not filled, END_REQUEST is noticed as a cut. */
-	response_end(&request->response);
-	log_request(shared, request, NULL, NULL);
-	return true;
 }
 
 /* Which language it is, whether its limits allow the request, and when it may run. */
@@ -219,23 +154,33 @@ static bool answer_script(
     const struct answer_shared *shared, struct request *request, const struct route *route)
 {
 	struct limits limits;
-	struct run_job job = {.request = request, .route = route, .limits = &limits, .code = -1};
+	struct manners manners;
+	struct script_found found;
+	struct run_job job = {.request = request,
+	    .route = route,
+	    .limits = &limits,
+	    .manners = &manners,
+	    .found = &found,
+	    .debug = shared->config->debug};
 	struct error e;
 	bool usable = true;
 
 	config_limits(shared->config, route->name, &limits);
-	job.language = scripts_find(
-	    shared->run.scripts, route->name, route->file, &route->status, &job.code, &e);
-	if (job.language < 0) {
+	config_manners(shared->config, route->name, &manners);
+	if (scripts_find(
+		shared->run.scripts, route->name, route->file, &route->status, &found, &e) < 0) {
 		answer_refusal(shared, request, 500, e.message);
 	} else if (request->body_size > limits.max_body) {
 		error_set(&e, "the body has %llu bytes, allowed are %llu",
 		    (unsigned long long)request->body_size, (unsigned long long)limits.max_body);
 		answer_refusal(shared, request, 413, e.message);
 	} else {
+		found.kind = kind_by_mode(&manners, found.kind);
+		if (found.kind != SCRIPT_CGI)
+			limits.lane = limits.workers;
 		usable = answer_in_turn(shared, &job);
 	}
-	fd_close(&job.code);
+	fd_close(&found.code);
 	return usable && !request->response.failed;
 }
 
@@ -251,7 +196,7 @@ static bool answer_in_turn(const struct answer_shared *shared, struct run_job *j
 		usable = answer_by_run(shared, job);
 		if (lane != NULL)
 			lanes_leave(shared->lanes, lane, shared->config->concurrency);
-		spares_replace(shared->run.spares, job->language);
+		spares_replace(shared->run.spares, job->found->language);
 	}
 	if (shared->run.stats != NULL)
 		stats_leave(shared->run.stats, job->entry);
@@ -290,7 +235,7 @@ static bool wait_for_place(const struct answer_shared *shared, struct request *r
 	case LANES_GONE:
 		request->status = 499;
 		request->response.failed = true;
-		log_request(shared, request, NULL, "the client went away while it waited");
+		answer_log(shared, request, NULL, "the client went away while it waited");
 		break;
 	}
 	return false;
@@ -305,7 +250,12 @@ static bool answer_by_run(const struct answer_shared *shared, const struct run_j
 	bool usable = true;
 
 	reply_init(&reply, request, shared->config, job->limits);
-	run_script(&shared->run, job, &reply, &result);
+	if (job->found->kind == SCRIPT_APP)
+		reply.buffer = 0; /* what it gives is wanted at once (PEP 3333) */
+	if (job->found->kind == SCRIPT_CGI)
+		run_script(&shared->run, job, &reply, &result);
+	else
+		app_run(&shared->run, job, &reply, &result);
 	if (result.whole && !result.answered && reply_finish(&reply, &e) < 0) {
 		result.whole = false;
 		result.status = 500;
@@ -314,7 +264,7 @@ static bool answer_by_run(const struct answer_shared *shared, const struct run_j
 		    (int)sizeof(result.reason) - 1, e.message);
 	}
 	if (result.whole || result.answered)
-		log_request(shared, request, &result, result.whole ? NULL : result.reason);
+		answer_log(shared, request, &result, result.whole ? NULL : result.reason);
 	else
 		usable = answer_failure(shared, request, &reply, &result);
 	reply_release(&reply);
@@ -342,62 +292,7 @@ static bool answer_failure(const struct answer_shared *shared, struct request *r
 		buffer_append(&detail, result->errors.data, result->errors.size);
 		reply_error_page(request, result->status, show ? detail.data : NULL, detail.size);
 	}
-	log_request(shared, request, result, result->reason);
+	answer_log(shared, request, result, result->reason);
 	buffer_release(&detail);
 	return !request->response.failed;
-}
-
-static void count(const struct answer_shared *shared, const struct request *request,
-    const struct run_result *result, const char *reason)
-{
-	const struct stats_outcome outcome = {.extension = request->script,
-	    .status = request->status,
-	    .time = request_clock() - request->began,
-	    .cpu = result != NULL ? result->cpu : 0,
-	    .peak = result != NULL ? result->peak : 0,
-	    .error = request->status >= 500 ? reason : NULL};
-
-	stats_count(shared->run.stats, &outcome);
-}
-
-static void log_request(const struct answer_shared *shared, const struct request *request,
-    const struct run_result *result, const char *reason)
-{
-	const struct variables *v = &request->variables;
-	const char *uri = variables_get(v, "REQUEST_URI");
-	const char *user = variables_text(v, "FOSSIL_USER");
-	char message[2048];
-	char whole[1024];
-	struct log_line line;
-
-	count(shared, request, result, reason);
-	if (shared->quiet && reason == NULL)
-		return;
-	snprintf(whole, sizeof(whole), "%s%s", variables_text(v, "SCRIPT_NAME"),
-	    variables_text(v, "PATH_INFO"));
-	snprintf(message, sizeof(message), "%.32s %.1900s",
-	    variables_get(v, "REQUEST_METHOD") != NULL ? variables_get(v, "REQUEST_METHOD") : "-",
-	    uri != NULL && uri[0] != '\0' && !request->relay ? uri
-	    : whole[0] != '\0'                               ? whole
-							     : "-");
-	log_begin(&line, shared->run.log, request->status >= 500 ? LEVEL_ERROR : LEVEL_INFO,
-	    request->id, message, strlen(message));
-	log_number(&line, "status", request->status);
-	if (request->script != NULL)
-		log_string(&line, "script", request->script);
-	if (user[0] != '\0')
-		log_string(&line, "user", user);
-	log_number(&line, "in", (int64_t)request->body_size);
-	log_number(&line, "out", (int64_t)request->response.sent);
-	log_milliseconds(&line, "ms", request_clock() - request->began);
-	if (result != NULL) {
-		log_milliseconds(&line, "queue_ms", request->queued);
-		log_milliseconds(&line, "run_ms", result->time);
-		log_milliseconds(&line, "cpu_ms", result->cpu * 1000);
-		log_number(&line, "peak_kib", (int64_t)result->peak);
-		log_string(&line, "end", run_why_name(result->why));
-	}
-	if (reason != NULL)
-		log_string(&line, "reason", reason);
-	log_end(&line);
 }

@@ -2,23 +2,11 @@
 #ifndef EXTHOST_ANSWER_H
 #define EXTHOST_ANSWER_H
 
-#include "run.h"
+#include "answer_shared.h"
 
 #include <stdbool.h>
 
-struct config;
-struct lanes;
 struct request;
-struct status_sources;
-
-struct answer_shared {
-	struct run_shared run;
-	const struct config *config;
-	struct lanes *lanes;           /* NULL: nothing is limited */
-	struct status_sources *status; /* for --metrics; NULL: there are none */
-	int root;                      /* descriptor of the extension root */
-	bool quiet;                    /* log failures only, not every request */
-};
 
 /*
  * Answer a complete request. `prefix` is taken off its path; a request from the relay names its

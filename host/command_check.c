@@ -40,18 +40,18 @@ static void check_script(const char *name)
 	struct route route;
 	struct error e = {""};
 	char path[4096];
-	int code = -1;
+	struct script_found found = {.code = -1};
 
 	snprintf(path, sizeof(path), "/%s", name);
 	route_find(&route, walk.root_fd, path, &e);
 	if (route.kind == ROUTE_NOT_FOUND)
 		complain(name, e.message);
 	else if (route.kind == ROUTE_SCRIPT &&
-		 scripts_find(walk.scripts, name, route.file, &route.status, &code, &e) < 0)
+		 scripts_find(walk.scripts, name, route.file, &route.status, &found, &e) < 0)
 		complain(name, e.message);
 	else if (route.kind == ROUTE_SCRIPT)
 		walk.scripts_found++;
-	fd_close(&code);
+	fd_close(&found.code);
 	route_release(&route);
 }
 

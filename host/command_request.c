@@ -7,6 +7,7 @@
 #include "command.h"
 
 #include "answer.h"
+#include "app_pool.h"
 #include "binding.h"
 #include "config_read.h"
 #include "error.h"
@@ -36,6 +37,7 @@ struct once {
 	const struct binding *const *bindings;
 	struct log log;
 	struct answer_shared shared;
+	struct app_pool_setup apps;
 	struct request request;
 	pid_t template;
 };
@@ -217,8 +219,7 @@ static int find_language(struct once *o)
 	const struct variables *v = &o->request.variables;
 	struct route route;
 	struct error e;
-	int language = -1;
-	int code = -1;
+	struct script_found found = {.language = -1, .code = -1};
 
 	if (o->request.relay)
 		route_find_script(&route, o->shared.root, o->config->root,
@@ -226,11 +227,11 @@ static int find_language(struct once *o)
 	else
 		route_find(&route, o->shared.root, variables_text(v, "SCRIPT_NAME"), &e);
 	if (route.kind == ROUTE_SCRIPT)
-		language = scripts_find(
-		    o->shared.run.scripts, route.name, route.file, &route.status, &code, &e);
+		scripts_find(
+		    o->shared.run.scripts, route.name, route.file, &route.status, &found, &e);
 	route_release(&route);
-	fd_close(&code);
-	return language;
+	fd_close(&found.code);
+	return found.language;
 }
 
 static int start_template(struct once *o, int language, struct error *e)
@@ -290,7 +291,14 @@ static int answer(struct once *o, struct error *e)
 	o->shared.run.log = &o->log;
 	o->shared.run.spares = spares_create(languages, 1);
 	o->shared.run.scripts = scripts_create(o->bindings);
-	if (o->shared.root < 0 || o->shared.run.spares == NULL || o->shared.run.scripts == NULL)
+	o->apps = (struct app_pool_setup){.log = &o->log,
+	    .spares = o->shared.run.spares,
+	    .bindings = o->bindings,
+	    .root_path = config->root,
+	    .root = o->shared.root};
+	o->shared.run.apps = app_pool_create(&o->apps);
+	if (o->shared.root < 0 || o->shared.run.apps == NULL || o->shared.run.spares == NULL ||
+	    o->shared.run.scripts == NULL)
 		return error_errno(e, "extension root %s", config->root);
 	if (config->cgi)
 		refused = request_read_cgi(&o->request, config, e);

@@ -1,4 +1,4 @@
-/* Lists, and which limits an extension has. */
+/* Lists, and which limits and manners an extension has. */
 #include "config.h"
 
 #include <fnmatch.h>
@@ -37,6 +37,23 @@ void config_limits(const struct config *config, const char *name, struct limits 
 			continue;
 		for (size_t n = 0; n < sizeof(*limits) / sizeof(uint64_t); n++)
 			if ((section->given & 1U << n) != 0)
+				to[n] = from[n];
+	}
+}
+
+void config_manners(const struct config *config, const char *name, struct manners *manners)
+{
+	char **to = (char **)manners;
+
+	*manners = config->manners;
+	for (size_t i = 0; i < config->section_count; i++) {
+		const struct config_section *section = &config->sections[i];
+		char *const *from = (char *const *)&section->manners;
+
+		if (fnmatch(section->pattern, name, FNM_PERIOD) != 0)
+			continue;
+		for (size_t n = 0; n < sizeof(*manners) / sizeof(char *); n++)
+			if (from[n] != NULL)
 				to[n] = from[n];
 	}
 }

@@ -32,6 +32,20 @@ struct limits {
 	uint64_t lane;      /* runs of one extension at once */
 	uint64_t max_body;  /* bytes */
 	uint64_t max_reply; /* bytes, of a reply that is held to its end */
+	/* and of an app: */
+	uint64_t workers;      /* the most */
+	uint64_t min_workers;  /* those that stay */
+	uint64_t idle_exit;    /* seconds after which a further one ends */
+	uint64_t max_requests; /* of one worker */
+	uint64_t max_rss;      /* bytes; a worker that has more is replaced */
+};
+
+/* What is said of an extension in words. "" is none. */
+struct manners {
+	char *mode;   /* "auto", "cgi", "app" or "rerun" */
+	char *reload; /* "keep" or "strict" */
+	char *python_path, *tcl_path; /* folders, ':' between */
+	char *python_venv;
 };
 
 /* [service NAME] in the configuration file: a program that the master keeps running. */
@@ -47,7 +61,8 @@ struct config_service {
 struct config_section {
 	char *pattern; /* of a path beneath the root, fnmatch(3) */
 	struct limits limits;
-	unsigned given; /* bit n: the nth member of limits is set here */
+	struct manners manners;
+	unsigned given; /* bit n: the nth member of limits is set here; of manners, if not NULL */
 };
 
 struct config {
@@ -55,7 +70,8 @@ struct config {
 	char *root; /* absolute, links resolved, once config_finish has run */
 	bool debug;
 	char *tmpdir;
-	struct limits limits; /* where no section says otherwise */
+	struct limits limits; /* where no section says otherwise, */
+	struct manners manners;
 	struct config_section *sections;
 	size_t section_count;
 	struct config_service service; /* what a section that says nothing has */
@@ -114,6 +130,9 @@ struct config_check {
 
 /* The limits of this extension (its path beneath the root): the last section that matches wins. */
 void config_limits(const struct config *config, const char *name, struct limits *limits);
+
+/* Its manners, likewise; the strings are the configuration's. */
+void config_manners(const struct config *config, const char *name, struct manners *manners);
 
 /* The largest max_body of all; what is larger need not be read to know that it is refused. */
 uint64_t config_largest_body(const struct config *config);

@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #define SERVICE_OFFSET offsetof(struct config, service)
+#define MANNERS_OFFSET offsetof(struct config, manners)
 
 struct reading {
 	struct config *config;
@@ -169,6 +170,9 @@ static int set_in_section(
 {
 	size_t within = o->offset - offsetof(struct config, limits);
 
+	if (o->type == TYPE_STRING || o->type == TYPE_CHOICE)
+		return option_set(
+		    (char *)&r->section->manners + o->offset - MANNERS_OFFSET, o, value, e);
 	r->section->given |= 1U << within / sizeof(uint64_t);
 	return option_set((char *)&r->section->limits + within, o, value, e);
 }

@@ -184,11 +184,21 @@ static void release_values(void *values, size_t within, int commands)
 	}
 }
 
+static void release_manners(struct manners *manners)
+{
+	char **texts = (char **)manners;
+
+	for (size_t i = 0; i < sizeof(*manners) / sizeof(char *); i++)
+		free(texts[i]);
+}
+
 void config_release(struct config *config)
 {
 	release_values(config, 0, ~0);
-	for (size_t i = 0; i < config->section_count; i++)
+	for (size_t i = 0; i < config->section_count; i++) {
 		free(config->sections[i].pattern);
+		release_manners(&config->sections[i].manners);
+	}
 	free(config->sections);
 	config->sections = NULL;
 	config->section_count = 0;

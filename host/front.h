@@ -3,6 +3,7 @@
 #define EXTHOST_FRONT_H
 
 #include "answer.h"
+#include "app_pool.h"
 #include "front_setup.h"
 #include "status.h"
 #include "wire_check.h"
@@ -14,6 +15,7 @@
 struct front {
 	const struct front_setup *setup;
 	struct answer_shared shared; /* but for the configuration, which each request holds */
+	struct app_pool_setup apps;
 	struct config_share *configs;
 	struct connections *connections;
 	struct wire_rules rules;

@@ -5,6 +5,7 @@
 #include "front_process.h"
 
 #include "accepting.h"
+#include "app_pool.h"
 #include "config_read.h"
 #include "config_share.h"
 #include "connection.h"
@@ -33,6 +34,7 @@
 #include <unistd.h>
 
 #define HEAD_OVERHEAD 131072 /* bytes of record headers and padding in a head */
+#define APPS_STOP 3          /* seconds for app workers to end, when all requests have */
 #define FIRST_THREADS 2
 #define SECOND 1000000000ULL
 
@@ -101,12 +103,21 @@ static void front_start(struct front *f, const struct front_setup *setup)
 	    f->shared.run.spares == NULL || f->shared.run.scripts == NULL ||
 	    f->shared.run.noticed == NULL)
 		fail(setup, "start");
+	f->apps = (struct app_pool_setup){.log = setup->log,
+	    .spares = f->shared.run.spares,
+	    .bindings = setup->bindings,
+	    .root_path = config->root,
+	    .root = f->shared.root};
+	f->shared.run.apps = app_pool_create(&f->apps);
+	if (f->shared.run.apps == NULL)
+		fail(setup, "start");
 	f->status = (struct status_sources){.services_lock = PTHREAD_MUTEX_INITIALIZER,
 	    .began = request_clock(),
 	    .bindings = setup->bindings,
 	    .configs = f->configs,
 	    .stats = f->shared.run.stats,
 	    .spares = f->shared.run.spares,
+	    .apps = f->shared.run.apps,
 	    .lanes = f->shared.lanes,
 	    .connections = f->connections};
 	if (request_start_decoder(&e) < 0)
@@ -133,6 +144,7 @@ static void reload(struct front *f, int file)
 		spares_want(f->shared.run.spares, next.spares);
 		if (config_share_replace(f->configs, &next) < 0)
 			config_release(&next);
+		app_pool_renew(f->shared.run.apps);
 	}
 	config_let_go(f->configs, held);
 }
@@ -219,5 +231,6 @@ static void front_stop(struct front *f)
 	if (open > 0)
 		log_message(
 		    f->setup->log, LEVEL_WARNING, "stopped with %zu connections open", open);
+	app_pool_stop(f->shared.run.apps, request_clock() + APPS_STOP * SECOND);
 	config_let_go(f->configs, held);
 }

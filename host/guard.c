@@ -15,6 +15,7 @@
 #include "config.h"
 #include "error.h"
 #include "fd.h"
+#include "guard_end.h"
 #include "log.h"
 #include "noticed.h"
 #include "process_limit.h"
@@ -29,16 +30,15 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #define PIECE 65536
-#define QUIET 500000000 /* nanoseconds between the end of the output and that of the process */
+#define LET_GO 5000000000 /* nanoseconds for an app to end a request that nobody waits for */
+#define QUIET 500000000   /* nanoseconds between the end of the output and that of the process */
 
 static int milliseconds(const struct run *run);
 static void take_output(struct run *run);
@@ -78,7 +78,8 @@ void guard_run(struct run *run)
 		step(run);
 	}
 	empty_pipes(run);
-	run_end_sweep(&run->end);
+	if (!run->alive)
+		run_end_sweep(&run->end);
 }
 
 static int milliseconds(const struct run *run)
@@ -87,6 +88,23 @@ static int milliseconds(const struct run *run)
 	int quiet = run->answer_at != 0 ? request_clock_left(run->answer_at) : left;
 
 	return quiet < left ? quiet : left;
+}
+
+/*
+ * A run that has failed is ended. An app worker serves others after this one, so it is only told, by
+ * a pipe that nobody reads, and has some seconds to find out.
+ */
+static void end_failed(struct run *run)
+{
+	uint64_t due = request_clock() + LET_GO;
+
+	if (!run->app) {
+		run_end_begin(&run->end);
+		return;
+	}
+	fd_close(&run->process.output);
+	if (run->end.due > due)
+		run->end.due = due;
 }
 
 /* What is due, and what has gone wrong on the way out. */
@@ -107,7 +125,7 @@ static void step(struct run *run)
 	if (run->answer_at != 0 && request_clock() >= run->answer_at)
 		answer_early(run);
 	if (run->failed && run->end.stage == RUN_GOES_ON)
-		run_end_begin(&run->end);
+		end_failed(run);
 	switch (run_end_step(&run->end)) {
 	case RUN_ASKED:
 		guard_fail(run, RUN_TIMEOUT, 504, "longer than %llu s",
@@ -232,59 +250,6 @@ static void look_at_client(struct run *run)
 		guard_fail(run, RUN_ABORTED, 499, "the client aborted the request");
 }
 
-static void judge_exit(struct run *run, int status)
-{
-	if (status != 0 && run->no_memory)
-		guard_fail(run, RUN_MEMORY, 500,
-		    "exit status %d for want of memory, --memory is %llu", status,
-		    (unsigned long long)run->limits->memory);
-	else if (status != 0)
-		guard_fail(run, RUN_EXITED, 500, "exit status %d", status);
-}
-
-static void judge_death(struct run *run, int wait_status)
-{
-	int number = WIFSIGNALED(wait_status) ? WTERMSIG(wait_status) : 0;
-
-	if (number == 0)
-		judge_exit(run, WEXITSTATUS(wait_status));
-	else if (run->no_memory)
-		guard_fail(run, RUN_MEMORY, 500, "ended for want of memory, --memory is %llu",
-		    (unsigned long long)run->limits->memory);
-	else
-		guard_fail(
-		    run, RUN_SIGNALLED, 500, "ended by signal %d (%s)", number, strsignal(number));
-}
-
-/*
- * The process is dead: did it leave its order in the channel, unread? The kernel tells by a reset
- * once the template, too, has closed its end.
- */
-static bool left_order(const struct run *run)
-{
-	struct pollfd event = {.fd = run->process.channel, .events = 0};
-	struct run_report report;
-	int descriptor;
-
-	return poll(&event, 1, 1000) > 0 &&
-	       run_report_receive(run->process.channel, &report, &descriptor) < 0 &&
-	       errno == ECONNRESET;
-}
-
-static void take_end(struct run *run, const struct run_report *report)
-{
-	run->ended = true;
-	run->result->cpu = report->cpu;
-	run->result->peak = report->peak;
-	if (report->type == RUN_ENDED) {
-		judge_exit(run, report->value);
-		return;
-	}
-	run->untouched = !run->failed && left_order(run);
-	if (!run->untouched)
-		judge_death(run, report->value);
-}
-
 static void take_stack(struct run *run, int32_t cause, int file)
 {
 	if (cause == SIGXCPU)
@@ -304,7 +269,7 @@ static void take_report(struct run *run)
 	if (n < 0 && errno == EAGAIN)
 		return;
 	if (n <= 0) {
-		run->ended = true;
+		run->ended = run->dead = true;
 		run->untouched = n < 0 && errno == ECONNRESET && !run->failed;
 		if (!run->untouched)
 			guard_fail(run, RUN_HOST, 500, "the template went away");
@@ -312,7 +277,7 @@ static void take_report(struct run *run)
 	}
 	switch (report.type) {
 	case RUN_ENDED:
-	case RUN_DIED: take_end(run, &report); break;
+	case RUN_DIED: guard_take_end(run, &report); break;
 	case RUN_CODE:
 		if (descriptor >= 0)
 			scripts_keep(run->shared->scripts, &run->route->status, descriptor);
@@ -322,6 +287,8 @@ static void take_report(struct run *run)
 		if (descriptor >= 0)
 			take_stack(run, report.value, descriptor);
 		break;
+	case RUN_ANSWERED: guard_take_answer(run, &report); break;
+	case RUN_STALE: run->ended = run->alive = run->stale = true; break;
 	case RUN_NO_MEMORY: run->no_memory = true; break;
 	case RUN_PROCESSES:
 		fd_close(&run->notices);
@@ -360,27 +327,4 @@ static void empty_pipes(struct run *run)
 		take_output(run);
 	while (is_readable(run->process.errors))
 		take_errors(run);
-}
-
-/* The first reason is the one that counts. */
-void guard_fail(struct run *run, enum run_why why, int status, const char *format, ...)
-{
-	va_list arguments;
-
-	if (run->failed)
-		return;
-	run->failed = true;
-	run->result->why = why;
-	run->result->status = status;
-	va_start(arguments, format);
-	vsnprintf(run->result->reason, sizeof(run->result->reason), format, arguments);
-	va_end(arguments);
-}
-
-const char *run_why_name(enum run_why why)
-{
-	static const char *const names[] = {
-	    "exit", "signal", "timeout", "cpu", "memory", "reply", "client", "abort", "host"};
-
-	return names[why];
 }

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,6 +17,7 @@
 #define BOTH (CONFIG_SERVE | CONFIG_REQUEST)
 #define EACH (BOTH | CONFIG_EXTENSION) /* may be set for some extensions only */
 #define LIMIT(member) offsetof(struct config, limits.member)
+#define MANNER(member) offsetof(struct config, manners.member)
 #define SERVICE(member) offsetof(struct config, service.member)
 #define KIB ((uint64_t)1024)
 #define MIB (1024 * KIB)
@@ -59,6 +61,29 @@ const struct option options[] = {
 	"how many processes a run may start, one after another or at once; a further fork fails"},
     {"lane", TYPE_NUMBER, LIMIT(lane), EACH, "8", 1, 16384, "N",
 	"how many runs of one extension there may be at once; further ones wait"},
+    {"mode", TYPE_CHOICE, MANNER(mode), EACH, "auto", 0, 0, "auto|cgi|app|rerun",
+	"how an extension is run; auto: .wsgi files, and files with a line '# exthost: app' among "
+	"their first ten, are apps, those with '# exthost: rerun' are run again in a process that "
+	"stays, all others are CGI programs"},
+    {"workers", TYPE_NUMBER, LIMIT(workers), EACH, "4", 1, 1024, "N",
+	"how many app workers one app may have; more than --min-workers are started by need"},
+    {"min-workers", TYPE_NUMBER, LIMIT(min_workers), EACH, "1", 0, 1024, "N",
+	"how many app workers an app keeps once it has been asked for"},
+    {"idle-exit", TYPE_NUMBER, LIMIT(idle_exit), EACH, "60", 1, 86400, "SECONDS",
+	"how long an app worker beyond --min-workers waits for a request before it ends"},
+    {"max-requests", TYPE_NUMBER, LIMIT(max_requests), EACH, "unlimited", 1, 1000000000, "N",
+	"after so many requests an app worker is replaced"},
+    {"max-rss", TYPE_SIZE, LIMIT(max_rss), EACH, "unlimited", 1 * MIB, 1024 * GIB, "BYTES",
+	"an app worker that has more memory resident after a request is replaced"},
+    {"reload", TYPE_CHOICE, MANNER(reload), EACH, "keep", 0, 0, "keep|strict",
+	"when a changed app does not load: keep the old one serving, or answer 500 with the "
+	"reason"},
+    {"python-venv", TYPE_STRING, MANNER(python_venv), EACH, "", 0, 0, "DIR",
+	"the virtual environment of Python apps"},
+    {"python-path", TYPE_STRING, MANNER(python_path), EACH, "", 0, 0, "DIR:...",
+	"folders in which Python apps find modules, before the installed ones"},
+    {"tcl-path", TYPE_STRING, MANNER(tcl_path), EACH, "", 0, 0, "DIR:...",
+	"folders in which Tcl apps find packages, before the installed ones"},
     {"concurrency", TYPE_NUMBER, VALUE(concurrency), CONFIG_SERVE, "16", 1, 16384, "N",
 	"how many runs there may be at once, of all extensions; further ones wait"},
     {"queue", TYPE_NUMBER, VALUE(queue), CONFIG_SERVE, "128", 0, 16384, "N",
@@ -216,4 +241,16 @@ int option_set(void *place, const struct option *o, const char *text, struct err
 	case TYPE_LIST: bad = config_list_append(place, text); break;
 	}
 	return bad < 0 ? error_set(e, "out of memory") : 0;
+}
+
+const char *option_manner(const struct manners *manners, const char *language, const char *what)
+{
+	char name[64];
+	int size = snprintf(name, sizeof(name), "%s-%s", language, what);
+	const struct option *o = option_find(name, (size_t)size, CONFIG_EXTENSION);
+	const char *text = NULL;
+
+	if (o != NULL)
+		memcpy(&text, (const char *)manners + o->offset - MANNER(mode), sizeof(text));
+	return text != NULL ? text : "";
 }

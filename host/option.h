@@ -38,4 +38,12 @@ const struct option *option_find(const char *name, size_t size, int commands);
  */
 int option_set(void *place, const struct option *o, const char *text, struct error *e);
 
+struct manners;
+
+/*
+ * What is said of an extension in this language: the option LANGUAGE-WHAT, "tcl-path" for example. ""
+ * if nothing is, or there is no such option.
+ */
+const char *option_manner(const struct manners *manners, const char *language, const char *what);
+
 #endif

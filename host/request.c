@@ -16,6 +16,7 @@
 #include <errno.h>
 #include <fcgiapp.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -299,6 +300,22 @@ int request_complete_variables(struct request *r, struct error *e)
 	    (variables_get(v, "QUERY_STRING") == NULL && variables_set(v, "QUERY_STRING", "") < 0))
 		return error_errno(e, "variables of the request");
 	return 0;
+}
+
+const char *request_path(
+    const struct request *r, const char *prefix, char *path, size_t size, struct error *e)
+{
+	size_t skip = strlen(prefix);
+	int n = snprintf(path, size, "%s%s", variables_text(&r->variables, "SCRIPT_NAME"),
+	    variables_text(&r->variables, "PATH_INFO"));
+
+	if (n < 0 || (size_t)n >= size)
+		return error_set(e, "the path is longer than %zu bytes", size - 1), NULL;
+	while (skip > 0 && prefix[skip - 1] == '/')
+		skip--;
+	if (strncmp(path, prefix, skip) != 0 || (path[skip] != '/' && path[skip] != '\0'))
+		return error_set(e, "the path is not below the prefix %s", prefix), NULL;
+	return path + skip;
 }
 
 bool request_may_see_traceback(const struct request *r)

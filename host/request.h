@@ -91,6 +91,13 @@ int request_read_body(
  */
 int request_complete_variables(struct request *r, struct error *e);
 
+/*
+ * The path that the web server sent (SCRIPT_NAME and PATH_INFO), in one piece in `path`, less the prefix;
+ * NULL with the reason in *e.
+ */
+const char *request_path(
+    const struct request *r, const char *prefix, char *path, size_t size, struct error *e);
+
 /* May the client see a traceback? FOSSIL_CAPABILITIES has s, a or D. */
 bool request_may_see_traceback(const struct request *r);
 

@@ -6,6 +6,7 @@
  */
 #include "request_process.h"
 
+#include "app_worker.h"
 #include "binding.h"
 #include "error.h"
 #include "fd.h"
@@ -28,11 +29,6 @@
 #define CHANNEL_LEAST 250 /* a number that no script expects to get */
 #define SOURCE_LEAST 260
 
-struct run_channel {
-	int socket;
-	pid_t owner;
-};
-
 /* A signal handler is given no argument; this is for take_stack alone. */
 static struct {
 	const struct binding *binding;
@@ -48,6 +44,7 @@ static void request_process_main(const struct request_process_setup *setup, stru
 
 static void answer_questions(const struct binding *binding, struct binding_run *run);
 static int take_limits(const struct run_limits *limits, int channel);
+static int take_lasting_limits(const struct run_limits *limits, int channel);
 
 static void pipes_close(struct pipes *p, int end)
 {
@@ -198,6 +195,12 @@ static int take_limits(const struct run_limits *limits, int channel)
 
 	if (limits->cpu != UINT64_MAX && setrlimit(RLIMIT_CPU, &cpu) < 0)
 		return -1;
+	return take_lasting_limits(limits, channel);
+}
+
+/* Those that hold for an app worker as well. */
+static int take_lasting_limits(const struct run_limits *limits, int channel)
+{
 	if (limits->memory != UINT64_MAX && limit_memory(limits->memory) < 0)
 		return -1;
 	return limits->processes != UINT64_MAX ? limit_processes(channel) : 0;
@@ -240,11 +243,14 @@ static void request_process_main(
 	run.source = move_up(order.source);
 	run.code = move_up(order.code);
 	answer_questions(binding, &run);
-	if (take_limits(&order.limits, channel.socket) < 0) {
+	if ((order.kind == RUN_ORDER_LOAD ? take_lasting_limits : take_limits)(
+		&order.limits, channel.socket) < 0) {
 		dprintf(
 		    STDERR_FILENO, "exthost: limits of %s: %s\n", order.script, strerror(errno));
 		binding_end(&run, 1);
 	}
+	if (order.kind == RUN_ORDER_LOAD)
+		app_worker_main(binding, &run, &order);
 	binding->run(&run);
 }
 

@@ -8,9 +8,11 @@
 #include "error.h"
 #include "fd.h"
 #include "guard.h"
+#include "guard_end.h"
 #include "request.h"
 #include "route.h"
 #include "run_channel.h"
+#include "script.h"
 #include "spares.h"
 #include "stats.h"
 
@@ -31,7 +33,7 @@ void run_script(const struct run_shared *shared, const struct run_job *job, stru
 	    .request = job->request,
 	    .route = job->route,
 	    .limits = job->limits,
-	    .language = job->language,
+	    .language = job->found->language,
 	    .entry = job->entry,
 	    .reply = reply,
 	    .result = result,
@@ -44,7 +46,7 @@ void run_script(const struct run_shared *shared, const struct run_job *job, stru
 	for (int tries = 0; tries < SPARE_TRIES; tries++) {
 		run.ended = run.untouched = false;
 		run.answer_at = 0;
-		if (hand_over(&run, job->code) < 0)
+		if (hand_over(&run, job->found->code) < 0)
 			break;
 		stats_runs(shared->stats, run.entry, run.process.pid, run.process.handle);
 		guard_run(&run);
@@ -67,10 +69,12 @@ void run_script(const struct run_shared *shared, const struct run_job *job, stru
 static int hand_over(struct run *run, int code)
 {
 	char *path = NULL;
-	struct run_order order = {.environment = run->request->variables.items,
+	struct run_order order = {.kind = RUN_ORDER_SCRIPT,
+	    .environment = run->request->variables.items,
 	    .source = run->route->file,
 	    .code = code,
 	    .body = run->request->body,
+	    .output = -1,
 	    .limits = {.memory = run->limits->memory,
 		.cpu = run->limits->cpu,
 		.processes = run->limits->processes}};

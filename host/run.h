@@ -2,7 +2,7 @@
 #ifndef EXTHOST_RUN_H
 #define EXTHOST_RUN_H
 
-#include "guard.h"
+#include "guarded.h"
 
 /*
  * Run the script that the route found, feeding its output to `reply`, its standard error to the

@@ -1,7 +1,7 @@
 /*
  * SOCK_SEQPACKET, so that packets of two senders (the request process and the template) never mix.
- * An order can be larger than one packet may be: a head with the descriptors, then the strings in
- * pieces.
+ * An order can be larger than one packet may be, and is then sent in pieces, the descriptors with
+ * the first.
  */
 #include "run_channel.h"
 
@@ -13,18 +13,24 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 
-#define PIECE 65536
+#define PIECE 16384
 
-enum { HAS_CODE = 1, HAS_BODY = 2 };
+#define FORCE 16U /* in the flags, above one bit for each descriptor */
+
+_Static_assert(FD_PASS_MAX == 4, "an order has four descriptors");
 
 struct order_head {
+	uint32_t kind;
 	uint32_t size;      /* of all strings together, the script's path first */
 	uint32_t variables; /* how many strings follow the path */
 	uint32_t flags;
+	uint64_t body_size;
 	struct run_limits limits;
+	struct run_app app;
 };
 
-static char *pack_strings(const struct run_order *order, struct order_head *head)
+/* The head and behind it all strings, in one piece of memory; NULL with errno. */
+static char *pack(const struct run_order *order, struct order_head *head)
 {
 	size_t size = strlen(order->script) + 1;
 	char *memory, *at;
@@ -33,11 +39,12 @@ static char *pack_strings(const struct run_order *order, struct order_head *head
 		size += strlen(*item) + 1;
 		head->variables++;
 	}
-	memory = malloc(size);
+	memory = malloc(sizeof(*head) + size);
 	if (memory == NULL)
 		return NULL;
 	head->size = (uint32_t)size;
-	at = stpcpy(memory, order->script) + 1;
+	memcpy(memory, head, sizeof(*head));
+	at = stpcpy(memory + sizeof(*head), order->script) + 1;
 	for (char **item = order->environment; *item != NULL; item++)
 		at = stpcpy(at, *item) + 1;
 	return memory;
@@ -45,35 +52,42 @@ static char *pack_strings(const struct run_order *order, struct order_head *head
 
 int run_order_send(int channel, const struct run_order *order)
 {
-	struct order_head head = {.limits = order->limits};
-	int fds[FD_PASS_MAX] = {order->source};
-	int count = 1;
-	char *memory = pack_strings(order, &head);
-	int result = memory != NULL ? 0 : -1;
+	const int given[] = {order->source, order->code, order->body, order->output};
+	struct order_head head = {.kind = order->kind,
+	    .flags = order->force ? FORCE : 0,
+	    .body_size = order->body_size,
+	    .limits = order->limits,
+	    .app = order->app};
+	int fds[FD_PASS_MAX];
+	int count = 0;
+	int result = 0;
+	char *memory;
+	size_t size;
 
-	if (order->code >= 0) {
-		head.flags |= HAS_CODE;
-		fds[count++] = order->code;
+	for (int i = 0; i < FD_PASS_MAX; i++) {
+		if (given[i] < 0)
+			continue;
+		head.flags |= 1U << i;
+		fds[count++] = given[i];
 	}
-	if (order->body >= 0) {
-		head.flags |= HAS_BODY;
-		fds[count++] = order->body;
-	}
-	if (result == 0)
-		result = fd_send(channel, &head, sizeof(head), fds, count);
-	for (size_t sent = 0; result == 0 && sent < head.size; sent += PIECE) {
-		size_t left = head.size - sent;
+	memory = pack(order, &head);
+	if (memory == NULL)
+		return -1;
+	size = sizeof(head) + head.size;
+	for (size_t sent = 0; result == 0 && sent < size; sent += PIECE) {
+		size_t left = size - sent;
 
-		result = fd_send(channel, memory + sent, left < PIECE ? left : PIECE, NULL, 0);
+		result = fd_send(channel, memory + sent, left < PIECE ? left : PIECE, fds, count);
+		count = 0;
 	}
 	free(memory);
 	return result;
 }
 
-static int receive_strings(int channel, const struct order_head *head, char *memory)
+static int receive_rest(int channel, char *strings, size_t have, size_t size)
 {
-	for (size_t have = 0; have < head->size;) {
-		ssize_t n = recv(channel, memory + have, head->size - have, 0);
+	while (have < size) {
+		ssize_t n = recv(channel, strings + have, size - have, 0);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -84,35 +98,63 @@ static int receive_strings(int channel, const struct order_head *head, char *mem
 	return 0;
 }
 
+static void take_descriptors(struct run_order *order, uint32_t flags, const int *fds)
+{
+	int *const places[] = {&order->source, &order->code, &order->body, &order->output};
+
+	for (int i = 0; i < FD_PASS_MAX; i++)
+		*places[i] = (flags & 1U << i) != 0 ? *fds++ : -1;
+}
+
+static void take_strings(struct run_order *order, char *strings, uint32_t count)
+{
+	order->script = strings;
+	for (uint32_t i = 0; i < count; i++) {
+		strings += strlen(strings) + 1;
+		order->environment[i] = strings;
+	}
+	order->environment[count] = NULL;
+}
+
 /* The environment's pointers stand in front of the strings, in the same piece of memory. */
 int run_order_receive(int channel, struct run_order *order, char **memory)
 {
+	char piece[PIECE];
 	struct order_head head;
 	int fds[FD_PASS_MAX];
-	ssize_t n = fd_receive(channel, &head, sizeof(head), fds, 0);
-	size_t pointers;
-	char *at;
-	int next = 1;
+	ssize_t n = fd_receive(channel, piece, sizeof(piece), fds, 0);
+	size_t pointers, have;
 
 	if (n <= 0)
 		return (int)n;
+	memcpy(&head, piece, sizeof(head));
+	have = (size_t)n - sizeof(head);
 	pointers = (head.variables + 1) * sizeof(char *);
 	*memory = malloc(pointers + head.size);
-	if (*memory == NULL || receive_strings(channel, &head, *memory + pointers) < 0)
+	if (*memory == NULL)
 		return -1;
-	order->limits = head.limits;
-	order->source = fds[0];
-	order->code = (head.flags & HAS_CODE) != 0 ? fds[next++] : -1;
-	order->body = (head.flags & HAS_BODY) != 0 ? fds[next++] : -1;
-	at = *memory + pointers;
-	order->script = at;
-	order->environment = (char **)*memory;
-	for (uint32_t i = 0; i < head.variables; i++) {
-		at += strlen(at) + 1;
-		order->environment[i] = at;
-	}
-	order->environment[head.variables] = NULL;
+	memcpy(*memory + pointers, piece + sizeof(head), have);
+	if (receive_rest(channel, *memory + pointers, have, head.size) < 0)
+		return -1;
+	*order = (struct run_order){.kind = head.kind,
+	    .environment = (char **)*memory,
+	    .force = (head.flags & FORCE) != 0,
+	    .body_size = head.body_size,
+	    .limits = head.limits,
+	    .app = head.app};
+	take_descriptors(order, head.flags, fds);
+	take_strings(order, *memory + pointers, head.variables);
 	return 1;
+}
+
+const char *run_order_setting(char *const *settings, const char *name)
+{
+	size_t size = strlen(name);
+
+	for (; *settings != NULL; settings++)
+		if (strncmp(*settings, name, size) == 0 && (*settings)[size] == '=')
+			return *settings + size + 1;
+	return NULL;
 }
 
 int run_report_send(

@@ -12,6 +12,12 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+/* Its lower end, in a request process. */
+struct run_channel {
+	int socket;
+	pid_t owner; /* who may speak for the run: not what the script has forked */
+};
+
 /* The front's question to a request process: where is it? The answer is RUN_STACK. */
 #define RUN_STACK_SIGNAL SIGRTMAX
 
@@ -22,14 +28,32 @@ struct run_limits {
 	uint64_t processes; /* that it may start */
 };
 
+enum run_order_kind {
+	RUN_ORDER_SCRIPT, /* run it as a CGI program, and end */
+	RUN_ORDER_LOAD,   /* become an app worker: load it; RUN_LOADED tells that it is */
+	RUN_ORDER_ANSWER  /* an app worker: answer a request; RUN_ANSWERED tells that it is, */
+			  /* or RUN_STALE that it was not begun */
+};
+
+/* With RUN_ORDER_LOAD. */
+struct run_app {
+	uint32_t rerun, debug;
+	uint64_t max_requests, max_rss; /* after which it retires; UINT64_MAX: never */
+};
+
 /* What a request process is asked to do. On the way down the descriptors are passed. */
 struct run_order {
-	const char *script; /* absolute path */
-	char **environment; /* NULL-terminated */
-	int source;         /* the script, open for reading */
+	enum run_order_kind kind;
+	const char *script; /* absolute path; "" with RUN_ORDER_ANSWER */
+	char **environment; /* NULL-terminated; with RUN_ORDER_LOAD settings, NAME=value */
+	int source;         /* the script, open for reading, or -1 */
 	int code;           /* kept code, or -1 */
 	int body;           /* the request body at its beginning, or -1: empty */
+	int output;         /* with RUN_ORDER_ANSWER: takes the reply */
+	bool force;         /* with RUN_ORDER_ANSWER: even if files have changed, and let it be so */
+	uint64_t body_size;
 	struct run_limits limits;
+	struct run_app app;
 };
 
 enum run_report_type {
@@ -39,7 +63,10 @@ enum run_report_type {
 	RUN_NOTICED,   /* text: the name of a module the script loaded */
 	RUN_STACK, /* a descriptor: where the script is; value: SIGXCPU if that is why, else 0 */
 	RUN_NO_MEMORY, /* the language got no memory: the run fails, if it fails, for that */
-	RUN_PROCESSES  /* a descriptor, on which it is told when the script starts a process */
+	RUN_PROCESSES, /* a descriptor, on which it is told when the script starts a process */
+	RUN_LOADED,    /* the app worker is ready */
+	RUN_ANSWERED,  /* value: BINDING_FAILED, BINDING_RETIRE, or-ed */
+	RUN_STALE      /* a file that the app is made of has changed */
 };
 
 #define RUN_TEXT_MAX 256
@@ -47,9 +74,9 @@ enum run_report_type {
 struct run_report {
 	uint32_t type;
 	int32_t value;
-	uint64_t
-	    cpu; /* microseconds that the process and its children have used; with ENDED, DIED */
-	uint64_t peak;           /* the most memory it had, in KiB; with ENDED and DIED */
+	/* With ENDED, DIED and ANSWERED: */
+	uint64_t cpu;  /* microseconds that the process and its children have used */
+	uint64_t peak; /* the most memory it had, in KiB */
 	char text[RUN_TEXT_MAX]; /* NUL-terminated; only sent as far as it is used */
 };
 
@@ -62,13 +89,16 @@ int run_order_send(int channel, const struct run_order *order);
  */
 int run_order_receive(int channel, struct run_order *order, char **memory);
 
+/* The value of the setting NAME=value among these strings; NULL: there is none. */
+const char *run_order_setting(char *const *settings, const char *name);
+
 /* Request process and template: send a report, with a descriptor unless it is -1. 0 or -1. */
 int run_report_send(
     int channel, enum run_report_type type, int32_t value, const char *text, int descriptor);
 
 struct rusage;
 
-/* The same for RUN_ENDED and RUN_DIED, with what the run has used. */
+/* The same for RUN_ENDED, RUN_DIED and RUN_ANSWERED, with what the run has used. */
 int run_report_end(
     int channel, enum run_report_type type, int32_t value, const struct rusage *usage);
 

@@ -14,14 +14,18 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
-#define ENTRIES 1024        /* a power of two; a file falls on one place, the newer one wins */
-#define FIRST_LINE_MAX 256  /* the kernel reads no more of it either */
+#define ENTRIES 1024       /* a power of two; a file falls on one place, the newer one wins */
+#define FIRST_LINE_MAX 256 /* the kernel reads no more of it either */
+#define SHOWN_MAX 100      /* of it, in a message */
+#define HEAD_MAX 2048      /* in which the first lines are looked at */
+#define HEAD_LINES 10
 #define SETTLED_NS 50000000 /* a file is kept when it is unchanged for so long */
 
 struct entry {
@@ -29,8 +33,8 @@ struct entry {
 	ino_t inode;
 	off_t size;
 	struct timespec modified, changed;
-	int language; /* index + 1; 0: the place is empty */
-	int code;
+	bool taken;
+	struct script_found found;
 };
 
 struct scripts {
@@ -48,7 +52,7 @@ struct scripts *scripts_create(const struct binding *const *bindings)
 	pthread_mutex_init(&s->lock, NULL);
 	s->bindings = bindings;
 	for (size_t i = 0; i < ENTRIES; i++)
-		s->entries[i].code = -1;
+		s->entries[i].found.code = -1;
 	return s;
 }
 
@@ -67,9 +71,8 @@ static bool same_time(struct timespec a, struct timespec b)
 
 static bool is_current(const struct entry *entry, const struct stat *status)
 {
-	return entry->language > 0 && entry->inode == status->st_ino &&
-	       entry->device == status->st_dev && entry->size == status->st_size &&
-	       same_time(entry->modified, status->st_mtim) &&
+	return entry->taken && entry->inode == status->st_ino && entry->device == status->st_dev &&
+	       entry->size == status->st_size && same_time(entry->modified, status->st_mtim) &&
 	       same_time(entry->changed, status->st_ctim);
 }
 
@@ -128,18 +131,13 @@ static int language_by_line(const struct scripts *s, char *line)
 	return language >= 0 ? language : -2;
 }
 
-static int read_language(const struct scripts *s, const char *name, int file, struct error *e)
+static int language_of(const struct scripts *s, const char *name, const char *head, struct error *e)
 {
 	char line[FIRST_LINE_MAX + 1];
-	char shown[FIRST_LINE_MAX + 1];
-	ssize_t n = pread(file, line, FIRST_LINE_MAX, 0);
+	int size = (int)strcspn(head, "\r\n");
 	int language = -1;
 
-	if (n < 0)
-		return error_errno(e, "read %s", name);
-	line[n] = '\0';
-	line[strcspn(line, "\r\n")] = '\0';
-	strcpy(shown, line);
+	snprintf(line, sizeof(line), "%.*s", size, head);
 	if (strncmp(line, "#!", 2) == 0)
 		language = language_by_line(s, line);
 	if (language == -1)
@@ -147,42 +145,86 @@ static int read_language(const struct scripts *s, const char *name, int file, st
 	if (language < 0)
 		return error_set(e,
 		    "%s is executable and in no language that exthost carries; its "
-		    "first line is '%.100s'",
-		    name, shown);
+		    "first line is '%.*s'",
+		    name, size < SHOWN_MAX ? size : SHOWN_MAX, head);
 	return language;
 }
 
+/* "# exthost: word", with any blanks. */
+static bool line_says(const char *line, const char *word)
+{
+	size_t size = strlen(word);
+
+	line += strspn(line, " \t");
+	if (*line++ != '#')
+		return false;
+	line += strspn(line, "# \t");
+	if (strncmp(line, "exthost:", 8) != 0)
+		return false;
+	line += 8;
+	line += strspn(line, " \t");
+	return strncmp(line, word, size) == 0 && strchr(" \t\r\n", line[size]) != NULL;
+}
+
+static enum script_kind kind_of(const char *name, const char *head)
+{
+	size_t size = strlen(name);
+
+	for (int i = 0; i < HEAD_LINES && *head != '\0'; i++) {
+		if (line_says(head, "app"))
+			return SCRIPT_APP;
+		if (line_says(head, "rerun"))
+			return SCRIPT_RERUN;
+		head += strcspn(head, "\n");
+		head += *head == '\n';
+	}
+	return size > 5 && strcmp(name + size - 5, ".wsgi") == 0 ? SCRIPT_APP : SCRIPT_CGI;
+}
+
+static int look(const struct scripts *s, const char *name, int file, struct script_found *found,
+    struct error *e)
+{
+	char head[HEAD_MAX + 1];
+	ssize_t n = pread(file, head, HEAD_MAX, 0);
+
+	if (n < 0)
+		return error_errno(e, "read %s", name);
+	head[n] = '\0';
+	found->language = language_of(s, name, head, e);
+	found->kind = kind_of(name, head);
+	return found->language < 0 ? -1 : 0;
+}
+
 int scripts_find(struct scripts *s, const char *name, int file, const struct stat *status,
-    int *code, struct error *e)
+    struct script_found *found, struct error *e)
 {
 	struct entry *entry = place(s, status);
-	int language = 0;
 
-	*code = -1;
+	*found = (struct script_found){.language = -1, .code = -1};
 	pthread_mutex_lock(&s->lock);
 	if (is_current(entry, status)) {
-		language = entry->language;
-		if (entry->code >= 0)
-			*code = fcntl(entry->code, F_DUPFD_CLOEXEC, 0);
+		*found = entry->found;
+		if (found->code >= 0)
+			found->code = fcntl(found->code, F_DUPFD_CLOEXEC, 0);
 	}
 	pthread_mutex_unlock(&s->lock);
-	if (language > 0)
-		return language - 1;
-
-	language = read_language(s, name, file, e);
-	if (language < 0 || !is_settled(status))
-		return language;
+	if (found->language >= 0)
+		return 0;
+	if (look(s, name, file, found, e) < 0)
+		return -1;
+	if (!is_settled(status))
+		return 0;
 	pthread_mutex_lock(&s->lock);
-	fd_close(&entry->code);
+	fd_close(&entry->found.code);
 	*entry = (struct entry){.device = status->st_dev,
 	    .inode = status->st_ino,
 	    .size = status->st_size,
 	    .modified = status->st_mtim,
 	    .changed = status->st_ctim,
-	    .language = language + 1,
-	    .code = -1};
+	    .taken = true,
+	    .found = *found};
 	pthread_mutex_unlock(&s->lock);
-	return language;
+	return 0;
 }
 
 void scripts_keep(struct scripts *s, const struct stat *status, int code)
@@ -191,8 +233,8 @@ void scripts_keep(struct scripts *s, const struct stat *status, int code)
 
 	pthread_mutex_lock(&s->lock);
 	if (is_current(entry, status)) {
-		fd_close(&entry->code);
-		entry->code = fcntl(code, F_DUPFD_CLOEXEC, 0);
+		fd_close(&entry->found.code);
+		entry->found.code = fcntl(code, F_DUPFD_CLOEXEC, 0);
 	}
 	pthread_mutex_unlock(&s->lock);
 }
@@ -202,7 +244,7 @@ void scripts_destroy(struct scripts *s)
 	if (s == NULL)
 		return;
 	for (size_t i = 0; i < ENTRIES; i++)
-		fd_close(&s->entries[i].code);
+		fd_close(&s->entries[i].found.code);
 	pthread_mutex_destroy(&s->lock);
 	free(s);
 }

@@ -10,17 +10,28 @@ struct error;
 struct scripts;
 struct stat;
 
+enum script_kind {
+	SCRIPT_CGI,
+	SCRIPT_APP,  /* named *.wsgi, or with a line "# exthost: app" among its first ten */
+	SCRIPT_RERUN /* with a line "# exthost: rerun" there */
+};
+
+struct script_found {
+	int language; /* index of the binding; -1: none */
+	enum script_kind kind;
+	int code; /* a descriptor for what binding_keep_code kept, the caller's to close; -1: none */
+};
+
 /* NULL: no memory. */
 struct scripts *scripts_create(const struct binding *const *bindings);
 
 /*
  * The language of an open script: told by the program in its #! line (env is looked through; after
- * exthost-cgi stands the language's name), else by the suffix of its name. Index of the binding, or
- * -1 with the reason in *e: what the first line says, as nothing else is ever executed.
- * *code is a descriptor for what binding_keep_code kept, the caller's to close, or -1.
+ * exthost-cgi stands the language's name), else by the suffix of its name. 0, or -1 with the reason
+ * in *e: what the first line says, as nothing else is ever executed.
  */
 int scripts_find(struct scripts *s, const char *name, int file, const struct stat *status,
-    int *code, struct error *e);
+    struct script_found *found, struct error *e);
 
 /* Keep code (the descriptor is duplicated) for the file that has this status. */
 void scripts_keep(struct scripts *s, const struct stat *status, int code);

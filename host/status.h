@@ -15,6 +15,7 @@
 
 #define STATUS_SERVICES_MAX 32
 
+struct app_pool;
 struct binding;
 struct config_share;
 struct connections;
@@ -30,6 +31,7 @@ struct status_sources {
 	struct config_share *configs;
 	struct stats *stats;
 	struct spares *spares;
+	struct app_pool *apps;
 	struct lanes *lanes;
 	struct connections *connections;
 	pthread_mutex_t services_lock;

@@ -10,6 +10,10 @@
  *	spin, for ever      deaf to SIGTERM      close standard output
  *	memory N, MiB of it                      leave a process that lives in a session of its own
  *	keep, and kept: is this the kept code?
+ *	count of the requests that this process has begun
+ *	retire after this request
+ *	load COMMAND, when the app is loaded, and only then
+ *	depends FILE, beside the script
  *
  * A module is a name that the process knows. The one named "threads" starts a thread when it is
  * loaded ahead, which a template must not have. What is kept of a script is its text without
@@ -42,6 +46,10 @@ struct program {
 	bool is_kept; /* the text is what an earlier run has kept */
 	int status;
 	bool ended;
+	bool loads; /* now; else lines of load are passed over */
+	bool retires;
+	unsigned long count;     /* of the requests to an app */
+	struct binding_app *app; /* NULL: it is none */
 };
 
 struct command {
@@ -352,6 +360,36 @@ static void do_kept(struct program *program, const char *argument)
 	do_print(program, program->is_kept ? "yes" : "no");
 }
 
+static void do_count(struct program *program, const char *argument)
+{
+	(void)argument;
+	printf("%lu\n", program->count);
+}
+
+static void do_retire(struct program *program, const char *argument)
+{
+	(void)argument;
+	program->retires = true;
+}
+
+static void do_depends(struct program *program, const char *argument)
+{
+	struct buffer path = {0};
+	const char *script = program->run->script;
+
+	buffer_append(&path, script, (size_t)(strrchr(script, '/') + 1 - script));
+	buffer_append_string(&path, argument);
+	if (program->app != NULL)
+		binding_depends(program->app, buffer_string(&path));
+	buffer_release(&path);
+}
+
+static void do_load(struct program *program, const char *argument)
+{
+	(void)program;
+	(void)argument; /* done when it was loaded */
+}
+
 static void interpret_line(struct program *program, char *line)
 {
 	static const struct command commands[] = {
@@ -373,12 +411,22 @@ static void interpret_line(struct program *program, char *line)
 	    {"leave", do_leave},
 	    {"keep", do_keep},
 	    {"kept", do_kept},
+	    {"count", do_count},
+	    {"retire", do_retire},
+	    {"depends", do_depends},
+	    {"load", do_load},
 	};
 	size_t size = strcspn(line, " ");
 	const char *argument = line[size] != '\0' ? line + size + 1 : "";
 
 	if (line[0] == '\0' || line[0] == '#')
 		return;
+	if (program->loads && strncmp(line, "load ", 5) == 0)
+		memmove(line, line + 5, strlen(line + 5) + 1);
+	else if (program->loads)
+		return;
+	size = strcspn(line, " ");
+	argument = line[size] != '\0' ? line + size + 1 : "";
 	line[size] = '\0';
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
 		if (strcmp(line, commands[i].name) == 0) {
@@ -391,6 +439,45 @@ static void interpret_line(struct program *program, char *line)
 	fprintf(stderr, "tiny: unknown command '%s'\n", line);
 	program->status = 1;
 	program->ended = true;
+}
+
+static int load(struct binding_app *app)
+{
+	struct program *program = calloc(1, sizeof(*program));
+
+	if (program == NULL || read_text(&program->text, app->run->source) < 0)
+		return -1;
+	program->run = app->run;
+	program->app = app;
+	app->data = program;
+	program->loads = true;
+	interpret_text(program);
+	program->loads = false;
+	fflush(stdout);
+	return program->status == 0 ? 0 : -1;
+}
+
+/* Descriptor 1 is the log's between requests, and 0 is empty. */
+static int answer(struct binding_app *app, struct binding_call *call)
+{
+	struct program *program = app->data;
+	int log = dup(STDOUT_FILENO), nothing = dup(STDIN_FILENO);
+
+	environ = (char **)call->environment;
+	dup2(binding_reply_descriptor(call), STDOUT_FILENO);
+	if (call->body >= 0)
+		dup2(call->body, STDIN_FILENO);
+	program->ended = program->retires = false;
+	program->status = 0;
+	program->count++;
+	interpret_text(program);
+	fflush(stdout);
+	dup2(log, STDOUT_FILENO);
+	dup2(nothing, STDIN_FILENO);
+	close(log);
+	close(nothing);
+	return (program->status != 0 ? BINDING_FAILED : 0) |
+	       (program->retires ? BINDING_RETIRE : 0);
 }
 
 static bool stack(struct binding_run *asked, int file)
@@ -417,4 +504,6 @@ const struct binding tiny_binding = {
     .warm = warm,
     .run = run,
     .stack = stack,
+    .load = load,
+    .answer = answer,
 };

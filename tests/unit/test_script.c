@@ -59,10 +59,16 @@ static int find(
 	char *path = unit_path(p->folder, name);
 	FD_OWNED int file = open(path, O_RDONLY | O_CLOEXEC);
 
+	struct script_found found;
+	int result;
+
 	free(path);
 	assert_true(file >= 0);
 	assert_int_equal(fstat(file, status), 0);
-	return scripts_find(p->scripts, name, file, status, code, e);
+	result = scripts_find(p->scripts, name, file, status, &found, e);
+	assert_int_equal(result, found.language < 0 ? -1 : 0);
+	*code = found.code;
+	return found.language;
 }
 
 static int language_of(const struct place *p, const char *name, const char *text, struct error *e)
@@ -106,6 +112,46 @@ static void the_first_line_or_else_the_suffix_tells_the_language(void **state)
 		if (language != cases[i].language)
 			fail_msg(
 			    "%s '%s' is %d: %s", cases[i].name, cases[i].text, language, e.message);
+	}
+}
+
+static void a_name_or_one_of_the_first_ten_lines_tells_that_it_stays_loaded(void **state)
+{
+	static const struct {
+		const char *name, *text;
+		enum script_kind kind;
+	} cases[] = {
+	    {"a.py", "#!/usr/bin/python3\nprint()\n", SCRIPT_CGI},
+	    {"a.wsgi", "application = None\n", SCRIPT_APP},
+	    {"wsgi.py", "", SCRIPT_CGI},
+	    {"a.py", "# exthost: app\n", SCRIPT_APP},
+	    {"a.py", "#!/usr/bin/python3\r\n#exthost:app\r\n", SCRIPT_APP},
+	    {"a.tcl", "#!/usr/bin/tclsh\n\n\n\n\n\n\n\n\n  ## exthost:  app", SCRIPT_APP},
+	    {"a.tcl", "#!/usr/bin/tclsh\n\n\n\n\n\n\n\n\n\n# exthost: app", SCRIPT_CGI},
+	    {"a.tcl", "# exthost: rerun\n", SCRIPT_RERUN},
+	    {"a.wsgi", "# exthost: rerun\n", SCRIPT_RERUN},
+	    {"a.py", "# exthost: apple\n", SCRIPT_CGI},
+	    {"a.py", "x = 1 # exthost: app\n", SCRIPT_CGI},
+	    {"a.py", "'''\nexthost: app\n'''\n", SCRIPT_CGI},
+	};
+	const struct place *p = *state;
+
+	for (size_t i = 0; i < UNIT_COUNT(cases); i++) {
+		char *path = unit_path(p->folder, cases[i].name);
+		struct script_found found;
+		struct stat status;
+		struct error e;
+		int file;
+
+		unit_file_write(p->folder, cases[i].name, cases[i].text, 0755);
+		file = open(path, O_RDONLY | O_CLOEXEC);
+		assert_int_equal(fstat(file, &status), 0);
+		assert_int_equal(
+		    scripts_find(p->scripts, cases[i].name, file, &status, &found, &e), 0);
+		if (found.kind != cases[i].kind)
+			fail_msg("%s '%s' is %d", cases[i].name, cases[i].text, (int)found.kind);
+		close(file);
+		free(path);
 	}
 }
 
@@ -218,6 +264,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(
 		the_first_line_or_else_the_suffix_tells_the_language, make_place, remove_place),
+	    cmocka_unit_test_setup_teardown(
+		a_name_or_one_of_the_first_ten_lines_tells_that_it_stays_loaded, make_place,
+		remove_place),
 	    cmocka_unit_test_setup_teardown(
 		anything_else_is_refused_and_the_first_line_told, make_place, remove_place),
 	    cmocka_unit_test_setup_teardown(

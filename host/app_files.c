@@ -1,0 +1,110 @@
+/*
+ * A file is told from its later self by device, inode, size and its two times. Looking at each of
+ * them before each request costs a microsecond a file; notices from the kernel would be cheaper,
+ * but do not come from every file system, and come late.
+ */
+#include "app_files.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define TICK 10000000 /* nanoseconds: times of files are as coarse as that */
+
+struct app_file {
+	char *path;
+	bool exists;
+	bool unsure; /* it may have changed while it was read */
+	dev_t device;
+	ino_t inode;
+	off_t size;
+	struct timespec modified, changed;
+};
+
+static void take_status(struct app_file *file, const struct stat *status)
+{
+	file->exists = status != NULL;
+	file->unsure = false;
+	if (status == NULL)
+		return;
+	file->device = status->st_dev;
+	file->inode = status->st_ino;
+	file->size = status->st_size;
+	file->modified = status->st_mtim;
+	file->changed = status->st_ctim;
+}
+
+static bool same_time(const struct timespec *a, const struct timespec *b)
+{
+	return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
+}
+
+static bool has_changed(const struct app_file *file)
+{
+	struct stat status;
+
+	if (file->unsure)
+		return true;
+	if (stat(file->path, &status) < 0)
+		return file->exists;
+	return !file->exists || file->inode != status.st_ino || file->device != status.st_dev ||
+	       file->size != status.st_size || !same_time(&file->modified, &status.st_mtim) ||
+	       !same_time(&file->changed, &status.st_ctim);
+}
+
+static struct app_file *add(struct app_files *files, const char *path)
+{
+	struct app_file *items;
+
+	for (size_t i = 0; i < files->count; i++)
+		if (strcmp(files->items[i].path, path) == 0)
+			return NULL;
+	items = realloc(files->items, (files->count + 1) * sizeof(*items));
+	if (items == NULL)
+		return NULL;
+	files->items = items;
+	items[files->count] = (struct app_file){.path = strdup(path)};
+	return items[files->count].path != NULL ? &items[files->count++] : NULL;
+}
+
+void app_files_add_open(struct app_files *files, const char *path, const struct stat *status)
+{
+	struct app_file *file = add(files, path);
+
+	if (file != NULL)
+		take_status(file, status);
+}
+
+static int64_t nanoseconds(const struct timespec *time)
+{
+	return (int64_t)time->tv_sec * 1000000000 + time->tv_nsec;
+}
+
+void app_files_add(struct app_files *files, const char *path, const struct timespec *since)
+{
+	struct app_file *file = add(files, path);
+	struct stat status;
+
+	if (file == NULL)
+		return;
+	take_status(file, stat(path, &status) == 0 ? &status : NULL);
+	file->unsure = file->exists && nanoseconds(&file->changed) > nanoseconds(since) - TICK;
+}
+
+bool app_files_changed(const struct app_files *files)
+{
+	for (size_t i = 0; i < files->count; i++)
+		if (has_changed(&files->items[i]))
+			return true;
+	return false;
+}
+
+void app_files_accept(struct app_files *files)
+{
+	struct stat status;
+
+	for (size_t i = 0; i < files->count; i++)
+		take_status(
+		    &files->items[i], stat(files->items[i].path, &status) == 0 ? &status : NULL);
+}

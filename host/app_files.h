@@ -1,0 +1,31 @@
+/* The files that an app is made of, as they were when it was loaded. */
+#ifndef EXTHOST_APP_FILES_H
+#define EXTHOST_APP_FILES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <time.h>
+
+struct stat;
+
+struct app_files {
+	struct app_file *items;
+	size_t count;
+};
+
+/* A file that is open, as it is. */
+void app_files_add_open(struct app_files *files, const char *path, const struct stat *status);
+
+/*
+ * A file that was read at `since` or later. If it has changed since then, nobody can tell which
+ * state was read, and it counts as changed. One that is known already stays as it is.
+ */
+void app_files_add(struct app_files *files, const char *path, const struct timespec *since);
+
+/* Has one of them changed, gone, or come back? */
+bool app_files_changed(const struct app_files *files);
+
+/* As they are now they are from now on. */
+void app_files_accept(struct app_files *files);
+
+#endif

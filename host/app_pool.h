@@ -1,0 +1,81 @@
+/*
+ * The pools of app workers, one for each app. A request takes a worker, waiting until one is free or
+ * another is loaded, and gives it back. Safe to call from any thread.
+ */
+#ifndef EXTHOST_APP_POOL_H
+#define EXTHOST_APP_POOL_H
+
+#include "buffer.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct app_pool;
+struct binding;
+struct app_worker_entry;
+struct error;
+struct log;
+struct request_process;
+struct run_job;
+struct spares;
+
+struct app_pool_setup {
+	const struct log *log;
+	struct spares *spares;
+	const struct binding *const *bindings;
+	const char *root_path;
+	int root; /* descriptor of the extension root */
+};
+
+/*
+ * `setup` must outlive it, and it is never released: its thread ends with the process. NULL: no
+ * memory.
+ */
+struct app_pool *app_pool_create(const struct app_pool_setup *setup);
+
+/* What was taken. */
+struct app_taken {
+	struct app_worker_entry *worker;
+	struct request_process *process; /* without an output */
+	int *notices;                    /* of processes it starts, or -1 */
+	bool force;                      /* its files have changed, but the changed ones do not load */
+};
+
+/*
+ * Take a worker for the app that the job is for. 0, or -1 with *e: it does not load (what it wrote
+ * on that is appended to *output), or none came within its time limit.
+ */
+int app_pool_take(struct app_pool *p, const struct run_job *job, struct app_taken *taken,
+    struct buffer *output, struct error *e);
+
+/* What became of one that was taken. */
+enum app_fate {
+	APP_FATE_ALIVE, /* it can answer again */
+	APP_FATE_STALE, /* so, but its files have changed */
+	APP_FATE_ENDS,  /* it is about to end by itself */
+	APP_FATE_DEAD
+};
+
+void app_pool_give_back(
+    struct app_pool *p, struct app_worker_entry *worker, enum app_fate fate);
+
+/* Load every app anew, each request being answered by an old one as long as there is no new one. */
+void app_pool_renew(struct app_pool *p);
+
+/* What there is to tell of one app. */
+struct app_report {
+	char name[256];
+	size_t idle, busy, loading;
+	uint64_t loads;
+	char error[256]; /* "" or why the changed one does not load */
+	int64_t error_time;
+};
+
+/* A copy for who looks in; the caller frees. NULL with *count 0: there are none. */
+struct app_report *app_pool_list(struct app_pool *p, size_t *count);
+
+/* Have all end, regularly, and wait until they have, at most until this request_clock(). */
+void app_pool_stop(struct app_pool *p, uint64_t deadline);
+
+#endif

@@ -1,0 +1,134 @@
+/*
+ * The same guard as for a run (guard.c) watches a request to an app, with a pipe of its own for the
+ * reply. What differs is that the worker goes on: it is given back, unless it died.
+ *
+ * A request that the worker has not begun, because it died before or its app has changed, goes to
+ * another. Its body is a file that is read from its beginning, so nothing of it is lost.
+ */
+#include "app_run.h"
+
+#include "app_pool.h"
+#include "config.h"
+#include "error.h"
+#include "fd.h"
+#include "guard.h"
+#include "guard_end.h"
+#include "request.h"
+#include "route.h"
+#include "run_channel.h"
+#include "script.h"
+#include "stats.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <unistd.h>
+
+#define TRIES 8
+#define SECOND 1000000000ULL
+
+static bool attempt(struct run *run, const struct run_job *job);
+static int hand_over(struct run *run, struct app_taken *taken);
+static enum app_fate fate_of(const struct run *run);
+
+void app_run(const struct run_shared *shared, const struct run_job *job, struct reply *reply,
+    struct run_result *result)
+{
+	struct run run = {.shared = shared,
+	    .request = job->request,
+	    .route = job->route,
+	    .limits = job->limits,
+	    .language = job->found->language,
+	    .entry = job->entry,
+	    .reply = reply,
+	    .result = result,
+	    .notices = -1,
+	    .app = true,
+	    .errors = {
+		.log = shared->log, .request = job->request->id, .script = job->route->name}};
+	uint64_t began = request_clock();
+	bool begun = false;
+
+	*result = (struct run_result){.why = RUN_EXITED};
+	for (int tries = 0; !begun && !run.failed && tries < TRIES; tries++)
+		begun = attempt(&run, job);
+	if (!begun)
+		guard_fail(&run, RUN_HOST, 503, "no app worker has begun it, in %d tries", TRIES);
+	run_errors_end(&run.errors);
+	result->errors = run.errors.kept;
+	result->whole = !run.failed;
+	result->time = request_clock() - began;
+	run.request->response.deadline = 0;
+}
+
+/* true: a worker has begun it, and it has ended. */
+static bool attempt(struct run *run, const struct run_job *job)
+{
+	struct app_taken taken;
+	struct error e;
+
+	run->ended = run->untouched = run->alive = run->retires = run->stale = run->dead = false;
+	run->answer_at = 0;
+	if (app_pool_take(run->shared->apps, job, &taken, &run->errors.kept, &e) < 0) {
+		guard_fail(run, RUN_HOST, 500, "%s", e.message);
+		return false;
+	}
+	run->process = *taken.process;
+	run->process.output = -1;
+	run->notices = *taken.notices;
+	run->processes_left = run->limits->processes;
+	if (hand_over(run, &taken) == 0) {
+		stats_runs(run->shared->stats, run->entry, run->process.pid, run->process.handle);
+		guard_run(run);
+		stats_ends(run->shared->stats, run->entry);
+	}
+	fd_close(&run->process.output);
+	/* The guard closes what has come to its end. */
+	taken.process->errors = run->process.errors;
+	*taken.notices = run->notices;
+	app_pool_give_back(run->shared->apps, taken.worker, fate_of(run));
+	return !run->stale && !run->untouched;
+}
+
+/* A worker that has died meanwhile does not take it: another shall. */
+static int hand_over(struct run *run, struct app_taken *taken)
+{
+	struct run_order order = {.kind = RUN_ORDER_ANSWER,
+	    .script = "",
+	    .environment = run->request->variables.items,
+	    .source = -1,
+	    .code = -1,
+	    .body = run->request->body,
+	    .body_size = run->request->body_size,
+	    .force = taken->force};
+	int output[2];
+	int result;
+
+	if (pipe2(output, O_CLOEXEC) < 0) {
+		guard_fail(run, RUN_HOST, 503, "no pipe for the reply");
+		run->alive = true;
+		return -1;
+	}
+	run->process.output = output[0];
+	order.output = output[1];
+	if (order.body >= 0)
+		lseek(order.body, 0, SEEK_SET);
+	result = run_order_send(run->process.channel, &order);
+	close(output[1]);
+	if (result < 0) {
+		run->untouched = true;
+		return -1;
+	}
+	run_end_init(&run->end, &run->process, request_clock() + run->limits->timeout * SECOND);
+	run->request->response.deadline = run->end.due;
+	run->client_events = POLLIN;
+	return 0;
+}
+
+static enum app_fate fate_of(const struct run *run)
+{
+	if (run->dead)
+		return APP_FATE_DEAD;
+	if (!run->alive || run->retires)
+		return APP_FATE_ENDS;
+	return run->stale ? APP_FATE_STALE : APP_FATE_ALIVE;
+}

@@ -1,0 +1,250 @@
+/*
+ * One thread watches all app workers that serve no request just now: those that load, wait or leave.
+ * It hears of their ends, logs what they write to standard error, and sends away those that are too
+ * many or too old.
+ *
+ * An event names the worker by a number, as it may be gone by the time the lock is held.
+ */
+#include "app.h"
+
+#include "app_pool.h"
+#include "error.h"
+#include "fd.h"
+#include "log.h"
+#include "process_limit.h"
+#include "request.h"
+#include "run_channel.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define SECOND 1000000000ULL
+#define LEAVE_WITHIN (5 * SECOND)
+
+enum { CHANNEL, ERRORS, NOTICES, KINDS };
+
+static void *watch(void *argument);
+static struct app_worker_entry *find(struct app_pool *p, uint64_t id);
+static void take_errors(struct app_worker_entry *w);
+static void take_report(struct app_pool *p, struct app_worker_entry *w);
+static void take_loaded(struct app_pool *p, struct app_worker_entry *w);
+static void take_end(struct app_pool *p, struct app_worker_entry *w, const struct run_report *end);
+static void look_at_all(struct app_pool *p);
+
+static int *descriptor_of(struct app_worker_entry *w, int kind)
+{
+	return kind == CHANNEL  ? &w->process.channel
+	       : kind == ERRORS ? &w->process.errors
+				: &w->notices;
+}
+
+void app_watch(struct app_pool *p, struct app_worker_entry *w)
+{
+	for (int kind = 0; kind < KINDS; kind++) {
+		struct epoll_event event = {
+		    .events = EPOLLIN, .data.u64 = w->id * KINDS + (unsigned)kind};
+
+		if (*descriptor_of(w, kind) >= 0)
+			epoll_ctl(p->epoll, EPOLL_CTL_ADD, *descriptor_of(w, kind), &event);
+	}
+}
+
+void app_unwatch(struct app_pool *p, struct app_worker_entry *w)
+{
+	for (int kind = 0; kind < KINDS; kind++)
+		if (*descriptor_of(w, kind) >= 0)
+			epoll_ctl(p->epoll, EPOLL_CTL_DEL, *descriptor_of(w, kind), NULL);
+}
+
+int app_watch_start(struct app_pool *p)
+{
+	pthread_t thread;
+
+	p->epoll = epoll_create1(EPOLL_CLOEXEC);
+	if (p->epoll < 0 || pthread_create(&thread, NULL, watch, p) != 0)
+		return -1;
+	pthread_detach(thread);
+	return 0;
+}
+
+static void *watch(void *argument)
+{
+	struct app_pool *p = argument;
+	uint64_t look_at = request_clock() + SECOND;
+
+	for (;;) {
+		struct epoll_event event;
+		int n = epoll_wait(p->epoll, &event, 1, request_clock_left(look_at));
+		struct app_worker_entry *w;
+
+		pthread_mutex_lock(&p->lock);
+		w = n > 0 ? find(p, event.data.u64 / KINDS) : NULL;
+		/* A guard may have taken it since. */
+		if (w != NULL && w->state != APP_BUSY)
+			switch (event.data.u64 % KINDS) {
+			case CHANNEL: take_report(p, w); break;
+			case ERRORS: take_errors(w); break;
+			default:
+				if (process_limit_answer(w->notices, &(uint64_t){UINT64_MAX}) < 0)
+					fd_close(&w->notices);
+			}
+		if (request_clock() >= look_at) {
+			look_at_all(p);
+			look_at = request_clock() + SECOND;
+		}
+		pthread_mutex_unlock(&p->lock);
+	}
+	return NULL;
+}
+
+static struct app_worker_entry *find(struct app_pool *p, uint64_t id)
+{
+	for (struct app *a = p->apps; a != NULL; a = a->next)
+		for (struct app_worker_entry *w = a->workers; w != NULL; w = w->next)
+			if (w->id == id)
+				return w;
+	return NULL;
+}
+
+static void take_errors(struct app_worker_entry *w)
+{
+	char piece[4096];
+	ssize_t n = read(w->process.errors, piece, sizeof(piece));
+
+	if (n > 0)
+		run_errors_add(&w->errors, piece, (size_t)n);
+	else if (n == 0 || errno != EINTR)
+		fd_close(&w->process.errors);
+}
+
+static void empty_errors(struct app_worker_entry *w)
+{
+	struct pollfd event = {.events = POLLIN};
+
+	for (event.fd = w->process.errors; event.fd >= 0 && poll(&event, 1, 0) > 0;
+	     event.fd = w->process.errors)
+		take_errors(w);
+}
+
+static void take_report(struct app_pool *p, struct app_worker_entry *w)
+{
+	struct run_report report = {.type = RUN_DIED};
+	FD_OWNED int descriptor = -1;
+	int n = run_report_receive(w->process.channel, &report, &descriptor);
+
+	if (n < 0 && errno == EAGAIN)
+		return;
+	if (n <= 0)
+		report = (struct run_report){.type = RUN_DIED, .value = SIGKILL};
+	switch (report.type) {
+	case RUN_LOADED: take_loaded(p, w); break;
+	case RUN_ENDED:
+	case RUN_DIED: take_end(p, w, &report); break;
+	case RUN_PROCESSES:
+		app_unwatch(p, w);
+		fd_close(&w->notices);
+		w->notices = descriptor;
+		descriptor = -1;
+		app_watch(p, w);
+		break;
+	default: break; /* a stack that nobody waits for any more */
+	}
+}
+
+/* The first of its generation: those of earlier ones are not needed any more. */
+static void take_loaded(struct app_pool *p, struct app_worker_entry *w)
+{
+	struct app *a = w->app;
+
+	if (w->state != APP_LOADS)
+		return;
+	empty_errors(w);
+	a->loads++;
+	if (w->generation == a->generation) {
+		a->error[0] = '\0';
+		a->refused = 0;
+		for (struct app_worker_entry *other = a->workers; other != NULL;
+		     other = other->next)
+			if (other->state == APP_IDLE && other->generation != a->generation)
+				app_dismiss(other);
+	}
+	log_message(p->setup->log, LEVEL_INFO, "%s loaded in process %d, %llu ms", a->name,
+	    (int)w->process.pid, (unsigned long long)(request_clock() - w->since) / 1000000);
+	buffer_release(&w->errors.kept);
+	app_enter(w, APP_IDLE);
+	pthread_cond_broadcast(&a->changed);
+}
+
+static void describe(char *text, size_t size, const struct run_report *end)
+{
+	if (end->type == RUN_ENDED || WIFEXITED(end->value))
+		snprintf(text, size, "exit status %d",
+		    end->type == RUN_ENDED ? end->value : WEXITSTATUS(end->value));
+	else
+		snprintf(text, size, "ended by signal %d (%s)", WTERMSIG(end->value),
+		    strsignal(WTERMSIG(end->value)));
+}
+
+static void take_end(struct app_pool *p, struct app_worker_entry *w, const struct run_report *end)
+{
+	struct app *a = w->app;
+	char how[128];
+
+	empty_errors(w);
+	describe(how, sizeof(how), end);
+	if (w->state == APP_LOADS) {
+		buffer_release(&a->output);
+		a->output = w->errors.kept;
+		w->errors.kept = (struct buffer){0};
+		app_refuse(
+		    p, a, w->generation, w->end.stage > RUN_GOES_ON ? "it takes too long" : how);
+		app_enter(w, APP_LEAVES);
+	} else if (w->state == APP_IDLE) {
+		log_message(p->setup->log, LEVEL_WARNING, "%s: app worker %d, %s", a->name,
+		    (int)w->process.pid, how);
+		app_enter(w, APP_LEAVES);
+	}
+	if (end->type != RUN_DIED)
+		return;
+	run_end_sweep(&w->end);
+	app_remove(p, w);
+}
+
+void app_dismiss(struct app_worker_entry *w)
+{
+	app_enter(w, APP_LEAVES);
+	shutdown(w->process.channel, SHUT_WR);
+	run_end_init(&w->end, &w->process, request_clock() + LEAVE_WITHIN);
+}
+
+/* Who has waited for so long that it is one too many. The first of a list is the youngest. */
+static void dismiss_idle(struct app *a)
+{
+	size_t count = app_count(a);
+
+	for (struct app_worker_entry *w = a->workers; w != NULL; w = w->next)
+		if (w->state == APP_IDLE && count > a->settings.limits.min_workers &&
+		    request_clock() - w->since > a->settings.limits.idle_exit * SECOND) {
+			app_dismiss(w);
+			count--;
+		}
+}
+
+static void look_at_all(struct app_pool *p)
+{
+	for (struct app *a = p->apps; a != NULL; a = a->next) {
+		dismiss_idle(a);
+		for (struct app_worker_entry *w = a->workers; w != NULL; w = w->next)
+			if (w->state == APP_LOADS || w->state == APP_LEAVES)
+				run_end_step(&w->end);
+	}
+}
