@@ -89,6 +89,8 @@ int tcl_app_answer(Tcl_Interp *interp, struct binding_app *app, struct binding_c
 	}
 	tcl_channel_begin(interp, call);
 	result = call_application(interp, app);
+	if (result != 0)
+		tcl_channel_discard();
 	if (tcl_channel_end(interp) == -1)
 		result |= BINDING_FAILED;
 	tcl_error_forget(interp);

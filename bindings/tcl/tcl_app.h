@@ -34,6 +34,9 @@ void tcl_channel_begin(Tcl_Interp *interp, struct binding_call *call);
  */
 int tcl_channel_end(Tcl_Interp *interp);
 
+/* The request has failed: what has not left yet shall not. */
+void tcl_channel_discard(void);
+
 /* The client of this request is gone, as something that wrote to it has found. */
 bool tcl_channel_is_broken(void);
 

@@ -3,7 +3,7 @@
  * request's body, exactly its size; what is flushed from stdout is the host's at once; outside of a
  * request stdin is empty and stdout is the log; stderr is the log always. They are buffered as it
  * suits a reply: nothing leaves before a flush or 256 KiB, so what fails before that is a clean
- * error page, and a `flush stdout` streams.
+ * error page (what is buffered then is thrown away), and a `flush stdout` streams.
  *
  * A request may close and configure them as it likes, push a transformation onto them, or close one
  * so that the next file opened takes its place, as Tcl has it. So both are made anew for each
@@ -70,7 +70,8 @@ static const Tcl_ChannelType standard_type = {
 /* Tcl has one set of standard channels for a thread, and the app is in one thread. */
 static struct {
 	struct standard *in, *out, *errors; /* NULL: closed */
-	bool broken;
+	bool broken;                        /* the client is gone */
+	bool discarded;                     /* what is written goes nowhere */
 } standards;
 
 void tcl_channel_start(Tcl_Interp *interp)
@@ -90,6 +91,7 @@ void tcl_channel_begin(Tcl_Interp *interp, struct binding_call *call)
 {
 	replace(interp, call);
 	standards.broken = false;
+	standards.discarded = false;
 }
 
 int tcl_channel_end(Tcl_Interp *interp)
@@ -106,6 +108,11 @@ int tcl_channel_end(Tcl_Interp *interp)
 	/* Closing may write still: a transformation does. */
 	replace(interp, NULL);
 	return standards.broken ? -1 : result;
+}
+
+void tcl_channel_discard(void)
+{
+	standards.discarded = true;
 }
 
 bool tcl_channel_is_broken(void)
@@ -246,6 +253,8 @@ static int write_reply(void *data, const char *bytes, int size, int *error)
 
 	if (standard->call == NULL)
 		return write_log(standard->descriptor, bytes, size, error);
+	if (standards.discarded)
+		return size;
 	if (binding_reply_write(standard->call, &piece, 1) == 0)
 		return size;
 	*error = errno;

@@ -19,6 +19,7 @@
  * Tcl_Finalize, which also frees the interpreter, is nothing that tclsh does: what sqlite has open
  * is closed by the kernel here as there.
  */
+#include "tcl_app.h"
 #include "tcl_internal.h"
 
 #include <stdarg.h>
@@ -133,6 +134,8 @@ static void note_status(void *status)
 	ending.known = true;
 	if (getpid() == ending.process && ending.app == APP_LOADS)
 		note_early_exit();
+	if (ending.app != NO_APP && ending.status != EXIT_SUCCESS)
+		tcl_channel_discard();
 	if (ours && getpid() == ending.process && ending.app == NO_APP)
 		tcl_packages_notice(ending.interp, ending.run);
 	if (ours && !ending.waited && is_plain(ending.interp))

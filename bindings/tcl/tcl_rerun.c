@@ -183,6 +183,8 @@ int tcl_rerun_answer(struct binding_app *app, struct binding_call *call)
 		dup2(reply, STDOUT_FILENO);
 	tcl_channel_begin(interp, call);
 	result = run_script(r, interp);
+	if (result != 0)
+		tcl_channel_discard();
 	if (tcl_channel_end(interp) == -1)
 		result |= BINDING_FAILED;
 	tcl_environment_leave(interp, (char **)app->run->environment);
