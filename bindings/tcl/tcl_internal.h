@@ -45,14 +45,25 @@ int tcl_shell_interpret(int argc, char **argv);
  */
 int tcl_packages_start(Tcl_Interp *interp, struct error *e);
 
-/* Let another interpreter have the same index. 0 or -1. */
+/*
+ * Let a new interpreter have the same index, and load what tcl_packages_learn was given. 0, or -1:
+ * that failed, and will not be tried again with another one.
+ */
 int tcl_packages_share(Tcl_Interp *interp, Tcl_Interp *from);
+
+/* What a script has brought into an interpreter that shares the index, the next ones shall have. */
+void tcl_packages_learn(Tcl_Interp *interp, Tcl_Interp *from);
 
 /* Load one package. 0, or -1 with *e filled. */
 int tcl_packages_preload(Tcl_Interp *interp, const char *name, struct error *e);
 
 /* Tell the host which installed packages the script loaded. */
 void tcl_packages_notice(Tcl_Interp *interp, struct binding_run *run);
+
+/* tcl_clock.c */
+
+/* Let a new interpreter ask another one, which has `clock` loaded, for what `clock` answers. */
+void tcl_clock_share(Tcl_Interp *interp, Tcl_Interp *first);
 
 /* tcl_wapp.c */
 

@@ -80,7 +80,8 @@ void tcl_rerun_prepare(struct binding_app *app)
 {
 	struct rerun *r = app->data;
 
-	if (r->next == NULL)
+	/* Twice: the first may have failed by what it loaded ahead. */
+	for (int i = 0; i < 2 && r->next == NULL; i++)
 		r->next = make_interpreter(r);
 }
 
@@ -135,6 +136,7 @@ static Tcl_Interp *make_interpreter(struct rerun *r)
 	exits.objClientData = r;
 	Tcl_SetCommandInfo(interp, "::exit", &exits);
 	Tcl_DecrRefCount(tcl_run_prepare(interp, r->app->run->script));
+	tcl_clock_share(interp, r->first);
 	tcl_path_add(interp, r->app->path);
 	tcl_depends_watch(interp, r->app);
 	/* This belongs to the thread, not to an interpreter; Tcl 9 has no such thing. */
@@ -187,6 +189,7 @@ int tcl_rerun_answer(struct binding_app *app, struct binding_call *call)
 		tcl_channel_discard();
 	if (tcl_channel_end(interp) == -1)
 		result |= BINDING_FAILED;
+	tcl_packages_learn(interp, r->first);
 	tcl_environment_leave(interp, (char **)app->run->environment);
 	if (!Tcl_InterpDeleted(interp))
 		Tcl_DeleteInterp(interp);
