@@ -53,6 +53,7 @@ int tcl_index_start(struct tcl_index *index, Tcl_Interp *interp)
 	if (tcl_words(interp, "rename", "::tclPkgUnknown", TCL_INDEX_READER, NULL) != TCL_OK)
 		return TCL_ERROR;
 	Tcl_CreateObjCommand(interp, "::tclPkgUnknown", tcl_index_unknown, index, NULL);
+	index->has_reader = true;
 	return TCL_OK;
 }
 
@@ -61,11 +62,11 @@ void tcl_index_first_look(
 {
 	Tcl_Obj *folders;
 
+	if (index->shared && count > 0)
+		tcl_index_declare(index, interp, words[0]);
 	if (index->looked)
 		return;
 	index->looked = true;
-	if (index->shared && !index->declared)
-		tcl_index_declare(index, interp);
 	look_for_modules(index, interp, count, words);
 	folders = unread_folders(index, interp);
 	if (folders != NULL)
@@ -104,8 +105,10 @@ int tcl_index_unknown(void *data, Tcl_Interp *interp, int count, Tcl_Obj *const 
 	Tcl_Obj *folders = unread_folders(index, interp);
 
 	index->looked = true;
-	if (index->shared)
+	if (index->shared && count > 1) {
+		tcl_index_declare(index, interp, words[1]);
 		look_for_modules(index, interp, count - 1, words + 1);
+	}
 	return folders == NULL ? TCL_OK : read_folders(index, interp, folders, name);
 }
 
@@ -140,6 +143,7 @@ static int read_folders(
 	int code;
 
 	Tcl_ListObjLength(NULL, folders, &count);
+	tcl_index_need_reader(index, interp);
 	Tcl_IncrRefCount(old);
 	Tcl_SetVar2Ex(interp, "auto_path", NULL, folders, TCL_GLOBAL_ONLY);
 	code = tcl_words(interp, TCL_INDEX_READER, name, NULL);
