@@ -7,9 +7,9 @@
  *
  * A request may close and configure them as it likes, push a transformation onto them, or close one
  * so that the next file opened takes its place, as Tcl has it. So both are made anew for each
- * request, which is cheaper than undoing all of this, and at its end again, for whatever is printed
- * between requests. An app that keeps a channel in a child interpreter, or holds it in any other
- * way, holds one that has no request any more: it reads nothing, and writes to the log.
+ * request, which is cheaper than undoing all of this. At its end they lose the request: what still
+ * has them (a timer of the app, a child interpreter that shares them) reads nothing, and writes to
+ * the log. Where a request has done something with them that would go on, they are made anew then.
  *
  * The channels that Tcl had made of descriptors 0, 1 and 2 are kept to the end of the process, as
  * closing them would close the descriptors.
@@ -40,6 +40,8 @@ struct standard {
 	Tcl_TimerToken timer;      /* which makes the event */
 };
 
+static bool are_plain(void);
+static void turn_to_log(void);
 static void replace(Tcl_Interp *interp, struct binding_call *call);
 static void take_away(Tcl_Interp *interp, int type, const char *name);
 static bool has_errors(Tcl_Interp *interp);
@@ -105,8 +107,11 @@ int tcl_channel_end(Tcl_Interp *interp)
 			    Tcl_ErrnoMsg(Tcl_GetErrno()));
 		result = -1;
 	}
-	/* Closing may write still: a transformation does. */
-	replace(interp, NULL);
+	if (result == 0 && are_plain())
+		turn_to_log();
+	else
+		/* Closing may write still: a transformation does. */
+		replace(interp, NULL);
 	return standards.broken ? -1 : result;
 }
 
@@ -118,6 +123,26 @@ void tcl_channel_discard(void)
 bool tcl_channel_is_broken(void)
 {
 	return standards.broken;
+}
+
+/* Both are where they were put, and nothing waits for them or stands between them and the script. */
+static bool are_plain(void)
+{
+	const struct standard *in = standards.in;
+	const struct standard *out = standards.out;
+
+	return in != NULL && out != NULL && in->watched == 0 && out->watched == 0 &&
+	       Tcl_GetStdChannel(TCL_STDIN) == in->channel &&
+	       Tcl_GetStdChannel(TCL_STDOUT) == out->channel &&
+	       Tcl_GetTopChannel(in->channel) == in->channel &&
+	       Tcl_GetTopChannel(out->channel) == out->channel;
+}
+
+static void turn_to_log(void)
+{
+	release(standards.in);
+	release(standards.out);
+	Tcl_SetChannelOption(NULL, standards.out->channel, "-buffering", "line");
 }
 
 /*

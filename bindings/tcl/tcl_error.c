@@ -47,9 +47,12 @@ void tcl_error_print(Tcl_Interp *interp, int code)
 	Tcl_DecrRefCount(options);
 }
 
+/* Tcl sets both at once, and traces both: removing what is not there is what costs most. */
 void tcl_error_forget(Tcl_Interp *interp)
 {
 	Tcl_ResetResult(interp);
+	if (Tcl_GetVar2Ex(interp, "errorInfo", NULL, TCL_GLOBAL_ONLY) == NULL)
+		return;
 	Tcl_UnsetVar2(interp, "errorInfo", NULL, TCL_GLOBAL_ONLY);
 	Tcl_UnsetVar2(interp, "errorCode", NULL, TCL_GLOBAL_ONLY);
 }
