@@ -96,6 +96,8 @@ const struct option options[] = {
 	"the program, by its path, and its arguments"},
     {"script", TYPE_STRING, SERVICE(script), CONFIG_SERVICE, NULL, 0, 0, "FILE",
 	"a script for exthost's own interpreter, and its arguments"},
+    {"writable", TYPE_LIST, SERVICE(writable), CONFIG_SERVICE, NULL, 0, 0, "PATH",
+	"what it must be able to write to; more in indented lines"},
     {"restart", TYPE_CHOICE, SERVICE(restart), CONFIG_SERVICE, "always", 0, 0,
 	"always|on-failure|never", "when to start it again"},
     {"restart-delay", TYPE_NUMBER, SERVICE(restart_delay), CONFIG_SERVICE, "1", 0, 3600, "SECONDS",
