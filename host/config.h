@@ -84,6 +84,7 @@ struct config {
 	/* status */
 	bool json;
 	bool watch;
+	bool check;
 	char *stack; /* the id of a request */
 	/* request */
 	char *body;

@@ -90,6 +90,8 @@ const struct option options[] = {
     {"json", TYPE_FLAG, VALUE(json), CONFIG_STATUS, NULL, 0, 0, NULL, "print JSON, not a table"},
     {"watch", TYPE_FLAG, VALUE(watch), CONFIG_STATUS, NULL, 0, 0, NULL,
 	"print it again every two seconds, until Ctrl-C"},
+    {"check", TYPE_FLAG, VALUE(check), CONFIG_STATUS, NULL, 0, 0, NULL,
+	"print nothing when the host serves and its services run; else one line, and status 1"},
     {"stack", TYPE_STRING, VALUE(stack), CONFIG_STATUS, NULL, 0, 0, "ID",
 	"print where the run of this request is"},
     {"run", TYPE_LIST, SERVICE(run), CONFIG_SERVICE, NULL, 0, 0, "COMMAND",
