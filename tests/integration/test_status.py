@@ -182,9 +182,14 @@ def test_without_a_host_it_is_one_line_and_status_1(root, tmp_path):
     fails(run_exthost("status", "--root", str(root)), 1, control, "refused")
 
 
-@pytest.mark.parametrize("options", [(), ("--json",), ("--control", "none")])
+@pytest.mark.skipif(os.path.exists("/etc/exthost.conf"), reason="/etc/exthost.conf tells where the host is")
+@pytest.mark.parametrize("options", [(), ("--json",), ("--check",)])
 def test_without_a_root_it_is_one_line_and_status_2(options):
     fails(run_exthost("status", *options), 2, "--root", "--control")
+
+
+def test_with_no_control_socket_it_is_one_line_and_status_2():
+    fails(run_exthost("status", "--control", "none"), 2, "--root", "--control")
 
 
 def test_the_configuration_file_tells_where_the_host_is(start_host, root, tmp_path):
