@@ -14,6 +14,7 @@
 #include "app_pool.h"
 
 #include "app.h"
+#include "app_slot.h"
 #include "binding.h"
 #include "error.h"
 #include "fd.h"
@@ -26,6 +27,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 
 #define SECOND 1000000000ULL
@@ -46,6 +48,14 @@ struct app_pool *app_pool_create(const struct app_pool_setup *setup)
 	return p;
 }
 
+int app_start_watching(struct app_pool *p)
+{
+	if (!p->started && app_watch_start(p) < 0)
+		return -1;
+	p->started = true;
+	return 0;
+}
+
 int app_pool_take(struct app_pool *p, const struct run_job *job, struct app_taken *taken,
     struct buffer *output, struct error *e)
 {
@@ -56,10 +66,9 @@ int app_pool_take(struct app_pool *p, const struct run_job *job, struct app_take
 	*taken = (struct app_taken){0};
 	pthread_mutex_lock(&p->lock);
 	a = find(p, job);
-	if (a == NULL || (!p->started && app_watch_start(p) < 0)) {
+	if (a == NULL || app_start_watching(p) < 0) {
 		error_set(e, "out of memory");
 	} else {
-		p->started = true;
 		a->waiting++;
 		result = wait_for_worker(p, a, &w, &taken->accept, e);
 		a->waiting--;
@@ -77,29 +86,35 @@ int app_pool_take(struct app_pool *p, const struct run_job *job, struct app_take
 	return result;
 }
 
+struct app *app_add(struct app_pool *p, const char *name)
+{
+	struct app *a = calloc(1, sizeof(*a));
+	pthread_condattr_t monotonic;
+
+	if (a == NULL || (a->name = strdup(name)) == NULL) {
+		free(a);
+		return NULL;
+	}
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&a->changed, &monotonic);
+	pthread_condattr_destroy(&monotonic);
+	a->generation = 1;
+	a->next = p->apps;
+	p->apps = a;
+	return a;
+}
+
 static struct app *find(struct app_pool *p, const struct run_job *job)
 {
 	struct app *a = p->apps;
 	bool changed;
 
-	while (a != NULL && strcmp(a->name, job->route->name) != 0)
+	while (a != NULL && (a->sockets != NULL || strcmp(a->name, job->route->name) != 0))
 		a = a->next;
-	if (a == NULL) {
-		pthread_condattr_t monotonic;
-
-		a = calloc(1, sizeof(*a));
-		if (a == NULL || (a->name = strdup(job->route->name)) == NULL) {
-			free(a);
-			return NULL;
-		}
-		pthread_condattr_init(&monotonic);
-		pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-		pthread_cond_init(&a->changed, &monotonic);
-		pthread_condattr_destroy(&monotonic);
-		a->next = p->apps;
-		p->apps = a;
-	}
-	if (app_settings_take(&a->settings, job, p->setup->bindings, &changed) < 0)
+	if (a == NULL)
+		a = app_add(p, job->route->name);
+	if (a == NULL || app_settings_take(&a->settings, job, &changed) < 0)
 		return NULL;
 	a->generation += changed;
 	return a;
@@ -160,7 +175,7 @@ size_t app_count(const struct app *a)
 	return count;
 }
 
-static size_t count_loading(const struct app *a)
+size_t app_count_loading(const struct app *a)
 {
 	size_t count = a->starting;
 
@@ -187,8 +202,8 @@ static bool wants_start(const struct app *a, unsigned failures)
 	if (app_count(a) >= a->settings.limits.workers)
 		return false;
 	if (is_refused(a) && old_will_do(a))
-		return count_loading(a) == 0 && request_clock() >= a->retry_at;
-	return !has_failed(a, failures) && count_loading(a) < a->waiting;
+		return app_count_loading(a) == 0 && request_clock() >= a->retry_at;
+	return !has_failed(a, failures) && app_count_loading(a) < a->waiting;
 }
 
 /* An idle one that the request may have. */
@@ -201,7 +216,7 @@ static struct app_worker_entry *choose(struct app_pool *p, struct app *a, int64_
 	w = youngest_idle(a, true);
 	if (w == NULL)
 		return NULL;
-	if (count_loading(a) == 0 && wants_start(a, a->failures))
+	if (app_count_loading(a) == 0 && wants_start(a, a->failures))
 		app_start_ahead(p, a);
 	if (is_refused(a) && !a->settings.strict && w->accepted != a->generation) {
 		w->accepted = a->generation;
@@ -252,6 +267,11 @@ void app_remove(struct app_pool *p, struct app_worker_entry *w)
 	while (*at != w)
 		at = &(*at)->next;
 	*at = w->next;
+	if (w->slot != NULL) {
+		a->requests += atomic_load(&w->slot->requests);
+		a->failures_answered += atomic_load(&w->slot->failures);
+		munmap(w->slot, sizeof(*w->slot));
+	}
 	request_process_release(&w->process);
 	fd_close(&w->notices);
 	run_errors_end(&w->errors);
@@ -261,12 +281,22 @@ void app_remove(struct app_pool *p, struct app_worker_entry *w)
 	pthread_cond_broadcast(&a->changed);
 }
 
+/* One after another where the front brings the requests, all at once where they wait in the socket. */
 void app_keep_enough(struct app_pool *p, struct app *a)
 {
-	if (!p->stopping && !is_refused(a) && count_loading(a) == 0 &&
-	    app_count(a) < a->settings.limits.min_workers &&
-	    app_count(a) < a->settings.limits.workers)
+	const struct limits *limits = &a->settings.limits;
+	size_t wanted = a->sockets != NULL || limits->workers < limits->min_workers
+			    ? limits->workers
+			    : limits->min_workers;
+
+	if (p->stopping || is_refused(a) || request_clock() < a->hold_until ||
+	    (a->sockets == NULL && app_count_loading(a) > 0))
+		return;
+	for (size_t count = app_count(a); count < wanted; count++) {
 		app_start_ahead(p, a);
+		if (a->sockets == NULL)
+			break;
+	}
 }
 
 /* Not needed any more, as there is a newer one, or because it must not answer. */
@@ -276,11 +306,13 @@ static bool is_outdated(const struct app *a, const struct app_worker_entry *w)
 	       (has_loaded(a, true) || (a->settings.strict && a->renewed != a->generation));
 }
 
-/* Its files have changed: is that news? */
-static bool is_news(const struct app *a, const struct app_worker_entry *w)
+/* Its files have changed. If that is no news a new one is loading, and nothing else will do now. */
+static void become_stale(struct app *a, const struct app_worker_entry *w)
 {
-	return w->generation == a->generation || w->accepted == a->generation ||
-	       a->renewed == a->generation;
+	if (w->generation == a->generation || w->accepted == a->generation)
+		a->generation++;
+	else
+		a->renewed = 0;
 }
 
 void app_pool_give_back(struct app_pool *p, struct app_worker_entry *w, enum app_fate fate)
@@ -288,8 +320,8 @@ void app_pool_give_back(struct app_pool *p, struct app_worker_entry *w, enum app
 	struct app *a = w->app;
 
 	pthread_mutex_lock(&p->lock);
-	if (fate == APP_FATE_STALE && is_news(a, w))
-		a->generation++;
+	if (fate == APP_FATE_STALE)
+		become_stale(a, w);
 	if (fate == APP_FATE_DEAD) {
 		app_remove(p, w);
 	} else {
@@ -307,82 +339,29 @@ void app_pool_give_back(struct app_pool *p, struct app_worker_entry *w, enum app
 	pthread_mutex_unlock(&p->lock);
 }
 
-void app_pool_renew(struct app_pool *p, int language)
+/* Each worker is replaced by one that is started ahead. */
+static void renew(struct app_pool *p, struct app *a)
+{
+	size_t count = app_count_loaded(a);
+
+	/* What has just been found changed stays so. */
+	if (has_loaded(a, true) || is_refused(a) || a->renewed == a->generation)
+		a->renewed = a->generation + 1;
+	a->generation++;
+	for (; count > 0 && app_count(a) < a->settings.limits.workers; count--)
+		app_start_ahead(p, a);
+	app_keep_enough(p, a);
+}
+
+void app_pool_renew(struct app_pool *p, int language, const struct config *config)
 {
 	pthread_mutex_lock(&p->lock);
 	for (struct app *a = p->apps; a != NULL; a = a->next) {
-		size_t count = app_count_loaded(a);
-
-		if (a->settings.language != language || p->stopping)
+		if (a->settings.language != language || p->stopping || a->workers == NULL)
 			continue;
-		if (count_loading(a) + count == a->starting)
-			continue;
-		/* What has just been found changed stays so. */
-		if (has_loaded(a, true) || is_refused(a) || a->renewed == a->generation)
-			a->renewed = a->generation + 1;
-		a->generation++;
-		for (; count > 0 && app_count(a) < a->settings.limits.workers; count--)
-			app_start_ahead(p, a);
+		if (a->sockets != NULL)
+			app_take_settings(p, a, config);
+		renew(p, a);
 	}
 	pthread_mutex_unlock(&p->lock);
-}
-
-struct app_report *app_pool_list(struct app_pool *p, size_t *count)
-{
-	struct app_report *list = NULL;
-	size_t n = 0;
-
-	pthread_mutex_lock(&p->lock);
-	for (struct app *a = p->apps; a != NULL; a = a->next)
-		n++;
-	list = n > 0 ? calloc(n, sizeof(*list)) : NULL;
-	*count = list != NULL ? n : 0;
-	n = 0;
-	for (struct app *a = p->apps; list != NULL && a != NULL; a = a->next) {
-		struct app_report *r = &list[n++];
-
-		snprintf(r->name, sizeof(r->name), "%s", a->name);
-		snprintf(r->error, sizeof(r->error), "%s", a->error);
-		r->error_time = a->error_time;
-		r->loads = a->loads;
-		r->loading = count_loading(a);
-		for (struct app_worker_entry *w = a->workers; w != NULL; w = w->next) {
-			r->idle += w->state == APP_IDLE;
-			r->busy += w->state == APP_BUSY;
-		}
-	}
-	pthread_mutex_unlock(&p->lock);
-	return list;
-}
-
-static bool has_workers(struct app_pool *p)
-{
-	bool any = false;
-
-	pthread_mutex_lock(&p->lock);
-	for (struct app *a = p->apps; a != NULL; a = a->next)
-		any = any || a->workers != NULL || a->starting > 0;
-	pthread_mutex_unlock(&p->lock);
-	return any;
-}
-
-void app_pool_stop(struct app_pool *p, uint64_t deadline)
-{
-	pthread_mutex_lock(&p->lock);
-	p->stopping = true;
-	for (struct app *a = p->apps; a != NULL; a = a->next)
-		for (struct app_worker_entry *w = a->workers; w != NULL; w = w->next)
-			if (w->state == APP_IDLE)
-				app_dismiss(w);
-	pthread_mutex_unlock(&p->lock);
-	while (has_workers(p) && request_clock() < deadline)
-		poll(NULL, 0, 5);
-}
-
-void app_pool_release(struct app_pool *p)
-{
-	if (p == NULL || p->started)
-		return;
-	pthread_mutex_destroy(&p->lock);
-	free(p);
 }

@@ -4,28 +4,33 @@
  */
 #include "app.h"
 
-#include "binding.h"
 #include "guarded.h"
-#include "option.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-/* true: another text than before. *bad if there is no memory for it. */
-static bool set_text(char **place, const char *text, bool *bad)
+/* 1: another text than before; 0: the same; -1: no memory. */
+static int set_text(char **place, const char *text)
 {
 	char *copy;
 
 	if (*place != NULL && strcmp(*place, text) == 0)
-		return false;
+		return 0;
 	copy = strdup(text);
-	if (copy == NULL) {
-		*bad = true;
-		return false;
-	}
+	if (copy == NULL)
+		return -1;
 	free(*place);
 	*place = copy;
-	return true;
+	return 1;
+}
+
+int app_copy_manners(struct app_settings *to, const struct manners *manners)
+{
+	int path = set_text(&to->manners.python_path, manners->python_path);
+	int venv = set_text(&to->manners.python_venv, manners->python_venv);
+	int tcl = set_text(&to->manners.tcl_path, manners->tcl_path);
+
+	return path < 0 || venv < 0 || tcl < 0 ? -1 : path | venv | tcl;
 }
 
 static bool loads_alike(const struct app_settings *a, const struct app_settings *b)
@@ -37,22 +42,19 @@ static bool loads_alike(const struct app_settings *a, const struct app_settings 
 	       a->limits.max_rss == b->limits.max_rss;
 }
 
-int app_settings_take(struct app_settings *to, const struct run_job *job,
-    const struct binding *const *bindings, bool *changed)
+int app_settings_take(struct app_settings *to, const struct run_job *job, bool *changed)
 {
-	const char *language = bindings[job->found->language]->name;
 	const struct app_settings next = {.language = job->found->language,
 	    .rerun = job->found->kind == SCRIPT_RERUN,
 	    .debug = job->debug,
 	    .strict = strcmp(job->manners->reload, "strict") == 0,
 	    .limits = *job->limits,
-	    .path = to->path,
-	    .venv = to->venv};
-	bool bad = false;
+	    .manners = to->manners};
+	bool alike = loads_alike(to, &next);
+	int copied;
 
-	*changed = !loads_alike(to, &next);
 	*to = next;
-	*changed |= set_text(&to->path, option_manner(job->manners, language, "path"), &bad);
-	*changed |= set_text(&to->venv, option_manner(job->manners, language, "venv"), &bad);
-	return bad ? -1 : 0;
+	copied = app_copy_manners(to, job->manners);
+	*changed = !alike || copied > 0;
+	return copied < 0 ? -1 : 0;
 }

@@ -78,12 +78,14 @@ void status_set_services(struct status_sources *sources, size_t count)
 	pthread_mutex_unlock(&sources->services_lock);
 }
 
-void status_set_service(struct status_sources *sources, size_t index, pid_t pid, const char *text)
+void status_set_service(
+    struct status_sources *sources, size_t index, pid_t pid, bool well, const char *text)
 {
 	if (index >= STATUS_SERVICES_MAX)
 		return;
 	pthread_mutex_lock(&sources->services_lock);
 	sources->services[index].pid = pid;
+	sources->services[index].well = well;
 	snprintf(sources->services[index].text, sizeof(sources->services[index].text), "%s", text);
 	pthread_mutex_unlock(&sources->services_lock);
 }
@@ -98,10 +100,10 @@ static json_t *list_services(struct status_sources *sources)
 		size_t size = strcspn(service->text, "\n");
 		const char *state = service->text + size + (service->text[size] != '\0');
 
-		json_array_append_new(
-		    list, json_pack("{s:s%, s:s, s:i, s:I}", "name", service->text, size, "state",
-			      state, "pid", (int)service->pid, "memory_kib",
-			      (json_int_t)(service->pid > 0 ? resident_kib(service->pid) : 0)));
+		json_array_append_new(list,
+		    json_pack("{s:s%, s:s, s:b, s:i, s:I}", "name", service->text, size, "state",
+			state, "well", (int)service->well, "pid", (int)service->pid, "memory_kib",
+			(json_int_t)(service->pid > 0 ? resident_kib(service->pid) : 0)));
 	}
 	pthread_mutex_unlock(&sources->services_lock);
 	return list;
@@ -187,6 +189,11 @@ static json_t *list_apps(struct status_sources *sources)
 		    "idle", (json_int_t)apps[i].idle, "busy", (json_int_t)apps[i].busy, "loading",
 		    (json_int_t)apps[i].loading, "loads", (json_int_t)apps[i].loads);
 
+		if (apps[i].serves) {
+			json_object_set_new(
+			    app, "requests", json_integer((json_int_t)apps[i].requests));
+			json_object_set_new(app, "5xx", json_integer((json_int_t)apps[i].failures));
+		}
 		if (apps[i].error[0] != '\0') {
 			json_object_set_new(app, "error", text(apps[i].error));
 			json_object_set_new(app, "error_time", json_integer(apps[i].error_time));

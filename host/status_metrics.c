@@ -106,6 +106,18 @@ static void put_apps(struct buffer *out, const struct app_report *list, size_t c
 	for (size_t i = 0; i < count; i++)
 		put_labelled(
 		    out, "app_loads_total", "app", list[i].name, "", (double)list[i].loads);
+	put_family(out, "app_requests_total", "counter",
+	    "Requests that an app with sockets of its own has answered, by status.");
+	for (size_t i = 0; i < count; i++) {
+		const struct app_report *a = &list[i];
+
+		if (!a->serves)
+			continue;
+		put_labelled(out, "app_requests_total", "app", a->name, ",code=\"5xx\"",
+		    (double)a->failures);
+		put_labelled(out, "app_requests_total", "app", a->name, ",code=\"other\"",
+		    (double)(a->requests - a->failures));
+	}
 	put_family(out, "app_refused", "gauge", "1 if an app has changed and does not load.");
 	for (size_t i = 0; i < count; i++)
 		put_labelled(out, "app_refused", "app", list[i].name, "",

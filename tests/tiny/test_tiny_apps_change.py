@@ -1,15 +1,14 @@
 """Apps whose files change: what is used from when on, and what happens when it does not load."""
 
-import json
 import os
-import subprocess
+import signal
 import threading
 import time
 
 import pytest
 
 import fastcgi
-from tiny_host import APP, HEAD, TINY, Asked, Load, put, replace
+from tiny_host import APP, HEAD, Asked, Load, put, replace, status
 from processes import lives
 from waiting import wait_for
 
@@ -37,11 +36,9 @@ def ask(host, target="app.tiny"):
     return int(version), int(process)
 
 
-def app_of(host, root, name="app.tiny"):
+def app_of(root, name="app.tiny"):
     """What the host tells of it."""
-    done = subprocess.run([TINY, "status", "--json", "--root", str(root)], capture_output=True,
-                          timeout=30, check=True)
-    return next((app for app in json.loads(done.stdout)["apps"] if app["name"] == name), None)
+    return next((app for app in status(root)["apps"] if app["name"] == name), None)
 
 
 def test_a_changed_file_is_used_from_the_next_request_on(host, root):
@@ -185,11 +182,11 @@ def test_a_version_that_does_not_load_leaves_the_old_one_serving(host, root):
     for _ in range(5):
         assert ask(host) == (1, old)
     host.wait_line("app.tiny does not load: exit status 1")
-    app = app_of(host, root)
+    app = app_of(root)
     assert app["error"] == "exit status 1" and abs(app["error_time"] - time.time()) < 60
     put_version(root, 3)
     assert ask(host)[0] == 3
-    assert "error" not in app_of(host, root)
+    assert "error" not in app_of(root)
     wait_for(lambda: not lives(old), "the end of the old worker", 20)
 
 
@@ -231,7 +228,7 @@ def test_with_reload_strict_a_version_that_does_not_load_is_500(start, root):
     put_version(root, 2, BAD)
     for _ in range(3):
         assert host.get("app.tiny").status == 500
-    assert app_of(host, root)["error"] == "exit status 1"
+    assert app_of(root)["error"] == "exit status 1"
     put_version(root, 3)
     assert ask(host)[0] == 3
 
@@ -279,7 +276,7 @@ def test_sighup_with_a_version_that_does_not_load_keeps_the_old_one(host, root):
     assert ask(host)[0] == 1
     load = Load(host)
     since = host.program.log_position()
-    host.program.send(1)
+    host.program.send(signal.SIGHUP)
     host.wait_line("query.tiny loaded in process", since=since)
     host.wait_line("app.tiny does not load", since=since)
     assert load.end() == []

@@ -1,13 +1,12 @@
 """What the host tells of its apps: `exthost status`, and Prometheus' figures."""
 
-import json
 import re
 import subprocess
 import time
 
 import pytest
 
-from tiny_host import APP, HEAD, TINY, Asked, put
+from tiny_host import APP, HEAD, TINY, Asked, put, status
 from waiting import wait_for
 
 LONG = "a-folder-with-a-long-name/" * 4
@@ -22,13 +21,13 @@ def root(tmp_path):
     return folder
 
 
-def status(root, *options):
-    return subprocess.run([TINY, "status", "--root", str(root), *options], capture_output=True,
+def table(root):
+    return subprocess.run([TINY, "status", "--root", str(root)], capture_output=True,
                           timeout=30, check=True).stdout.decode()
 
 
 def apps(root):
-    return {app["name"]: app for app in json.loads(status(root, "--json"))["apps"]}
+    return {app["name"]: app for app in status(root)["apps"]}
 
 
 def wait_app(root, **wanted):
@@ -47,7 +46,7 @@ def break_it(host, root):
 
 def test_without_apps_there_is_no_table_of_them(host, root):
     assert apps(root) == {}
-    assert not re.search("^app ", status(root), re.M)
+    assert not re.search("^app ", table(root), re.M)
 
 
 def test_workers_are_counted_by_what_they_do(host, root):
@@ -84,20 +83,20 @@ def test_a_version_that_does_not_load_is_told_with_its_reason_and_since_when(hos
         return [x for x in host.program.log(position) if "does not load" in x]
     wait_for(tried_again, "another try", 20)
     assert apps(root)["app.tiny"]["error_time"] == since
-    assert re.search(r"^  does not load, for [\d.]+ s: exit status 1$", status(root), re.M)
+    assert re.search(r"^  does not load, for [\d.]+ s: exit status 1$", table(root), re.M)
     put(root, "app.tiny", APP + HEAD + "print mended\n")
     assert host.get("app.tiny").text == "mended\n"
     assert "error" not in apps(root)["app.tiny"]
-    assert "does not load" not in status(root)
+    assert "does not load" not in table(root)
 
 
 def test_the_table_fits_80_columns(host, root):
     for name in ("app.tiny", LONG + "app.tiny"):
         assert host.get(name).status == 200
     break_it(host, root)
-    text = status(root)
+    text = table(root)
     assert [line for line in text.splitlines() if len(line) > 80] == []
-    assert re.search(r"^app +idle +busy +loading +loads$", text, re.M), text
+    assert re.search(r"^app +idle +busy +loading +loads +requests +5xx$", text, re.M), text
     assert re.search(r"^app\.tiny +\d+ +0 +\d+ +1$", text, re.M), text
     assert re.search(r"^\.\..*-long-name/app\.tiny +1 +0 +0 +1$", text, re.M), text
 
@@ -105,12 +104,12 @@ def test_the_table_fits_80_columns(host, root):
 def test_a_request_to_an_app_stands_among_the_runs_as_any_other(host, root):
     asked = Asked(host, "app.tiny?wait")
     pid = asked.begun()
-    (run,) = wait_for(lambda: json.loads(status(root, "--json"))["runs"], "a run")
+    (run,) = wait_for(lambda: status(root)["runs"], "a run")
     assert (run["extension"], run["state"], run["pid"]) == ("app.tiny", "runs", pid)
     assert run["memory_kib"] > 0
     (root / "go").touch()
     assert asked.end().reply().status == 200
-    wait_for(lambda: json.loads(status(root, "--json"))["runs"] == [], "no run")
+    wait_for(lambda: status(root)["runs"] == [], "no run")
 
 
 def test_prometheus_finds_the_workers_of_each_app(start, root):

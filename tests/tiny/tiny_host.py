@@ -4,8 +4,10 @@ Under a sanitizer build the same tests fail on every report. The reports go to f
 template and what it forks have no standard error of the host's.
 """
 
+import json
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 import threading
@@ -221,6 +223,13 @@ class Asked:
         if self._error:
             raise self._error
         return self.outcome
+
+
+def status(root):
+    """What the host that serves this root tells of itself."""
+    done = subprocess.run([TINY, "status", "--json", "--root", str(root)], capture_output=True,
+                          timeout=30, check=True)
+    return json.loads(done.stdout)
 
 
 def sanitizer():
