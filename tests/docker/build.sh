@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Build both targets of the Dockerfile, as root: usage: tests/docker/build.sh FOLDER
-# They are exthost and exthost-relay in FOLDER/store. The base that the Dockerfile names is made here,
+# They are exthost and exthost-relay in FOLDER/store, kept by the driver that FOLDER/driver names: overlay
+# is fast, vfs works everywhere. The base that the Dockerfile names is made here,
 # of the packages that this machine's apt finds and, as in the real one, without manuals. FOLDER/base.tar
-# is kept: without it, it is made anew.
+# is kept for the next time.
 set -eu
 export LC_ALL=C
 umask 022
@@ -12,7 +13,6 @@ if [ "$(id -u)" -ne 0 ]; then
 fi
 mkdir -p "$1"
 folder=$(realpath "$1")
-store=(buildah --root "$folder/store" --runroot "$folder/run" --storage-driver vfs)
 
 install_tools() {
 	local missing=()
@@ -23,6 +23,18 @@ install_tools() {
 	echo "installing: ${missing[*]}"
 	apt-get update -qq
 	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+}
+
+choose_store() {
+	rm -rf "$folder/store" "$folder/run"
+	for driver in overlay vfs; do
+		store=(buildah --root "$folder/store" --runroot "$folder/run" --storage-driver "$driver")
+		if container=$("${store[@]}" from scratch 2>/dev/null) && "${store[@]}" mount "$container" >/dev/null 2>&1; then
+			echo "$driver" >"$folder/driver"
+			break
+		fi
+		rm -rf "$folder/store" "$folder/run"
+	done
 }
 
 make_base() {
@@ -44,8 +56,6 @@ make_base() {
 }
 
 store_base() {
-	local container
-	container=$("${store[@]}" from scratch)
 	"${store[@]}" add -q "$container" "$folder/base.tar" / >/dev/null
 	"${store[@]}" config --cmd bash --env PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "$container"
 	"${store[@]}" commit -q --rm "$container" docker.io/library/debian:bookworm-slim >/dev/null
@@ -61,7 +71,7 @@ build() {
 }
 
 install_tools
-rm -rf "$folder/store" "$folder/run"
+choose_store
 [ -f "$folder/base.tar" ] || make_base
 store_base
 build exthost

@@ -24,7 +24,8 @@ from waiting import wait_for
 REPOSITORY = HERE.parents[1]
 BUILD = Path(os.environ.get("EXTHOST_DOCKER_BUILD", REPOSITORY / "build" / "docker")).resolve()
 UID = 499
-_STORE = ["--root", f"{BUILD}/store", "--runroot", f"{BUILD}/run", "--storage-driver", "vfs"]
+_DRIVER = (BUILD / "driver").read_text().strip() if (BUILD / "driver").exists() else "vfs"
+_STORE = ["--root", f"{BUILD}/store", "--runroot", f"{BUILD}/run", "--storage-driver", _DRIVER]
 _PODMAN = ["podman", *_STORE, "--runtime", "crun", "--cgroup-manager", "cgroupfs"]
 _LIMITS = ["--cgroups=disabled", "--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1000:1000"]
 _ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/tmp"}
