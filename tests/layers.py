@@ -24,7 +24,7 @@ LAYERS = [
     {"request", "request_taken", "response", "route", "script", "spares", "request_process", "template", "reply",
      "run", "guard", "run_end", "run_errors", "lanes", "stats", "status", "connection",
      "accepting", "answer"},
-    {"service_process"},
+    {"service_check", "service_process"},
     {"keeper", "service"},
     {"serve_config"},
     {"front_setup"},
