@@ -14,7 +14,7 @@ from containers import REPOSITORY, UID, Container, volume
 FOLDER = REPOSITORY / "host" / "image"
 
 _SERVICE = {"image", "build", "ports", "volumes", "user", "read_only", "tmpfs", "cap_drop", "security_opt",
-            "command", "network_mode", "healthcheck", "stop_grace_period", "restart"}
+            "command", "network_mode", "healthcheck", "restart"}
 _POD = {"automountServiceAccountToken", "enableServiceLinks", "securityContext", "containers", "volumes"}
 _POD_CONTEXT = {"runAsNonRoot": True, "runAsUser": UID, "runAsGroup": UID, "fsGroup": UID,
                 "seccompProfile": {"type": "RuntimeDefault"}}

@@ -20,11 +20,6 @@ from waiting import listens, wait_for
 PORT = 8080
 EXTENSIONS = REPOSITORY / "extensions"
 LANGUAGES = ["hello.py", "hello.tcl"]
-BY_ITSELF = """root = /ext
-listen = unix:/run/exthost/exthost.sock,trust=fossil
-[service fossil]
-run = /usr/bin/fossil server --create --port 8080 --extroot /ext /museum/repo.fossil
-"""
 
 
 def programs(image):
@@ -90,18 +85,19 @@ def answers(name):
     assert reply.status == 200 and "Hello" in reply.text and "visitor" in reply.text, reply
 
 
-def test_the_whole_image_serves_both_languages_in_one_container(tmp_path):
-    tmp_path.joinpath("exthost.conf").write_text(BY_ITSELF)
+def test_the_whole_image_serves_both_languages_in_one_container():
     folders = {target: volume("one", "exthost", target) for target in ("/museum", "/run/exthost")}
     started = Started(Container("exthost", read_only=True, cap_drop=["ALL"], no_new_privileges=True, mounts=[
-        *[(source, target, False) for target, source in folders.items()],
-        (tmp_path / "exthost.conf", "/etc/exthost.conf", True), (EXTENSIONS, "/ext", True)]))
+        *[(source, target, False) for target, source in folders.items()], (EXTENSIONS, "/ext", True)],
+        tmpfs=["/tmp:noexec"]))
     try:
         wait_for(lambda: listens(PORT) or not started.running(), "fossil listens", 30)
         assert started.running(), started.log()
         for name in LANGUAGES:
             answers(name)
             started.wait_line(f"GET /ext/{name} status=200")
+        check = configuration_of("exthost")["Healthcheck"]["Test"]
+        assert check[0] == "CMD" and started.inside(*check[1:]).returncode == 0
     finally:
         started.stop()
         for folder in folders.values():
