@@ -1,11 +1,10 @@
-# Two images with no shell, no package manager and no interpreter on disk, built by any container engine:
+# Two images with no shell, no package manager and no interpreter's program on disk:
 #
-#   docker build -t exthost .                                   Fossil, exthost and the relay
-#   docker build -t exthost-relay --target relay-only .         Fossil and the relay, and no interpreter
+#   docker build -t exthost .                              Fossil, exthost and the relay
+#   docker build -t exthost-relay --target relay-only .    Fossil and the relay, and no interpreter at all
 #
-# Both have the same users, folders and mounts: /museum, /ext read-only, /run/exthost for the socket.
-# UID= is the user that both run as. `make image` makes the last stage with no network, and the same
-# bit for bit each time: host/image/build.sh.
+# Both have the same user (UID=499) and folders: /museum, /ext, and /run/exthost for the socket.
+# `make image` makes the last stage with no network, the same each time: host/image/build.sh.
 
 FROM debian:bookworm-slim AS build
 WORKDIR /exthost
@@ -19,7 +18,7 @@ RUN cmake --preset image -DEXTHOST_IMAGE_UID="$UID" \
 	&& host/image/build.sh rootfs build/image "$UID" \
 	&& host/image/build.sh relay-only build/image "$UID"
 
-# Fossil, as the first process of a container, takes no notice of SIGTERM; its database takes SIGKILL well.
+# Fossil, as the first process of a container, takes no notice of SIGTERM; SQLite takes SIGKILL well.
 FROM scratch AS relay-only
 ARG UID=499
 COPY --from=build /exthost/build/image/relay-only/ /

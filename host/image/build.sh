@@ -28,7 +28,8 @@ make_root() {
 	mkdir -p "$root"/usr/{bin,lib,lib64} "$root"/{dev,proc,sys,run,etc,museum,log,tmp,ext,run/exthost}
 	ln -s usr/bin usr/lib usr/lib64 "$root"
 	for component in "$@"; do
-		DESTDIR=$root cmake --install "$build" --component "$component" --strip >"$build/install-$component.log"
+		DESTDIR=$root cmake --install "$build" --component "$component" --strip \
+			>"$build/install-$component.log"
 	done
 	# A program names its loader itself, if it needs one.
 	loader=$(readelf -p .interp "$root"/usr/bin/* 2>/dev/null | sed -n 's,^.*\] *\(/.*\)$,\1,p' | head -n 1)
@@ -59,9 +60,11 @@ make_image() {
 	if ! command -v buildah >/dev/null || ! command -v zstd >/dev/null; then
 		echo "installing: buildah zstd"
 		apt-get update -qq
-		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends buildah zstd >/dev/null
+		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+			buildah zstd >/dev/null
 	fi
-	tar --create --file "$build/rootfs.tar" --directory "$build/rootfs" --sort=name --format=gnu --numeric-owner .
+	tar --create --file "$build/rootfs.tar" --directory "$build/rootfs" --sort=name --format=gnu \
+		--numeric-owner .
 	sed -n '/^FROM scratch AS exthost$/,$ { s,^COPY .*,ADD rootfs.tar /,; /HEALTHCHECK/d; p }' \
 		Dockerfile >"$build/Dockerfile"
 	rm -rf "$build/store" "$build/store-run" "$build/oci"

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Build both targets of the Dockerfile, as root: usage: tests/docker/build.sh FOLDER
-# They are exthost and exthost-relay in FOLDER/store, kept by the driver that FOLDER/driver names: overlay
-# is fast, vfs works everywhere. The base that the Dockerfile names is made here,
-# of the packages that this machine's apt finds and, as in the real one, without manuals. FOLDER/base.tar
-# is kept for the next time.
+# They are exthost and exthost-relay in FOLDER/store, kept by the driver that FOLDER/driver names:
+# overlay is fast, vfs works everywhere. The base that the Dockerfile names is made here, of the
+# packages that this machine's apt finds and, as in the real one, without manuals. FOLDER/base.tar is
+# kept for the next time.
 set -eu
 export LC_ALL=C
 umask 022
@@ -22,14 +22,16 @@ install_tools() {
 	[ ${#missing[@]} -gt 0 ] || return 0
 	echo "installing: ${missing[*]}"
 	apt-get update -qq
-	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+		"${missing[@]}" >/dev/null
 }
 
 choose_store() {
 	rm -rf "$folder/store" "$folder/run"
 	for driver in overlay vfs; do
 		store=(buildah --root "$folder/store" --runroot "$folder/run" --storage-driver "$driver")
-		if container=$("${store[@]}" from scratch 2>/dev/null) && "${store[@]}" mount "$container" >/dev/null 2>&1; then
+		if container=$("${store[@]}" from scratch 2>/dev/null) &&
+			"${store[@]}" mount "$container" >/dev/null 2>&1; then
 			echo "$driver" >"$folder/driver"
 			break
 		fi
@@ -39,7 +41,8 @@ choose_store() {
 
 make_base() {
 	local root=$folder/base
-	mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Codename: bookworm' | head -n 1)
+	mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Codename: bookworm' |
+		head -n 1)
 	rm -rf "$root"
 	debootstrap --variant=minbase bookworm "$root" "$mirror" >"$folder/base.log"
 	# What is installed there comes from where this machine has its packages.
@@ -57,7 +60,8 @@ make_base() {
 
 store_base() {
 	"${store[@]}" add -q "$container" "$folder/base.tar" / >/dev/null
-	"${store[@]}" config --cmd bash --env PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "$container"
+	"${store[@]}" config --cmd bash --env PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
+		"$container"
 	"${store[@]}" commit -q --rm "$container" docker.io/library/debian:bookworm-slim >/dev/null
 }
 
@@ -66,7 +70,8 @@ build() {
 	local tag=$1
 	shift
 	echo "building: $tag"
-	"${store[@]}" bud --layers --isolation chroot --pull-never --format docker "$@" --tag "$tag" . >"$folder/$tag.log" 2>&1 ||
+	"${store[@]}" bud --layers --isolation chroot --pull-never --format docker --tag "$tag" "$@" . \
+		>"$folder/$tag.log" 2>&1 ||
 		{ tail -n 30 "$folder/$tag.log"; exit 1; }
 }
 

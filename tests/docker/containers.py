@@ -57,7 +57,8 @@ def kind():
     """podman or namespaces, and why not podman."""
     if os.environ.get("EXTHOST_IMAGE_KIND", "podman") != "podman":
         return "namespaces", "asked for"
-    done = _tool(_PODMAN, "run", "--rm", *_LIMITS, "--network", "none", "--pull=never", "localhost/exthost", "--help")
+    done = _tool(_PODMAN, "run", "--rm", *_LIMITS, "--network", "none", "--pull=never",
+                 "localhost/exthost", "--help")
     if done.returncode == 0:
         return "podman", ""
     return "namespaces", " ".join(done.stderr.strip().splitlines()[-1:])
@@ -77,7 +78,8 @@ def configuration_of(image):
     """What the image says of how it is run: entry point, user and so on."""
     done = _tool(_PODMAN, "image", "inspect", f"localhost/{image}")
     assert done.returncode == 0, done
-    return json.loads(done.stdout)[0]["Config"]
+    (inspected,) = json.loads(done.stdout)
+    return inspected["Config"] | {"Healthcheck": inspected.get("Healthcheck")}
 
 
 def remove_containers():
@@ -111,8 +113,9 @@ def _podman_command(container, name):
         options += ["--security-opt", "no-new-privileges"]
     if container.entrypoint:
         options += ["--entrypoint", container.entrypoint]
-    return [*_PODMAN, "run", "--rm", "--pull=never", "--name", name, *_LIMITS, "--network", container.network,
-            "--user", container.user, *options, f"localhost/{container.image}", *(container.arguments or [])]
+    return [*_PODMAN, "run", "--rm", "--pull=never", "--name", name, *_LIMITS,
+            "--network", container.network, "--user", container.user, *options,
+            f"localhost/{container.image}", *(container.arguments or [])]
 
 
 def _namespaces_command(container):
@@ -120,8 +123,9 @@ def _namespaces_command(container):
     assert container.read_only and container.network in ("host", "none")
     configuration = configuration_of(container.image)
     start = [container.entrypoint] if container.entrypoint else configuration["Entrypoint"]
-    arguments = configuration["Cmd"] if container.arguments is None and not container.entrypoint else \
-        container.arguments or []
+    arguments = container.arguments or []
+    if container.arguments is None and not container.entrypoint:
+        arguments = configuration["Cmd"]
     unshare = ["unshare", "-mpf", "--kill-child", *(["-n"] if container.network == "none" else [])]
     privileges = ["setpriv", *(["--no-new-privs"] if container.no_new_privileges else [])]
     mounts = [f"{source}:{target}" + (":ro" if read_only else "")
@@ -138,8 +142,9 @@ def command(container, name):
 
 def run(container, timeout=60):
     """A container, to its end."""
-    return subprocess.run(command(container, f"x{uuid.uuid4().hex}"), env=_ENVIRONMENT, cwd="/", check=False,
-                          capture_output=True, text=True, timeout=timeout, stdin=subprocess.DEVNULL)
+    return subprocess.run(command(container, f"x{uuid.uuid4().hex}"), env=_ENVIRONMENT, cwd="/",
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
+                          timeout=timeout)
 
 
 class Started:
@@ -148,7 +153,8 @@ class Started:
     def __init__(self, container):
         self.container = container
         self.name = f"x{uuid.uuid4().hex}"
-        self._program = Program(command(container, self.name), env=_ENVIRONMENT, cwd="/", name=container.image)
+        self._program = Program(command(container, self.name), env=_ENVIRONMENT, cwd="/",
+                                name=container.image)
         self.log = self._program.log
         self.log_position = self._program.log_position
         self.running = self._program.running

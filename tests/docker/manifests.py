@@ -1,6 +1,6 @@
 """
-What compose.yaml and kubernetes.yaml say, as containers. A word in them that is not known here fails the
-test, so that nothing stands there that was not looked at.
+What compose.yaml and kubernetes.yaml say, as containers. A word in them that is not known here fails
+the test, so that nothing stands there that was not looked at.
 """
 
 import os
@@ -102,7 +102,8 @@ def _fill(folder, config_map, details, more):
 
 def _from_container(each, folders):
     context = each["securityContext"]
-    assert set(each) <= _CONTAINER and set(context) == _CONTEXT and set(context["capabilities"]) == {"drop"}
+    assert set(each) <= _CONTAINER and set(context) == _CONTEXT
+    assert set(context["capabilities"]) == {"drop"}
     mounts = []
     for mount in each["volumeMounts"]:
         assert set(mount) <= {"name", "mountPath", "readOnly"}

@@ -54,7 +54,8 @@ def test_the_relays_image_has_no_language():
 
 
 @pytest.mark.parametrize("name, mode, owner", [
-    ("museum", 0o750, UID), ("log", 0o755, UID), ("run/exthost", 0o755, UID), ("tmp", 0o1777, 0), ("ext", 0o755, 0)])
+    ("museum", 0o750, UID), ("log", 0o755, UID), ("run/exthost", 0o755, UID), ("tmp", 0o1777, 0),
+    ("ext", 0o755, 0)])
 @pytest.mark.parametrize("image", ["exthost", "exthost-relay"])
 def test_a_folder_has_its_owner_and_mode(image, name, mode, owner):
     status = (root_of(image) / name).stat()
@@ -117,8 +118,7 @@ class Pair:
     def wait_ready(self):
         wait_for(lambda: listens(PORT) or not self.fossil.running(), "fossil listens", 30)
         assert self.fossil.running(), self.fossil.log()
-        wait_for(lambda: any(" ready" in line for line in self.host.log()) or not self.host.running(), "ready", 30)
-        assert self.host.running(), self.host.log()
+        self.host.wait_line(" ready", seconds=30)
 
     def stop(self):
         self.host.stop()
@@ -170,8 +170,8 @@ def test_the_host_reaches_nothing_where_compose_gives_it_no_network(pair, probed
 
 def test_an_extension_reads_the_repository_and_cannot_write_it(probed):
     assert probed["users"] >= 1
-    assert {probed[what] for what in ("open the repository", "make in /museum", "make in /ext", "make in /")} == {
-        "EROFS"}
+    for what in ("open the repository", "make in /museum", "make in /ext", "make in /"):
+        assert probed[what] == "EROFS", what
     assert probed["make in /tmp"] == "ok"
 
 
@@ -222,16 +222,18 @@ def test_the_clusters_objects_mean_each_other():
     assert policy["podSelector"]["matchLabels"] == labels
     assert "Egress" in policy["policyTypes"] and policy["egress"] == []
     volumes = one(parts, "Deployment")["spec"]["template"]["spec"]["volumes"]
-    claims = [each["persistentVolumeClaim"]["claimName"] for each in volumes if "persistentVolumeClaim" in each]
-    assert claims == [one(parts, "PersistentVolumeClaim")["metadata"]["name"]]
+    claims = [each["persistentVolumeClaim"] for each in volumes if "persistentVolumeClaim" in each]
+    assert [each["claimName"] for each in claims] == [one(parts, "PersistentVolumeClaim")["metadata"]["name"]]
     fossil = one(parts, "Deployment")["spec"]["template"]["spec"]["containers"][0]
     assert fossil["ports"] == [{"name": "http", "containerPort": PORT}]
     assert one(parts, "Service")["spec"]["ports"][0]["targetPort"] == "http"
-    assert fossil["readinessProbe"]["tcpSocket"]["port"] == policy["ingress"][0]["ports"][0]["port"] == "http"
+    assert policy["ingress"] == [{"ports": [{"port": "http"}]}]
+    assert fossil["readinessProbe"]["tcpSocket"]["port"] == "http"
 
 
 def test_compose_publishes_fossils_port_alone():
     (file,) = documents("compose.yaml")
     services = file["services"]
     assert services["fossil"]["ports"] == [f"{PORT}:{PORT}"] and "ports" not in services["exthost"]
-    assert services["fossil"]["build"]["target"] == "relay-only" and "target" not in services["exthost"]["build"]
+    assert services["fossil"]["build"]["target"] == "relay-only"
+    assert "target" not in services["exthost"]["build"]
