@@ -41,14 +41,14 @@ choose_store() {
 
 make_base() {
 	local root=$folder/base
-	mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Codename: bookworm' |
-		head -n 1)
+	apt-get update -qq
+	apt-get indextargets --format 'deb $(REPO_URI) $(RELEASE) $(COMPONENT)' \
+		'Created-By: Packages' 'Origin: Debian' >"$folder/sources.list"
 	rm -rf "$root"
-	debootstrap --variant=minbase bookworm "$root" "$mirror" >"$folder/base.log"
+	debootstrap --variant=minbase bookworm "$root" "$(awk 'NR == 1 { print $2 }' "$folder/sources.list")" \
+		>"$folder/base.log"
 	# What is installed there comes from where this machine has its packages.
-	rm -f "$root"/etc/apt/sources.list
-	cp -a /etc/apt/sources.list "$root/etc/apt/" 2>/dev/null || true
-	cp -a /etc/apt/sources.list.d "$root/etc/apt/"
+	mv "$folder/sources.list" "$root/etc/apt/sources.list"
 	apt-config dump | grep '^Acquire' >"$root/etc/apt/apt.conf.d/30acquire"
 	printf '%s\n' 'path-exclude /usr/share/man/*' 'path-exclude /usr/share/doc/*' \
 		'path-include /usr/share/doc/*/copyright' >"$root/etc/dpkg/dpkg.cfg.d/docker"
