@@ -49,15 +49,20 @@ void app_run(const struct run_shared *shared, const struct run_job *job, struct 
 		.log = shared->log, .request = job->request->id, .script = job->route->name}};
 	uint64_t began = request_clock();
 	bool begun = false;
+	uint64_t left = TRIES + job->limits->workers; /* all of them may have died */
+	int stale = 0;
 
 	*result = (struct run_result){.why = RUN_EXITED};
-	for (int tries = 0; !begun && !run.failed && tries < TRIES; tries++) {
-		if (run.stale && tries > 1)
-			nanosleep(&(struct timespec){.tv_nsec = tries * SETTLE}, NULL);
+	while (!begun && !run.failed && stale < TRIES && left-- > 0) {
+		if (stale > 1)
+			nanosleep(&(struct timespec){.tv_nsec = stale * SETTLE}, NULL);
 		begun = attempt(&run, job);
+		stale += run.stale;
 	}
 	if (!begun)
-		guard_fail(&run, RUN_HOST, 503, "no app worker has begun it, in %d tries", TRIES);
+		guard_fail(&run, RUN_HOST, 503,
+		    stale < TRIES ? "every app worker died before it began"
+				  : "its files change all the time");
 	run_errors_end(&run.errors);
 	result->errors = run.errors.kept;
 	result->whole = !run.failed;

@@ -8,6 +8,7 @@
 #include "fd.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -117,15 +118,29 @@ static void take_strings(struct run_order *order, char *strings, uint32_t count)
 	order->environment[count] = NULL;
 }
 
+/*
+ * One that is killed while it waits must not take the order with it, as another can follow that: a
+ * process that dies in recv(2) may have taken what came meanwhile, in poll(2) it has not.
+ */
+static void wait_for_order(int channel)
+{
+	struct pollfd event = {.fd = channel, .events = POLLIN};
+
+	while (poll(&event, 1, -1) < 0 && errno == EINTR)
+		;
+}
+
 /* The environment's pointers stand in front of the strings, in the same piece of memory. */
 int run_order_receive(int channel, struct run_order *order, char **memory)
 {
 	char piece[PIECE];
 	struct order_head head;
 	int fds[FD_PASS_MAX];
-	ssize_t n = fd_receive(channel, piece, sizeof(piece), fds, 0);
 	size_t pointers, have;
+	ssize_t n;
 
+	wait_for_order(channel);
+	n = fd_receive(channel, piece, sizeof(piece), fds, 0);
 	if (n <= 0)
 		return (int)n;
 	memcpy(&head, piece, sizeof(head));

@@ -197,7 +197,8 @@ static int answer(struct binding_app *app, struct binding_call *call)
 	       (program->retires ? BINDING_RETIRE : 0);
 }
 
-static void wait_for(struct binding_app *app, int descriptor)
+/* Nothing goes on in it, but that something may be left to say. */
+static bool wait_for(struct binding_app *app, int descriptor)
 {
 	struct program *program = app->data;
 	struct pollfd event = {.fd = descriptor, .events = POLLIN};
@@ -209,8 +210,7 @@ static void wait_for(struct binding_app *app, int descriptor)
 		free(program->later);
 		program->later = NULL;
 	}
-	while (poll(&event, 1, -1) < 0)
-		;
+	return false;
 }
 
 static void unload(struct binding_app *app)
