@@ -122,13 +122,14 @@ static bool is_too_large(const struct app_loaded *a)
 static void limit_cpu(struct app_loaded *a)
 {
 	struct rlimit limit = {.rlim_max = RLIM_INFINITY};
+	struct timeval used;
 
 	if (a->cpu == UINT64_MAX)
 		return;
 	/* What its threads have used in between is no request's. */
 	getrusage(RUSAGE_SELF, &a->used);
-	limit.rlim_cur =
-	    (rlim_t)(a->used.ru_utime.tv_sec + a->used.ru_stime.tv_sec + 1) + (rlim_t)a->cpu;
+	timeradd(&a->used.ru_utime, &a->used.ru_stime, &used);
+	limit.rlim_cur = (rlim_t)used.tv_sec + 1 + (rlim_t)a->cpu;
 	setrlimit(RLIMIT_CPU, &limit);
 }
 
