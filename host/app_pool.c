@@ -357,11 +357,10 @@ void app_pool_renew(struct app_pool *p, int language, const struct config *confi
 {
 	pthread_mutex_lock(&p->lock);
 	for (struct app *a = p->apps; a != NULL; a = a->next) {
-		if (a->settings.language != language || p->stopping || a->workers == NULL)
-			continue;
 		if (a->sockets != NULL)
 			app_take_settings(p, a, config);
-		renew(p, a);
+		if (a->settings.language == language && !p->stopping && a->workers != NULL)
+			renew(p, a);
 	}
 	pthread_mutex_unlock(&p->lock);
 }

@@ -57,8 +57,8 @@ def application(environ, start_response):
         sys.exit(int(argument))
     if what == "end":
         os._exit(int(argument))
-    if what == "leave":
-        more = str(subprocess.Popen(["/bin/sleep", "300"], start_new_session=True).pid)
+    for _ in range(int(argument) if what == "leave" else 0):
+        more += f" {subprocess.Popen(['/bin/sleep', '300'], start_new_session=True).pid}"
     write = start_response("200 OK", [("Content-Type", "text/plain")])
     if what == "long":
         for _ in range(100_000):
@@ -103,7 +103,11 @@ proc application {} {
         }
         hog { string length [string repeat x 500000000] }
         exit - end { exit $argument }
-        leave { set more [exec /usr/bin/setsid /bin/sleep 300 &] }
+        leave {
+            for {set i 0} {$i < $argument} {incr i} {
+                lappend more [exec /usr/bin/setsid /bin/sleep 300 &]
+            }
+        }
     }
     puts "Content-Type: text/plain\\n"
     if {$what eq "long"} {
@@ -128,7 +132,7 @@ proc application {} {
 def root(tmp_path_factory):
     folder = tmp_path_factory.mktemp("root")
     for scripts in SCRIPTS.values():
-        scripts["limited"] = scripts["timed"] = scripts["app"]
+        scripts["limited"] = scripts["timed"] = scripts["few"] = scripts["app"]
     return put_faults(folder, SCRIPTS)
 
 
@@ -140,6 +144,8 @@ cpu = 1
 memory = 128m
 [extension */timed.*]
 timeout = 1
+[extension */few.*]
+processes = 2
 """))
     yield made
     made.stop()
@@ -215,10 +221,22 @@ def test_a_client_that_goes_away_in_a_streamed_reply_lets_the_worker_live_on(hos
 
 @LANGUAGES
 def test_what_an_app_has_started_ends_with_its_worker(host, language):
-    pid, _, child = ask(host, language, "leave")
+    pid, _, child = ask(host, language, "leave:1")
     assert lives(child)
     os.kill(pid, signal.SIGKILL)
     gone(child)
+
+
+@LANGUAGES
+def test_the_limit_of_processes_is_one_of_each_request(host, language):
+    first, *_ = ask(host, language, name="few")
+    for _ in range(3):
+        pid, _, *children = ask(host, language, "leave:2", "few")
+        assert pid == first and all(lives(child) for child in children) and len(children) == 2
+    since = host.log_position()
+    assert host.get(path(language, "few") + "?leave:3").status == 500
+    host.wait_line("a process more than --processes 2 was refused", since=since)
+    assert len(ask(host, language, "leave:2", "few")) == 4
 
 
 @LANGUAGES
