@@ -58,6 +58,8 @@ void app_serve(struct app_loaded *app, struct app_serve_setup *setup)
 
 	if (prepare(&s) < 0)
 		binding_end(app->app.run, EXIT_FAILURE);
+	app->app.run->channel->context = &s.answering;
+	app->app.run->channel->at_end = app_answer_end;
 	while (!s.ends)
 		serve_events(&s);
 	set_accepting(&s, false);
