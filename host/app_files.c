@@ -40,13 +40,13 @@ static bool same_time(const struct timespec *a, const struct timespec *b)
 	return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
 }
 
-static bool has_changed(const struct app_file *file)
+static bool has_changed(int folder, const struct app_file *file)
 {
 	struct stat status;
 
 	if (file->unsure)
 		return true;
-	if (stat(file->path, &status) < 0)
+	if (fstatat(folder, file->path, &status, 0) < 0)
 		return file->exists;
 	return !file->exists || file->inode != status.st_ino || file->device != status.st_dev ||
 	       file->size != status.st_size || !same_time(&file->modified, &status.st_mtim) ||
@@ -98,14 +98,14 @@ void app_files_add(struct app_files *files, const char *path, const struct times
 
 	if (file == NULL)
 		return;
-	take_status(file, stat(path, &status) == 0 ? &status : NULL);
+	take_status(file, fstatat(files->folder, path, &status, 0) == 0 ? &status : NULL);
 	file->unsure = file->exists && is_later(&file->changed, nanoseconds(since));
 }
 
 bool app_files_changed(const struct app_files *files)
 {
 	for (size_t i = 0; i < files->count; i++)
-		if (has_changed(&files->items[i]))
+		if (has_changed(files->folder, &files->items[i]))
 			return true;
 	return false;
 }
@@ -117,7 +117,7 @@ void app_files_accept(struct app_files *files, int64_t until)
 	for (size_t i = 0; i < files->count; i++) {
 		struct app_file *file = &files->items[i];
 
-		if (stat(file->path, &status) < 0)
+		if (fstatat(files->folder, file->path, &status, 0) < 0)
 			take_status(file, NULL);
 		else if (!is_later(&status.st_ctim, until))
 			take_status(file, &status);

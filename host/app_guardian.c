@@ -109,7 +109,9 @@ static void guard(struct binding_run *run, struct app_serve_setup *setup, pid_t 
 	}
 	wait4(worker, &wait_status, 0, &usage);
 	run_end_sweep(&end);
+	log_flush(&setup->log);
 	answer_for(setup, wait_status, late);
+	log_flush(&setup->log);
 	give_all(setup);
 	run_report_end(run->channel->socket, WIFEXITED(wait_status) ? RUN_ENDED : RUN_DIED,
 	    WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : wait_status, &usage);

@@ -93,6 +93,7 @@ int app_serve_receive(struct app_serve_setup *s, int channel, const struct run_o
 	if (memory == MAP_FAILED)
 		return -1;
 	s->slot = memory;
+	s->log.gather = &s->slot->lines;
 	return 0;
 }
 

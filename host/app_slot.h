@@ -6,6 +6,8 @@
 #ifndef EXTHOST_APP_SLOT_H
 #define EXTHOST_APP_SLOT_H
 
+#include "log.h"
+
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -27,6 +29,8 @@ struct app_slot {
 	/* Of all: */
 	atomic_uint_fast64_t requests, failures; /* failures: answered with 5xx */
 	atomic_uint_fast64_t time;               /* nanoseconds */
+	/* Log lines that are not written yet. */
+	struct log_gather lines;
 	/* The descriptor of each connection that waits for its next request; -1: there is none. */
 	atomic_int idle[APP_SLOT_CONNECTIONS];
 };
