@@ -16,6 +16,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/eventfd.h>
 
 #define SECOND 1000000000ULL
 #define WORTH_A_LOOK 1000000 /* nanoseconds: below it is not asked what a request has used */
@@ -123,7 +124,9 @@ static void begin_turn(struct app_answering *a, struct app_turn *t)
 	atomic_store_explicit(&slot->deadline, r->response.deadline, memory_order_relaxed);
 	atomic_store_explicit(&slot->released, false, memory_order_relaxed);
 	atomic_store_explicit(&slot->fd, r->response.fd, memory_order_relaxed);
-	atomic_fetch_add_explicit(&slot->turn, 1, memory_order_release);
+	atomic_fetch_add(&slot->turn, 1);
+	if (atomic_load(&slot->asleep) && atomic_exchange(&slot->asleep, false))
+		eventfd_write(a->setup->alarm, 1);
 	a->turn = t;
 }
 

@@ -96,7 +96,7 @@ static int prepare(struct server *s)
 	s->incoming = calloc(most, sizeof(*s->incoming));
 	s->buffer = malloc(s->rules.max_head);
 	for (size_t i = 0; i < APP_SLOT_CONNECTIONS; i++)
-		atomic_store(&s->slot->idle[i], -1);
+		atomic_store(&s->slot->idle[i], APP_SLOT_NONE);
 	if (s->epoll < 0 || s->timer < 0 || s->connections == NULL || s->incoming == NULL ||
 	    s->buffer == NULL)
 		return -1;
@@ -181,7 +181,10 @@ static void add_connection(struct server *s, int fd, const struct listener *l)
 /* Until it has no more to read, or belongs to somebody else. */
 static void serve(struct server *s, struct connection *c)
 {
-	atomic_store_explicit(&s->slot->idle[c->index], -1, memory_order_relaxed);
+	if (atomic_exchange(&s->slot->idle[c->index], APP_SLOT_NONE) == APP_SLOT_GIVEN) {
+		connections_close(s->connections, c);
+		return;
+	}
 	while (app_incoming_go_on(s, c))
 		;
 }
@@ -237,11 +240,9 @@ static void take_order(struct server *s)
 static void give_all(struct server *s)
 {
 	for (size_t i = 0; i < s->rules.max_conns; i++) {
-		int fd = atomic_load_explicit(&s->slot->idle[i], memory_order_relaxed);
+		int fd = atomic_exchange(&s->slot->idle[i], APP_SLOT_NONE);
 
-		if (fd < 0)
-			continue;
-		atomic_store_explicit(&s->slot->idle[i], -1, memory_order_relaxed);
-		app_serve_give(s->setup, fd);
+		if (fd >= 0)
+			app_serve_give(s->setup, fd);
 	}
 }

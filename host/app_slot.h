@@ -31,8 +31,15 @@ struct app_slot {
 	atomic_uint_fast64_t time;               /* nanoseconds */
 	/* Log lines that are not written yet. */
 	struct log_gather lines;
-	/* The descriptor of each connection that waits for its next request; -1: there is none. */
+	/*
+	 * The descriptor of each connection that waits for its next request; APP_SLOT_NONE: there is
+	 * none; APP_SLOT_GIVEN: the guardian has given it to another worker, and it is to be closed.
+	 * Whoever exchanges it for something else has it.
+	 */
 	atomic_int idle[APP_SLOT_CONNECTIONS];
+	atomic_bool asleep; /* the guardian waits to be told of the next request, by its eventfd */
 };
+
+enum { APP_SLOT_NONE = -1, APP_SLOT_GIVEN = -2 };
 
 #endif
