@@ -8,7 +8,7 @@ import time
 import pytest
 
 import fastcgi
-from tiny_host import APP, HEAD, Asked, Load, put, replace, status
+from tiny_host import APP, HEAD, LATE_SIGNALS, Asked, Load, put, replace, status
 from processes import lives
 from waiting import wait_for
 
@@ -153,6 +153,7 @@ def test_a_crash_on_loading_is_500_and_the_log_names_the_signal(host, root):
     assert host.get("query.tiny?beside").text == "beside\n"
 
 
+@LATE_SIGNALS
 def test_an_app_that_never_comes_to_its_end_while_it_loads_is_504_and_the_log_says_where_it_was(
         start, root):
     put_version(root, 2, "load spin\n")

@@ -9,7 +9,7 @@ import time
 import pytest
 
 import fastcgi
-from tiny_host import APP, HEAD, TINY, Asked, Load, put, sanitizer
+from tiny_host import APP, HEAD, LATE_SIGNALS, TINY, Asked, Load, put, sanitizer
 from processes import lives
 from waiting import wait_for
 
@@ -167,6 +167,7 @@ def test_who_ends_the_process_ends_its_request_and_the_worker_is_replaced(beside
     assert process(beside) != pid
 
 
+@LATE_SIGNALS
 def test_an_endless_loop_is_504_with_its_stack_in_the_log_and_the_worker_is_replaced(start, root):
     host = start("--timeout", "1")
     load = Load(host, clients=2)
@@ -308,6 +309,7 @@ def test_more_memory_than_allowed_is_500_and_the_worker_lives_on(start, root):
     assert process(host) == pid
 
 
+@LATE_SIGNALS
 def test_processor_time_is_that_of_one_request_and_not_of_the_life_of_the_worker(start, root):
     host = start("--cpu", "1")
     pid = process(host)
