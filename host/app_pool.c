@@ -339,28 +339,37 @@ void app_pool_give_back(struct app_pool *p, struct app_worker_entry *w, enum app
 	pthread_mutex_unlock(&p->lock);
 }
 
-/* Each worker is replaced by one that is started ahead. */
-static void renew(struct app_pool *p, struct app *a)
+/* Whoever has been forked by an older template. */
+static void outdate(struct app *a)
 {
-	size_t count = app_count_loaded(a);
-
 	/* What has just been found changed stays so. */
 	if (has_loaded(a, true) || is_refused(a) || a->renewed == a->generation)
 		a->renewed = a->generation + 1;
 	a->generation++;
-	for (; count > 0 && app_count(a) < a->settings.limits.workers; count--)
+}
+
+/* As many as there are of the old ones. */
+static void renew(struct app_pool *p, struct app *a)
+{
+	for (size_t count = app_count_loaded(a);
+	     count > 0 && app_count(a) < a->settings.limits.workers; count--)
 		app_start_ahead(p, a);
 	app_keep_enough(p, a);
 }
 
-void app_pool_renew(struct app_pool *p, int language, const struct config *config)
+/* The lock is held throughout, so whoever starts a worker in between has the new template. */
+void app_pool_connect(struct app_pool *p, int language, int channel, const struct config *config)
 {
 	pthread_mutex_lock(&p->lock);
 	for (struct app *a = p->apps; a != NULL; a = a->next) {
 		if (a->sockets != NULL)
 			app_take_settings(p, a, config);
-		if (a->settings.language == language && !p->stopping && a->workers != NULL)
-			renew(p, a);
+		if (a->settings.language == language && a->workers != NULL)
+			outdate(a);
 	}
+	spares_connect(p->setup->spares, language, channel);
+	for (struct app *a = p->apps; a != NULL && !p->stopping; a = a->next)
+		if (a->settings.language == language && a->workers != NULL)
+			renew(p, a);
 	pthread_mutex_unlock(&p->lock);
 }

@@ -64,10 +64,11 @@ enum app_fate {
 void app_pool_give_back(struct app_pool *p, struct app_worker_entry *worker, enum app_fate fate);
 
 /*
- * There is a new template of this language: load its apps anew, each request being answered by an old
- * one as long as there is no new one. The configuration is that of now on.
+ * There is a new template of this language, at this channel: spares_connect, and its apps are loaded
+ * anew, each request being answered by an old worker as long as there is no new one. The
+ * configuration is that of now on.
  */
-void app_pool_renew(struct app_pool *p, int language, const struct config *config);
+void app_pool_connect(struct app_pool *p, int language, int channel, const struct config *config);
 
 /*
  * Start the apps that serve sockets of their own: those of config->apps, which accept at those

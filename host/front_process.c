@@ -133,12 +133,13 @@ static void front_start(struct front *f, const struct front_setup *setup)
 		fail(setup, "apps");
 }
 
-static void renew_apps(struct front *f, int language)
+static void take_template(struct front *f, const struct front_message *message, int channel)
 {
 	const struct config *config;
 	struct config_held *held = config_hold(f->configs, &config);
 
-	app_pool_renew(f->shared.run.apps, language, config);
+	atomic_store(&f->status.templates[message->index], message->pid);
+	app_pool_connect(f->shared.run.apps, (int)message->index, channel, config);
 	config_let_go(f->configs, held);
 }
 
@@ -196,11 +197,8 @@ static bool take_order(struct front *f)
 
 	if (n <= 0)
 		return false;
-	if (message.order == FRONT_TEMPLATE && fds[0] >= 0) {
-		atomic_store(&f->status.templates[message.index], message.pid);
-		spares_connect(f->shared.run.spares, (int)message.index, fds[0]);
-		renew_apps(f, (int)message.index);
-	}
+	if (message.order == FRONT_TEMPLATE && fds[0] >= 0)
+		take_template(f, &message, fds[0]);
 	if (message.order == FRONT_SERVICES)
 		status_set_services(&f->status, message.index);
 	if (message.order == FRONT_SERVICE)
