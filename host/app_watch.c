@@ -214,6 +214,8 @@ static void take_stale(struct app_pool *p, struct app_worker_entry *w)
 	w->stale = true;
 	if (w->generation == a->generation || w->accepted == a->generation)
 		a->generation++;
+	else if (a->refused == a->generation)
+		app_resume(a); /* another has found out before that the new one does not load */
 	app_keep_enough(p, a);
 }
 
