@@ -1,6 +1,6 @@
 /*
- * What the files of apps share: tcl_app, tcl_channel, tcl_wait, tcl_path, tcl_depends and
- * tcl_rerun. The first of them tells how they work together.
+ * What the files of apps share: tcl_app, tcl_channel, tcl_children, tcl_wait, tcl_path,
+ * tcl_depends and tcl_rerun. The first of them tells how they work together.
  */
 #ifndef EXTHOST_TCL_APP_H
 #define EXTHOST_TCL_APP_H
@@ -39,6 +39,14 @@ void tcl_channel_discard(void);
 
 /* The client of this request is gone, as something that wrote to it has found. */
 bool tcl_channel_is_broken(void);
+
+/* tcl_children.c */
+
+/*
+ * The standard channel of this name has been replaced: so it is in the interpreters that this one
+ * has made, and that had it.
+ */
+void tcl_children_follow(Tcl_Interp *interp, Tcl_Channel channel, const char *name);
 
 /* tcl_wait.c: the event loop. */
 

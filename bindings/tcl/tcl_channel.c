@@ -8,8 +8,8 @@
  * A request may close and configure them as it likes, push a transformation onto them, or close one
  * so that the next file opened takes its place, as Tcl has it. So both are made anew for each
  * request, which is cheaper than undoing all of this. At its end they lose the request: what still
- * has them (a timer of the app, a child interpreter that shares them) reads nothing, and writes to
- * the log. Where a request has done something with them that would go on, they are made anew then.
+ * uses them (a timer of the app) reads nothing, and writes to the log. Where a request has done
+ * something with them that would go on, they are made anew then too.
  *
  * The channels that Tcl had made of descriptors 0, 1 and 2 are kept to the end of the process, as
  * closing them would close the descriptors.
@@ -169,6 +169,8 @@ static void replace(Tcl_Interp *interp, struct binding_call *call)
 	make(interp, TCL_STDOUT, "stdout", TCL_WRITABLE, &out);
 	if (errors)
 		make(interp, TCL_STDERR, "stderr", TCL_WRITABLE, &log);
+	tcl_children_follow(interp, standards.in->channel, "stdin");
+	tcl_children_follow(interp, standards.out->channel, "stdout");
 	Tcl_ResetResult(interp);
 }
 

@@ -21,6 +21,10 @@ db eval {CREATE TABLE visits(n)}
 set visits 0
 set configured [list [chan configure stdin] [chan configure stdout]]
 
+set children [list [interp create child] [interp create {child grandchild}]]
+interp create -safe safe
+interp alias safe safe_puts {} puts
+
 namespace eval case {
 	proc count {} {
 		db eval {INSERT INTO visits VALUES(1)}
@@ -66,6 +70,13 @@ namespace eval case {
 	}
 	proc close_errors {} { close stderr; puts closed }
 	proc push {} { zlib push gzip stdout; puts pushed }
+	proc listen {} {
+		chan event stdout writable {incr ::written}
+		chan event stdin readable {incr ::read}
+	}
+	proc copy_on {} {
+		chan copy stdin stdout -command {set ::copied}
+	}
 	proc channels {} {
 		puts [expr {[list [chan configure stdin] [lreplace [chan configure stdout] 3 5]]}]
 		encoding system utf-8
@@ -83,6 +94,12 @@ namespace eval case {
 	proc who {} { puts "[exthost user]|[exthost capabilities]|[exthost has s]" }
 	proc program_out {} { puts one; exec /bin/echo two >@stdout; puts three }
 	proc script_out {} { exthost page Title <p>text</p>; set ::paged 1 }
+	proc children {} {
+		foreach child $::children {
+			{*}[list interp eval $child] {set stdin [read stdin]; puts [string length $stdin]}
+		}
+		safe eval {safe_puts safe}
+	}
 	proc endless {} {
 		if {[catch {while 1 {puts [string repeat x 1000]; flush stdout}} message options]} {
 			puts stderr "the client is gone: [dict get $options -errorcode]"
@@ -182,12 +199,14 @@ def test_what_a_program_prints_stands_in_its_place(cases):
     assert ask(cases, "program_out") == "one\ntwo\nthree\n"
 
 
-@pytest.mark.parametrize("what", ["configure_all", "close_in", "close_out", "close_both_and_open", "push"])
+@pytest.mark.parametrize("what", ["configure_all", "close_in", "close_out", "close_both_and_open", "push",
+                                  "listen", "copy_on"])
 def test_what_a_request_does_to_its_channels_is_not_seen_by_the_next(cases, what):
     usual = ask(cases, "channels")
     worker = ask(cases, "pid")
     for _ in range(3):
-        assert cases.get(f"/cases.tcl?{what}").status == 200
+        # A copy that goes on has the reply, and it is never whole.
+        assert cases.get(f"/cases.tcl?{what}").status == (500 if what == "copy_on" else 200)
         assert ask(cases, "channels") == usual
         assert ask(cases, "euro") == "\u20ac\n"
         reply = cases.run("POST", "/cases.tcl?text", body=b"text").reply()
@@ -251,6 +270,13 @@ def test_any_other_exit_is_a_failure(cases):
     worker = ask(cases, "pid")
     assert cases.get("/cases.tcl?leave=1").status == 500
     assert ask(cases, "pid") != worker
+
+
+def test_interpreters_that_the_app_keeps_have_each_requests_channels(cases):
+    for size in (5, 6, 7):
+        reply = cases.run("POST", "/cases.tcl?children", body=b"x" * size).reply()
+        assert reply.text == f"{size}\n0\nsafe\n"
+    assert ask(cases, "children") == "0\n0\nsafe\n"
 
 
 def test_the_script_is_named_as_under_cgi(cases):
