@@ -51,10 +51,20 @@ struct manners {
 /* [service NAME] in the configuration file: a program that the master keeps running. */
 struct config_service {
 	char *name;
-	struct config_list run; /* its command line, in pieces that belong together */
-	char *script;           /* or a script that exthost itself runs */
-	char *restart;          /* "always", "on-failure" or "never" */
-	uint64_t restart_delay; /* seconds */
+	struct config_list run;      /* its command line, in pieces that belong together */
+	char *script;                /* or a script that exthost itself runs */
+	struct config_list writable; /* files and folders that it writes to */
+	char *restart;               /* "always", "on-failure" or "never" */
+	uint64_t restart_delay;      /* seconds */
+};
+
+/* [app NAME] in the configuration file: an app that serves sockets of its own. */
+struct config_app {
+	char *name;
+	char *script; /* a path beneath the root, or an absolute one there */
+	struct config_list listen;
+	char *prefix;
+	uint64_t workers;
 };
 
 /* [extension PATTERN] in the configuration file. */
@@ -77,11 +87,15 @@ struct config {
 	struct config_service service; /* what a section that says nothing has */
 	struct config_service *services;
 	size_t service_count;
+	struct config_app app; /* what a section that says nothing has */
+	struct config_app *apps;
+	size_t app_count;
 	uint64_t max_header;
 	uint64_t reply_buffer;
 	struct config_list preload;
 	/* serve */
 	char *config_file;
+	char *only_app; /* --app: nothing but this is served, at `listen` */
 	struct config_list listen;
 	char *prefix;
 	struct config_list allow_uid;
@@ -99,6 +113,7 @@ struct config {
 	/* status */
 	bool json;
 	bool watch;
+	bool check;
 	char *stack; /* the id of a request */
 	/* request */
 	char *body;
@@ -113,7 +128,8 @@ enum config_command {
 	CONFIG_REQUEST = 2,
 	CONFIG_STATUS = 8,
 	CONFIG_CHECK = 16,
-	CONFIG_SERVICE = 64, /* no command, but a section [service NAME] */
+	CONFIG_SERVICE = 64, /* no command, but a section [service NAME], */
+	CONFIG_APP = 128,    /* or [app NAME] */
 	/* and what else there is to say of an option: */
 	CONFIG_EXTENSION = 4, /* it may stand in a section */
 	CONFIG_FIXED = 32     /* a reload does not change it */

@@ -184,7 +184,7 @@ static bool serve_request(struct front *f, struct connection *c, unsigned char *
 
 	begin_request(&r, c);
 	status = c->is_taken
-		     ? request_read_taken(&r, &c->taken, &c->check, c->fd, shared.config, &e)
+		     ? request_read_taken(&r, &c->taken, &c->check, shared.config, &e)
 		     : request_read(&r, c->fd, shared.config, &e);
 	if (status == 0) {
 		keep = answer_request(&shared, &r, c->listener->prefix) && keep;

@@ -7,6 +7,7 @@
 
 #include "response.h"
 #include "variables.h"
+#include "wire.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -52,11 +53,12 @@ int request_read(struct request *r, int connection, const struct config *config,
 
 /*
  * The same without libfcgi, for a request whose head is in `taken` (checked by `check`), its body
- * partly there and partly still to come from the connection. It is taken out of there; the bytes
- * of a next request stay. REQUEST_ABORTED besides: the client gave it up, and waits for END_REQUEST.
+ * partly there and partly still to come from the response's descriptor. It is taken out of there; the
+ * bytes of a next request stay. REQUEST_ABORTED besides: the client gave it up, and waits for
+ * END_REQUEST.
  */
 int request_read_taken(struct request *r, struct buffer *taken, const struct wire_check *check,
-    int connection, const struct config *config, struct error *e);
+    const struct config *config, struct error *e);
 
 /*
  * The same from this process's environment and standard input: exactly CONTENT_LENGTH bytes. 0 or a
@@ -80,6 +82,28 @@ void request_body_begin(
 int request_body_add(struct request *r, struct request_body *b, const void *data, size_t size,
     const struct config *config, struct error *e);
 int request_body_end(struct request *r, struct request_body *b, struct error *e);
+
+#define REQUEST_MORE (-2) /* it is not at its end yet */
+
+/* What is known of a request that comes in pieces. */
+struct request_taken {
+	uint16_t id;
+	struct request_body body;
+	unsigned char partial[WIRE_HEADER]; /* the header of the next record, */
+	size_t have;                        /* so many bytes of it */
+	struct wire_header header;          /* of the present one, */
+	size_t content, padding;            /* and how much of it is still to come */
+	bool is_body, is_last;
+};
+
+/*
+ * request_read_taken in pieces, for who must not wait: the head, out of `taken`, then bytes as they
+ * come, of which *used belong to the request. REQUEST_MORE, or what request_read_taken returns.
+ */
+int request_taken_begin(struct request *r, struct request_taken *t, struct buffer *taken,
+    const struct wire_check *check, const struct config *config, struct error *e);
+int request_taken_feed(struct request *r, struct request_taken *t, const unsigned char *bytes,
+    size_t size, size_t *used, const struct config *config, struct error *e);
 
 /* Copy `size` bytes (-1: to the end) from a descriptor into the body. 0 or a status as above. */
 int request_read_body(

@@ -17,42 +17,6 @@
 
 #define PIECE 65536
 
-/* The bytes of the connection: first those that are taken already, then those in the socket. */
-struct source {
-	struct buffer *taken;
-	int connection;
-};
-
-/* Up to `size` bytes, at least one. 0: the client has ended, or sent nothing for too long. */
-static size_t read_some(struct source *s, unsigned char *data, size_t size)
-{
-	size_t n = s->taken->size < size ? s->taken->size : size;
-	ssize_t got;
-
-	if (n > 0) {
-		memcpy(data, s->taken->data, n);
-		buffer_consume(s->taken, n);
-		return n;
-	}
-	do
-		got = recv(s->connection, data, size, 0);
-	while (got < 0 && errno == EINTR);
-	return got > 0 ? (size_t)got : 0;
-}
-
-static int read_exactly(struct source *s, unsigned char *data, size_t size)
-{
-	while (size > 0) {
-		size_t n = read_some(s, data, size);
-
-		if (n == 0)
-			return -1;
-		data += n;
-		size -= n;
-	}
-	return 0;
-}
-
 static int take_variables(
     struct request *r, const unsigned char *block, size_t size, struct error *e)
 {
@@ -71,9 +35,8 @@ static int take_variables(
 			item[p.name_size] = '=';
 			memcpy(item + p.name_size + 1, p.value, p.value_size);
 			item[p.name_size + 1 + p.value_size] = '\0';
-			result = variables_add(&r->variables, item);
+			result = variables_take(&r->variables, item);
 		}
-		free(item);
 		if (result < 0)
 			return error_errno(e, "variables of the request");
 	}
@@ -121,10 +84,10 @@ static void refuse_others(
 	}
 }
 
-static int take_head(struct request *r, struct buffer *taken, const struct wire_check *check,
-    const struct config *config, struct error *e)
+static int take_head(
+    struct request *r, struct buffer *taken, const struct wire_check *check, struct error *e)
 {
-	unsigned char *block = malloc(config->max_header);
+	unsigned char *block = malloc(check->take);
 	size_t size;
 	int result;
 
@@ -137,25 +100,15 @@ static int take_head(struct request *r, struct buffer *taken, const struct wire_
 	return result;
 }
 
-/* The content of one record, given to the body or forgotten. 0, a status, or -1: it is cut. */
-static int take_content(struct request *r, struct source *s, struct request_body *body,
-    const struct wire_header *header, bool wanted, const struct config *config, struct error *e)
+int request_taken_begin(struct request *r, struct request_taken *t, struct buffer *taken,
+    const struct wire_check *check, const struct config *config, struct error *e)
 {
-	unsigned char piece[PIECE];
-	size_t left = header->content;
-
-	while (left > 0) {
-		size_t n = read_some(s, piece, left < sizeof(piece) ? left : sizeof(piece));
-		int status;
-
-		if (n == 0)
-			return -1;
-		status = wanted ? request_body_add(r, body, piece, n, config, e) : 0;
-		if (status != 0)
-			return status;
-		left -= n;
-	}
-	return read_exactly(s, piece, header->padding);
+	*t = (struct request_taken){.id = check->request_id};
+	refuse_others(check, (unsigned char *)taken->data, r->response.fd);
+	if (take_head(r, taken, check, e) < 0)
+		return 500;
+	request_body_begin(r, &t->body, config, e);
+	return REQUEST_MORE;
 }
 
 static int aborted(struct error *e)
@@ -163,48 +116,104 @@ static int aborted(struct error *e)
 	return error_set(e, "the client aborted the request"), REQUEST_ABORTED;
 }
 
-int request_read_taken(struct request *r, struct buffer *taken, const struct wire_check *check,
-    int connection, const struct config *config, struct error *e)
+/* A record's header is there. 0, or -1: it must not come here. */
+static int begin_record(struct request *r, struct request_taken *t, struct error *e)
 {
-	struct source source = {.taken = taken, .connection = connection};
-	struct request_body body;
-	int status;
+	bool ours;
 
-	refuse_others(check, (unsigned char *)taken->data, connection);
-	if (take_head(r, taken, check, config, e) < 0)
-		return 500;
-	request_body_begin(r, &body, config, e);
-	for (;;) {
-		unsigned char bytes[WIRE_HEADER];
-		struct wire_header header;
-		bool ours;
+	wire_header_read(t->partial, &t->header);
+	t->have = 0;
+	t->content = t->header.content;
+	t->padding = t->header.padding;
+	ours = t->header.request_id == t->id;
+	if (t->header.version != WIRE_VERSION)
+		return error_set(e, "not a FastCGI record of version 1"), -1;
+	if (ours && t->header.type == WIRE_BEGIN_REQUEST)
+		return error_set(e, "a second BEGIN_REQUEST of the same request"), -1;
+	if (t->header.type == WIRE_BEGIN_REQUEST)
+		refuse_second(r->response.fd, t->header.request_id);
+	t->is_body = ours && t->header.type == WIRE_STDIN;
+	t->is_last =
+	    (t->is_body && t->content == 0) || (ours && t->header.type == WIRE_ABORT_REQUEST);
+	return 0;
+}
 
-		if (read_exactly(&source, bytes, sizeof(bytes)) < 0)
-			break;
-		wire_header_read(bytes, &header);
-		if (header.version != WIRE_VERSION)
-			return error_set(e, "not a FastCGI record of version 1"), -1;
-		ours = header.request_id == check->request_id;
-		if (ours && header.type == WIRE_BEGIN_REQUEST)
-			return error_set(e, "a second BEGIN_REQUEST of the same request"), -1;
-		if (ours && header.type == WIRE_ABORT_REQUEST)
-			return take_content(r, &source, &body, &header, false, config, e) < 0
-				   ? -1
-				   : aborted(e);
-		if (header.type == WIRE_BEGIN_REQUEST)
-			refuse_second(connection, header.request_id);
-		if (ours && header.type == WIRE_STDIN && header.content == 0)
-			return take_content(r, &source, &body, &header, false, config, e) < 0
-				   ? -1
-				   : request_body_end(r, &body, e);
-		status = take_content(
-		    r, &source, &body, &header, ours && header.type == WIRE_STDIN, config, e);
-		if (status > 0)
-			return status;
-		if (status < 0)
-			break;
+static size_t least(size_t a, size_t b)
+{
+	return a < b ? a : b;
+}
+
+/* Some bytes of the present record, or of the next one's header. As request_taken_feed. */
+static int feed_some(struct request *r, struct request_taken *t, const unsigned char *bytes,
+    size_t size, size_t *used, const struct config *config, struct error *e)
+{
+	size_t n;
+	int status = 0;
+
+	if (t->content > 0) {
+		n = least(t->content, size);
+		status = t->is_body ? request_body_add(r, &t->body, bytes, n, config, e) : 0;
+		t->content -= n;
+	} else if (t->padding > 0) {
+		n = least(t->padding, size);
+		t->padding -= n;
+	} else {
+		n = least(WIRE_HEADER - t->have, size);
+		memcpy(t->partial + t->have, bytes, n);
+		t->have += n;
+		if (t->have == WIRE_HEADER && begin_record(r, t, e) < 0)
+			status = -1;
 	}
+	*used += n;
+	if (status != 0)
+		return status;
+	if (!t->is_last || t->content > 0 || t->padding > 0)
+		return REQUEST_MORE;
+	return t->header.type == WIRE_ABORT_REQUEST ? aborted(e) : request_body_end(r, &t->body, e);
+}
+
+int request_taken_feed(struct request *r, struct request_taken *t, const unsigned char *bytes,
+    size_t size, size_t *used, const struct config *config, struct error *e)
+{
+	int status = REQUEST_MORE;
+
+	*used = 0;
+	while (status == REQUEST_MORE && *used < size)
+		status = feed_some(r, t, bytes + *used, size - *used, used, config, e);
+	return status;
+}
+
+static int cut(const struct request_taken *t, struct error *e)
+{
 	return error_set(e, "the body ends after %llu bytes, without its end record",
-		   (unsigned long long)body.seen),
+		   (unsigned long long)t->body.seen),
 	       400;
+}
+
+/* From what is taken already, then from the connection; what is behind the request goes back. */
+int request_read_taken(struct request *r, struct buffer *taken, const struct wire_check *check,
+    const struct config *config, struct error *e)
+{
+	unsigned char piece[PIECE];
+	struct request_taken t;
+	size_t used;
+	int status = request_taken_begin(r, &t, taken, check, config, e);
+
+	if (status == REQUEST_MORE && taken->size > 0) {
+		status = request_taken_feed(
+		    r, &t, (unsigned char *)taken->data, taken->size, &used, config, e);
+		buffer_consume(taken, used);
+	}
+	while (status == REQUEST_MORE) {
+		ssize_t n = recv(r->response.fd, piece, sizeof(piece), 0);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return cut(&t, e);
+		status = request_taken_feed(r, &t, piece, (size_t)n, &used, config, e);
+		if (used < (size_t)n && buffer_append(taken, piece + used, (size_t)n - used) < 0)
+			return error_errno(e, "request"), -1;
+	}
+	return status;
 }

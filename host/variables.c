@@ -79,6 +79,11 @@ int variables_add(struct variables *v, const char *item)
 	return put(v, strdup(item));
 }
 
+int variables_take(struct variables *v, char *item)
+{
+	return put(v, item);
+}
+
 static void remove_at(struct variables *v, size_t i)
 {
 	free(v->items[i]);

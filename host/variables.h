@@ -25,6 +25,9 @@ int variables_default(struct variables *v, const char *name, const char *value);
 /* Add "NAME=value" without looking for one of that name. 0 or -1 as above. */
 int variables_add(struct variables *v, const char *item);
 
+/* The same for a string from malloc(3), which belongs to the set from now on, also on failure. */
+int variables_take(struct variables *v, char *item);
+
 void variables_remove(struct variables *v, const char *name);
 
 /* Remove all whose name begins with this. */

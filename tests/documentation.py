@@ -41,7 +41,7 @@ def main():
     keys = set(re.findall(r"^\.It ([a-z-]+) Ta", (HOST / "exthost.conf.5").read_text(), re.M))
     for name in sorted((serve | request | status) ^ manual):
         complaints.append(f"exthost.8 and --help differ in --{name}")
-    for name in sorted((serve - {"config"}) ^ keys):
+    for name in sorted((serve - {"config", "app"}) ^ keys):
         complaints.append(f"exthost.conf.5 and --help differ in {name}")
     for name in ("exthost.8", "exthost.conf.5", "exthost-cgi.1"):
         done = subprocess.run(["mandoc", "-T", "lint", "-W", "warning", HOST / name],
@@ -51,8 +51,9 @@ def main():
     targets = set(re.findall(r"^([a-z-]+):", (REPOSITORY / "Makefile").read_text(), re.M))
     for name in sorted(set(re.findall(r"\bmake ([a-z-]+)", readme)) - targets):
         complaints.append(f"README.md: no target 'make {name}'")
-    # Of Fossil, systemctl and podman.
-    others = {"extroot", "port", "localhost", "nojail", "now", "entrypoint", "read-only", "tmpfs"}
+    # Of Fossil, systemctl, podman and python3.
+    others = {"extroot", "port", "localhost", "nojail", "now", "entrypoint", "read-only", "tmpfs",
+              "name", "cap-drop", "security-opt", "health-cmd", "version"}
     options = serve | request | status | others | options_of_mailer(program)
     for name in sorted(set(re.findall(r"--([a-z][a-z-]+)", readme)) - options):
         complaints.append(f"README.md: no option --{name}")

@@ -22,7 +22,7 @@
 
 static const char *version(void);
 static int start(struct error *e);
-static pid_t fork_python(void);
+static pid_t fork_python(pid_t (*make)(void));
 
 static const char *const suffixes[] = {".py", ".wsgi", NULL};
 static const char *const programs[] = {"python", NULL};
@@ -40,6 +40,10 @@ const struct binding python_binding = {
     .warm = python_warm,
     .run = python_run,
     .stack = python_stack,
+    .load = python_app_load,
+    .answer = python_app_answer,
+    .wait = python_app_wait,
+    .unload = python_app_unload,
 };
 
 /* The library's own word, up to the blank: "3.11.2 (main, ...". */
@@ -74,7 +78,7 @@ static int start(struct error *e)
 	return 0;
 }
 
-static pid_t fork_python(void)
+static pid_t fork_python(pid_t (*make)(void))
 {
 	pid_t child;
 	int saved;
@@ -82,7 +86,7 @@ static pid_t fork_python(void)
 	if (python_modules_freeze() == -1)
 		python_error_clear();
 	PyOS_BeforeFork();
-	child = fork();
+	child = make();
 	saved = errno;
 	if (child == 0)
 		PyOS_AfterFork_Child();

@@ -136,6 +136,24 @@ static void keep(struct binding_run *run, PyObject *code)
 	PyErr_Clear();
 }
 
+/* The built-in compile takes bytes as they are in a file, and has its words for what is wrong. */
+PyObject *python_code_compile(const struct binding_run *run)
+{
+	size_t size = 0;
+	char *source = read_file(run->source, &size);
+	PyObject *builtins = PyImport_ImportModule("builtins");
+	PyObject *code = NULL;
+
+	if (source == NULL)
+		PyErr_SetFromErrnoWithFilename(PyExc_OSError, run->script);
+	else if (builtins != NULL)
+		code = PyObject_CallMethod(builtins, "compile", "y#Nsii", source, (Py_ssize_t)size,
+		    PyUnicode_DecodeFSDefault(run->script), "exec", 0, 1);
+	free(source);
+	Py_XDECREF(builtins);
+	return code;
+}
+
 /* The whole file with a zero byte behind it, wherever its offset is; to be freed. NULL: cannot. */
 static char *read_file(int fd, size_t *size)
 {

@@ -14,6 +14,7 @@
  */
 #include "python_internal.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -26,15 +27,13 @@ static int flush_output(void);
 static bool is_closed(PyObject *file);
 static void release_script(void);
 static void restore_system(void);
-static bool has_threads(void);
 static void clear_survivors(PyObject *weak);
 static void clear_module(PyObject *module);
 static void clear_names(PyObject *names, bool private);
-static void flush_writers(void);
 static bool is_writer(PyObject *object);
 static void flush(PyObject *file);
 
-enum { STATUS_FLUSH_FAILED = 120, WRITERS = 3 };
+enum { STATUS_FLUSH_FAILED = 120, WRITERS = 3, APP_SECONDS = 3 };
 
 static struct {
 	PyObject *run_exit_functions; /* atexit._run_exitfuncs */
@@ -79,11 +78,19 @@ void python_end(struct binding_run *run, pid_t runner, int status)
 	binding_end(run, status);
 }
 
+int python_end_script(int status)
+{
+	if (python_end_has_threads())
+		join_threads();
+	call(needed.run_exit_functions);
+	return flush_output() == -1 ? STATUS_FLUSH_FAILED : status;
+}
+
 /* The sample of python_warm is garbage now; an end looks at what is left. */
 void python_end_warm(void)
 {
 	python_end_collect();
-	flush_writers();
+	python_end_flush_writers();
 }
 
 static void join_threads(void)
@@ -101,6 +108,42 @@ static void join_threads(void)
 	Py_XDECREF(result);
 	Py_XDECREF(threading);
 	Py_XDECREF(name);
+}
+
+/* Python's own handler for SIGINT, for SIGALRM: what takes too long ends with KeyboardInterrupt. */
+static void set_alarm(PyObject *signals, int seconds)
+{
+	PyObject *handler =
+	    PyObject_GetAttrString(signals, seconds > 0 ? "default_int_handler" : "SIG_IGN");
+	PyObject *old =
+	    handler != NULL ? PyObject_CallMethod(signals, "signal", "iO", SIGALRM, handler) : NULL;
+
+	PyErr_Clear();
+	alarm((unsigned int)seconds);
+	Py_XDECREF(handler);
+	Py_XDECREF(old);
+}
+
+void python_end_app(void)
+{
+	PyObject *signals = PyImport_ImportModule("_signal");
+
+	if (signals == NULL)
+		python_error_clear();
+	else
+		set_alarm(signals, APP_SECONDS);
+	join_threads();
+	if (signals != NULL)
+		set_alarm(signals, APP_SECONDS);
+	call(needed.run_exit_functions);
+	flush_output();
+	release_script();
+	if (signals != NULL)
+		set_alarm(signals, 0);
+	Py_XDECREF(signals);
+	python_end_flush_quietly();
+	fflush(NULL);
+	python_error_assert_none();
 }
 
 static void call(PyObject *function)
@@ -157,13 +200,15 @@ static void release_script(void)
 	PyObject *weak;
 
 	restore_system();
+	/* Of a file in a ring of garbage, the collector may close the descriptor before the buffer. */
+	python_end_flush_writers();
 	weak = python_modules_forget();
 	python_end_collect();
-	if (weak != NULL && !has_threads())
+	if (weak != NULL && !python_end_has_threads())
 		clear_survivors(weak);
 	Py_XDECREF(weak);
 	PyErr_Clear();
-	flush_writers();
+	python_end_flush_writers();
 }
 
 /* What the script may have put into sys would keep its objects alive, a traceback its frames. */
@@ -186,7 +231,7 @@ static void restore_system(void)
 	PyErr_Clear();
 }
 
-static bool has_threads(void)
+bool python_end_has_threads(void)
 {
 	PyThreadState *first = PyInterpreterState_ThreadHead(PyInterpreterState_Get());
 
@@ -240,7 +285,7 @@ static void clear_names(PyObject *names, bool private)
 	PyErr_Clear();
 }
 
-static void flush_writers(void)
+void python_end_flush_writers(void)
 {
 	PyObject *objects = PyObject_CallNoArgs(needed.get_objects);
 

@@ -154,6 +154,15 @@ static void display(PyObject *exception)
 	PyErr_Clear();
 }
 
+void python_error_print(void)
+{
+	PyObject *exception = take();
+
+	display(exception);
+	Py_XDECREF(exception);
+	python_error_assert_none();
+}
+
 int python_error_set(struct error *e, const char *doing)
 {
 	PyObject *exception = take();

@@ -65,8 +65,20 @@ void python_modules_notice(struct binding_run *run);
  */
 PyObject *python_modules_forget(void);
 
+/* Let the collector never look again at what there is now. */
+void python_modules_put_aside(void);
+
+/* The names of the modules that the template did not have, in the order of their import; or NULL. */
+PyObject *python_modules_new(void);
+
 /* Whether the template loaded this module from a file, and python3 would not have at its start. */
 bool python_modules_can_be_shadowed(PyObject *name);
+
+/*
+ * Forget every module that the template loaded from elsewhere than the standard library: a virtual
+ * environment has its own. 0 or -1.
+ */
+int python_modules_forget_packages(void);
 
 /* python_shadow.c */
 
@@ -84,6 +96,9 @@ int python_shadow_take(const char *folder);
  */
 PyObject *python_code_load(struct binding_run *run);
 
+/* The compiled script, straight from its file; nothing is kept. NULL with an exception. */
+PyObject *python_code_compile(const struct binding_run *run);
+
 /* Close the script's file and the kept code: what runs now finds no descriptor of the host's. */
 void python_code_close(struct binding_run *run);
 
@@ -97,6 +112,21 @@ int python_run_start(void);
 
 /* struct binding: run. */
 void python_run(struct binding_run *run) __attribute__((noreturn));
+
+/* Fill os.environ anew. 0 or -1. */
+int python_run_take_environment(const char *const *environment);
+
+/* Put a new module in the place of __main__: its globals, borrowed; or NULL. */
+PyObject *python_run_take_main(void);
+
+/* Name the script in these globals and in sys.argv. 0 or -1. */
+int python_run_take_script(const char *path, PyObject *globals);
+
+/* sys.argv as for this script. 0 or -1. */
+int python_run_set_argv(PyObject *script);
+
+/* Put the script's folder in front of sys.path. 0 or -1. */
+int python_run_take_path(const char *script);
 
 /*
  * Do what comes before a run, for python_warm, with a module that no list has: a new reference to
@@ -119,8 +149,26 @@ void python_end(struct binding_run *run, pid_t runner, int status) __attribute__
 /* Flush sys.stdout and sys.stderr and ignore what goes wrong; keeps a pending exception. */
 void python_end_flush_quietly(void);
 
+/* Flush every file that is open for writing; ignores what goes wrong. */
+void python_end_flush_writers(void);
+
 /* Collect garbage, even if it was disabled. */
 void python_end_collect(void);
+
+/*
+ * What python_end does before the script is let go: threads, exit handlers, output. The exit status,
+ * if that is what it was until then.
+ */
+int python_end_script(int status);
+
+/* Whether Python knows of another thread than this one. */
+bool python_end_has_threads(void);
+
+/*
+ * The same as python_end does, before the host ends an app worker. Neither the app's threads nor
+ * its exit handlers are waited for longer than a few seconds.
+ */
+void python_end_app(void);
 
 /* Do, without an effect, what an end does last: for python_warm. */
 void python_end_warm(void);
@@ -140,6 +188,24 @@ void python_warm_rehearse(void);
 /* struct binding: warm. */
 void python_warm(void);
 
+/* python_app.c: struct binding: load, answer, wait and unload. */
+
+struct binding_app;
+struct binding_call;
+
+int python_app_load(struct binding_app *app);
+int python_app_answer(struct binding_app *app, struct binding_call *call);
+void python_app_wait(struct binding_app *app, int descriptor);
+void python_app_unload(struct binding_app *app);
+
+/* python_venv.c */
+
+/*
+ * Let modules of a virtual environment be found. 0; -1 with an exception; -1 without one: it is
+ * none for this Python, as standard error says.
+ */
+int python_venv_enter(const char *folder);
+
 /* python_stack.c */
 
 /* struct binding: stack. */
@@ -155,6 +221,9 @@ int python_error_status(struct error *e, PyStatus status);
 
 /* The pending exception ends the script: print what python3 prints; returns the exit status. */
 int python_error_exit(void);
+
+/* Print the pending exception with its traceback on sys.stderr, and forget it. */
+void python_error_print(void);
 
 /* Forget a pending exception. */
 void python_error_clear(void);

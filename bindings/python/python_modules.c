@@ -20,6 +20,7 @@
 #include "host/binding.h"
 #include "host/error.h"
 
+static int freeze(void);
 static PyObject *list_new(void);
 static bool is_installed(PyObject *name, PyObject *script_folder);
 static PyObject *get_origin(PyObject *name);
@@ -27,6 +28,8 @@ static bool is_inside(PyObject *origin);
 static int has_root(PyObject *origin, PyObject *script_folder);
 static bool worth_noticing(const char *name);
 static int count_threads(void);
+static PyObject *get_library(void);
+static bool is_standard(PyObject *name, PyObject *library);
 static int append_weak(PyObject *list, PyObject *module);
 
 enum { NOTICE_LIMIT = 64 };
@@ -114,7 +117,7 @@ static int count_threads(void)
  */
 int python_modules_freeze(void)
 {
-	PyObject *gc, *result, *names;
+	PyObject *names;
 
 	if (!modules.grown)
 		return 0;
@@ -124,14 +127,27 @@ int python_modules_freeze(void)
 		return -1;
 	Py_XSETREF(modules.baseline, names);
 	python_end_collect();
-	gc = PyImport_ImportModule("gc");
-	result = gc != NULL ? PyObject_CallMethod(gc, "freeze", NULL) : NULL;
-	Py_XDECREF(gc);
-	if (result == NULL)
+	if (freeze() == -1)
 		return -1;
-	Py_DECREF(result);
 	modules.grown = false;
 	return 0;
+}
+
+static int freeze(void)
+{
+	PyObject *gc = PyImport_ImportModule("gc");
+	PyObject *result = gc != NULL ? PyObject_CallMethod(gc, "freeze", NULL) : NULL;
+
+	Py_XDECREF(gc);
+	Py_XDECREF(result);
+	return result != NULL ? 0 : -1;
+}
+
+void python_modules_put_aside(void)
+{
+	python_end_collect();
+	if (freeze() == -1)
+		python_error_clear();
 }
 
 void python_modules_notice(struct binding_run *run)
@@ -241,6 +257,11 @@ static int has_root(PyObject *origin, PyObject *script_folder)
 	return 0;
 }
 
+PyObject *python_modules_new(void)
+{
+	return list_new();
+}
+
 bool python_modules_can_be_shadowed(PyObject *name)
 {
 	PyObject *origin;
@@ -251,6 +272,52 @@ bool python_modules_can_be_shadowed(PyObject *name)
 	origin = get_origin(name);
 	result = origin != NULL && !is_inside(origin);
 	Py_XDECREF(origin);
+	return result;
+}
+
+int python_modules_forget_packages(void)
+{
+	PyObject *all = PyImport_GetModuleDict();
+	PyObject *names = PyDict_Keys(all);
+	PyObject *library = get_library();
+	int result = names != NULL && library != NULL ? 0 : -1;
+
+	for (Py_ssize_t i = 0; result == 0 && i < PyList_GET_SIZE(names); i++) {
+		PyObject *name = PyList_GET_ITEM(names, i);
+
+		if (PyUnicode_Check(name) && !is_standard(name, library))
+			result = PyDict_DelItem(all, name);
+	}
+	Py_XDECREF(names);
+	Py_XDECREF(library);
+	return result;
+}
+
+/* The folder of the standard library, with a slash. */
+static PyObject *get_library(void)
+{
+	PyObject *os = PyImport_ImportModule("os");
+	PyObject *file = os != NULL ? PyObject_GetAttrString(os, "__file__") : NULL;
+	PyObject *folder = NULL;
+
+	if (file != NULL)
+		folder = PyUnicode_Substring(file, 0, PyUnicode_GetLength(file) - 5);
+	Py_XDECREF(os);
+	Py_XDECREF(file);
+	return folder;
+}
+
+/* Also what has no file: __main__, and modules that modules made. */
+static bool is_standard(PyObject *name, PyObject *library)
+{
+	PyObject *origin = get_origin(name);
+	const char *path = origin != NULL ? PyUnicode_AsUTF8(origin) : NULL;
+	bool result = path == NULL || path[0] != '/' ||
+		      (PyUnicode_Tailmatch(origin, library, 0, PY_SSIZE_T_MAX, -1) == 1 &&
+			  strstr(path, "-packages/") == NULL);
+
+	Py_XDECREF(origin);
+	PyErr_Clear();
 	return result;
 }
 

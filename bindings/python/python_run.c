@@ -17,13 +17,9 @@
 #include "host/binding.h"
 
 static int run_script(struct binding_run *run);
-static PyObject *take_main(void);
 static PyObject *make_main(void);
-static int take_environment(const char *const *environment);
-static int take_script(const char *path, PyObject *globals);
-static int take_path(const char *script);
+int python_run_take_script(const char *path, PyObject *globals);
 static int set_names(PyObject *globals, PyObject *script);
-static int set_argv(PyObject *script);
 static int set_variable(const char *variable);
 static int set_time_zone(void);
 
@@ -65,11 +61,13 @@ void python_run(struct binding_run *run)
 /* The exit status. Output of the script comes before the traceback, so it is flushed first. */
 static int run_script(struct binding_run *run)
 {
-	PyObject *globals = take_main();
+	PyObject *globals = python_run_take_main();
 	PyObject *code = NULL, *result = NULL;
 
-	if (globals != NULL && take_environment((const char *const *)run->environment) == 0 &&
-	    take_script(run->script, globals) == 0 && take_path(run->script) == 0) {
+	if (globals != NULL &&
+	    python_run_take_environment((const char *const *)run->environment) == 0 &&
+	    python_run_take_script(run->script, globals) == 0 &&
+	    python_run_take_path(run->script) == 0) {
 		code = python_code_load(run);
 		if (code != NULL) {
 			python_code_close(run);
@@ -93,15 +91,16 @@ PyObject *python_run_rehearse(const char *const *environment)
 	const char *folder = binding_library();
 	PyObject *module = make_main();
 
-	if (module != NULL && take_environment(environment) == 0 &&
-	    take_script(folder, PyModule_GetDict(module)) == 0 && python_shadow_take(folder) == 0)
+	if (module != NULL && python_run_take_environment(environment) == 0 &&
+	    python_run_take_script(folder, PyModule_GetDict(module)) == 0 &&
+	    python_shadow_take(folder) == 0)
 		return module;
 	Py_XDECREF(module);
 	return NULL;
 }
 
 /* The globals of the module that is now __main__; borrowed. */
-static PyObject *take_main(void)
+PyObject *python_run_take_main(void)
 {
 	PyObject *module = make_main();
 	PyObject *globals = NULL;
@@ -134,7 +133,7 @@ static PyObject *make_main(void)
  * As Python itself reads the environment: of two variables of one name the first counts, and text
  * without '=' is none. The time zone was not set in the template.
  */
-static int take_environment(const char *const *environment)
+int python_run_take_environment(const char *const *environment)
 {
 	bool time_zone = false;
 
@@ -173,13 +172,13 @@ static int set_time_zone(void)
 	return result != NULL ? 0 : -1;
 }
 
-static int take_script(const char *path, PyObject *globals)
+int python_run_take_script(const char *path, PyObject *globals)
 {
 	PyObject *script = PyUnicode_DecodeFSDefault(path);
 	int result = -1;
 
 	if (script != NULL && set_names(globals, script) == 0)
-		result = set_argv(script);
+		result = python_run_set_argv(script);
 	Py_XDECREF(script);
 	return result;
 }
@@ -196,7 +195,7 @@ static int set_names(PyObject *globals, PyObject *script)
 	return result;
 }
 
-static int set_argv(PyObject *script)
+int python_run_set_argv(PyObject *script)
 {
 	PyObject *executable = PySys_GetObject("executable");
 	PyObject *argv = Py_BuildValue("[O]", script);
@@ -212,7 +211,7 @@ static int set_argv(PyObject *script)
 }
 
 /* The first place for modules is the folder where the script truly lies, links followed. */
-static int take_path(const char *script)
+int python_run_take_path(const char *script)
 {
 	char real[PATH_MAX];
 	PyObject *path = PySys_GetObject("path");

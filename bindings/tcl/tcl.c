@@ -38,6 +38,12 @@ static void unload(struct binding_app *app);
 static const char *const suffixes[] = {".tcl", NULL};
 static const char *const programs[] = {"tclsh", "wapptclsh", NULL};
 
+/* Nothing is to be done: there is one thread, and no notifier yet. */
+static pid_t fork_tcl(pid_t (*make)(void))
+{
+	return make();
+}
+
 const struct binding tcl_binding = {
     .name = "tcl",
     .command = "tclsh",
@@ -47,7 +53,7 @@ const struct binding tcl_binding = {
     .interpret = tcl_shell_interpret,
     .start = start,
     .preload = preload,
-    .fork = fork,
+    .fork = fork_tcl,
     .warm = warm,
     .run = run,
     .stack = tcl_stack,

@@ -169,7 +169,7 @@ static void decode_by_wire(struct buffer *request, const struct wire_check *c, s
 	struct request r = {.body = -1};
 	struct error e;
 
-	insist(request_read_taken(&r, request, c, -1, &config, &e) >= 0,
+	insist(request_read_taken(&r, request, c, &config, &e) >= 0,
 	    "request_read_taken refuses what was let pass");
 	compare(&r, x);
 }

@@ -2,6 +2,7 @@ import subprocess
 
 import pytest
 
+from apps import Apps
 from host import EXTHOST, Host, environment, sanitized
 from servers import Apache, Fossil, Nginx
 from ways import Site
@@ -50,6 +51,22 @@ def host(site):
 @pytest.fixture(params=["python", "tcl"])
 def language(request):
     return request.param
+
+
+@pytest.fixture(scope="module", params=["plain", "validated"])
+def apps(request, tmp_path_factory):
+    """A host for WSGI apps, as it is, and with a validator around each app; see apps.Apps."""
+    made = Apps(tmp_path_factory.mktemp("apps"), debug=request.param == "validated")
+    yield made
+    made.stop()
+
+
+@pytest.fixture(scope="module")
+def plain_apps(tmp_path_factory):
+    """The same, for what the validator itself does not let pass."""
+    made = Apps(tmp_path_factory.mktemp("apps"))
+    yield made
+    made.stop()
 
 
 def _factory(make):

@@ -49,7 +49,7 @@ static void the_role_of_the_request_is_no_variable(void **state)
 	put_record(&taken, WIRE_PARAMS, NULL, 0);
 	put_record(&taken, WIRE_STDIN, NULL, 0);
 	assert_int_equal(wire_check(&check, (unsigned char *)taken.data, taken.size), WIRE_READY);
-	assert_int_equal(request_read_taken(&r, &taken, &check, -1, &config, &e), 0);
+	assert_int_equal(request_read_taken(&r, &taken, &check, &config, &e), 0);
 	assert_int_equal(r.variables.count, 1);
 	assert_string_equal(r.variables.items[0], "FCGI_ROLES=1");
 	assert_int_equal(taken.size, 0);
