@@ -74,6 +74,7 @@ static struct {
 	struct standard *in, *out, *errors; /* NULL: closed */
 	bool broken;                        /* the client is gone */
 	bool discarded;                     /* what is written goes nowhere */
+	bool last;                          /* what is written is the end of the reply */
 } standards;
 
 void tcl_channel_start(Tcl_Interp *interp)
@@ -94,6 +95,7 @@ void tcl_channel_begin(Tcl_Interp *interp, struct binding_call *call)
 	replace(interp, call);
 	standards.broken = false;
 	standards.discarded = false;
+	standards.last = false;
 }
 
 int tcl_channel_end(Tcl_Interp *interp)
@@ -101,6 +103,8 @@ int tcl_channel_end(Tcl_Interp *interp)
 	struct standard *out = standards.out;
 	int result = 0;
 
+	/* One buffer is one call. */
+	standards.last = are_plain() && Tcl_OutputBuffered(out->channel) <= REPLY_BUFFER;
 	if (out != NULL && Tcl_Flush(out->channel) != TCL_OK) {
 		if (!standards.broken)
 			dprintf(STDERR_FILENO, "error flushing \"stdout\": %s\n",
@@ -282,7 +286,8 @@ static int write_reply(void *data, const char *bytes, int size, int *error)
 		return write_log(standard->descriptor, bytes, size, error);
 	if (standards.discarded)
 		return size;
-	if (binding_reply_write(standard->call, &piece, 1) == 0)
+	if ((standards.last ? binding_reply_finish : binding_reply_write)(
+		standard->call, &piece, 1) == 0)
 		return size;
 	*error = errno;
 	standards.broken = standards.broken || errno == EPIPE;

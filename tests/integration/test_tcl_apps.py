@@ -83,13 +83,19 @@ namespace eval case {
 	}
 	proc complain {} { puts stderr "a complaint"; puts complained }
 	proc error {} { puts half; ::error "a secret went wrong" "" {MY CODE} }
-	proc late_error {} { puts [string repeat x 400000]; ::error "too late" }
+	proc late_error {} { puts [string repeat x 4000000]; ::error "too late" }
 	proc caught {} { catch {::error caught}; puts $::errorInfo }
 	proc seen {} { puts "[info exists ::errorInfo] [info exists ::errorCode]" }
 	proc break {} { return -level 2 -code break }
 	proc continue {} { return -level 2 -code continue }
 	proc odd {} { return -level 2 -code 42 }
 	proc leave {status} { puts whole; exit $status }
+	proc leave_deep {} {
+		puts whole
+		proc ::deep {} {uplevel 1 {lmap x {1 2} {while 1 {catch {try {exit} finally {puts "not reached"}}}}}}
+		after 5 {::deep}
+		vwait forever
+	}
 	proc where {} { puts "$::argv0 [info script] [pwd] $::argc [list $::argv] $::tcl_interactive" }
 	proc who {} { puts "[exthost user]|[exthost capabilities]|[exthost has s]" }
 	proc program_out {} { puts one; exec /bin/echo two >@stdout; puts three }
@@ -117,9 +123,23 @@ proc application {} {
 }
 """
 
+@pytest.fixture(scope="module", params=["front", "own socket"])
+def cases(request, tmp_path_factory):
+    """A host with the app as /cases.tcl, in one app worker: behind the front, or on a socket of its own."""
+    root = tmp_path_factory.mktemp("root")
+    put_script(root, "cases.tcl", "tcl", CASES)
+    if request.param == "front":
+        made = Host(root, "--workers", "1")
+    else:
+        made = Host(root, "--app", str(root / "cases.tcl"), "--workers", "1",
+                    listen=["unix:{folder}/s"])
+    yield made
+    made.stop()
+
+
 @pytest.fixture(scope="module")
-def cases(tmp_path_factory):
-    """A host with the app as /cases.tcl, in one app worker."""
+def trusting(tmp_path_factory):
+    """The same behind a front that listens for Fossil too."""
     root = tmp_path_factory.mktemp("root")
     put_script(root, "cases.tcl", "tcl", CASES)
     made = Host(root, "--workers", "1")
@@ -229,11 +249,17 @@ def test_an_error_is_a_500_with_errorinfo_in_the_log_and_the_worker_goes_on(case
     worker, since = ask(cases, "pid"), cases.log_position()
     reply = cases.get("/cases.tcl?error")
     assert reply.status == 500 and "secret" not in reply.text and "half" not in reply.text
-    line = cases.wait_line("a secret went wrong", since=since)
-    request = line.split("[")[1].split("]")[0]
-    cases.wait_line(request, '(procedure "error" line 1)', since=since)
-    cases.wait_line(request, "status=500", since=since)
+    cases.wait_line("a secret went wrong", "cases.tcl", since=since)
+    cases.wait_line('(procedure "error" line 1)', since=since)
+    cases.wait_line("status=500", since=since)
     assert ask(cases, "pid") == worker
+
+
+def test_what_an_app_writes_to_standard_error_is_tagged_with_the_request(trusting):
+    since = trusting.log_position()
+    assert ask(trusting, "complain") == "complained\n"
+    line = trusting.wait_line("a complaint", "cases.tcl", since=since)
+    trusting.wait_line(line.split("[")[1].split("]")[0], "status=200", since=since)
 
 
 def test_an_error_after_the_first_bytes_have_left_breaks_the_transfer(cases):
@@ -263,12 +289,15 @@ def test_an_error_of_one_request_is_not_seen_by_the_next(cases):
 def test_exit_0_ends_the_request_well_and_the_worker_which_is_replaced(cases):
     worker = ask(cases, "pid")
     assert ask(cases, "leave=0") == "whole\n"
-    assert ask(cases, "pid") != worker
+    worker_2 = ask(cases, "pid")
+    assert ask(cases, "leave_deep") == "whole\n"
+    assert len({worker, worker_2, ask(cases, "pid")}) == 3
 
 
 def test_any_other_exit_is_a_failure(cases):
-    worker = ask(cases, "pid")
+    worker, since = ask(cases, "pid"), cases.log_position()
     assert cases.get("/cases.tcl?leave=1").status == 500
+    cases.wait_line("exit status 1", since=since)
     assert ask(cases, "pid") != worker
 
 
@@ -284,19 +313,19 @@ def test_the_script_is_named_as_under_cgi(cases):
     assert ask(cases, "where") == f"{script} {script} {cases.root} 0 {{}} 0\n"
 
 
-def test_the_library_tells_about_each_request(cases):
+def test_the_library_tells_about_each_request(trusting):
     def who(user, capabilities):
-        return cases.as_fossil("GET", "cases.tcl", query="who", FOSSIL_USER=user,
+        return trusting.as_fossil("GET", "cases.tcl", query="who", FOSSIL_USER=user,
                                FOSSIL_CAPABILITIES=capabilities).reply().text
     assert who("ada", "hjs") == "ada|hjs|1\n"
     assert who("bob", "h") == "bob|h|0\n"
 
 
-def test_the_librarys_page_is_in_fossils_skin_under_fossil_and_whole_elsewhere(cases):
+def test_the_librarys_page_is_in_fossils_skin_under_fossil_and_whole_elsewhere(trusting):
     for _ in range(2):
-        inside = cases.as_fossil("GET", "cases.tcl", query="script_out").reply()
+        inside = trusting.as_fossil("GET", "cases.tcl", query="script_out").reply()
         assert "<div class='fossil-doc'" in inside.text
-        assert cases.get("/cases.tcl?script_out").text.startswith("<!DOCTYPE html>")
+        assert trusting.get("/cases.tcl?script_out").text.startswith("<!DOCTYPE html>")
 
 
 def test_an_app_is_told_that_its_client_is_gone_and_its_worker_goes_on(cases):
@@ -310,8 +339,8 @@ def test_an_app_is_told_that_its_client_is_gone_and_its_worker_goes_on(cases):
     assert ask(cases, "pid") == worker
 
 
-def test_an_app_answers_under_nginx_and_under_fossil(cases, start_nginx, start_fossil):
-    for server in (start_nginx(cases.socket), start_fossil(cases.root)):
+def test_an_app_answers_under_nginx_and_under_fossil(trusting, start_nginx, start_fossil):
+    for server in (start_nginx(trusting.socket), start_fossil(trusting.root)):
         body = os.urandom(100_000)
         reply = server.request("POST", "/cases.tcl?body",
                                [("Content-Type", "application/octet-stream")], body)

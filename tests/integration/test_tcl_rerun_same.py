@@ -13,7 +13,7 @@ ASKED = [
     "exit?return", "exit?in-proc", "exit?after", "exit?close", "exit?none", "exit_3", "headers_200",
     "hello?world", "kept_output", "large?100000", "large?3000000", "library", "long_header?900",
     "long_header?2000", "no_header", "output_before_body", "page", "read_to_eof", "redirect",
-    "silent", "sleep?10", "static.txt", "status_404", "stderr", "threads", "unread_body"]
+    "silent", "sleep?10", "status_404", "stderr", "threads", "unread_body"]
 
 
 @pytest.fixture(scope="module")
@@ -29,13 +29,13 @@ def hosts(tmp_path_factory):
 def answer(host, asked):
     """All that the client sees, less what is the host's and the request's own."""
     name, _, query = asked.partition("?")
-    url = f"/tcl/{name if '.' in name else name + '.tcl'}?{query}"
+    url = f"/tcl/{name}.tcl?{query}"
     reply = host.run("POST", url, body=b"\0body\r\n" * 3000).reply()
     text = reply.body.replace(str(host.root).encode(), b"ROOT")
     # In the environment the root is in hexadecimal.
     text = text.replace(str(host.root).encode().hex().encode(), b"ROOT")
-    sizes = [(name, value) for name, value in reply.headers if name != "Content-Length"]
-    return reply.status, sizes, re.sub(rb"request [0-9a-f]{16}", b"request ID", text)
+    headers = [(name, value) for name, value in reply.headers if name != "Content-Length"]
+    return reply.status, headers, re.sub(rb"request [0-9a-f]{16}", b"request ID", text)
 
 
 @pytest.mark.parametrize("asked", ASKED)
