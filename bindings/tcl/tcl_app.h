@@ -54,7 +54,7 @@ void tcl_children_follow(Tcl_Interp *interp, Tcl_Channel channel, const char *na
 void tcl_wait_start(void);
 
 /* struct binding: wait. */
-void tcl_wait(int descriptor);
+bool tcl_wait(int descriptor);
 
 /* tcl_path.c: tcl-path. */
 
