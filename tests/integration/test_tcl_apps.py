@@ -6,7 +6,8 @@ import zlib
 import pytest
 
 import fastcgi
-from host import Host, put_script
+from host import put_script
+from serving import WAYS, serve
 from servers import Nginx
 from waiting import wait_for
 from web import BrokenTransfer
@@ -123,26 +124,17 @@ proc application {} {
 }
 """
 
-@pytest.fixture(scope="module", params=["front", "own socket"])
+@pytest.fixture(scope="module", params=WAYS)
 def cases(request, tmp_path_factory):
-    """A host with the app as /cases.tcl, in one app worker: behind the front, or on a socket of its own."""
-    root = tmp_path_factory.mktemp("root")
-    put_script(root, "cases.tcl", "tcl", CASES)
-    if request.param == "front":
-        made = Host(root, "--workers", "1")
-    else:
-        made = Host(root, "--app", str(root / "cases.tcl"), "--workers", "1",
-                    listen=["unix:{folder}/s"])
+    made = serve(request.param, tmp_path_factory.mktemp("root"), "cases.tcl", CASES)
     yield made
     made.stop()
 
 
 @pytest.fixture(scope="module")
 def trusting(tmp_path_factory):
-    """The same behind a front that listens for Fossil too."""
-    root = tmp_path_factory.mktemp("root")
-    put_script(root, "cases.tcl", "tcl", CASES)
-    made = Host(root, "--workers", "1")
+    """Behind a front that listens for Fossil too."""
+    made = serve("front", tmp_path_factory.mktemp("root"), "cases.tcl", CASES)
     yield made
     made.stop()
 

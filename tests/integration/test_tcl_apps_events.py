@@ -5,7 +5,8 @@ import socket
 import pytest
 
 import fastcgi
-from host import Host, put_script
+from host import put_script
+from serving import WAYS, serve
 from servers import Nginx
 from waiting import wait_for
 
@@ -66,7 +67,7 @@ namespace eval case {
 	}
 	proc handle {message options} { puts stderr "handled: $message"; interp bgerror {} "" }
 	proc pid {} { puts [::pid] }
-	proc euro {} { puts \u20ac }
+	proc complain {} { puts stderr ", a complaint"; puts complained }
 	proc stream {flag} {
 		puts [string repeat x 5000]
 		flush stdout
@@ -91,12 +92,10 @@ proc application {} {
 """
 
 
-@pytest.fixture(scope="module")
-def events(tmp_path_factory):
-    """A host with the app as /events.tcl, in one app worker."""
-    root = tmp_path_factory.mktemp("root")
-    put_script(root, "events.tcl", "tcl", APP)
-    made = Host(root, "--workers", "1", "--reply-buffer", "4k")
+@pytest.fixture(scope="module", params=WAYS)
+def events(request, tmp_path_factory):
+    made = serve(request.param, tmp_path_factory.mktemp("root"), "events.tcl", APP,
+                 "--reply-buffer", "4k")
     yield made
     made.stop()
 
@@ -138,7 +137,7 @@ def test_what_is_printed_between_requests_goes_to_the_log_and_into_no_reply(even
     since = events.log_position()
     assert ask(events, "late") == "now\n"
     events.wait_line("printed too late", since=since)
-    assert ask(events, "euro") == "\u20ac\n"
+    assert ask(events, "complain") == "complained\n"
     events.wait_line("and not whole", since=since)
 
 

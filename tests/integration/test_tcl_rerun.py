@@ -5,7 +5,8 @@ import zlib
 
 import pytest
 
-from host import Host, put_script, run_plain
+from host import put_script, run_plain
+from serving import WAYS, serve
 from waiting import wait_for
 
 # What a run sees of another one, what it leaves, and then what the query asks for.
@@ -75,12 +76,9 @@ switch -glob $env(QUERY_STRING) {
 """
 
 
-@pytest.fixture(scope="module")
-def rerun(tmp_path_factory):
-    """A host with the script as /script.tcl, in one app worker."""
-    root = tmp_path_factory.mktemp("root")
-    put_script(root, "script.tcl", "tcl", SCRIPT)
-    made = Host(root, "--workers", "1")
+@pytest.fixture(scope="module", params=WAYS)
+def rerun(request, tmp_path_factory):
+    made = serve(request.param, tmp_path_factory.mktemp("root"), "script.tcl", SCRIPT)
     yield made
     made.stop()
 
@@ -165,10 +163,12 @@ def test_any_other_exit_is_a_500_and_ends_no_process(rerun):
     assert ask(rerun, "pid") == worker
 
 
-def test_an_exit_in_another_interpreter_ends_the_process_too(rerun):
-    worker = ask(rerun, "pid")
-    assert ask(rerun, "exit_child") == "whole\n"
-    assert ask(rerun, "pid") != worker
+def test_an_exit_in_another_interpreter_ends_the_process_too(start_host, tmp_path):
+    put_script(tmp_path, "script.tcl", "tcl", SCRIPT)
+    host = start_host(tmp_path, "--workers", "1")
+    worker = ask(host, "pid")
+    assert ask(host, "exit_child") == "whole\n"
+    assert ask(host, "pid") != worker
 
 
 def test_a_process_that_is_left_behind_retires_the_worker(rerun):
@@ -207,8 +207,10 @@ def test_the_log_tells_where_a_script_was_when_its_time_was_over(start_host, tmp
     assert ask(host, "return") == "whole\n"
 
 
-def test_a_script_answers_the_same_under_nginx_and_under_fossil(rerun, start_nginx, start_fossil):
-    for server in (start_nginx(rerun.socket), start_fossil(rerun.root)):
+def test_a_script_answers_the_same_under_nginx_and_under_fossil(start_host, start_nginx, start_fossil, tmp_path):
+    put_script(tmp_path, "script.tcl", "tcl", SCRIPT)
+    host = start_host(tmp_path)
+    for server in (start_nginx(host.socket), start_fossil(host.root)):
         for _ in range(2):
             assert server.get("/script.tcl?bytes").body == b"\0\xff"
             assert server.get("/script.tcl?exit").text == "whole\n"
