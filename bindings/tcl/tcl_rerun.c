@@ -54,6 +54,7 @@ static struct rerun *make_rerun(Tcl_Interp *interp, struct binding_app *app);
 static int save_process(struct rerun *r);
 static Tcl_Interp *make_interpreter(struct rerun *r);
 static int run_script(struct rerun *r, Tcl_Interp *interp);
+static void reset_precision(Tcl_Interp *interp);
 static void restore_process(const struct rerun *r);
 static struct left count_left(void);
 static bool has_children(void);
@@ -131,9 +132,6 @@ static Tcl_Interp *make_interpreter(struct rerun *r)
 	tcl_clock_share(interp, r->first);
 	tcl_path_add(interp, r->app->path);
 	tcl_depends_watch(interp, r->app);
-	/* This belongs to the thread, not to an interpreter; Tcl 9 has no such thing. */
-	if (Tcl_GetVar2(interp, "tcl_precision", NULL, TCL_GLOBAL_ONLY) != NULL)
-		Tcl_SetVar2(interp, "tcl_precision", NULL, "0", TCL_GLOBAL_ONLY);
 	Tcl_Preserve(interp);
 	return interp;
 }
@@ -161,6 +159,7 @@ int tcl_rerun_answer(struct binding_app *app, struct binding_call *call)
 		tcl_channel_discard();
 	if (tcl_channel_end(interp) == -1)
 		result |= BINDING_FAILED;
+	reset_precision(interp);
 	tcl_packages_learn(interp, r->first);
 	tcl_environment_leave(interp, (char **)app->run->environment);
 	if (!Tcl_InterpDeleted(interp))
@@ -197,6 +196,15 @@ static int run_script(struct rerun *r, Tcl_Interp *interp)
 	tcl_end_move(r->first);
 	tcl_stack_move(r->first);
 	return r->exits.status == EXIT_SUCCESS ? 0 : BINDING_FAILED;
+}
+
+/* It belongs to the thread and not to an interpreter. Tcl 9 has no such thing. */
+static void reset_precision(Tcl_Interp *interp)
+{
+	const char *digits = Tcl_GetVar2(interp, "tcl_precision", NULL, TCL_GLOBAL_ONLY);
+
+	if (digits != NULL && strcmp(digits, "0") != 0)
+		Tcl_SetVar2(interp, "tcl_precision", NULL, "0", TCL_GLOBAL_ONLY);
 }
 
 static void restore_process(const struct rerun *r)

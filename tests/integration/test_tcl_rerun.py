@@ -68,6 +68,17 @@ switch -glob $env(QUERY_STRING) {
 	sleeper { exec /bin/sleep 600 &; puts whole }
 	sqlite { package require sqlite3; sqlite3 db [pwd]/db; puts [db eval {SELECT 1 + 1}] }
 	clock { puts [clock format 0 -gmt 1 -format %Y] }
+	clock_locale {
+		package require msgcat
+		msgcat::mclocale de
+		puts "[clock format 0 -gmt 1 -format %A -locale current] [clock scan 1970-01-02 -gmt 1]"
+	}
+	clock_error { catch {clock format x} message options; puts "$message [dict get $options -errorcode]" }
+	procedures {
+		foreach name [info procs ::tcl::clock::*] { info body $name }
+		foreach name [info commands] { catch {info args $name} }
+		puts whole
+	}
 	package { package require json; package require exthost; puts [json::json2dict {{"a":[1]}}][exthost user] }
 	large { puts -nonewline [string repeat 0123456789abcdef 100000] }
 	random { puts [expr {rand()}] }
@@ -184,6 +195,14 @@ def test_packages_and_databases_work_in_every_run(rerun):
         assert ask(rerun, "clock") == "1970\n"
         assert ask(rerun, "package") == "a 1\n"
     assert ask(rerun, "pid") == worker
+
+
+def test_clock_is_that_of_tclsh(rerun):
+    for _ in range(2):
+        assert ask(rerun, "clock_locale") == "Donnerstag 86400\n"
+        assert ask(rerun, "clock") == "1970\n"
+        assert ask(rerun, "clock_error") == 'expected integer but got "x" TCL VALUE NUMBER\n'
+        assert ask(rerun, "procedures") == "whole\n"
 
 
 def test_random_numbers_differ_from_run_to_run(rerun):
