@@ -59,7 +59,7 @@ namespace eval case {
 	}
 	proc late {} { after 30 {puts "printed too late"; puts -nonewline "and not whole"}; puts now }
 	proc late_error {} { after 30 {error "a background error"}; puts now }
-	proc late_exit {} { after 30 {exit 3}; puts [pid] }
+	proc late_exit {} { after 30 {exit 3}; puts [::pid] }
 	proc own_handler {} {
 		interp bgerror {} case::handle
 		after 10 {error "caught by the app"}
