@@ -6,6 +6,7 @@ import pytest
 
 import fastcgi
 from host import put_script
+from processes import lives
 from serving import WAYS, serve
 from servers import Nginx
 from waiting import wait_for
@@ -153,8 +154,9 @@ def test_a_background_error_goes_to_the_log_and_the_worker_goes_on(events):
 
 def test_an_exit_between_requests_ends_the_worker_and_no_request(events):
     for _ in range(3):
-        worker = ask(events, "late_exit")
-        wait_for(lambda old=worker: ask(events, "pid") != old, "the worker is replaced")
+        worker = int(ask(events, "late_exit"))
+        wait_for(lambda old=worker: not lives(old), "the worker ends")
+        assert int(ask(events, "pid")) != worker
 
 
 def test_a_request_that_waits_for_ever_is_ended_and_the_log_tells_where(start_host, tmp_path):
