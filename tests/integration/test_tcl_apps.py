@@ -349,6 +349,36 @@ def test_the_log_tells_where_an_app_was_when_its_time_was_over(start_host, tmp_p
     assert ask(host, "euro") == "\u20ac\n"
 
 
+ENDS = """# exthost: app
+set journal [open journal w]
+rename exit really_exit
+proc exit args { puts $::journal "exit $args"; really_exit {*}$args }
+proc application {} {
+	puts $::journal $::env(QUERY_STRING)
+	puts "Content-Type: text/plain\\n\\nnoted"
+	if {$::env(QUERY_STRING) eq "leave"} { exit }
+}
+"""
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_worker_that_is_ended_writes_what_it_has_buffered_and_calls_exit_once(tmp_path, way):
+    host = serve(way, tmp_path, "app", ENDS)
+    try:
+        assert host.get("/app?one").text == "noted\n"
+    finally:
+        host.stop()
+    assert (tmp_path / "journal").read_text() == "one\nexit 0\n"
+
+
+def test_a_worker_that_exits_writes_what_it_has_buffered_and_calls_exit_once(start_host, tmp_path):
+    put_script(tmp_path, "app", "tcl", ENDS.replace("journal w", "journal a"))
+    host = start_host(tmp_path, "--min-workers", "0", "--workers", "1")
+    assert host.get("/app?leave").text == "noted\n"
+    wait_for(lambda: (tmp_path / "journal").read_text(), "the journal is written")
+    assert (tmp_path / "journal").read_text() == "leave\nexit \n"
+
+
 @pytest.mark.parametrize("body, reason", [
     ("set x 1\n", "an app must define proc application {}"),
     ("error oops\nproc application {} {}\n", '"error oops"'),
