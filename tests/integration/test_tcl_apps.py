@@ -113,6 +113,7 @@ namespace eval case {
 			return -options $options $message
 		}
 	}
+	proc hog {} { lappend all; while 1 { lappend all [string repeat x 1000000] } }
 	proc spin {} { spin_here }
 	proc spin_here {} { while 1 {} }
 }
@@ -346,6 +347,15 @@ def test_the_log_tells_where_an_app_was_when_its_time_was_over(start_host, tmp_p
     host = start_host(tmp_path, "--timeout", "1")
     assert host.get("/cases.tcl?spin").status == 504
     host.wait_line("spin_here")
+    assert ask(host, "euro") == "\u20ac\n"
+
+
+def test_an_app_that_wants_too_much_memory_is_a_500_with_the_reason_in_the_log(start_host, tmp_path):
+    put_script(tmp_path, "cases.tcl", "tcl", CASES)
+    host = start_host(tmp_path, "--memory", "64m")
+    since = host.log_position()
+    assert host.get("/cases.tcl?hog").status == 500
+    host.wait_line("status=500", "end=memory", since=since)
     assert ask(host, "euro") == "\u20ac\n"
 
 
