@@ -79,7 +79,8 @@ struct app {
 	int64_t refused_at;  /* when that was tried; CLOCK_REALTIME, nanoseconds, */
 	int refused_status;  /* what it means for a request, */
 	uint64_t retry_at;   /* and when to try it again; request_clock() */
-	unsigned failures;   /* of loading the present generation, ever */
+	unsigned failures;   /* of loading the present generation, ever, */
+	unsigned refusals;   /* and in a row */
 	size_t starting;     /* workers that are being started and are in no list yet */
 	size_t waiting;      /* requests */
 	pthread_cond_t changed;

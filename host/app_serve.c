@@ -49,7 +49,8 @@ static void take_given(struct server *s);
 static void add_connection(struct server *s, int fd, const struct listener *l);
 static void serve(struct server *s, struct connection *c);
 static void take_order(struct server *s);
-static void give_all(struct server *s);
+static void give_idle(struct server *s);
+static bool has_open(struct server *s);
 static void set_accepting(struct server *s, bool on);
 
 void app_serve(struct app_loaded *app, struct app_serve_setup *setup)
@@ -63,7 +64,9 @@ void app_serve(struct app_loaded *app, struct app_serve_setup *setup)
 	while (!s.ends)
 		serve_events(&s);
 	set_accepting(&s, false);
-	give_all(&s);
+	give_idle(&s);
+	while (has_open(&s))
+		serve_events(&s);
 	app_leave(app);
 }
 
@@ -221,6 +224,7 @@ static void take_order(struct server *s)
 	char *memory = NULL;
 
 	if (run_order_receive(s->app->channel, &order, &memory) != 1) {
+		epoll_ctl(s->epoll, EPOLL_CTL_DEL, s->app->channel, NULL);
 		s->ends = true;
 		return;
 	}
@@ -237,12 +241,21 @@ static void take_order(struct server *s)
 }
 
 /* What waits for its next request goes to other workers; what has begun one ends with this one. */
-static void give_all(struct server *s)
+static void give_idle(struct server *s)
 {
-	for (size_t i = 0; i < s->rules.max_conns; i++) {
-		int fd = atomic_exchange(&s->slot->idle[i], APP_SLOT_NONE);
+	struct connection *c;
 
-		if (fd >= 0)
-			app_serve_give(s->setup, fd);
+	while ((c = connections_take_idle(s->connections)) != NULL) {
+		if (atomic_exchange(&s->slot->idle[c->index], APP_SLOT_NONE) != APP_SLOT_GIVEN)
+			app_serve_give(s->setup, c->fd);
+		connections_close(s->connections, c);
 	}
+}
+
+static bool has_open(struct server *s)
+{
+	size_t open, parked;
+
+	connections_count(s->connections, &open, &parked);
+	return open > 0;
 }

@@ -25,6 +25,7 @@
 
 #define SPARE_TRIES 8
 #define SECOND 1000000000ULL
+#define RETRY_MOST (60 * SECOND)
 #define RETRY (2 * SECOND) /* until an app that did not load is tried again, though unchanged */
 
 /* What is needed while the lock is not held. */
@@ -294,6 +295,14 @@ void app_start_ahead(struct app_pool *p, struct app *a)
 	pthread_attr_destroy(&attributes);
 }
 
+/* Where nobody asks for it: twice as long each time. */
+static uint64_t longer(unsigned refusals)
+{
+	uint64_t delay = RETRY << (refusals < 6 ? refusals - 1 : 5);
+
+	return delay < RETRY_MOST ? delay : RETRY_MOST;
+}
+
 /* What became of a generation that is not the present one any more concerns nobody. */
 void app_refuse(struct app_pool *p, struct app *a, const struct app_refusal *refusal)
 {
@@ -307,7 +316,8 @@ void app_refuse(struct app_pool *p, struct app *a, const struct app_refusal *ref
 	a->refused = refusal->generation;
 	a->refused_at = refusal->began;
 	a->refused_status = refusal->status;
-	a->retry_at = request_clock() + RETRY;
+	a->refusals++;
+	a->retry_at = request_clock() + (a->sockets != NULL ? longer(a->refusals) : RETRY);
 	snprintf(a->error, sizeof(a->error), "%s", refusal->reason);
 	a->output.size = 0;
 	app_resume(a);

@@ -201,7 +201,7 @@ static void take_loaded(struct app_pool *p, struct app_worker_entry *w)
 	a->loads++;
 	if (w->generation == a->generation) {
 		a->error[0] = '\0';
-		a->refused = 0;
+		a->refused = a->refusals = 0;
 		for (struct app_worker_entry *other = a->workers; other != NULL;
 		     other = other->next)
 			if ((other->state == APP_IDLE || other->state == APP_SERVES) &&
@@ -226,6 +226,8 @@ static void take_stale(struct app_pool *p, struct app_worker_entry *w)
 	w->stale = true;
 	if (w->generation == a->generation || w->accepted == a->generation)
 		a->generation++;
+	else if (a->refused == a->generation)
+		app_resume(a); /* another has found out before that the new one does not load */
 	app_keep_enough(p, a);
 }
 

@@ -62,6 +62,9 @@ void connections_expire(struct connections *t, uint64_t now);
 /* Shut down all that is parked and has begun no request: the host stops. */
 void connections_expire_idle(struct connections *t);
 
+/* One that is parked and has begun no request, as the caller's own. NULL: there is none. */
+struct connection *connections_take_idle(struct connections *t);
+
 /* How many are open; how many of them are parked. */
 void connections_count(struct connections *t, size_t *open, size_t *parked);
 
