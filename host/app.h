@@ -9,6 +9,7 @@
 #include "buffer.h"
 #include "config.h"
 #include "request_process.h"
+#include "run_channel.h"
 #include "run_end.h"
 #include "run_errors.h"
 #include "script.h"
@@ -18,11 +19,13 @@
 #include <stdint.h>
 
 struct app_pool_setup;
+struct app_slot;
 
 enum app_state {
 	APP_LOADS, /* since `since`, and until its deadline */
 	APP_IDLE,
 	APP_BUSY,  /* a guard has it, and its descriptors */
+	APP_SERVES, /* sockets of its own */
 	APP_LEAVES /* it was told to, or has said that it does */
 };
 
@@ -36,21 +39,36 @@ struct app_worker_entry {
 	uint64_t since;      /* request_clock() */
 	unsigned generation; /* of the app's files, as they were when it was started, */
 	unsigned accepted;   /* and a later one that it serves on beside, as that does not load */
+	bool stale;          /* it serves, and waits for one of a newer generation */
+	struct app_slot *slot; /* of one that serves; else NULL */
+	char request[17];      /* the id of the request whose messages are being logged */
 	struct run_end end;
 	struct run_errors errors;
 };
 
 /* How the app was to be run when it was asked for last. */
 struct app_settings {
-	int language;
+	int language; /* of one that serves it is found out when it is started */
 	bool rerun, debug, strict;
 	struct limits limits;
-	char *path, *venv; /* "" is none */
+	struct manners manners; /* but for mode and reload, which are in rerun and strict */
+};
+
+/* An app that serves sockets of its own. */
+struct app_sockets {
+	int listeners[RUN_SOCKETS_MAX]; /* the front's descriptors */
+	int indices[RUN_SOCKETS_MAX];   /* in the list that the front was given */
+	unsigned is_tcp;                /* bit n */
+	size_t count;
+	int exchange[2]; /* for connections that one worker gives to another */
+	bool trust;
+	char *prefix;
 };
 
 struct app {
 	struct app *next;
 	char *name; /* beneath the extension root */
+	struct app_sockets *sockets; /* NULL: the front brings the requests */
 	struct app_settings settings;
 	struct app_worker_entry *workers;
 	unsigned generation; /* counts up when its files have changed, */
@@ -64,6 +82,10 @@ struct app {
 	struct buffer output; /* what it wrote then, */
 	int64_t error_time;   /* and when; seconds since 1970 */
 	uint64_t loads;       /* that went well */
+	/* By its workers that are gone: requests answered, and of these with 5xx. */
+	uint64_t requests, failures_answered;
+	unsigned early;       /* deaths of workers soon after they were loaded, in a row */
+	uint64_t hold_until;  /* so soon no other is started, as one died too early */
 };
 
 struct app_pool {
@@ -104,7 +126,27 @@ void app_dismiss(struct app_worker_entry *w);
 /* Forget one that has died or is given up, and start another if too few are left. Lock held. */
 void app_remove(struct app_pool *p, struct app_worker_entry *w);
 
-/* Workers of this generation, or about to be. */
+/* Start workers if there are too few and nothing speaks against it. With the lock held. */
+void app_keep_enough(struct app_pool *p, struct app *a);
+
+/* Send what a worker that serves needs, behind its order to load. 0 or -1 with errno. */
+int app_send_sockets(struct app_pool *p, const struct app *a, int channel, struct app_slot **slot);
+
+/* Those that serve and have found themselves stale: go on, as what is new does not load. Lock held. */
+void app_resume(struct app *a);
+
+/* One more app. NULL: no memory. Lock held. */
+struct app *app_add(struct app_pool *p, const char *name);
+
+/* Of one that serves: how it is to be run now. 0 or -1. Lock held. */
+int app_take_settings(struct app_pool *p, struct app *a, const struct config *config);
+int app_copy_manners(struct app_settings *to, const struct manners *manners);
+
+/* The thread that watches is needed. 0 or -1. Lock held. */
+int app_start_watching(struct app_pool *p);
+
+/* Workers of this generation, or about to be; those of any that load. */
 size_t app_count(const struct app *a);
+size_t app_count_loading(const struct app *a);
 
 #endif

@@ -11,19 +11,19 @@
 #include "app_pool.h"
 
 #include "app.h"
+#include "app_slot.h"
 #include "binding.h"
 #include "error.h"
 #include "fd.h"
-#include "option.h"
 #include "request.h"
 #include "route.h"
 #include "run.h"
 #include "spares.h"
 
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 
 #define SECOND 1000000000ULL
@@ -31,7 +31,6 @@
 static struct app *find(struct app_pool *p, const struct run_job *job);
 static int wait_for_worker(
     struct app_pool *p, struct app *a, struct app_worker_entry **w, bool *force, struct error *e);
-static void keep_enough(struct app_pool *p, struct app *a);
 
 struct app_pool *app_pool_create(const struct app_pool_setup *setup)
 {
@@ -45,6 +44,14 @@ struct app_pool *app_pool_create(const struct app_pool_setup *setup)
 	return p;
 }
 
+int app_start_watching(struct app_pool *p)
+{
+	if (!p->started && app_watch_start(p) < 0)
+		return -1;
+	p->started = true;
+	return 0;
+}
+
 int app_pool_take(struct app_pool *p, const struct run_job *job, struct app_taken *taken,
     struct buffer *output, struct error *e)
 {
@@ -55,10 +62,9 @@ int app_pool_take(struct app_pool *p, const struct run_job *job, struct app_take
 	*taken = (struct app_taken){0};
 	pthread_mutex_lock(&p->lock);
 	a = find(p, job);
-	if (a == NULL || (!p->started && app_watch_start(p) < 0)) {
+	if (a == NULL || app_start_watching(p) < 0) {
 		error_set(e, "out of memory");
 	} else {
-		p->started = true;
 		a->waiting++;
 		result = wait_for_worker(p, a, &w, &taken->force, e);
 		a->waiting--;
@@ -88,13 +94,19 @@ static int set_text(char **place, const char *text)
 	return 0;
 }
 
-static int take_settings(struct app_pool *p, struct app *a, const struct run_job *job)
+int app_copy_manners(struct app_settings *to, const struct manners *manners)
+{
+	if (set_text(&to->manners.python_path, manners->python_path) < 0 ||
+	    set_text(&to->manners.python_venv, manners->python_venv) < 0)
+		return -1;
+	return set_text(&to->manners.tcl_path, manners->tcl_path);
+}
+
+static int take_settings(struct app *a, const struct run_job *job)
 {
 	struct app_settings *to = &a->settings;
-	const char *language = p->setup->bindings[job->found->language]->name;
 
-	if (set_text(&to->path, option_manner(job->manners, language, "path")) < 0 ||
-	    set_text(&to->venv, option_manner(job->manners, language, "venv")) < 0)
+	if (app_copy_manners(to, job->manners) < 0)
 		return -1;
 	to->language = job->found->language;
 	to->rerun = job->found->kind == SCRIPT_RERUN;
@@ -104,33 +116,40 @@ static int take_settings(struct app_pool *p, struct app *a, const struct run_job
 	return 0;
 }
 
+struct app *app_add(struct app_pool *p, const char *name)
+{
+	struct app *a = calloc(1, sizeof(*a));
+	pthread_condattr_t monotonic;
+
+	if (a == NULL || (a->name = strdup(name)) == NULL) {
+		free(a);
+		return NULL;
+	}
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&a->changed, &monotonic);
+	pthread_condattr_destroy(&monotonic);
+	a->generation = 1;
+	a->next = p->apps;
+	p->apps = a;
+	return a;
+}
+
 static struct app *find(struct app_pool *p, const struct run_job *job)
 {
 	struct app *a = p->apps;
 	bool changed;
 
-	while (a != NULL && strcmp(a->name, job->route->name) != 0)
+	while (a != NULL && (a->sockets != NULL || strcmp(a->name, job->route->name) != 0))
 		a = a->next;
-	if (a == NULL) {
-		pthread_condattr_t monotonic;
-
-		a = calloc(1, sizeof(*a));
-		if (a == NULL || (a->name = strdup(job->route->name)) == NULL) {
-			free(a);
-			return NULL;
-		}
-		pthread_condattr_init(&monotonic);
-		pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-		pthread_cond_init(&a->changed, &monotonic);
-		pthread_condattr_destroy(&monotonic);
-		a->generation = 1;
-		a->next = p->apps;
-		p->apps = a;
-	}
-	changed = a->settings.path != NULL &&
+	if (a == NULL)
+		a = app_add(p, job->route->name);
+	if (a == NULL)
+		return NULL;
+	changed = a->settings.manners.tcl_path != NULL &&
 		  (a->settings.language != job->found->language ||
 		      a->settings.rerun != (job->found->kind == SCRIPT_RERUN));
-	if (take_settings(p, a, job) < 0)
+	if (take_settings(a, job) < 0)
 		return NULL;
 	a->generation += changed;
 	return a;
@@ -166,7 +185,7 @@ size_t app_count(const struct app *a)
 	return count;
 }
 
-static size_t count_loading(const struct app *a)
+size_t app_count_loading(const struct app *a)
 {
 	size_t count = a->starting;
 
@@ -205,7 +224,7 @@ static int wait_for_worker(
 		} else if (a->failures != failures) {
 			return error_set(e, "%s does not load: %s", a->name, a->error);
 		} else if (app_count(a) < a->settings.limits.workers &&
-			   count_loading(a) < a->waiting) {
+			   app_count_loading(a) < a->waiting) {
 			app_start(p, a);
 			continue;
 		}
@@ -230,22 +249,36 @@ void app_remove(struct app_pool *p, struct app_worker_entry *w)
 	while (*at != w)
 		at = &(*at)->next;
 	*at = w->next;
+	if (w->slot != NULL) {
+		a->requests += atomic_load(&w->slot->requests);
+		a->failures_answered += atomic_load(&w->slot->failures);
+		munmap(w->slot, sizeof(*w->slot));
+	}
 	request_process_release(&w->process);
 	fd_close(&w->notices);
 	run_errors_end(&w->errors);
 	buffer_release(&w->errors.kept);
 	free(w);
-	keep_enough(p, a);
+	app_keep_enough(p, a);
 	pthread_cond_broadcast(&a->changed);
 }
 
-/* One at a time, and none while it would not load. */
-static void keep_enough(struct app_pool *p, struct app *a)
+/* One after another where the front brings the requests, all at once where they wait in the socket. */
+void app_keep_enough(struct app_pool *p, struct app *a)
 {
-	if (!p->stopping && a->refused != a->generation && count_loading(a) == 0 &&
-	    app_count(a) < a->settings.limits.min_workers &&
-	    app_count(a) < a->settings.limits.workers)
+	const struct limits *limits = &a->settings.limits;
+	size_t wanted = a->sockets != NULL || limits->workers < limits->min_workers
+			    ? limits->workers
+			    : limits->min_workers;
+
+	if (p->stopping || a->refused == a->generation || request_clock() < a->hold_until ||
+	    (a->sockets == NULL && app_count_loading(a) > 0))
+		return;
+	for (size_t count = app_count(a); count < wanted; count++) {
 		app_start_ahead(p, a);
+		if (a->sockets == NULL)
+			break;
+	}
 }
 
 static bool is_outdated(const struct app *a, const struct app_worker_entry *w)
@@ -270,7 +303,7 @@ void app_pool_give_back(struct app_pool *p, struct app_worker_entry *w, enum app
 		if (fate == APP_FATE_ENDS) {
 			app_enter(w, APP_LEAVES);
 			run_end_init(&w->end, &w->process, request_clock() + 5 * SECOND);
-			keep_enough(p, a);
+			app_keep_enough(p, a);
 		} else if (p->stopping || is_outdated(a, w)) {
 			app_dismiss(w);
 		}
@@ -279,62 +312,20 @@ void app_pool_give_back(struct app_pool *p, struct app_worker_entry *w, enum app
 	pthread_mutex_unlock(&p->lock);
 }
 
-void app_pool_renew(struct app_pool *p)
+static void renew(struct app_pool *p, struct app *a)
 {
-	pthread_mutex_lock(&p->lock);
-	for (struct app *a = p->apps; a != NULL; a = a->next)
-		a->generation++;
-	pthread_mutex_unlock(&p->lock);
+	a->generation++;
+	if (a->sockets != NULL)
+		app_keep_enough(p, a);
 }
 
-struct app_report *app_pool_list(struct app_pool *p, size_t *count)
+void app_pool_renew(struct app_pool *p, const struct config *config)
 {
-	struct app_report *list = NULL;
-	size_t n = 0;
-
 	pthread_mutex_lock(&p->lock);
-	for (struct app *a = p->apps; a != NULL; a = a->next)
-		n++;
-	list = n > 0 ? calloc(n, sizeof(*list)) : NULL;
-	*count = list != NULL ? n : 0;
-	n = 0;
-	for (struct app *a = p->apps; list != NULL && a != NULL; a = a->next) {
-		struct app_report *r = &list[n++];
-
-		snprintf(r->name, sizeof(r->name), "%s", a->name);
-		snprintf(r->error, sizeof(r->error), "%s", a->error);
-		r->error_time = a->error_time;
-		r->loads = a->loads;
-		r->loading = count_loading(a);
-		for (struct app_worker_entry *w = a->workers; w != NULL; w = w->next) {
-			r->idle += w->state == APP_IDLE;
-			r->busy += w->state == APP_BUSY;
-		}
+	for (struct app *a = p->apps; a != NULL; a = a->next) {
+		if (a->sockets != NULL && config != NULL)
+			app_take_settings(p, a, config);
+		renew(p, a);
 	}
 	pthread_mutex_unlock(&p->lock);
-	return list;
-}
-
-static bool has_workers(struct app_pool *p)
-{
-	bool any = false;
-
-	pthread_mutex_lock(&p->lock);
-	for (struct app *a = p->apps; a != NULL; a = a->next)
-		any = any || a->workers != NULL || a->starting > 0;
-	pthread_mutex_unlock(&p->lock);
-	return any;
-}
-
-void app_pool_stop(struct app_pool *p, uint64_t deadline)
-{
-	pthread_mutex_lock(&p->lock);
-	p->stopping = true;
-	for (struct app *a = p->apps; a != NULL; a = a->next)
-		for (struct app_worker_entry *w = a->workers; w != NULL; w = w->next)
-			if (w->state == APP_IDLE)
-				app_dismiss(w);
-	pthread_mutex_unlock(&p->lock);
-	while (has_workers(p) && request_clock() < deadline)
-		poll(NULL, 0, 5);
 }

@@ -14,15 +14,21 @@
 struct app_pool;
 struct binding;
 struct app_worker_entry;
+struct config;
+struct config_share;
 struct error;
 struct log;
 struct request_process;
+struct listener;
 struct run_job;
+struct scripts;
 struct spares;
 
 struct app_pool_setup {
 	const struct log *log;
 	struct spares *spares;
+	struct scripts *scripts;
+	struct config_share *configs;
 	const struct binding *const *bindings;
 	const char *root_path;
 	int root; /* descriptor of the extension root */
@@ -60,13 +66,31 @@ enum app_fate {
 void app_pool_give_back(
     struct app_pool *p, struct app_worker_entry *worker, enum app_fate fate);
 
-/* Load every app anew, each request being answered by an old one as long as there is no new one. */
-void app_pool_renew(struct app_pool *p);
+/*
+ * Load every app anew, each request being answered by an old one as long as there is no new one. The
+ * configuration is that of now on.
+ */
+void app_pool_renew(struct app_pool *p, const struct config *config);
+
+/*
+ * Start the apps that serve sockets of their own: those of config->apps, which accept at those
+ * listeners (all that there are) that are theirs. Once, at the start. 0 or -1.
+ */
+int app_pool_serve(struct app_pool *p, const struct config *config,
+    const struct listener *listeners, size_t count);
+
+/* The nth listener was bound anew, to this descriptor, which is the pool's from now on. */
+void app_pool_listen_again(struct app_pool *p, size_t index, int fd);
+
+/* The log file was opened again. */
+void app_pool_reopen_log(struct app_pool *p);
 
 /* What there is to tell of one app. */
 struct app_report {
 	char name[256];
+	bool serves; /* sockets of its own; then those at work are `busy`, the others `idle` */
 	size_t idle, busy, loading;
+	uint64_t requests, failures; /* of one that serves: answered, and of these with 5xx */
 	uint64_t loads;
 	char error[256]; /* "" or why the changed one does not load */
 	int64_t error_time;
@@ -74,6 +98,9 @@ struct app_report {
 
 /* A copy for who looks in; the caller frees. NULL with *count 0: there are none. */
 struct app_report *app_pool_list(struct app_pool *p, size_t *count);
+
+/* Those that serve sockets of their own accept no more, and end when their requests have. */
+void app_pool_stop_serving(struct app_pool *p, uint64_t deadline);
 
 /* Have all end, regularly, and wait until they have, at most until this request_clock(). */
 void app_pool_stop(struct app_pool *p, uint64_t deadline);

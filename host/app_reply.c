@@ -1,21 +1,26 @@
 /*
- * The front checks, holds and frames the reply; here it only goes into a pipe. A client that has
- * gone shows as a pipe that nobody reads.
+ * Two ways. From a worker that the front feeds a reply goes into a pipe, and the front checks, holds
+ * and frames it; a client that has gone shows as a pipe that nobody reads. A worker that serves its
+ * own sockets does the same itself, by the same stages.
  */
 #include "app_reply.h"
 
 #include "binding.h"
+#include "fd.h"
+#include "reply.h"
+#include "request.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
-#include <poll.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <string.h>
 #include <sys/sendfile.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
-#define PIECES_MAX 64 /* at a time */
+#define PIECES_MAX 64           /* at a time */
+#define FILE_PIECE 0x40000000UL /* bytes */
+#define MEMORY_PIECE 32768
 
 /* Leave out of the pieces what has been written. */
 static void advance(struct iovec **pieces, int *count, size_t written)
@@ -45,7 +50,7 @@ static int write_pieces(int fd, struct iovec *pieces, int count)
 	return 0;
 }
 
-int binding_reply_write(struct binding_call *call, const struct iovec *pieces, int count)
+static int pipe_write(int fd, const struct iovec *pieces, int count)
 {
 	struct iovec some[PIECES_MAX];
 
@@ -53,7 +58,7 @@ int binding_reply_write(struct binding_call *call, const struct iovec *pieces, i
 		int n = count < PIECES_MAX ? count : PIECES_MAX;
 
 		memcpy(some, pieces, (size_t)n * sizeof(*pieces));
-		if (write_pieces(call->reply->pipe, some, n) < 0)
+		if (write_pieces(fd, some, n) < 0)
 			return -1;
 		pieces += n;
 		count -= n;
@@ -61,13 +66,53 @@ int binding_reply_write(struct binding_call *call, const struct iovec *pieces, i
 	return 0;
 }
 
-int binding_reply_file(struct binding_call *call, int file, uint64_t size)
+static int feed(struct binding_reply *r, const void *data, size_t size)
+{
+	if (r->refused || r->reply->request->response.failed) {
+		errno = EPIPE;
+		return -1;
+	}
+	if (reply_feed(r->reply, data, size, &r->why) < 0) {
+		r->refused = true;
+		errno = EPIPE;
+		return -1;
+	}
+	return 0;
+}
+
+int binding_reply_finish(struct binding_call *call, const struct iovec *pieces, int count)
+{
+	struct binding_reply *r = call->reply;
+
+	if (r->pipe >= 0)
+		return pipe_write(r->pipe, pieces, count);
+	for (int i = 0; i < count; i++)
+		if (feed(r, pieces[i].iov_base, pieces[i].iov_len) < 0)
+			return -1;
+	return 0;
+}
+
+int binding_reply_write(struct binding_call *call, const struct iovec *pieces, int count)
+{
+	struct binding_reply *r = call->reply;
+
+	if (binding_reply_finish(call, pieces, count) < 0)
+		return -1;
+	if (r->pipe < 0 && r->reply->released) {
+		atomic_store_explicit(r->slot_released, true, memory_order_release);
+		response_flush(&r->reply->request->response);
+	}
+	return 0;
+}
+
+/* 0, or -1 with errno; EINVAL: nothing was sent. */
+static int pipe_send_file(int pipe, int file, uint64_t size)
 {
 	bool begun = false;
 
 	while (size > 0) {
-		size_t most = size < SSIZE_MAX / 2 ? (size_t)size : SSIZE_MAX / 2;
-		ssize_t n = sendfile(call->reply->pipe, file, NULL, most);
+		size_t most = size < FILE_PIECE ? (size_t)size : FILE_PIECE;
+		ssize_t n = sendfile(pipe, file, NULL, most);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -84,7 +129,43 @@ int binding_reply_file(struct binding_call *call, int file, uint64_t size)
 	return 0;
 }
 
+int binding_reply_file(struct binding_call *call, int file, uint64_t size)
+{
+	struct binding_reply *r = call->reply;
+
+	if (r->pipe >= 0)
+		return pipe_send_file(r->pipe, file, size);
+	return reply_send_file(r->reply, file, size);
+}
+
 int binding_reply_descriptor(struct binding_call *call)
 {
-	return call->reply->pipe;
+	struct binding_reply *r = call->reply;
+
+	if (r->pipe >= 0)
+		return r->pipe;
+	if (r->memory < 0)
+		r->memory = fd_memory_file("exthost-reply");
+	return r->memory;
+}
+
+void app_reply_take_memory(struct binding_reply *r)
+{
+	char piece[MEMORY_PIECE];
+	off_t at = 0;
+	ssize_t n;
+
+	if (r->memory < 0)
+		return;
+	while ((n = pread(r->memory, piece, sizeof(piece), at)) > 0) {
+		if (feed(r, piece, (size_t)n) < 0)
+			break;
+		at += n;
+		if ((size_t)n < sizeof(piece))
+			break;
+	}
+	if (at == 0)
+		return;
+	lseek(r->memory, 0, SEEK_SET);
+	(void)!ftruncate(r->memory, 0);
 }

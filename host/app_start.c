@@ -7,12 +7,15 @@
 
 #include "app_pool.h"
 #include "binding.h"
+#include "config_share.h"
 #include "error.h"
 #include "fd.h"
 #include "log.h"
+#include "option.h"
 #include "request.h"
 #include "route.h"
 #include "run_channel.h"
+#include "script.h"
 #include "spares.h"
 
 #include <stdio.h>
@@ -31,7 +34,9 @@ struct start {
 	struct app_settings settings;
 	unsigned generation;
 	char *name;
+	bool ready; /* the settings are copied */
 	struct request_process process;
+	struct app_slot *slot;
 };
 
 static void begin(struct start *s, struct app_pool *p, struct app *a)
@@ -41,44 +46,124 @@ static void begin(struct start *s, struct app_pool *p, struct app *a)
 	    .settings = a->settings,
 	    .generation = a->generation,
 	    .name = a->name};
-	s->settings.path = strdup(a->settings.path);
-	s->settings.venv = strdup(a->settings.venv);
+	s->settings.manners = (struct manners){0};
+	s->ready = app_copy_manners(&s->settings, &a->settings.manners) == 0;
 	a->starting++;
+}
+
+/* NAME=value, into the list that app_loaded.c and app_serve_setup.c read. */
+static int add_setting(struct config_list *list, const char *name, const char *value)
+{
+	char *text = NULL;
+	int result =
+	    asprintf(&text, "%s=%s", name, value) < 0 ? -1 : config_list_append(list, text);
+
+	free(text);
+	return result;
+}
+
+static int add_settings(
+    struct config_list *list, const char *name, const struct config_list *values)
+{
+	for (size_t i = 0; i < values->count; i++)
+		if (add_setting(list, name, values->items[i]) < 0)
+			return -1;
+	return 0;
+}
+
+/* What one that serves must know of the configuration beside. */
+static int add_serving(
+    struct start *s, const struct config *config, struct config_list *list, struct run_app *rules)
+{
+	const struct limits *limits = &s->settings.limits;
+	const struct log *log = s->pool->setup->log;
+
+	rules->serves = 1;
+	rules->trust = s->app->sockets->trust;
+	rules->json = log->json;
+	rules->log_level = log->least;
+	rules->max_body = limits->max_body;
+	rules->max_header = config->max_header;
+	rules->max_reply = limits->max_reply;
+	rules->reply_buffer = config->reply_buffer;
+	rules->timeout = limits->timeout;
+	rules->connections = config->max_connections;
+	if (add_setting(list, "name", s->name) < 0 ||
+	    add_setting(list, "tmpdir", config->tmpdir) < 0 ||
+	    add_setting(list, "prefix", s->app->sockets->prefix) < 0 ||
+	    add_settings(list, "allow-uid", &config->allow_uid) < 0)
+		return -1;
+	return add_settings(list, "allow-from", &config->allow_from);
+}
+
+/* All settings, and the rules that are numbers. 0 or -1 with errno. */
+static int describe(struct start *s, struct config_list *list, struct run_app *rules)
+{
+	const struct app_pool_setup *setup = s->pool->setup;
+	const struct app_settings *settings = &s->settings;
+	const char *language = setup->bindings[settings->language]->name;
+	const struct config *config;
+	struct config_held *held;
+	int result;
+
+	*rules = (struct run_app){.rerun = settings->rerun,
+	    .debug = settings->debug,
+	    .max_requests = settings->limits.max_requests,
+	    .max_rss = settings->limits.max_rss};
+	if (add_setting(list, "root", setup->root_path) < 0 ||
+	    add_setting(list, "path", option_manner(&settings->manners, language, "path")) < 0 ||
+	    add_setting(list, "venv", option_manner(&settings->manners, language, "venv")) < 0)
+		return -1;
+	if (s->app->sockets == NULL)
+		return 0;
+	held = config_hold(setup->configs, &config);
+	result = add_serving(s, config, list, rules);
+	config_let_go(setup->configs, held);
+	return result;
 }
 
 static int order_load(struct start *s, int source, const char *script, struct error *e)
 {
 	const struct app_settings *settings = &s->settings;
-	char *root = NULL, *path = NULL, *venv = NULL;
-	int result = -1;
+	struct config_list list = {0};
+	struct run_order order = {.kind = RUN_ORDER_LOAD,
+	    .script = script,
+	    .source = source,
+	    .code = -1,
+	    .body = -1,
+	    .output = -1,
+	    .limits = {.memory = settings->limits.memory,
+		.cpu = settings->limits.cpu,
+		.processes = settings->limits.processes}};
+	int result = describe(s, &list, &order.app);
+	char **items =
+	    result == 0 ? reallocarray(list.items, list.count + 1, sizeof(*items)) : NULL;
 
-	if (asprintf(&root, "root=%s", s->pool->setup->root_path) > 0 &&
-	    asprintf(&path, "path=%s", settings->path) > 0 &&
-	    asprintf(&venv, "venv=%s", settings->venv) > 0) {
-		char *texts[] = {root, path, venv, NULL};
-		const struct run_order order = {.kind = RUN_ORDER_LOAD,
-		    .script = script,
-		    .environment = texts,
-		    .source = source,
-		    .code = -1,
-		    .body = -1,
-		    .output = -1,
-		    .limits = {.memory = settings->limits.memory,
-			.cpu = settings->limits.cpu,
-			.processes = settings->limits.processes},
-		    .app = {.rerun = settings->rerun,
-			.debug = settings->debug,
-			.max_requests = settings->limits.max_requests,
-			.max_rss = settings->limits.max_rss}};
-
+	if (items != NULL) {
+		list.items = order.environment = items;
+		items[list.count] = NULL;
 		result = run_order_send(s->process.channel, &order);
+		if (result == 0 && s->app->sockets != NULL)
+			result = app_send_sockets(s->pool, s->app, s->process.channel, &s->slot);
 	}
-	if (result < 0)
-		error_errno(e, "order to load");
-	free(root);
-	free(path);
-	free(venv);
-	return result;
+	config_list_release(&list);
+	return items == NULL || result < 0 ? error_errno(e, "order to load") : 0;
+}
+
+/* Of one that serves no request has found out yet what it is. */
+static int find_language(struct start *s, const struct route *route, struct error *e)
+{
+	struct script_found found;
+
+	if (s->app->sockets == NULL)
+		return 0;
+	if (scripts_find(s->pool->setup->scripts, s->name, route->file, &route->status, &found, e) <
+	    0)
+		return -1;
+	fd_close(&found.code);
+	s->settings.language = found.language;
+	s->settings.rerun = s->settings.rerun || found.kind == SCRIPT_RERUN;
+	return 0;
 }
 
 /* Without the lock. */
@@ -95,14 +180,14 @@ static int do_start(struct start *s, struct error *e)
 		error_set(e, "%s is not executable", s->name);
 	snprintf(path, sizeof(path), "%s/%s",
 	    strcmp(setup->root_path, "/") == 0 ? "" : setup->root_path, s->name);
-	for (int tries = 0; route.kind == ROUTE_SCRIPT && result < 0 && tries < SPARE_TRIES;
-	     tries++) {
-		if (spares_take(setup->spares, s->settings.language, &s->process, e) < 0)
-			break;
-		result = order_load(s, route.file, path, e);
-		if (result < 0)
-			request_process_release(&s->process);
-	}
+	if (route.kind == ROUTE_SCRIPT && find_language(s, &route, e) == 0)
+		for (int tries = 0; result < 0 && tries < SPARE_TRIES; tries++) {
+			if (spares_take(setup->spares, s->settings.language, &s->process, e) < 0)
+				break;
+			result = order_load(s, route.file, path, e);
+			if (result < 0)
+				request_process_release(&s->process);
+		}
 	if (result == 0)
 		spares_replace(setup->spares, s->settings.language);
 	route_release(&route);
@@ -123,6 +208,7 @@ static void add_worker(struct start *s)
 	w->id = ++s->pool->last_id;
 	w->process = s->process;
 	w->notices = -1;
+	w->slot = s->slot;
 	w->generation = s->generation;
 	w->errors = (struct run_errors){.log = s->pool->setup->log, .script = s->app->name};
 	run_end_init(&w->end, &w->process, request_clock() + s->settings.limits.timeout * SECOND);
@@ -139,8 +225,9 @@ static void finish(struct start *s, int result, const struct error *e)
 		add_worker(s);
 	else
 		app_refuse(s->pool, s->app, s->generation, e->message);
-	free(s->settings.path);
-	free(s->settings.venv);
+	free(s->settings.manners.python_path);
+	free(s->settings.manners.python_venv);
+	free(s->settings.manners.tcl_path);
 }
 
 void app_start(struct app_pool *p, struct app *a)
@@ -151,7 +238,7 @@ void app_start(struct app_pool *p, struct app *a)
 
 	begin(&s, p, a);
 	pthread_mutex_unlock(&p->lock);
-	result = s.settings.path != NULL && s.settings.venv != NULL ? do_start(&s, &e) : -1;
+	result = s.ready ? do_start(&s, &e) : -1;
 	pthread_mutex_lock(&p->lock);
 	finish(&s, result, &e);
 }
@@ -160,7 +247,7 @@ static void *start_in_thread(void *argument)
 {
 	struct start *s = argument;
 	struct error e = {"out of memory"};
-	int result = s->settings.path != NULL && s->settings.venv != NULL ? do_start(s, &e) : -1;
+	int result = s->ready ? do_start(s, &e) : -1;
 
 	pthread_mutex_lock(&s->pool->lock);
 	finish(s, result, &e);
@@ -195,5 +282,6 @@ void app_refuse(struct app_pool *p, struct app *a, unsigned generation, const ch
 	snprintf(a->error, sizeof(a->error), "%s", reason);
 	a->error_time = time(NULL);
 	log_message(p->setup->log, LEVEL_ERROR, "%s does not load: %s", a->name, reason);
+	app_resume(a);
 	pthread_cond_broadcast(&a->changed);
 }

@@ -8,6 +8,7 @@
 #include "app.h"
 
 #include "app_pool.h"
+#include "app_slot.h"
 #include "error.h"
 #include "fd.h"
 #include "log.h"
@@ -29,6 +30,7 @@
 
 #define SECOND 1000000000ULL
 #define LEAVE_WITHIN (5 * SECOND)
+#define EARLY SECOND /* a worker that dies so soon after it was loaded does so again, perhaps */
 
 enum { CHANNEL, ERRORS, NOTICES, KINDS };
 
@@ -38,6 +40,8 @@ static void take_errors(struct app_worker_entry *w);
 static void take_report(struct app_pool *p, struct app_worker_entry *w);
 static void take_loaded(struct app_pool *p, struct app_worker_entry *w);
 static void take_end(struct app_pool *p, struct app_worker_entry *w, const struct run_report *end);
+static void take_stale(struct app_pool *p, struct app_worker_entry *w);
+static void log_stack(struct app_worker_entry *w, int file);
 static void look_at_all(struct app_pool *p);
 
 static int *descriptor_of(struct app_worker_entry *w, int kind)
@@ -115,11 +119,22 @@ static struct app_worker_entry *find(struct app_pool *p, uint64_t id)
 	return NULL;
 }
 
+/* Whose messages these are: of the request that it is at, if it serves. */
+static void note_request(struct app_worker_entry *w)
+{
+	bool turn = w->slot != NULL && atomic_load(&w->slot->turn) % 2 == 1;
+
+	if (turn)
+		memcpy(w->request, w->slot->id, sizeof(w->request) - 1);
+	w->errors.request = turn ? w->request : NULL;
+}
+
 static void take_errors(struct app_worker_entry *w)
 {
 	char piece[4096];
 	ssize_t n = read(w->process.errors, piece, sizeof(piece));
 
+	note_request(w);
 	if (n > 0)
 		run_errors_add(&w->errors, piece, (size_t)n);
 	else if (n == 0 || errno != EINTR)
@@ -147,6 +162,11 @@ static void take_report(struct app_pool *p, struct app_worker_entry *w)
 		report = (struct run_report){.type = RUN_DIED, .value = SIGKILL};
 	switch (report.type) {
 	case RUN_LOADED: take_loaded(p, w); break;
+	case RUN_STALE: take_stale(p, w); break;
+	case RUN_STACK:
+		if (w->slot != NULL && descriptor >= 0)
+			log_stack(w, descriptor);
+		break;
 	case RUN_ENDED:
 	case RUN_DIED: take_end(p, w, &report); break;
 	case RUN_PROCESSES:
@@ -174,14 +194,38 @@ static void take_loaded(struct app_pool *p, struct app_worker_entry *w)
 		a->refused = 0;
 		for (struct app_worker_entry *other = a->workers; other != NULL;
 		     other = other->next)
-			if (other->state == APP_IDLE && other->generation != a->generation)
+			if ((other->state == APP_IDLE || other->state == APP_SERVES) &&
+			    other->generation != a->generation)
 				app_dismiss(other);
 	}
 	log_message(p->setup->log, LEVEL_INFO, "%s loaded in process %d, %llu ms", a->name,
 	    (int)w->process.pid, (unsigned long long)(request_clock() - w->since) / 1000000);
 	buffer_release(&w->errors.kept);
-	app_enter(w, APP_IDLE);
+	app_enter(w, a->sockets != NULL ? APP_SERVES : APP_IDLE);
+	app_keep_enough(p, a);
 	pthread_cond_broadcast(&a->changed);
+}
+
+/* A worker that serves has found its files changed, and begins no request until another takes over. */
+static void take_stale(struct app_pool *p, struct app_worker_entry *w)
+{
+	struct app *a = w->app;
+
+	w->stale = true;
+	if (w->generation == a->generation || w->accepted == a->generation)
+		a->generation++;
+	app_keep_enough(p, a);
+}
+
+/* Whoever asked by status, or the guardian, as it takes too long. */
+static void log_stack(struct app_worker_entry *w, int file)
+{
+	char text[16384];
+	ssize_t n = pread(file, text, sizeof(text), 0);
+
+	note_request(w);
+	if (n > 0)
+		run_errors_add_stack(&w->errors, text, (size_t)n);
 }
 
 static void describe(char *text, size_t size, const struct run_report *end)
@@ -192,6 +236,14 @@ static void describe(char *text, size_t size, const struct run_report *end)
 	else
 		snprintf(text, size, "ended by signal %d (%s)", WTERMSIG(end->value),
 		    strsignal(WTERMSIG(end->value)));
+}
+
+/* The first is replaced at once. */
+static void note_early_death(struct app *a, const struct app_worker_entry *w)
+{
+	a->early = request_clock() - w->since < EARLY ? a->early + 1 : 0;
+	if (a->early > 1)
+		a->hold_until = request_clock() + EARLY;
 }
 
 static void take_end(struct app_pool *p, struct app_worker_entry *w, const struct run_report *end)
@@ -208,7 +260,8 @@ static void take_end(struct app_pool *p, struct app_worker_entry *w, const struc
 		app_refuse(
 		    p, a, w->generation, w->end.stage > RUN_GOES_ON ? "it takes too long" : how);
 		app_enter(w, APP_LEAVES);
-	} else if (w->state == APP_IDLE) {
+	} else if (w->state == APP_IDLE || w->state == APP_SERVES) {
+		note_early_death(a, w);
 		log_message(p->setup->log, LEVEL_WARNING, "%s: app worker %d, %s", a->name,
 		    (int)w->process.pid, how);
 		app_enter(w, APP_LEAVES);
@@ -223,7 +276,9 @@ void app_dismiss(struct app_worker_entry *w)
 {
 	app_enter(w, APP_LEAVES);
 	shutdown(w->process.channel, SHUT_WR);
-	run_end_init(&w->end, &w->process, request_clock() + LEAVE_WITHIN);
+	run_end_init(&w->end, &w->process,
+	    request_clock() + LEAVE_WITHIN +
+		(w->slot != NULL ? w->app->settings.limits.timeout * SECOND : 0));
 }
 
 /* Who has waited for so long that it is one too many. The first of a list is the youngest. */
@@ -239,10 +294,21 @@ static void dismiss_idle(struct app *a)
 		}
 }
 
+/* What could not be started a moment ago. */
+static void look_for_more(struct app_pool *p, struct app *a)
+{
+	if (a->sockets == NULL || app_count_loading(a) > 0)
+		return;
+	if (a->refused == a->generation && request_clock() >= a->retry_at)
+		a->refused = 0;
+	app_keep_enough(p, a);
+}
+
 static void look_at_all(struct app_pool *p)
 {
 	for (struct app *a = p->apps; a != NULL; a = a->next) {
 		dismiss_idle(a);
+		look_for_more(p, a);
 		for (struct app_worker_entry *w = a->workers; w != NULL; w = w->next)
 			if (w->state == APP_LOADS || w->state == APP_LEAVES)
 				run_end_step(&w->end);

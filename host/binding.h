@@ -52,8 +52,11 @@ struct binding {
 	 */
 	int (*preload)(const char *module, struct error *e);
 
-	/* fork(2), with what the language needs done before and after it, on both sides. */
-	pid_t (*fork)(void);
+	/*
+	 * Make a process by this function, which is fork(2) or like it, with what the language needs
+	 * done before and after that, on both sides. Returns what it returns.
+	 */
+	pid_t (*fork)(pid_t (*make)(void));
 
 	/*
 	 * In a process made by fork, before it knows its request, and only when a processor is idle:
@@ -154,8 +157,11 @@ enum {
  */
 int binding_reply_write(struct binding_call *call, const struct iovec *pieces, int count);
 
+/* The same, and the reply is at its end: nothing is written to it any more. */
+int binding_reply_finish(struct binding_call *call, const struct iovec *pieces, int count);
+
 /*
- * The same out of a file, from its offset: size bytes, UINT64_MAX: to its end. 0; -1 with errno;
+ * Bytes of the reply out of a file, from its offset: size bytes, UINT64_MAX: to its end. 0; -1 with errno;
  * EINVAL: it cannot be sent this way, and nothing was.
  */
 int binding_reply_file(struct binding_call *call, int file, uint64_t size);

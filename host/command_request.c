@@ -293,6 +293,7 @@ static int answer(struct once *o, struct error *e)
 	o->shared.run.scripts = scripts_create(o->bindings);
 	o->apps = (struct app_pool_setup){.log = &o->log,
 	    .spares = o->shared.run.spares,
+	    .scripts = o->shared.run.scripts,
 	    .bindings = o->bindings,
 	    .root_path = config->root,
 	    .root = o->shared.root};

@@ -57,6 +57,15 @@ struct config_service {
 	uint64_t restart_delay; /* seconds */
 };
 
+/* [app NAME] in the configuration file: an app that serves sockets of its own. */
+struct config_app {
+	char *name;
+	char *script; /* a path beneath the root, or an absolute one there */
+	struct config_list listen;
+	char *prefix;
+	uint64_t workers;
+};
+
 /* [extension PATTERN] in the configuration file. */
 struct config_section {
 	char *pattern; /* of a path beneath the root, fnmatch(3) */
@@ -77,11 +86,15 @@ struct config {
 	struct config_service service; /* what a section that says nothing has */
 	struct config_service *services;
 	size_t service_count;
+	struct config_app app; /* what a section that says nothing has */
+	struct config_app *apps;
+	size_t app_count;
 	uint64_t max_header;
 	uint64_t reply_buffer;
 	struct config_list preload;
 	/* serve */
 	char *config_file;
+	char *only_app; /* --app: nothing but this is served, at `listen` */
 	struct config_list listen;
 	char *prefix;
 	struct config_list allow_uid;
@@ -113,7 +126,8 @@ enum config_command {
 	CONFIG_REQUEST = 2,
 	CONFIG_STATUS = 8,
 	CONFIG_CHECK = 16,
-	CONFIG_SERVICE = 64, /* no command, but a section [service NAME] */
+	CONFIG_SERVICE = 64, /* no command, but a section [service NAME], */
+	CONFIG_APP = 128,    /* or [app NAME] */
 	/* and what else there is to say of an option: */
 	CONFIG_EXTENSION = 4, /* it may stand in a section */
 	CONFIG_FIXED = 32     /* a reload does not change it */

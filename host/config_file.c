@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #define SERVICE_OFFSET offsetof(struct config, service)
+#define APP_OFFSET offsetof(struct config, app)
 #define MANNERS_OFFSET offsetof(struct config, manners)
 
 struct reading {
@@ -30,9 +31,10 @@ struct reading {
 	FILE *stream;
 	int line;
 	bool indented; /* that line */
-	/* The present section: one of an extension, or of a service, or NULL both before any. */
+	/* The present section: one of an extension, a service or an app, or NULL all before any. */
 	struct config_section *section;
 	struct config_service *service;
+	struct config_app *app;
 	bool seen[OPTIONS_MAX]; /* in this section */
 	struct error *e;
 	bool failed; /* the first mistake is the one told */
@@ -63,7 +65,17 @@ static struct config_section *add_section(struct config *config, const char *pat
 	return section;
 }
 
-/* With the defaults of the option table. */
+/* Into a struct that stands at `within` in struct config: the defaults of the option table. */
+static int set_defaults(void *values, size_t within, int commands, struct error *e)
+{
+	for (size_t i = 0; i < option_count; i++)
+		if ((options[i].commands & commands) != 0 && options[i].fallback != NULL &&
+		    option_set((char *)values + options[i].offset - within, &options[i],
+			options[i].fallback, e) < 0)
+			return -1;
+	return 0;
+}
+
 static struct config_service *add_service(struct config *config, const char *name, struct error *e)
 {
 	struct config_service *services =
@@ -78,18 +90,37 @@ static struct config_service *add_service(struct config *config, const char *nam
 	if (service->name == NULL)
 		return NULL;
 	config->service_count++;
-	for (size_t i = 0; i < option_count; i++)
-		if ((options[i].commands & CONFIG_SERVICE) != 0 && options[i].fallback != NULL &&
-		    option_set((char *)service + options[i].offset - SERVICE_OFFSET, &options[i],
-			options[i].fallback, e) < 0)
-			return NULL;
-	return service;
+	return set_defaults(service, SERVICE_OFFSET, CONFIG_SERVICE, e) == 0 ? service : NULL;
+}
+
+static struct config_app *add_app(struct config *config, const char *name, struct error *e)
+{
+	struct config_app *apps = realloc(config->apps, (config->app_count + 1) * sizeof(*apps));
+	struct config_app *app;
+
+	if (apps == NULL)
+		return NULL;
+	config->apps = apps;
+	app = &apps[config->app_count];
+	*app = (struct config_app){.name = strdup(name)};
+	if (app->name == NULL)
+		return NULL;
+	config->app_count++;
+	return set_defaults(app, APP_OFFSET, CONFIG_APP, e) == 0 ? app : NULL;
 }
 
 static bool has_service(const struct config *config, const char *name)
 {
 	for (size_t i = 0; i < config->service_count; i++)
 		if (strcmp(config->services[i].name, name) == 0)
+			return true;
+	return false;
+}
+
+static bool has_app(const struct config *config, const char *name)
+{
+	for (size_t i = 0; i < config->app_count; i++)
+		if (strcmp(config->apps[i].name, name) == 0)
 			return true;
 	return false;
 }
@@ -120,6 +151,7 @@ static void begin_section(struct reading *r, const char *line)
 
 	r->section = NULL;
 	r->service = NULL;
+	r->app = NULL;
 	memset(r->seen, 0, sizeof(r->seen));
 	if (section_name(line, "extension", name, sizeof(name))) {
 		r->section = add_section(r->config, name);
@@ -132,9 +164,17 @@ static void begin_section(struct reading *r, const char *line)
 			r->service = add_service(r->config, name, &e);
 		if (r->service == NULL)
 			refuse(r, "out of memory");
+	} else if (section_name(line, "app", name, sizeof(name))) {
+		if (has_app(r->config, name))
+			refuse(r, "there are two apps of this name");
+		else
+			r->app = add_app(r->config, name, &e);
+		if (r->app == NULL)
+			refuse(r, "out of memory");
 	} else {
 		snprintf(name, sizeof(name),
-		    "unknown section %.*s, allowed are [extension PATTERN] and [service NAME]",
+		    "unknown section %.*s, allowed are [extension PATTERN], [app NAME] and "
+		    "[service NAME]",
 		    (int)strcspn(line, "\r\n"), line);
 		refuse(r, name);
 	}
@@ -188,11 +228,14 @@ static int set_and_check(
 /* 0, or -1 with *why. */
 static int set_key(struct reading *r, const char *name, const char *value, struct error *why)
 {
-	int commands = r->service != NULL ? CONFIG_SERVICE : CONFIG_SERVE;
+	int commands = r->service != NULL ? CONFIG_SERVICE
+		       : r->app != NULL   ? CONFIG_APP
+					  : CONFIG_SERVE;
 	const struct option *o = option_find(name, strlen(name), commands);
 	int result = 0;
 
-	if (o == NULL || o->offset == offsetof(struct config, config_file))
+	if (o == NULL || o->offset == offsetof(struct config, config_file) ||
+	    o->offset == offsetof(struct config, only_app))
 		return error_set(why, "unknown key '%s'", name);
 	if (r->section != NULL && (o->commands & CONFIG_EXTENSION) == 0)
 		return error_set(why, "%s cannot be set for some extensions only", name);
@@ -206,6 +249,8 @@ static int set_key(struct reading *r, const char *name, const char *value, struc
 	r->seen[o - options] = true;
 	if (r->service != NULL)
 		result = option_set((char *)r->service + o->offset - SERVICE_OFFSET, o, value, why);
+	else if (r->app != NULL)
+		result = option_set((char *)r->app + o->offset - APP_OFFSET, o, value, why);
 	else if (r->section != NULL)
 		result = set_in_section(r, o, value, why);
 	else if (!r->given[o - options])

@@ -210,4 +210,11 @@ void config_release(struct config *config)
 	free(config->services);
 	config->services = NULL;
 	config->service_count = 0;
+	for (size_t i = 0; i < config->app_count; i++) {
+		free(config->apps[i].name);
+		release_values(&config->apps[i], offsetof(struct config, app), CONFIG_APP);
+	}
+	free(config->apps);
+	config->apps = NULL;
+	config->app_count = 0;
 }

@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-#define FD_PASS_MAX 4
+#define FD_PASS_MAX 8
 
 /* Close *fd unless it is -1, and make it -1. errno is kept. */
 void fd_close(int *fd);

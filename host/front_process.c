@@ -105,6 +105,8 @@ static void front_start(struct front *f, const struct front_setup *setup)
 		fail(setup, "start");
 	f->apps = (struct app_pool_setup){.log = setup->log,
 	    .spares = f->shared.run.spares,
+	    .scripts = f->shared.run.scripts,
+	    .configs = f->configs,
 	    .bindings = setup->bindings,
 	    .root_path = config->root,
 	    .root = f->shared.root};
@@ -124,13 +126,26 @@ static void front_start(struct front *f, const struct front_setup *setup)
 		fail(setup, e.message);
 	f->accepting = accepting_create(f->epoll, LISTENER_TAG, most);
 	for (size_t i = 0; i < setup->listener_count; i++)
-		if (f->accepting == NULL || accepting_add(f->accepting, &setup->listeners[i]) < 0)
+		if (setup->listeners[i].app == 0 &&
+		    (f->accepting == NULL || accepting_add(f->accepting, &setup->listeners[i]) < 0))
 			fail(setup, "listener");
+	if (app_pool_serve(f->shared.run.apps, config, setup->listeners, setup->listener_count) < 0)
+		fail(setup, "apps");
+}
+
+static void renew_apps(struct front *f)
+{
+	const struct config *config;
+	struct config_held *held = config_hold(f->configs, &config);
+
+	app_pool_renew(f->shared.run.apps, config);
+	config_let_go(f->configs, held);
 }
 
 /* The master has read the same bytes and found them good. */
 static void reload(struct front *f, int file)
 {
+	bool renew = false;
 	struct config next;
 	const struct config *present;
 	struct config_held *held = config_hold(f->configs, &present);
@@ -144,9 +159,12 @@ static void reload(struct front *f, int file)
 		spares_want(f->shared.run.spares, next.spares);
 		if (config_share_replace(f->configs, &next) < 0)
 			config_release(&next);
-		app_pool_renew(f->shared.run.apps);
+		else
+			renew = true;
 	}
 	config_let_go(f->configs, held);
+	if (renew)
+		renew_apps(f);
 }
 
 /*
@@ -160,6 +178,11 @@ static void take_listener(struct front *f, uint32_t index, int fd)
 	if (fresh == NULL || index >= f->setup->listener_count) {
 		free(fresh);
 		close(fd);
+		return;
+	}
+	if (f->setup->listeners[index].app != 0) {
+		free(fresh);
+		app_pool_listen_again(f->shared.run.apps, index, fd);
 		return;
 	}
 	*fresh = f->setup->listeners[index];
@@ -192,8 +215,11 @@ static bool take_order(struct front *f)
 		reload(f, fds[0]);
 		fd_close(&fds[0]);
 	}
-	if (message.order == FRONT_REOPEN && log_reopen(f->setup->log, &e) < 0)
-		log_message(f->setup->log, LEVEL_ERROR, "%s", e.message);
+	if (message.order == FRONT_REOPEN) {
+		if (log_reopen(f->setup->log, &e) < 0)
+			log_message(f->setup->log, LEVEL_ERROR, "%s", e.message);
+		app_pool_reopen_log(f->shared.run.apps);
+	}
 	return message.order != FRONT_STOP;
 }
 
@@ -221,6 +247,7 @@ static void front_stop(struct front *f)
 
 	atomic_store(&f->stopping, true);
 	accepting_end(f->accepting);
+	app_pool_stop_serving(f->shared.run.apps, deadline);
 	for (;;) {
 		connections_expire_idle(f->connections);
 		connections_count(f->connections, &open, &parked);
@@ -231,6 +258,6 @@ static void front_stop(struct front *f)
 	if (open > 0)
 		log_message(
 		    f->setup->log, LEVEL_WARNING, "stopped with %zu connections open", open);
-	app_pool_stop(f->shared.run.apps, request_clock() + APPS_STOP * SECOND);
+	app_pool_stop(f->shared.run.apps, deadline + APPS_STOP * SECOND);
 	config_let_go(f->configs, held);
 }

@@ -64,6 +64,27 @@ int listeners_open(struct listeners *ls, const struct config *config, struct err
 	return result;
 }
 
+int listeners_add_apps(struct listeners *ls, const struct config *config, struct error *e)
+{
+	struct inherited none = {0};
+	int result = 0;
+
+	for (size_t i = 0; i < config->app_count; i++) {
+		const struct config_app *app = &config->apps[i];
+
+		for (size_t j = 0; j < app->listen.count && result == 0; j++) {
+			result = open_address(ls, app->listen.items[j], &none, config, e);
+			if (result == 0) {
+				ls->items[ls->count - 1].app = (int)i + 1;
+				result = fd_set_nonblocking(ls->items[ls->count - 1].fd, true);
+			}
+		}
+		if (result < 0)
+			return error_prefix(e, "app %s", app->name), result;
+	}
+	return result;
+}
+
 /* One more in the list, closed yet. NULL when memory is out. */
 static struct listener *add(struct listeners *ls)
 {

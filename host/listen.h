@@ -21,6 +21,7 @@ struct listener {
 	char *path;   /* of a unix socket that we bound, absolute, to remove it at the end; NULL */
 	char *prefix; /* taken off URL paths */
 	bool control; /* `exthost status` asks here; no FastCGI */
+	int app;      /* the workers of config->apps[app - 1] accept here; 0: the front does */
 	bool trust_fossil; /* FOSSIL_ variables are believed; the peer is the relay */
 };
 
@@ -44,6 +45,11 @@ struct listeners {
  * list is empty after an error.
  */
 int listeners_open(struct listeners *ls, const struct config *config, struct error *e);
+
+/*
+ * Put the sockets of config->apps behind the others. 0, -1 or -2 as above, and the others stay open.
+ */
+int listeners_add_apps(struct listeners *ls, const struct config *config, struct error *e);
 
 /*
  * Put the control socket, mode 0600, behind the others. 0, or -1 with *e filled, and the others stay

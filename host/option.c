@@ -19,6 +19,7 @@
 #define LIMIT(member) offsetof(struct config, limits.member)
 #define MANNER(member) offsetof(struct config, manners.member)
 #define SERVICE(member) offsetof(struct config, service.member)
+#define APP(member) offsetof(struct config, app.member)
 #define KIB ((uint64_t)1024)
 #define MIB (1024 * KIB)
 #define GIB (1024 * MIB)
@@ -33,6 +34,11 @@ const struct option options[] = {
 	",mode=0660 ,prefix=/ext behind it; may be given more than once. Without it: relay, which "
 	"is "
 	"the socket .exthost.sock in the extension root with trust=fossil"},
+    {"app", TYPE_STRING, VALUE(only_app), CONFIG_SERVE | CONFIG_CHECK | CONFIG_FIXED, NULL, 0, 0,
+	"FILE",
+	"serve this app and nothing else, at --listen, by as many app workers as --workers says; "
+	"they "
+	"accept themselves. Without --root the root is its folder"},
     {"prefix", TYPE_STRING, VALUE(prefix), CONFIG_SERVE, "", 0, 0, "PATH",
 	"what to take off the front of every URL path, /ext for example"},
     {"allow-uid", TYPE_LIST, VALUE(allow_uid), CONFIG_SERVE, NULL, 0, 0, "UID",
@@ -121,6 +127,11 @@ const struct option options[] = {
 	"the program, by its path, and its arguments"},
     {"script", TYPE_STRING, SERVICE(script), CONFIG_SERVICE, NULL, 0, 0, "FILE",
 	"a script for exthost's own interpreter, and its arguments"},
+    {"script", TYPE_STRING, APP(script), CONFIG_APP, NULL, 0, 0, "FILE", "the app"},
+    {"listen", TYPE_LIST, APP(listen), CONFIG_APP, NULL, 0, 0, "ADDR", "where its workers listen"},
+    {"workers", TYPE_NUMBER, APP(workers), CONFIG_APP, "2", 1, 1024, "N", "how many there are"},
+    {"prefix", TYPE_STRING, APP(prefix), CONFIG_APP, "", 0, 0, "PATH",
+	"what of a URL's path is SCRIPT_NAME; the rest is PATH_INFO"},
     {"restart", TYPE_CHOICE, SERVICE(restart), CONFIG_SERVICE, "always", 0, 0,
 	"always|on-failure|never", "when to start it again"},
     {"restart-delay", TYPE_NUMBER, SERVICE(restart_delay), CONFIG_SERVICE, "1", 0, 3600, "SECONDS",

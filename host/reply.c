@@ -9,6 +9,7 @@
 #include "error.h"
 #include "request.h"
 
+#include <errno.h>
 #include <string.h>
 
 void reply_init(struct reply *r, struct request *request, const struct config *config,
@@ -41,7 +42,8 @@ static int feed_body(struct reply *r, const void *data, size_t size, struct erro
 		r->body.size += size;
 		send_piece(r, data, size);
 		/* What comes slowly is wanted as it comes. */
-		response_flush(&r->request->response);
+		if (!r->lazy)
+			response_flush(&r->request->response);
 		return 0;
 	}
 	if (!r->request->hold && r->body.size + size > r->buffer) {
@@ -73,6 +75,22 @@ int reply_feed(struct reply *r, const void *data, size_t size, struct error *e)
 		return -1;
 	r->has_header = true;
 	return r->block.size > end ? feed_body(r, r->block.data + end, r->block.size - end, e) : 0;
+}
+
+int reply_send_file(struct reply *r, int file, uint64_t size)
+{
+	struct error e;
+	int result;
+
+	if (!r->has_header || r->request->hold) {
+		errno = EINVAL;
+		return -1;
+	}
+	if (!r->released && let_go(r, &e) < 0)
+		return -1;
+	result = response_send_file(&r->request->response, file, &size);
+	r->body.size += size;
+	return result;
 }
 
 /* A reply without a body may have the length that a reply to GET would have (RFC 9110, 8.6). */

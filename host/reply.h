@@ -21,6 +21,7 @@ struct reply {
 	bool has_header;
 	struct reply_header header;
 	struct spool body;
+	bool lazy;     /* what is let go is left to who flushes the response */
 	bool released; /* the first byte has left: from here on a failure can only cut */
 };
 
@@ -29,6 +30,13 @@ void reply_init(struct reply *r, struct request *request, const struct config *c
 
 /* More output of the script. 0, or -1 with *e: the header block is refused, or no place is left. */
 int reply_feed(struct reply *r, const void *data, size_t size, struct error *e);
+
+/*
+ * Let go what is held, and send the rest of the reply out of a file, from its offset: size bytes,
+ * UINT64_MAX: to its end. 0; -1 with errno: EPIPE: the client is gone; EINVAL: this cannot be done
+ * (yet: there is no header block), and nothing was sent.
+ */
+int reply_send_file(struct reply *r, int file, uint64_t size);
 
 /*
  * The output is at its end. 0 when the reply is whole and is on its way; -1 with *e: no header

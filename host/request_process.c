@@ -6,7 +6,6 @@
  */
 #include "request_process.h"
 
-#include "app_worker.h"
 #include "binding.h"
 #include "error.h"
 #include "fd.h"
@@ -74,7 +73,7 @@ int request_process_fork(const struct request_process_setup *setup, struct reque
 
 	if (pipes_open(&pipes, e) < 0)
 		return -1;
-	pid = setup->binding->fork();
+	pid = setup->binding->fork(fork);
 	if (pid == 0)
 		request_process_main(setup, &pipes, template);
 	if (pid < 0) {
@@ -250,7 +249,7 @@ static void request_process_main(
 		binding_end(&run, 1);
 	}
 	if (order.kind == RUN_ORDER_LOAD)
-		app_worker_main(binding, &run, &order);
+		setup->load(binding, &run, &order);
 	binding->run(&run);
 }
 

@@ -9,7 +9,9 @@
 #include <sys/types.h>
 
 struct binding;
+struct binding_run;
 struct error;
+struct run_order;
 
 /* What the front needs of a request process; the template sends it with the three descriptors. */
 struct request_process {
@@ -24,6 +26,9 @@ struct request_process {
 struct request_process_setup {
 	const struct binding *binding;
 	bool warm; /* it shall touch ahead the memory that a run will write */
+	/* What it does when it is told to load an app (app_worker_main). */
+	void (*load)(const struct binding *binding, struct binding_run *run,
+	    const struct run_order *order) __attribute__((noreturn));
 };
 
 /*

@@ -9,7 +9,10 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdint.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
@@ -118,6 +121,73 @@ void response_write(struct response *r, const void *data, size_t size)
 		at += n;
 		size -= n;
 	}
+}
+
+/* size bytes of the file's, without a copy. How many there were. */
+static size_t send_piece_of_file(struct response *r, int file, size_t size)
+{
+	size_t sent = 0;
+
+	while (sent < size && !r->failed) {
+		ssize_t n = sendfile(r->fd, file, NULL, size - sent);
+
+		if (n < 0 && (errno == EINTR || (errno == EAGAIN && wait_for_client(r))))
+			continue;
+		if (n <= 0)
+			r->failed = true; /* shorter than it was: a record is cut */
+		else
+			sent += (size_t)n;
+	}
+	return sent;
+}
+
+static size_t left_of_file(int file, uint64_t most)
+{
+	struct stat status;
+	off_t at = lseek(file, 0, SEEK_CUR);
+
+	if (at < 0 || fstat(file, &status) < 0 || !S_ISREG(status.st_mode) || at > status.st_size)
+		return SIZE_MAX;
+	return (uint64_t)(status.st_size - at) < most ? (size_t)(status.st_size - at)
+						      : (size_t)most;
+}
+
+int response_send_file(struct response *r, int file, uint64_t *size)
+{
+	size_t left = left_of_file(file, *size);
+
+	*size = 0;
+	if (left == SIZE_MAX) {
+		errno = EINVAL;
+		return -1;
+	}
+	while (left > 0 && !r->failed) {
+		unsigned char header[WIRE_HEADER];
+		size_t n = left < RECORD ? left : RECORD;
+		size_t sent;
+
+		/* A multiple of 8 needs no padding; the last piece goes the ordinary way. */
+		if (n < RECORD && r->fastcgi)
+			n -= n % 8;
+		if (n == 0)
+			break;
+		if (r->fastcgi)
+			gather(r, header, wire_record_write(header, WIRE_STDOUT, r->request_id, n));
+		response_flush(r);
+		sent = send_piece_of_file(r, file, n);
+		r->sent += sent;
+		*size += sent;
+		left -= sent;
+	}
+	if (left > 0 && !r->failed) {
+		char piece[8];
+		ssize_t n = read(file, piece, left);
+
+		response_write(r, piece, n > 0 ? (size_t)n : 0);
+		*size += n > 0 ? (size_t)n : 0;
+	}
+	errno = EPIPE;
+	return r->failed ? -1 : 0;
 }
 
 void response_end(struct response *r)

@@ -15,9 +15,8 @@
 
 #define PIECE 16384
 
-#define FORCE 16U /* in the flags, above one bit for each descriptor */
-
-_Static_assert(FD_PASS_MAX == 4, "an order has four descriptors");
+#define DESCRIPTORS 4 /* of an order */
+#define FORCE 16U     /* in the flags, above one bit for each of them */
 
 struct order_head {
 	uint32_t kind;
@@ -58,13 +57,13 @@ int run_order_send(int channel, const struct run_order *order)
 	    .body_size = order->body_size,
 	    .limits = order->limits,
 	    .app = order->app};
-	int fds[FD_PASS_MAX];
+	int fds[DESCRIPTORS];
 	int count = 0;
 	int result = 0;
 	char *memory;
 	size_t size;
 
-	for (int i = 0; i < FD_PASS_MAX; i++) {
+	for (int i = 0; i < DESCRIPTORS; i++) {
 		if (given[i] < 0)
 			continue;
 		head.flags |= 1U << i;
@@ -102,7 +101,7 @@ static void take_descriptors(struct run_order *order, uint32_t flags, const int 
 {
 	int *const places[] = {&order->source, &order->code, &order->body, &order->output};
 
-	for (int i = 0; i < FD_PASS_MAX; i++)
+	for (int i = 0; i < DESCRIPTORS; i++)
 		*places[i] = (flags & 1U << i) != 0 ? *fds++ : -1;
 }
 

@@ -31,14 +31,40 @@ struct run_limits {
 enum run_order_kind {
 	RUN_ORDER_SCRIPT, /* run it as a CGI program, and end */
 	RUN_ORDER_LOAD,   /* become an app worker: load it; RUN_LOADED tells that it is */
-	RUN_ORDER_ANSWER  /* an app worker: answer a request; RUN_ANSWERED tells that it is, */
+	RUN_ORDER_ANSWER, /* an app worker: answer a request; RUN_ANSWERED tells that it is, */
 			  /* or RUN_STALE that it was not begun */
+	RUN_ORDER_RESUME, /* one that serves and has found itself stale: go on as it is */
+	RUN_ORDER_LOG     /* one that serves: write log lines to `output` from now on */
 };
 
 /* With RUN_ORDER_LOAD. */
 struct run_app {
 	uint32_t rerun, debug;
 	uint64_t max_requests, max_rss; /* after which it retires; UINT64_MAX: never */
+	/*
+	 * If it serves sockets of its own. A struct run_serve_files follows the order as a packet with
+	 * its descriptors.
+	 */
+	uint32_t serves;
+	uint32_t trust, json, log_level;
+	uint64_t max_body, max_header, max_reply, reply_buffer; /* bytes */
+	uint64_t timeout;                                       /* seconds */
+	uint64_t connections;                                   /* at once */
+};
+
+#define RUN_SOCKETS_MAX 4
+
+enum run_serve_file {
+	RUN_SERVE_SLOT,     /* shared memory: struct app_slot */
+	RUN_SERVE_LOG,      /* where log lines go */
+	RUN_SERVE_GIVE,     /* connections for other workers of the app are put in here */
+	RUN_SERVE_TAKE,     /* and taken from here */
+	RUN_SERVE_LISTENERS /* and behind, RUN_SOCKETS_MAX at most */
+};
+
+struct run_serve_files {
+	uint32_t listeners; /* how many */
+	uint32_t is_tcp;    /* bit n: the nth is a TCP socket */
 };
 
 /* What a request process is asked to do. On the way down the descriptors are passed. */

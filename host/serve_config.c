@@ -19,6 +19,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define APP_LISTEN_MAX 4
+
 static int check_preload(
     const struct config *config, const struct binding *const *bindings, struct error *e)
 {
@@ -102,6 +104,76 @@ static int check_value(const void *bindings, const char *name, const char *value
 	return strcmp(name, "control") == 0 ? check_control(value, e) : 0;
 }
 
+/* --app: an app section of the command line's, and there is nothing for the front to listen at. */
+static int take_only_app(struct config *config, struct error *e)
+{
+	char *script = realpath(config->only_app, NULL);
+	struct config_app *apps;
+
+	if (script == NULL)
+		return error_errno(e, "option --app: %s", config->only_app);
+	apps = calloc(1, sizeof(*apps));
+	if (apps != NULL && config->app_count == 0)
+		*apps = (struct config_app){.name = strdup(strrchr(script, '/') + 1),
+		    .script = strdup(script),
+		    .listen = config->listen,
+		    .prefix = strdup(config->prefix),
+		    .workers = config->limits.workers};
+	if (config->app_count > 0) {
+		free(apps);
+		free(script);
+		return error_set(e, "option --app: there are sections [app] too");
+	}
+	config->listen = (struct config_list){0};
+	config->apps = apps;
+	config->app_count = 1;
+	if (config->root == NULL) {
+		*strrchr(script, '/') = '\0';
+		config->root = strdup(script[0] != '\0' ? script : "/");
+	}
+	free(script);
+	return config->root != NULL ? 0 : error_set(e, "out of memory");
+}
+
+/* What stands in the root is named by its path beneath that from here on. */
+static int check_app(struct config *config, struct config_app *app, struct error *e)
+{
+	size_t root = strcmp(config->root, "/") == 0 ? 0 : strlen(config->root);
+	char *path;
+
+	if (app->script == NULL || app->listen.count == 0)
+		return error_set(e, "needs script and listen");
+	if (app->listen.count > APP_LISTEN_MAX)
+		return error_set(e, "has more than %d listen", APP_LISTEN_MAX);
+	if (check_path(app->prefix, e) < 0)
+		return error_prefix(e, "prefix");
+	for (size_t i = 0; i < app->listen.count; i++)
+		if (check_listen(app->listen.items[i], e) < 0)
+			return error_prefix(e, "listen");
+	path = app->script[0] == '/' ? realpath(app->script, NULL) : NULL;
+	if (app->script[0] == '/' && path == NULL)
+		return error_errno(e, "script %s", app->script);
+	if (path != NULL && (strncmp(path, config->root, root) != 0 || path[root] != '/')) {
+		free(path);
+		return error_set(
+		    e, "script %s is not beneath the root %s", app->script, config->root);
+	}
+	if (path != NULL) {
+		memmove(path, path + root + 1, strlen(path + root + 1) + 1);
+		free(app->script);
+		app->script = path;
+	}
+	return 0;
+}
+
+static int apps_check(struct config *config, struct error *e)
+{
+	for (size_t i = 0; i < config->app_count; i++)
+		if (check_app(config, &config->apps[i], e) < 0)
+			return error_prefix(e, "app %s", config->apps[i].name);
+	return 0;
+}
+
 int serve_config_read(
     const struct serve_config_source *source, int file, struct config *config, struct error *e)
 {
@@ -116,9 +188,14 @@ int serve_config_read(
 		return error_prefix(e, "option --preload");
 	if (services_check(config, source->bindings, e) < 0)
 		return -1;
+	if (config->only_app != NULL && take_only_app(config, e) < 0)
+		return -1;
 	if (config->root == NULL)
 		return error_set(e, "serve needs --root DIR, the folder whose files answer");
-	if (config->listen.count == 0 && config_list_append(&config->listen, "relay") < 0)
+	if (apps_check(config, e) < 0)
+		return -1;
+	if (config->listen.count == 0 && config->only_app == NULL &&
+	    config_list_append(&config->listen, "relay") < 0)
 		return error_set(e, "out of memory");
 	return 0;
 }

@@ -9,6 +9,7 @@
  */
 #include "template.h"
 
+#include "app_worker.h"
 #include "binding.h"
 #include "error.h"
 #include "fd.h"
@@ -220,7 +221,8 @@ static int children_reserve(struct template *t)
 /* A fork that failed is answered too, with pid -1, so that nobody waits for it. */
 static void fork_one(struct template *t, bool warm)
 {
-	const struct request_process_setup setup = {.binding = t->setup->binding, .warm = warm};
+	const struct request_process_setup setup = {
+	    .binding = t->setup->binding, .warm = warm, .load = app_worker_main};
 	struct request_process p = {.pid = -1, .channel = -1};
 	struct child child = {.channel = -1};
 	struct error e = {""};

@@ -41,7 +41,7 @@ def main():
     keys = set(re.findall(r"^\.It ([a-z-]+) Ta", (HOST / "exthost.conf.5").read_text(), re.M))
     for name in sorted((serve | request | status) ^ manual):
         complaints.append(f"exthost.8 and --help differ in --{name}")
-    for name in sorted((serve - {"config"}) ^ keys):
+    for name in sorted((serve - {"config", "app"}) ^ keys):
         complaints.append(f"exthost.conf.5 and --help differ in {name}")
     for name in ("exthost.8", "exthost.conf.5", "exthost-cgi.1"):
         done = subprocess.run(["mandoc", "-T", "lint", "-W", "warning", HOST / name],

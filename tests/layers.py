@@ -20,12 +20,12 @@ LAYERS = [
     {"config_file"},
     {"config_read", "listen", "listen_address", "access", "language", "spool", "reply_header",
      "run_channel", "preload", "idle", "process_limit", "config_share", "noticed", "notify",
-     "inherited", "words", "orphans", "app_files", "app_reply"},
-    {"app_worker"},
+     "inherited", "words", "orphans", "app_files"},
     {"request", "request_taken", "response", "route", "script", "spares", "request_process", "template", "reply",
      "run", "guard", "guard_end", "guarded", "run_end", "run_errors", "lanes", "stats", "status", "connection",
      "accepting", "answer", "answer_file", "answer_log", "answer_shared", "app", "app_pool", "app_start", "app_watch",
-     "app_run"},
+     "app_run", "app_reply", "app_slot", "app_loaded", "app_orders",
+     "app_report", "app_sockets", "app_answer", "app_serve", "app_serve_setup", "app_guardian", "app_worker", "app_server", "app_incoming"},
     {"service_process"},
     {"keeper", "service"},
     {"serve_config"},
@@ -51,7 +51,7 @@ FOR_BINDINGS = {"binding", "error", "buffer", "fd"}
 # Where a process may end. In bindings: the end of a run where Tcl itself calls exit(3), and the
 # child that tries a package.
 MAY_EXIT = {"host/main.c", "host/master.c", "host/front_process.c", "host/template.c", "host/service_process.c",
-            "host/request_process.c", "host/relay.c", "bindings/tcl/tcl_end.c",
+            "host/request_process.c", "host/app_guardian.c", "host/relay.c", "bindings/tcl/tcl_end.c",
             "bindings/tcl/tcl_trial.c"}
 
 FILE_MOST = 420

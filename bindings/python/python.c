@@ -22,7 +22,7 @@
 
 static const char *version(void);
 static int start(struct error *e);
-static pid_t fork_python(void);
+static pid_t fork_python(pid_t (*make)(void));
 
 static const char *const suffixes[] = {".py", ".wsgi", NULL};
 static const char *const programs[] = {"python", NULL};
@@ -78,7 +78,7 @@ static int start(struct error *e)
 	return 0;
 }
 
-static pid_t fork_python(void)
+static pid_t fork_python(pid_t (*make)(void))
 {
 	pid_t child;
 	int saved;
@@ -86,7 +86,7 @@ static pid_t fork_python(void)
 	if (python_modules_freeze() == -1)
 		python_error_clear();
 	PyOS_BeforeFork();
-	child = fork();
+	child = make();
 	saved = errno;
 	if (child == 0)
 		PyOS_AfterFork_Child();

@@ -5,7 +5,8 @@
  * what tclsh makes it (and is the plain interpreter); tcl_packages and tcl_index know the packages,
  * tcl_trial tries one; tcl_warm touches memory ahead; tcl_run runs a script, with its text
  * from tcl_source and its environment from tcl_environment; tcl_error prints errors and takes them
- * to the host; tcl_words calls commands.
+ * to the host; tcl_words calls commands. Apps begin in tcl_app, which tells of the others. tcl_wapp
+ * and tcl_provide are for a package that is a plain script.
  *
  * One interpreter in one thread. Tcl starts a thread of its own only when it first waits for an
  * event, which the template never does; after a fork its own handler (pthread_atfork) makes the
@@ -19,6 +20,7 @@
 #include <unistd.h>
 
 #include "host/error.h"
+#include "tcl_app.h"
 #include "tcl_internal.h"
 
 static const char *version(void);
@@ -28,9 +30,19 @@ static int make_channels(struct error *e);
 static int preload(const char *package, struct error *e);
 static void warm(void);
 static void run(struct binding_run *asked) __attribute__((noreturn));
+static int load(struct binding_app *app);
+static int answer(struct binding_app *app, struct binding_call *call);
+static void wait_between(struct binding_app *app, int descriptor);
+static void unload(struct binding_app *app);
 
 static const char *const suffixes[] = {".tcl", NULL};
 static const char *const programs[] = {"tclsh", "wapptclsh", NULL};
+
+/* Nothing is to be done: there is one thread, and no notifier yet. */
+static pid_t fork_tcl(pid_t (*make)(void))
+{
+	return make();
+}
 
 const struct binding tcl_binding = {
     .name = "tcl",
@@ -41,10 +53,14 @@ const struct binding tcl_binding = {
     .interpret = tcl_shell_interpret,
     .start = start,
     .preload = preload,
-    .fork = fork,
+    .fork = fork_tcl,
     .warm = warm,
     .run = run,
     .stack = tcl_stack,
+    .load = load,
+    .answer = answer,
+    .wait = wait_between,
+    .unload = unload,
 };
 
 /* The template's, and so that of every process forked from it. Written once, by start. */
@@ -135,4 +151,26 @@ static void warm(void)
 static void run(struct binding_run *asked)
 {
 	tcl_run(interpreter, asked);
+}
+
+static int load(struct binding_app *app)
+{
+	return tcl_app_load(interpreter, app);
+}
+
+static int answer(struct binding_app *app, struct binding_call *call)
+{
+	return tcl_app_answer(interpreter, app, call);
+}
+
+static void wait_between(struct binding_app *app, int descriptor)
+{
+	if (app->rerun)
+		tcl_rerun_prepare(app);
+	tcl_wait(descriptor);
+}
+
+static void unload(struct binding_app *app)
+{
+	tcl_app_unload(interpreter, app);
 }

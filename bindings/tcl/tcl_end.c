@@ -19,6 +19,7 @@
  * Tcl_Finalize, which also frees the interpreter, is nothing that tclsh does: what sqlite has open
  * is closed by the kernel here as there.
  */
+#include "tcl_app.h"
 #include "tcl_internal.h"
 
 #include <stdarg.h>
@@ -34,6 +35,7 @@
 static void note_panic(const char *format, ...) __attribute__((noreturn, format(printf, 1, 2)));
 static void note_event(int descriptor, int mask, Tcl_FileProc *function, void *data);
 static void note_status(void *status) __attribute__((noreturn));
+static void note_early_exit(void);
 static bool is_plain(Tcl_Interp *interp);
 static bool has_libraries(Tcl_Interp *interp);
 static bool has_children(Tcl_Interp *interp);
@@ -56,6 +58,7 @@ static struct {
 	int status;
 	bool known;  /* the status; else something called exit(3) past Tcl */
 	bool waited; /* a channel waited for an event */
+	enum { NO_APP, APP_LOADS, APP_LIVES } app;
 } ending;
 
 int tcl_end_start(Tcl_Interp *interp)
@@ -81,8 +84,23 @@ int tcl_end_prepare(Tcl_Interp *interp, struct binding_run *run)
 	return atexit(end_process) == 0 ? 0 : -1;
 }
 
+int tcl_end_prepare_app(Tcl_Interp *interp, struct binding_run *run)
+{
+	ending.app = APP_LOADS;
+	return tcl_end_prepare(interp, run);
+}
+
+void tcl_end_move(Tcl_Interp *interp)
+{
+	ending.interp = interp;
+}
+
+void tcl_end_app_is_loaded(void)
+{
+	ending.app = APP_LIVES;
+}
+
 /* Tcl's own function is in charge again, as soon as the first event is waited for. */
-static void note_panic(const char *format, ...) __attribute__((noreturn, format(printf, 1, 2)));
 static void note_event(int descriptor, int mask, Tcl_FileProc *function, void *data)
 {
 	Tcl_NotifierProcs none = {.createFileHandlerProc = NULL};
@@ -114,7 +132,11 @@ static void note_status(void *status)
 
 	ending.status = (int)(intptr_t)status;
 	ending.known = true;
-	if (ours && getpid() == ending.process)
+	if (getpid() == ending.process && ending.app == APP_LOADS)
+		note_early_exit();
+	if (ending.app != NO_APP && ending.status != EXIT_SUCCESS)
+		tcl_channel_discard();
+	if (ours && getpid() == ending.process && ending.app == NO_APP)
 		tcl_packages_notice(ending.interp, ending.run);
 	if (ours && !ending.waited && is_plain(ending.interp))
 		end_process();
@@ -122,6 +144,14 @@ static void note_status(void *status)
 	Tcl_SetExitProc(NULL);
 	Tcl_Exit(ending.status);
 	abort();
+}
+
+/* An app that is never loaded has failed, whatever it says. */
+static void note_early_exit(void)
+{
+	dprintf(STDERR_FILENO, "%s: it calls exit while it is loaded\n", ending.run->script);
+	if (ending.status == EXIT_SUCCESS)
+		ending.status = EXIT_FAILURE;
 }
 
 /* If so, the channels are flushed already. */

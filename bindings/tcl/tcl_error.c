@@ -5,7 +5,9 @@
 #include "tcl_internal.h"
 
 #include <stdlib.h>
+#include <string.h>
 
+#include "host/binding.h"
 #include "host/error.h"
 
 int tcl_error_set(Tcl_Interp *interp, struct error *e, const char *doing)
@@ -13,6 +15,15 @@ int tcl_error_set(Tcl_Interp *interp, struct error *e, const char *doing)
 	error_set(e, "%s: %s", doing, Tcl_GetStringResult(interp));
 	tcl_error_forget(interp);
 	return -1;
+}
+
+void tcl_error_tell(Tcl_Interp *interp, struct binding_run *run, int code)
+{
+	const char *error = Tcl_GetVar2(interp, "::errorCode", NULL, TCL_GLOBAL_ONLY);
+
+	if (error != NULL && strcmp(error, "TCL MEMORY") == 0)
+		binding_no_memory(run);
+	tcl_error_print(interp, code);
 }
 
 /* Tcl_Main does it like this; no file and line are added here, the evaluation has done that. */
@@ -36,9 +47,12 @@ void tcl_error_print(Tcl_Interp *interp, int code)
 	Tcl_DecrRefCount(options);
 }
 
+/* Tcl sets both at once, and traces both: removing what is not there is what costs most. */
 void tcl_error_forget(Tcl_Interp *interp)
 {
 	Tcl_ResetResult(interp);
+	if (Tcl_GetVar2Ex(interp, "errorInfo", NULL, TCL_GLOBAL_ONLY) == NULL)
+		return;
 	Tcl_UnsetVar2(interp, "errorInfo", NULL, TCL_GLOBAL_ONLY);
 	Tcl_UnsetVar2(interp, "errorCode", NULL, TCL_GLOBAL_ONLY);
 }

@@ -3,6 +3,7 @@
  * of all folders on auto_path, every time. It still does the reading here, under another name and
  * with an auto_path that has only the folders it is to read; a command of ours with its name
  * decides which.
+ * An interpreter that has the index of another one (tcl_index_share) gets that half late.
  *
  * Folders that were read in the template are not read again as long as their time of change is the
  * same; a package that is installed makes a new folder in one of them. This matters most for what
@@ -13,11 +14,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
-static const char reader[] = "::tcl::PkgUnknownRead";
-
 static void look_for_modules(
     struct tcl_index *index, Tcl_Interp *interp, int count, Tcl_Obj *const words[]);
-static int unknown_command(void *data, Tcl_Interp *interp, int count, Tcl_Obj *const words[]);
 static Tcl_Obj *unread_folders(struct tcl_index *index, Tcl_Interp *interp);
 static int read_folders(
     struct tcl_index *index, Tcl_Interp *interp, Tcl_Obj *folders, const char *name);
@@ -52,9 +50,10 @@ int tcl_index_start(struct tcl_index *index, Tcl_Interp *interp)
 	Tcl_SetVar2Ex(interp, "auto_path", NULL, path, TCL_GLOBAL_ONLY);
 	Tcl_DecrRefCount(path);
 	note_installed(index, interp);
-	if (tcl_words(interp, "rename", "::tclPkgUnknown", reader, NULL) != TCL_OK)
+	if (tcl_words(interp, "rename", "::tclPkgUnknown", TCL_INDEX_READER, NULL) != TCL_OK)
 		return TCL_ERROR;
-	Tcl_CreateObjCommand(interp, "::tclPkgUnknown", unknown_command, index, NULL);
+	Tcl_CreateObjCommand(interp, "::tclPkgUnknown", tcl_index_unknown, index, NULL);
+	index->has_reader = true;
 	return TCL_OK;
 }
 
@@ -63,6 +62,8 @@ void tcl_index_first_look(
 {
 	Tcl_Obj *folders;
 
+	if (index->shared && count > 0)
+		tcl_index_declare(index, interp, words[0]);
 	if (index->looked)
 		return;
 	index->looked = true;
@@ -83,7 +84,9 @@ static void look_for_modules(
 	Tcl_Obj *command;
 	Tcl_Obj *handler[2];
 
-	if (tcl_words(interp, "::tcl::tm::path", "list", NULL) != TCL_OK ||
+	/* Where the index is shared there is none, until the script puts something on it. */
+	if (Tcl_FindCommand(interp, "::tcl::tm::path", NULL, TCL_GLOBAL_ONLY) == NULL ||
+	    tcl_words(interp, "::tcl::tm::path", "list", NULL) != TCL_OK ||
 	    strcmp(Tcl_GetStringResult(interp), Tcl_GetString(index->modules)) == 0)
 		return;
 	handler[0] = Tcl_NewStringObj("::tcl::tm::UnknownHandler", -1);
@@ -95,14 +98,17 @@ static void look_for_modules(
 	Tcl_DecrRefCount(command);
 }
 
-/* tclPkgUnknown NAME ?REQUIREMENT...? */
-static int unknown_command(void *data, Tcl_Interp *interp, int count, Tcl_Obj *const words[])
+int tcl_index_unknown(void *data, Tcl_Interp *interp, int count, Tcl_Obj *const words[])
 {
 	struct tcl_index *index = data;
 	const char *name = count > 1 ? Tcl_GetString(words[1]) : "";
 	Tcl_Obj *folders = unread_folders(index, interp);
 
 	index->looked = true;
+	if (index->shared && count > 1) {
+		tcl_index_declare(index, interp, words[1]);
+		look_for_modules(index, interp, count - 1, words + 1);
+	}
 	return folders == NULL ? TCL_OK : read_folders(index, interp, folders, name);
 }
 
@@ -137,9 +143,10 @@ static int read_folders(
 	int code;
 
 	Tcl_ListObjLength(NULL, folders, &count);
+	tcl_index_need_reader(index, interp);
 	Tcl_IncrRefCount(old);
 	Tcl_SetVar2Ex(interp, "auto_path", NULL, folders, TCL_GLOBAL_ONLY);
-	code = tcl_words(interp, reader, name, NULL);
+	code = tcl_words(interp, TCL_INDEX_READER, name, NULL);
 	mark_folders(index, interp);
 	restore_path(interp, old, count);
 	Tcl_DecrRefCount(old);

@@ -28,6 +28,12 @@ struct error;
  */
 int tcl_shell_init(Tcl_Interp *interp);
 
+/*
+ * The same at a fraction of the price, by copying from one that has been made like this. The path
+ * of modules is not made (tcl_packages_share knows what is on it).
+ */
+int tcl_shell_init_like(Tcl_Interp *interp, Tcl_Interp *first);
+
 /* struct binding: interpret. */
 int tcl_shell_interpret(int argc, char **argv);
 
@@ -39,16 +45,43 @@ int tcl_shell_interpret(int argc, char **argv);
  */
 int tcl_packages_start(Tcl_Interp *interp, struct error *e);
 
+/*
+ * Let a new interpreter have the same index, and load what tcl_packages_learn was given. 0, or -1:
+ * that failed, and will not be tried again with another one.
+ */
+int tcl_packages_share(Tcl_Interp *interp, Tcl_Interp *from);
+
+/* What a script has brought into an interpreter that shares the index, the next ones shall have. */
+void tcl_packages_learn(Tcl_Interp *interp, Tcl_Interp *from);
+
 /* Load one package. 0, or -1 with *e filled. */
 int tcl_packages_preload(Tcl_Interp *interp, const char *name, struct error *e);
 
 /* Tell the host which installed packages the script loaded. */
 void tcl_packages_notice(Tcl_Interp *interp, struct binding_run *run);
 
+/* tcl_clock.c */
+
+/* Let a new interpreter ask another one, which has `clock` loaded, for what `clock` answers. */
+void tcl_clock_share(Tcl_Interp *interp, Tcl_Interp *first);
+
+/* tcl_wapp.c */
+
+/* From now on `package require wapp` finds wapp.tcl beside the script, or says what is missing. */
+void tcl_wapp_watch(Tcl_Interp *interp);
+
+/* tcl_provide.c */
+
+/* Make known to `package` what this script, if there is one, says that it provides. */
+void tcl_provide_declare(Tcl_Interp *interp, Tcl_Obj *path);
+
 /* tcl_stack.c */
 
 /* Once, in the template. */
 void tcl_stack_start(Tcl_Interp *interp);
+
+/* From now on it is this interpreter whose stack is asked for. */
+void tcl_stack_move(Tcl_Interp *interp);
 
 /* struct binding: stack. */
 bool tcl_stack(struct binding_run *run, int file);
@@ -60,6 +93,9 @@ bool tcl_stack(struct binding_run *run, int file);
  * filled when it fails, hangs, or leaves a thread or an open descriptor behind.
  */
 int tcl_trial_package(Tcl_Interp *interp, const char *name, struct error *e);
+
+/* The names in a folder of /proc. -1: it cannot be read. */
+int tcl_trial_count(const char *folder);
 
 /* tcl_environment.c: ::env, and what Tcl once derived from the environment. */
 
@@ -75,6 +111,15 @@ void tcl_environment_return(char **old);
 
 /* environ(7) was replaced: make ::env and the locale of messages follow it. */
 void tcl_environment_follow(Tcl_Interp *interp);
+
+/*
+ * Let the environment be a copy of this one, and ::env follow it, at the price of what changes. 0,
+ * or -1: no memory.
+ */
+int tcl_environment_replace(Tcl_Interp *interp, char *const *environment);
+
+/* Let the environment be this one itself. ::env of the interpreter is of no use afterwards. */
+void tcl_environment_leave(Tcl_Interp *interp, char **environment);
 
 /* tcl_source.c */
 
@@ -95,6 +140,9 @@ Tcl_Obj *tcl_run_prepare(Tcl_Interp *interp, const char *script);
 /* struct binding: run. */
 void tcl_run(Tcl_Interp *interp, struct binding_run *run) __attribute__((noreturn));
 
+/* End the process as tclsh does after its script. */
+void tcl_run_leave(Tcl_Interp *interp, int status) __attribute__((noreturn));
+
 /* tcl_end.c */
 
 /* Look up what an end needs. */
@@ -102,6 +150,15 @@ int tcl_end_start(Tcl_Interp *interp);
 
 /* From now on Tcl_Exit ends this run. 0 or -1. */
 int tcl_end_prepare(Tcl_Interp *interp, struct binding_run *run);
+
+/* Likewise, it ends this app worker; while the app is loaded, with a message. */
+int tcl_end_prepare_app(Tcl_Interp *interp, struct binding_run *run);
+
+/* Whatever ends the process from now on, this is the interpreter that it is in. */
+void tcl_end_move(Tcl_Interp *interp);
+
+/* The app is loaded: from now on it may call `exit`. */
+void tcl_end_app_is_loaded(void);
 
 /* tcl_warm.c */
 
@@ -118,6 +175,9 @@ int tcl_error_set(Tcl_Interp *interp, struct error *e, const char *doing);
 
 /* Write what tclsh writes about a script that ended with this code. */
 void tcl_error_print(Tcl_Interp *interp, int code);
+
+/* Likewise, and tell the host when it is memory that was wanting. */
+void tcl_error_tell(Tcl_Interp *interp, struct binding_run *run, int code);
 
 /* Forget a result, an error, and their traces in ::errorInfo and ::errorCode. */
 void tcl_error_forget(Tcl_Interp *interp);

@@ -13,6 +13,9 @@
  * version of its own, or asks for one that was not loaded, then ours is unloaded and the package is
  * loaded as it would have been.
  *
+ * In an app worker that runs its script again and again, each time in a fresh interpreter, there is
+ * more than one. They share the index, and what one has brought is loaded ahead in the next ones.
+ *
  * For both, the command `package` is watched from inside, which no script can see and which costs
  * nothing until a package is required; and so is known what a script brought, to tell the host.
  * Only what the index of the template names, by the very script of that index, is told: a package
@@ -33,8 +36,13 @@ struct packages {
 	Tcl_Obj *builtin; /* a dictionary, name to version: what tclsh has from the start */
 	Tcl_Obj *ahead;   /* likewise: what the template has loaded */
 	Tcl_Obj *brought; /* a list of names: what was required and was not there */
+	Tcl_Obj
+	    *learned; /* likewise: what interpreters that share this index load ahead; or NULL */
 };
 
+static void forget(void *data, Tcl_Interp *interp);
+static int load_learned(Tcl_Interp *interp, struct packages *from);
+static int require(Tcl_Interp *interp, const char *name);
 static void watch(struct packages *packages, Tcl_Interp *interp);
 static int package_command(void *data, Tcl_Interp *interp, int count, Tcl_Obj *const words[]);
 static Tcl_Obj *required_name(int count, Tcl_Obj *const words[]);
@@ -67,22 +75,97 @@ int tcl_packages_start(Tcl_Interp *interp, struct error *e)
 	return 0;
 }
 
+int tcl_packages_share(Tcl_Interp *interp, Tcl_Interp *from)
+{
+	struct packages *packages = (struct packages *)Tcl_Alloc(sizeof(*packages));
+
+	memset(packages, 0, sizeof(*packages));
+	if (!Tcl_GetCommandInfo(interp, "::package", &packages->index.package)) {
+		Tcl_Free((void *)packages);
+		return -1;
+	}
+	Tcl_SetAssocData(interp, association, forget, packages);
+	packages->builtin = tcl_index_provided(&packages->index, interp);
+	tcl_index_share(&packages->index, interp, &find(from)->index);
+	settle(packages, interp);
+	watch(packages, interp);
+	return load_learned(interp, find(from));
+}
+
+/* If one fails now, nothing that was learned is true any more. */
+static int load_learned(Tcl_Interp *interp, struct packages *from)
+{
+	Tcl_Obj **names;
+	Tcl_Size count;
+
+	if (from->learned == NULL ||
+	    Tcl_ListObjGetElements(NULL, from->learned, &count, &names) != TCL_OK || count == 0)
+		return 0;
+	for (Tcl_Size i = 0; i < count; i++) {
+		const char *name = Tcl_GetString(names[i]);
+
+		if (require(interp, name) != TCL_OK) {
+			Tcl_DecrRefCount(from->learned);
+			from->learned = NULL;
+			return -1;
+		}
+	}
+	settle(find(interp), interp);
+	return 0;
+}
+
+void tcl_packages_learn(Tcl_Interp *interp, Tcl_Interp *from)
+{
+	struct packages *packages = find(interp);
+	struct packages *to = find(from);
+	Tcl_Obj **names;
+	Tcl_Size count;
+	Tcl_Size known;
+
+	if (to->learned == NULL) {
+		to->learned = Tcl_NewListObj(0, NULL);
+		Tcl_IncrRefCount(to->learned);
+	}
+	if (Tcl_ListObjGetElements(NULL, packages->brought, &count, &names) != TCL_OK ||
+	    Tcl_ListObjLength(NULL, to->learned, &known) != TCL_OK)
+		return;
+	for (Tcl_Size i = 0; i < count && known + i < NOTICED_MAX; i++)
+		if (tcl_index_is_installed(&packages->index, interp, names[i]))
+			Tcl_ListObjAppendElement(NULL, to->learned, names[i]);
+}
+
+static void forget(void *data, Tcl_Interp *interp)
+{
+	struct packages *packages = data;
+
+	(void)interp;
+	tcl_index_release(&packages->index);
+	Tcl_DecrRefCount(packages->builtin);
+	Tcl_DecrRefCount(packages->ahead);
+	Tcl_DecrRefCount(packages->brought);
+	Tcl_Free(data);
+}
+
 int tcl_packages_preload(Tcl_Interp *interp, const char *name, struct error *e)
 {
-	Tcl_Obj *path;
-	int code;
-
 	if (tcl_trial_package(interp, name, e) == -1)
 		return -1;
-	path = Tcl_GetVar2Ex(interp, "auto_path", NULL, TCL_GLOBAL_ONLY);
+	if (require(interp, name) != TCL_OK)
+		return tcl_error_set(interp, e, name);
+	settle(find(interp), interp);
+	return 0;
+}
+
+static int require(Tcl_Interp *interp, const char *name)
+{
+	Tcl_Obj *path = Tcl_GetVar2Ex(interp, "auto_path", NULL, TCL_GLOBAL_ONLY);
+	int code;
+
 	Tcl_IncrRefCount(path);
 	code = tcl_words(interp, "package", "require", name, NULL);
 	Tcl_SetVar2Ex(interp, "auto_path", NULL, path, TCL_GLOBAL_ONLY);
 	Tcl_DecrRefCount(path);
-	if (code != TCL_OK)
-		return tcl_error_set(interp, e, name);
-	settle(find(interp), interp);
-	return 0;
+	return code;
 }
 
 /* The list is empty in most runs, and then this is one comparison. */

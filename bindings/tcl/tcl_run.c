@@ -20,7 +20,6 @@
 
 static void reseed(Tcl_Interp *interp);
 static int evaluate(Tcl_Interp *interp, Tcl_Obj *path, struct binding_run *run);
-static void leave(Tcl_Interp *interp, int status) __attribute__((noreturn));
 
 void tcl_run(Tcl_Interp *interp, struct binding_run *run)
 {
@@ -31,7 +30,7 @@ void tcl_run(Tcl_Interp *interp, struct binding_run *run)
 	tcl_environment_follow(interp);
 	path = tcl_run_prepare(interp, run->script);
 	tcl_error_assert_none(interp);
-	leave(interp, evaluate(interp, path, run));
+	tcl_run_leave(interp, evaluate(interp, path, run));
 }
 
 Tcl_Obj *tcl_run_prepare(Tcl_Interp *interp, const char *script)
@@ -67,13 +66,6 @@ static void reseed(Tcl_Interp *interp)
 	Tcl_ResetResult(interp);
 }
 
-static bool wanted_memory(Tcl_Interp *interp)
-{
-	const char *code = Tcl_GetVar2(interp, "::errorCode", NULL, TCL_GLOBAL_ONLY);
-
-	return code != NULL && strcmp(code, "TCL MEMORY") == 0;
-}
-
 static int evaluate(Tcl_Interp *interp, Tcl_Obj *path, struct binding_run *run)
 {
 	int code;
@@ -82,14 +74,12 @@ static int evaluate(Tcl_Interp *interp, Tcl_Obj *path, struct binding_run *run)
 	code = tcl_source_evaluate(interp, path, run->source);
 	if (code == TCL_OK)
 		return EXIT_SUCCESS;
-	if (wanted_memory(interp))
-		binding_no_memory(run);
-	tcl_error_print(interp, code);
+	tcl_error_tell(interp, run, code);
 	return EXIT_FAILURE;
 }
 
 /* By the command, since a script may have put its own in place of it. */
-static void leave(Tcl_Interp *interp, int status)
+void tcl_run_leave(Tcl_Interp *interp, int status)
 {
 	if (!Tcl_InterpDeleted(interp) && !Tcl_LimitExceeded(interp))
 		tcl_words(interp, "exit", status == EXIT_SUCCESS ? "0" : "1", NULL);

@@ -16,6 +16,7 @@
 
 #include "host/binding.h"
 
+static void copy_variable(Tcl_Interp *interp, Tcl_Interp *first, const char *name);
 static int init_main(Tcl_Interp *interp);
 static int append_library(Tcl_Interp *interp);
 static int is_unset(const char *name);
@@ -40,8 +41,29 @@ int tcl_shell_init(Tcl_Interp *interp)
 	Tcl_FindExecutable(link);
 	if (code != TCL_OK || append_library(interp) != TCL_OK)
 		return TCL_ERROR;
+	tcl_wapp_watch(interp);
 	Tcl_SetVar2(interp, "tcl_rcFileName", NULL, "~/.tclshrc", TCL_GLOBAL_ONLY);
 	return TCL_OK;
+}
+
+int tcl_shell_init_like(Tcl_Interp *interp, Tcl_Interp *first)
+{
+	/* The library is found by this variable, if it is set, and nothing is searched. */
+	copy_variable(interp, first, "tcl_library");
+	if (Tcl_Init(interp) != TCL_OK)
+		return TCL_ERROR;
+	copy_variable(interp, first, "auto_path");
+	Tcl_SetVar2(interp, "tcl_rcFileName", NULL, "~/.tclshrc", TCL_GLOBAL_ONLY);
+	tcl_wapp_watch(interp);
+	return TCL_OK;
+}
+
+static void copy_variable(Tcl_Interp *interp, Tcl_Interp *first, const char *name)
+{
+	Tcl_Obj *value = Tcl_GetVar2Ex(first, name, NULL, TCL_GLOBAL_ONLY);
+
+	if (value != NULL)
+		Tcl_SetVar2Ex(interp, name, NULL, value, TCL_GLOBAL_ONLY);
 }
 
 int tcl_shell_interpret(int argc, char **argv)

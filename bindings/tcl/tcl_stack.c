@@ -31,6 +31,11 @@ void tcl_stack_start(Tcl_Interp *interp)
 	stack.handler = Tcl_AsyncCreate(write_stack, NULL);
 }
 
+void tcl_stack_move(Tcl_Interp *interp)
+{
+	stack.interp = interp;
+}
+
 bool tcl_stack(struct binding_run *run, int file)
 {
 	stack.run = run;

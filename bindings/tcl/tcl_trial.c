@@ -24,7 +24,6 @@ static const char harmless[] = "harmless";
 static void judge(Tcl_Interp *interp, const char *name, int output) __attribute__((noreturn));
 static void end_trial(void *status) __attribute__((noreturn));
 static void silence(void);
-static int count_entries(const char *folder);
 static ssize_t read_verdict(int input, char *verdict, size_t size);
 
 int tcl_trial_package(Tcl_Interp *interp, const char *name, struct error *e)
@@ -62,7 +61,7 @@ int tcl_trial_package(Tcl_Interp *interp, const char *name, struct error *e)
 /* In the child. What it writes is the verdict; nothing is: the process has ended before. */
 static void judge(Tcl_Interp *interp, const char *name, int output)
 {
-	int descriptors = count_entries("/proc/self/fd");
+	int descriptors = tcl_trial_count("/proc/self/fd");
 	const char *verdict = harmless;
 
 	sigset_t none;
@@ -75,9 +74,9 @@ static void judge(Tcl_Interp *interp, const char *name, int output)
 	silence();
 	if (tcl_words(interp, "package", "require", name, NULL) != TCL_OK)
 		verdict = Tcl_GetStringResult(interp);
-	else if (count_entries("/proc/self/task") != 1)
+	else if (tcl_trial_count("/proc/self/task") != 1)
 		verdict = "it starts a thread";
-	else if (count_entries("/proc/self/fd") != descriptors)
+	else if (tcl_trial_count("/proc/self/fd") != descriptors)
 		verdict = "it keeps a file open";
 	if (write(output, verdict, strlen(verdict)) == -1)
 		_exit(EXIT_FAILURE);
@@ -104,7 +103,7 @@ static void silence(void)
 }
 
 /* The names in a folder but . and .. and, in fd, the folder itself. -1: it cannot be read. */
-static int count_entries(const char *folder)
+int tcl_trial_count(const char *folder)
 {
 	DIR *stream = opendir(folder);
 	const struct dirent *entry;

@@ -488,6 +488,11 @@ static bool stack(struct binding_run *asked, int file)
 	return true;
 }
 
+static pid_t fork_tiny(pid_t (*make)(void))
+{
+	return make();
+}
+
 static const char *const suffixes[] = {".tiny", NULL};
 static const char *const programs[] = {"tiny", NULL};
 
@@ -500,7 +505,7 @@ const struct binding tiny_binding = {
     .interpret = interpret,
     .start = start,
     .preload = preload,
-    .fork = fork,
+    .fork = fork_tiny,
     .warm = warm,
     .run = run,
     .stack = stack,

@@ -229,9 +229,9 @@ static void a_mistake_in_the_file_names_file_and_line(void **state)
 	    {"body = x\n", "conf:1: unknown key 'body'"},
 	    {"config = x\n", "conf:1: unknown key 'config'"},
 	    {"\n\n[lane]\nroot = /usr\n", "conf:3: unknown section [lane], allowed are [extension "
-					  "PATTERN] and [service NAME]"},
+					  "PATTERN], [app NAME] and [service NAME]"},
 	    {"[extension ]\n", "conf:1: unknown section [extension ], allowed are [extension "
-			       "PATTERN] and [service NAME]"},
+			       "PATTERN], [app NAME] and [service NAME]"},
 	    {"\xef\xbb\xbf[extension x]\nspares = 3\n",
 		"conf:2: spares cannot be set for some extensions only"},
 	    {"\v[extension x]\ntimeout = 1\n",
@@ -245,8 +245,8 @@ static void a_mistake_in_the_file_names_file_and_line(void **state)
 		"'unlimited'"},
 	    {"# a\ngrace = soon\nspares = 0\n", "conf:2: grace: 'soon' is not a number"},
 	    {"spares = 1000\n", "conf:1: spares: '1000' is out of range, allowed is 1 to 256"},
-	    {"[service ]\n", "conf:1: unknown section [service ], allowed are [extension PATTERN] "
-			     "and [service NAME]"},
+	    {"[service ]\n", "conf:1: unknown section [service ], allowed are [extension PATTERN], "
+			     "[app NAME] and [service NAME]"},
 	    {"[service a]\nrun = /x\n[service b]\n[service a]\n",
 		"conf:4: there are two services of this name"},
 	    {"[service a]\nlisten = fd\n", "conf:2: unknown key 'listen'"},

@@ -155,13 +155,13 @@ static void a_pattern_is_as_long_as_a_line_may_be(void **state)
 static void a_section_without_an_end_is_none(void **state)
 {
 	(void)state;
-	assert_refused(
-	    "[extension x\ntimeout = 3\n", "conf:1: unknown section [extension x, allowed are "
-					   "[extension PATTERN] and [service NAME]");
+	assert_refused("[extension x\ntimeout = 3\n",
+	    "conf:1: unknown section [extension x, allowed are "
+	    "[extension PATTERN], [app NAME] and [service NAME]");
 	assert_refused("[extensions x]\n", "conf:1: unknown section [extensions x], allowed are "
-					   "[extension PATTERN] and [service NAME]");
+					   "[extension PATTERN], [app NAME] and [service NAME]");
 	assert_refused("[extension]\n", "conf:1: unknown section [extension], allowed are "
-					"[extension PATTERN] and [service NAME]");
+					"[extension PATTERN], [app NAME] and [service NAME]");
 }
 
 static void an_empty_file_sets_nothing(void **state)

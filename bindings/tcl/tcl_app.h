@@ -1,0 +1,72 @@
+/*
+ * What the files of apps share: tcl_app, tcl_channel, tcl_wait, tcl_path, tcl_depends and
+ * tcl_rerun. The first of them tells how they work together.
+ */
+#ifndef EXTHOST_TCL_APP_H
+#define EXTHOST_TCL_APP_H
+
+#include "tcl_internal.h"
+
+struct binding_app;
+struct binding_call;
+
+/* tcl_app.c: struct binding's load, answer and unload. */
+
+int tcl_app_load(Tcl_Interp *interp, struct binding_app *app);
+int tcl_app_answer(Tcl_Interp *interp, struct binding_app *app, struct binding_call *call);
+void tcl_app_unload(Tcl_Interp *interp, struct binding_app *app);
+
+/* tcl_channel.c: stdin, stdout and stderr in an app worker. */
+
+/*
+ * Once, before anything of the app: from here on the three write to the log and read nothing, and
+ * closing one does not close its descriptor.
+ */
+void tcl_channel_start(Tcl_Interp *interp);
+
+/* New ones in the interpreter: stdin is the request's body, stdout its reply. */
+void tcl_channel_begin(Tcl_Interp *interp, struct binding_call *call);
+
+/*
+ * Write what is left, and put new ones in their place that know no request; the request's write to
+ * the log from here on, if something still has them. 0, or -1: the reply could not be written, and
+ * if that is not the client's doing, standard error has the reason.
+ */
+int tcl_channel_end(Tcl_Interp *interp);
+
+/* The request has failed: what has not left yet shall not. */
+void tcl_channel_discard(void);
+
+/* The client of this request is gone, as something that wrote to it has found. */
+bool tcl_channel_is_broken(void);
+
+/* tcl_wait.c: the event loop. */
+
+/* From here on Tcl waits for events by poll(2), in this thread and with no other. */
+void tcl_wait_start(void);
+
+/* struct binding: wait. */
+void tcl_wait(int descriptor);
+
+/* tcl_path.c: tcl-path. */
+
+/*
+ * Make `package require` find what is in these folders (':' between; NULL is none) before all
+ * else: packages with an index, modules, and plain scripts that provide a package.
+ */
+void tcl_path_add(Tcl_Interp *interp, const char *folders);
+
+/* tcl_depends.c */
+
+/* From here on, report each file that the interpreter sources or loads: binding_depends. */
+void tcl_depends_watch(Tcl_Interp *interp, struct binding_app *app);
+
+/* tcl_rerun.c: an app that is a CGI script, run anew for each request. */
+
+int tcl_rerun_load(Tcl_Interp *interp, struct binding_app *app);
+int tcl_rerun_answer(struct binding_app *app, struct binding_call *call);
+
+/* Between two requests: have the next interpreter ready. */
+void tcl_rerun_prepare(struct binding_app *app);
+
+#endif

@@ -1,0 +1,187 @@
+/*
+ * A worker that accepts by itself has nobody behind it that could answer its client when it dies in
+ * the middle of a request. So each has a guardian: the process that it was forked from, with which it
+ * shares not its memory but its table of descriptors (clone(2), CLONE_FILES), and a piece of memory
+ * in which stands what it is at. When the worker dies its connections live on here: the guardian
+ * answers the request it was at, or cuts the reply that had begun, gives the connections that wait
+ * to other workers, and ends. It looks at the clock once a second too, and ends a worker that is at one
+ * request for too long, as the front ends a run. A request costs none of this a system call.
+ */
+#include "app_guardian.h"
+
+#include "answer_log.h"
+#include "answer_shared.h"
+#include "app_serve_setup.h"
+#include "app_slot.h"
+#include "binding.h"
+#include "error.h"
+#include "fd.h"
+#include "reply.h"
+#include "request.h"
+#include "request_process.h"
+#include "run_end.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define LOOK_EVERY 1000 /* milliseconds */
+
+static void guard(struct binding_run *run, struct app_serve_setup *setup, pid_t worker)
+    __attribute__((noreturn));
+static void ask_worker(int number);
+static bool look_at_clock(const struct app_slot *slot, struct run_end *end, uint64_t *turn);
+static void answer_for(const struct app_serve_setup *setup, int wait_status, bool late);
+static void give_all(const struct app_serve_setup *setup);
+
+/* A signal handler is given no argument. */
+static volatile sig_atomic_t asked_for;
+
+/* fork(2) but for the descriptors. The C library's own fork(2) gives the kernel these arguments too. */
+static pid_t fork_sharing_files(void)
+{
+	void *tid = NULL;
+	unsigned long flags = CLONE_FILES | SIGCHLD;
+
+	/* Where the C library keeps the number of the thread; without it the parent's stays there. */
+	if (prctl(PR_GET_TID_ADDRESS, &tid) == 0 && tid != NULL)
+		flags |= CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID;
+#ifdef __s390x__
+	return (pid_t)syscall(SYS_clone, 0, flags, NULL, tid, 0);
+#elif defined(__x86_64__)
+	return (pid_t)syscall(SYS_clone, flags, 0, NULL, tid, 0);
+#else
+	return (pid_t)syscall(SYS_clone, flags, 0, NULL, 0, tid);
+#endif
+}
+
+void app_guardian_fork(
+    const struct binding *binding, struct binding_run *run, struct app_serve_setup *setup)
+{
+	pid_t guardian = getpid();
+	pid_t worker = binding->fork(fork_sharing_files);
+
+	if (worker < 0) {
+		dprintf(STDERR_FILENO, "exthost: fork: %s\n", strerror(errno));
+		binding_end(run, EXIT_FAILURE);
+	}
+	if (worker > 0)
+		guard(run, setup, worker);
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	if (getppid() != guardian)
+		_exit(0);
+	setpgid(0, 0);
+	run->channel->owner = getpid();
+}
+
+static void guard(struct binding_run *run, struct app_serve_setup *setup, pid_t worker)
+{
+	struct request_process process = {
+	    .pid = worker, .handle = (int)syscall(SYS_pidfd_open, worker, 0)};
+	struct pollfd event = {.fd = process.handle, .events = POLLIN};
+	struct rusage usage;
+	struct run_end end;
+	bool late = false;
+	uint64_t turn = 0;
+	int wait_status = 0;
+
+	prctl(PR_SET_NAME, "exthost-guard");
+	signal(SIGXCPU, SIG_IGN);
+	signal(RUN_STACK_SIGNAL, ask_worker);
+	run_end_init(&end, &process, UINT64_MAX);
+	while (
+	    poll(&event, 1, end.stage == RUN_GOES_ON ? LOOK_EVERY : run_end_timeout(&end)) <= 0) {
+		if (asked_for)
+			kill(worker, RUN_STACK_SIGNAL);
+		asked_for = 0;
+		late = look_at_clock(setup->slot, &end, &turn) || late;
+	}
+	wait4(worker, &wait_status, 0, &usage);
+	run_end_sweep(&end);
+	answer_for(setup, wait_status, late);
+	give_all(setup);
+	run_report_end(run->channel->socket, WIFEXITED(wait_status) ? RUN_ENDED : RUN_DIED,
+	    WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : wait_status, &usage);
+	_exit(0);
+}
+
+/* Who looks in asks the process that he knows. */
+static void ask_worker(int number)
+{
+	(void)number;
+	asked_for = 1;
+}
+
+/* true: the present request takes too long. */
+static bool look_at_clock(const struct app_slot *slot, struct run_end *end, uint64_t *turn)
+{
+	uint64_t now = atomic_load_explicit(&slot->turn, memory_order_acquire);
+
+	/* It has ended after all: then so has the case against it, unless SIGTERM is sent. */
+	if (now != *turn && end->stage < RUN_TERMED)
+		run_end_init(end, end->process, UINT64_MAX);
+	*turn = now;
+	if (end->stage == RUN_GOES_ON && now % 2 == 1)
+		end->due = atomic_load_explicit(&slot->deadline, memory_order_relaxed);
+	else if (end->stage == RUN_GOES_ON)
+		end->due = UINT64_MAX;
+	run_end_step(end);
+	return end->stage >= RUN_TERMED;
+}
+
+static void answer_for(const struct app_serve_setup *setup, int wait_status, bool late)
+{
+	const struct app_slot *slot = setup->slot;
+	const struct answer_shared shared = {.config = &setup->config, .run = {.log = &setup->log}};
+	struct request r;
+	char reason[128];
+
+	if (atomic_load_explicit(&slot->turn, memory_order_acquire) % 2 == 0)
+		return;
+	request_init(&r);
+	memcpy(r.id, slot->id, sizeof(r.id));
+	r.began = atomic_load(&slot->began);
+	r.response.fd = atomic_load(&slot->fd);
+	r.response.fastcgi = true;
+	r.response.request_id = slot->request_id;
+	r.status = late ? 504 : 500;
+	r.script = setup->name;
+	variables_set(&r.variables, "REQUEST_METHOD", slot->method);
+	variables_set(&r.variables, "REQUEST_URI", slot->uri);
+	if (late)
+		snprintf(reason, sizeof(reason), "longer than %llu s",
+		    (unsigned long long)setup->config.limits.timeout);
+	else if (WIFSIGNALED(wait_status))
+		snprintf(reason, sizeof(reason), "ended by signal %d (%s)", WTERMSIG(wait_status),
+		    strsignal(WTERMSIG(wait_status)));
+	else
+		snprintf(reason, sizeof(reason), "exit status %d", WEXITSTATUS(wait_status));
+	if (atomic_load(&slot->released))
+		response_cut(&r.response);
+	else
+		reply_error_page(&r, r.status, NULL, 0);
+	answer_log(&shared, &r, NULL, reason);
+	fd_close(&r.response.fd);
+	request_release(&r);
+}
+
+static void give_all(const struct app_serve_setup *setup)
+{
+	for (size_t i = 0; i < APP_SLOT_CONNECTIONS; i++) {
+		int fd = atomic_load(&setup->slot->idle[i]);
+
+		if (fd >= 0)
+			app_serve_give(setup, fd);
+	}
+}

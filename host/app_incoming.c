@@ -1,0 +1,189 @@
+/*
+ * Whoever sends slowly costs a place in a table: the head of a request is gathered in memory, its body
+ * in a file, and the thread turns to others meanwhile. A connection with a request half sent has a
+ * deadline.
+ */
+#include "app_incoming.h"
+
+#include "answer_log.h"
+#include "app_loaded.h"
+#include "app_serve_setup.h"
+#include "app_server.h"
+#include "app_slot.h"
+#include "connection.h"
+#include "error.h"
+#include "log.h"
+#include "reply.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/timerfd.h>
+
+#define SECOND 1000000000ULL
+#define HEAD_DEADLINE (10 * SECOND) /* for the head of a request, once it has begun */
+#define BODY_DEADLINE (60 * SECOND) /* for the next piece of a body */
+#define DRAINS 64                   /* pieces of what a refused client sends, */
+#define DRAIN_WAIT 20               /* milliseconds for each */
+
+static bool look(struct server *s, struct connection *c);
+static bool take_body(struct server *s, struct connection *c);
+static bool finish(struct server *s, struct connection *c, int status, const struct error *e);
+
+bool app_incoming_go_on(struct server *s, struct connection *c)
+{
+	return s->incoming[c->index].begun ? take_body(s, c) : look(s, c);
+}
+
+static void close_connection(struct server *s, struct connection *c)
+{
+	struct incoming *in = &s->incoming[c->index];
+
+	if (in->begun) {
+		request_release(&in->request);
+		in->begun = false;
+	}
+	connections_close(s->connections, c);
+}
+
+static void tick(struct server *s)
+{
+	const struct itimerspec second = {.it_value.tv_sec = 1};
+
+	if (!s->ticking)
+		timerfd_settime(s->timer, 0, &second, NULL);
+	s->ticking = true;
+}
+
+/* true: there may be more to read, at once. */
+static bool park(struct server *s, struct connection *c, uint64_t deadline)
+{
+	bool idle = c->taken.size == 0 && !s->incoming[c->index].begun;
+
+	if (deadline != 0)
+		tick(s);
+	atomic_store_explicit(&s->slot->idle[c->index], idle ? c->fd : -1, memory_order_relaxed);
+	return !connections_park(s->connections, c, deadline);
+}
+
+/* The head of a request. As app_incoming_go_on. */
+static bool look(struct server *s, struct connection *c)
+{
+	struct incoming *in = &s->incoming[c->index];
+	bool refused = false;
+	struct error e;
+	int status;
+
+	if (c->taken.size == 0 && !s->stale && app_files_changed(&s->app->files))
+		app_server_become_stale(s);
+	if (c->taken.size == 0 && (s->stale || s->ends) && app_serve_give(s->setup, c->fd)) {
+		close_connection(s, c);
+		return false;
+	}
+	switch (connection_look(c, s->buffer, &status, &e)) {
+	case LOOK_WAIT: return park(s, c, connection_deadline(c, request_clock(), HEAD_DEADLINE));
+	case LOOK_CLOSE:
+		if (e.message[0] != '\0')
+			log_message(&s->setup->log, LEVEL_WARNING, "%s: connection closed: %s",
+			    c->listener->address, e.message);
+		close_connection(s, c);
+		return false;
+	case LOOK_REFUSE: refused = true; break;
+	case LOOK_READY: break;
+	}
+	request_init(&in->request);
+	in->begun = true;
+	in->request.trust_fossil = in->request.relay = in->request.hold = c->listener->trust_fossil;
+	in->request.response.fd = c->fd;
+	in->request.response.fastcgi = true;
+	in->request.response.request_id = c->check.request_id;
+	if (refused)
+		return finish(s, c, status, &e);
+	if (s->refuses) {
+		error_set(&e, "the changed app does not load");
+		return finish(s, c, 500, &e);
+	}
+	status = request_taken_begin(
+	    &in->request, &in->taken, &c->taken, &c->check, &s->setup->config, &e);
+	return status == REQUEST_MORE ? take_body(s, c) : finish(s, c, status, &e);
+}
+
+/* As much of the body as has come. As app_incoming_go_on. */
+static bool take_body(struct server *s, struct connection *c)
+{
+	struct incoming *in = &s->incoming[c->index];
+	const struct config *config = &s->setup->config;
+	int status = REQUEST_MORE;
+	struct error e;
+	size_t used;
+
+	if (c->taken.size > 0) {
+		status = request_taken_feed(&in->request, &in->taken,
+		    (unsigned char *)c->taken.data, c->taken.size, &used, config, &e);
+		buffer_consume(&c->taken, used);
+	}
+	while (status == REQUEST_MORE) {
+		ssize_t n = recv(c->fd, s->buffer, s->rules.max_head, MSG_DONTWAIT);
+
+		if (n < 0 && errno == EAGAIN) {
+			c->deadline = 0;
+			return park(s, c, request_clock() + BODY_DEADLINE);
+		}
+		if (n <= 0) {
+			error_set(&e, "the body ends after %llu bytes, without its end record",
+			    (unsigned long long)in->taken.body.seen);
+			status = 400;
+			break;
+		}
+		status = request_taken_feed(
+		    &in->request, &in->taken, s->buffer, (size_t)n, &used, config, &e);
+		if (used < (size_t)n &&
+		    buffer_append(&c->taken, s->buffer + used, (size_t)n - used) < 0)
+			status = -1;
+	}
+	return finish(s, c, status, &e);
+}
+
+/* So that it reads the refusal and not a reset: what a client still sends, as far as it is quick. */
+static void drain(struct server *s, int fd)
+{
+	struct pollfd event = {.fd = fd, .events = POLLIN};
+
+	shutdown(fd, SHUT_WR);
+	for (int i = 0; i < DRAINS && poll(&event, 1, DRAIN_WAIT) > 0; i++)
+		if (recv(fd, s->buffer, s->rules.max_head, MSG_DONTWAIT) <= 0)
+			return;
+}
+
+/* The request is whole, or will never be. As app_incoming_go_on. */
+static bool finish(struct server *s, struct connection *c, int status, const struct error *e)
+{
+	struct incoming *in = &s->incoming[c->index];
+	struct request *r = &in->request;
+	bool keep = c->check.keep_conn && !s->ends;
+
+	if (status == 0) {
+		keep = app_answer_request(&s->answering, r) && keep;
+		s->ends = s->ends || s->answering.retires;
+	} else if (status == REQUEST_ABORTED) {
+		r->status = REQUEST_ABORTED;
+		response_end(&r->response);
+		answer_log(&s->answering.shared, r, NULL, e->message);
+	} else if (status > 0) {
+		reply_error_page(r, status, NULL, 0);
+		answer_log(&s->answering.shared, r, NULL, e->message);
+		drain(s, c->fd);
+		keep = false;
+	} else {
+		keep = false;
+	}
+	request_release(r);
+	in->begun = false;
+	if (!keep) {
+		connections_close(s->connections, c);
+		return false;
+	}
+	connection_next(c);
+	c->is_taken = true;
+	return true;
+}

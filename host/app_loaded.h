@@ -1,0 +1,41 @@
+/* An app that is loaded into this process, whoever it is that brings the requests. */
+#ifndef EXTHOST_APP_LOADED_H
+#define EXTHOST_APP_LOADED_H
+
+#include "app_files.h"
+#include "binding.h"
+
+#include <limits.h>
+#include <stdint.h>
+#include <sys/resource.h>
+#include <time.h>
+
+struct run_order;
+
+struct app_loaded {
+	struct binding_app app; /* the first: binding_depends is given no more than this */
+	const struct binding *binding;
+	char root[PATH_MAX]; /* of what the app is made of, with a slash at its end */
+	int channel;         /* to the front */
+	uint64_t cpu;        /* seconds that a request may use */
+	uint64_t max_rss;    /* bytes */
+	uint64_t left;       /* requests */
+	struct timespec since; /* when what is going on has begun */
+	struct rusage used;    /* before the request */
+	struct app_files files;
+};
+
+/* Load what the order says. Ends the process if that fails; what was wrong is told by then. */
+void app_load(struct app_loaded *a, const struct binding *binding, struct binding_run *run,
+    const struct run_order *order);
+
+/* Wait until the descriptor is readable, the language's own affairs going on meanwhile. */
+void app_wait(struct app_loaded *a, int descriptor);
+
+/* Answer one request: 0 or the flags of binding.h. *usage, if not NULL, is what it used. */
+int app_answer(struct app_loaded *a, struct binding_call *call, struct rusage *usage);
+
+/* End, regularly. */
+void app_leave(struct app_loaded *a) __attribute__((noreturn));
+
+#endif

@@ -1,0 +1,64 @@
+/*
+ * Each order comes with the descriptors of one request: the body as a file, and a pipe for the
+ * reply. So nothing of one request can get into the reply of another, and a reply ends where its pipe
+ * does.
+ *
+ * Before each request the files that the app is made of are looked at. If one has changed the request
+ * is not begun but sent back, and the front gives it to a worker that has loaded the new ones.
+ */
+#include "app_orders.h"
+
+#include "app_loaded.h"
+#include "app_reply.h"
+#include "fd.h"
+#include "run_channel.h"
+
+#include <stdlib.h>
+
+static bool follow_one(struct app_loaded *a);
+static bool answer(struct app_loaded *a, struct run_order *order);
+
+void app_orders_follow(struct app_loaded *a)
+{
+	while (follow_one(a))
+		;
+	app_leave(a);
+}
+
+/* One order. false: there will be no other. */
+static bool follow_one(struct app_loaded *a)
+{
+	struct run_order order;
+	char *memory = NULL;
+	bool goes_on = true;
+
+	app_wait(a, a->channel);
+	if (run_order_receive(a->channel, &order, &memory) != 1)
+		return false;
+	if (order.force)
+		app_files_accept(&a->files);
+	if (app_files_changed(&a->files))
+		run_report_send(a->channel, RUN_STALE, 0, "", -1);
+	else
+		goes_on = answer(a, &order);
+	fd_close(&order.body);
+	fd_close(&order.output);
+	free(memory);
+	return goes_on;
+}
+
+static bool answer(struct app_loaded *a, struct run_order *order)
+{
+	struct binding_reply reply = {.pipe = order->output, .memory = -1};
+	struct binding_call call = {.environment = order->environment,
+	    .body = order->body,
+	    .body_size = order->body_size,
+	    .reply = &reply};
+	struct rusage usage;
+	int outcome = app_answer(a, &call, &usage);
+
+	/* The pipe is closed first, so that the front finds the end of the reply there. */
+	fd_close(&order->output);
+	run_report_end(a->channel, RUN_ANSWERED, outcome, &usage);
+	return (outcome & BINDING_RETIRE) == 0;
+}

@@ -1,0 +1,244 @@
+/*
+ * One thread serves all connections of this worker: it never waits for one of them, only for all.
+ * What comes of a request is kept until the request is whole, its body in a file; then the app
+ * answers it, and meanwhile nothing else is done here. The stages are those of the front, without a
+ * route, since there is one app, and with the app in the place of a run.
+ *
+ * Kept-alive connections belong to the worker that accepted them. Where a worker cannot go on with
+ * them, because its app has changed or it ends, they go to the others through a socket that all have.
+ */
+#include "app_serve.h"
+
+#include "app_incoming.h"
+#include "app_serve_setup.h"
+#include "app_server.h"
+#include "access.h"
+#include "answer_log.h"
+#include "app_answer.h"
+#include "app_loaded.h"
+#include "app_slot.h"
+#include "connection.h"
+#include "error.h"
+#include "fd.h"
+#include "reply.h"
+#include "request.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#define HEAD_OVERHEAD 131072 /* bytes of record headers and padding in a head */
+#define ACCEPTS 4            /* in a row, before the connections that are open */
+#define EVENTS 16
+
+/* Tags of events that are no connection's; its generation never comes so far. */
+enum { TAG_LISTENER = 1, TAG_TAKE, TAG_CHANNEL, TAG_TIMER };
+#define TAG(what, index) (0xffffffff00000000 | (uint64_t)(what) << 16 | (uint64_t)(index))
+
+static int prepare(struct server *s);
+static void serve_events(struct server *s);
+static void accept_some(struct server *s, const struct listener *l);
+static void take_given(struct server *s);
+static void add_connection(struct server *s, int fd, const struct listener *l);
+static void serve(struct server *s, struct connection *c);
+static void take_order(struct server *s);
+static void give_all(struct server *s);
+static void set_accepting(struct server *s, bool on);
+
+void app_serve(struct app_loaded *app, struct app_serve_setup *setup)
+{
+	struct server s = {.app = app, .setup = setup, .slot = setup->slot};
+
+	if (prepare(&s) < 0)
+		binding_end(app->app.run, EXIT_FAILURE);
+	while (!s.ends)
+		serve_events(&s);
+	set_accepting(&s, false);
+	give_all(&s);
+	app_leave(app);
+}
+
+static int watch(struct server *s, int fd, uint32_t events, uint64_t tag)
+{
+	struct epoll_event event = {.events = events, .data.u64 = tag};
+
+	return epoll_ctl(s->epoll, EPOLL_CTL_ADD, fd, &event);
+}
+
+static int prepare(struct server *s)
+{
+	const struct config *config = &s->setup->config;
+	size_t most = config->max_connections;
+
+	if (most > APP_SLOT_CONNECTIONS)
+		most = APP_SLOT_CONNECTIONS;
+	s->rules = (struct wire_rules){.max_params = config->max_header,
+	    .max_head = config->max_header + HEAD_OVERHEAD,
+	    .max_ignored = 16,
+	    .max_conns = (unsigned)most,
+	    .max_reqs = (unsigned)most};
+	s->answering = (struct app_answering){.app = s->app,
+	    .setup = s->setup,
+	    .shared = {.config = config, .run = {.log = &s->setup->log}},
+	    .memory = -1};
+	s->epoll = epoll_create1(EPOLL_CLOEXEC);
+	s->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	s->connections = connections_create(most, s->epoll, &s->rules);
+	s->incoming = calloc(most, sizeof(*s->incoming));
+	s->buffer = malloc(s->rules.max_head);
+	for (size_t i = 0; i < APP_SLOT_CONNECTIONS; i++)
+		atomic_store(&s->slot->idle[i], -1);
+	if (s->epoll < 0 || s->timer < 0 || s->connections == NULL || s->incoming == NULL ||
+	    s->buffer == NULL)
+		return -1;
+	set_accepting(s, true);
+	if (watch(s, s->app->channel, EPOLLIN, TAG(TAG_CHANNEL, 0)) < 0)
+		return -1;
+	return watch(s, s->timer, EPOLLIN, TAG(TAG_TIMER, 0));
+}
+
+static void serve_events(struct server *s)
+{
+	struct epoll_event events[EVENTS];
+	int n = epoll_wait(s->epoll, events, EVENTS, 0);
+
+	if (n == 0)
+		app_wait(s->app, s->epoll);
+	for (int i = 0; i < n; i++) {
+		uint64_t tag = events[i].data.u64;
+		struct connection *c;
+
+		if (tag >> 32 != 0xffffffff) {
+			c = connections_claim(s->connections, tag);
+			if (c != NULL)
+				serve(s, c);
+			continue;
+		}
+		switch (tag >> 16 & 0xffff) {
+		case TAG_LISTENER: accept_some(s, &s->setup->listeners[tag & 0xffff]); break;
+		case TAG_TAKE: take_given(s); break;
+		case TAG_CHANNEL: take_order(s); break;
+		case TAG_TIMER:
+			s->ticking = false;
+			connections_expire(s->connections, request_clock());
+			break;
+		}
+	}
+}
+
+/* A listener is shared by all workers: a few each, so that none gets all. */
+static void accept_some(struct server *s, const struct listener *l)
+{
+	for (int i = 0; i < ACCEPTS && s->accepting && !s->ends; i++) {
+		int fd = accept4(l->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+		struct error e;
+
+		if (fd < 0)
+			return;
+		if (!access_allows(fd, &s->setup->config, &e)) {
+			log_message(&s->setup->log, LEVEL_WARNING, "%s: refused: %s", l->address,
+			    e.message);
+			close(fd);
+			continue;
+		}
+		add_connection(s, fd, l);
+	}
+}
+
+static void take_given(struct server *s)
+{
+	int fds[FD_PASS_MAX];
+	char nothing;
+
+	if (s->accepting && fd_receive(s->setup->take, &nothing, 1, fds, MSG_DONTWAIT) == 1 &&
+	    fds[0] >= 0)
+		add_connection(s, fds[0], &s->setup->listeners[0]);
+}
+
+static void add_connection(struct server *s, int fd, const struct listener *l)
+{
+	struct connection *c = connections_add(s->connections, fd, l);
+
+	if (c == NULL) {
+		log_message(&s->setup->log, LEVEL_WARNING,
+		    "%s: refused: --max-connections are open", l->address);
+		close(fd);
+		return;
+	}
+	c->is_taken = true;
+	serve(s, c);
+}
+
+/* Until it has no more to read, or belongs to somebody else. */
+static void serve(struct server *s, struct connection *c)
+{
+	atomic_store_explicit(&s->slot->idle[c->index], -1, memory_order_relaxed);
+	while (app_incoming_go_on(s, c))
+		;
+}
+
+static void set_accepting(struct server *s, bool on)
+{
+	if (s->accepting == on)
+		return;
+	s->accepting = on;
+	for (size_t i = 0; i < s->setup->listener_count; i++) {
+		if (on)
+			watch(s, s->setup->listeners[i].fd, EPOLLIN | EPOLLEXCLUSIVE,
+			    TAG(TAG_LISTENER, i));
+		else
+			epoll_ctl(s->epoll, EPOLL_CTL_DEL, s->setup->listeners[i].fd, NULL);
+	}
+	if (on)
+		watch(s, s->setup->take, EPOLLIN | EPOLLEXCLUSIVE, TAG(TAG_TAKE, 0));
+	else
+		epoll_ctl(s->epoll, EPOLL_CTL_DEL, s->setup->take, NULL);
+}
+
+/* The front starts a worker that has loaded the new files; until then nothing is begun. */
+void app_server_become_stale(struct server *s)
+{
+	s->stale = true;
+	set_accepting(s, false);
+	run_report_send(s->app->channel, RUN_STALE, 0, "", -1);
+}
+
+static void take_order(struct server *s)
+{
+	struct run_order order;
+	char *memory = NULL;
+
+	if (run_order_receive(s->app->channel, &order, &memory) != 1) {
+		s->ends = true;
+		return;
+	}
+	if (order.kind == RUN_ORDER_RESUME) {
+		app_files_accept(&s->app->files);
+		s->stale = false;
+		s->refuses = !order.force;
+		set_accepting(s, true);
+	} else if (order.kind == RUN_ORDER_LOG && order.output >= 0) {
+		dup3(order.output, s->setup->log.fd, O_CLOEXEC);
+	}
+	fd_close(&order.output);
+	free(memory);
+}
+
+/* What waits for its next request goes to other workers; what has begun one ends with this one. */
+static void give_all(struct server *s)
+{
+	for (size_t i = 0; i < s->rules.max_conns; i++) {
+		int fd = atomic_load_explicit(&s->slot->idle[i], memory_order_relaxed);
+
+		if (fd < 0)
+			continue;
+		atomic_store_explicit(&s->slot->idle[i], -1, memory_order_relaxed);
+		app_serve_give(s->setup, fd);
+	}
+}

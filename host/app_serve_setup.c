@@ -1,0 +1,102 @@
+/* Taken off the channel, and its descriptors put where no script expects any. */
+#include "app_serve_setup.h"
+
+#include "app_slot.h"
+#include "fd.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define DESCRIPTORS_LEAST 250 /* numbers that no script expects to get */
+
+static int move_up(int fd)
+{
+	int up = fcntl(fd, F_DUPFD_CLOEXEC, DESCRIPTORS_LEAST);
+
+	close(fd);
+	return up;
+}
+
+static char *setting(const struct run_order *order, const char *name)
+{
+	const char *text = run_order_setting(order->environment, name);
+
+	return strdup(text != NULL ? text : "");
+}
+
+static int add_all(struct config_list *list, char *const *settings, const char *name)
+{
+	size_t size = strlen(name);
+
+	for (; *settings != NULL; settings++)
+		if (strncmp(*settings, name, size) == 0 && (*settings)[size] == '=' &&
+		    config_list_append(list, *settings + size + 1) < 0)
+			return -1;
+	return 0;
+}
+
+static int take_settings(struct app_serve_setup *s, const struct run_order *order)
+{
+	const struct run_app *rules = &order->app;
+
+	s->rules = *rules;
+	s->config = (struct config){.root = setting(order, "root"),
+	    .tmpdir = setting(order, "tmpdir"),
+	    .prefix = setting(order, "prefix"),
+	    .debug = rules->debug != 0,
+	    .max_header = rules->max_header,
+	    .max_connections = rules->connections,
+	    .reply_buffer = rules->reply_buffer,
+	    .limits = {.max_body = rules->max_body,
+		.max_reply = rules->max_reply,
+		.timeout = rules->timeout}};
+	s->log = (struct log){.json = rules->json != 0, .least = (enum log_level)rules->log_level};
+	s->name = setting(order, "name");
+	if (s->name == NULL || s->config.root == NULL || s->config.tmpdir == NULL ||
+	    s->config.prefix == NULL)
+		return -1;
+	if (add_all(&s->config.allow_uid, order->environment, "allow-uid") < 0)
+		return -1;
+	return add_all(&s->config.allow_from, order->environment, "allow-from");
+}
+
+int app_serve_receive(struct app_serve_setup *s, int channel, const struct run_order *order)
+{
+	struct run_serve_files files;
+	int fds[FD_PASS_MAX];
+	void *memory;
+
+	*s = (struct app_serve_setup){.give = -1, .take = -1, .slot_file = -1};
+	if (take_settings(s, order) < 0)
+		return -1;
+	if (fd_receive(channel, &files, sizeof(files), fds, 0) != (ssize_t)sizeof(files))
+		return -1;
+	for (int i = 0; i < FD_PASS_MAX; i++)
+		if (fds[i] >= 0)
+			fds[i] = move_up(fds[i]);
+	s->slot_file = fds[RUN_SERVE_SLOT];
+	s->log.fd = fds[RUN_SERVE_LOG];
+	s->give = fds[RUN_SERVE_GIVE];
+	s->take = fds[RUN_SERVE_TAKE];
+	for (; s->listener_count < files.listeners; s->listener_count++)
+		s->listeners[s->listener_count] =
+		    (struct listener){.fd = fds[RUN_SERVE_LISTENERS + s->listener_count],
+			.kind = (files.is_tcp & 1U << s->listener_count) != 0 ? LISTENER_TCP
+									      : LISTENER_UNIX,
+			.address = (char *)order->script,
+			.prefix = s->config.prefix,
+			.trust_fossil = order->app.trust != 0};
+	memory = mmap(NULL, sizeof(*s->slot), PROT_READ | PROT_WRITE, MAP_SHARED, s->slot_file, 0);
+	if (memory == MAP_FAILED)
+		return -1;
+	s->slot = memory;
+	return 0;
+}
+
+bool app_serve_give(const struct app_serve_setup *setup, int connection)
+{
+	return fd_send(setup->give, "", 1, &connection, 1) == 0;
+}

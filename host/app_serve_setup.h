@@ -1,0 +1,31 @@
+/* What an app worker that serves sockets of its own is told at its start. */
+#ifndef EXTHOST_APP_SERVE_SETUP_H
+#define EXTHOST_APP_SERVE_SETUP_H
+
+#include "config.h"
+#include "listen.h"
+#include "log.h"
+#include "run_channel.h"
+
+struct app_slot;
+
+/* What it needs for that beside its app. */
+struct app_serve_setup {
+	char *name; /* of the app, beneath the root */
+	struct run_app rules;
+	struct config config; /* as far as the stages of a request look at it */
+	struct log log;
+	struct listener listeners[RUN_SOCKETS_MAX];
+	size_t listener_count;
+	int give, take; /* connections for other workers of the app, and from them */
+	struct app_slot *slot;
+	int slot_file;
+};
+
+/* Take the descriptors that follow the order to load, and its settings. 0 or -1. */
+int app_serve_receive(struct app_serve_setup *setup, int channel, const struct run_order *order);
+
+/* Give a connection to another worker, and close it here. false: none takes it, it stays. */
+bool app_serve_give(const struct app_serve_setup *setup, int connection);
+
+#endif

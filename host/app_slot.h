@@ -1,0 +1,34 @@
+/*
+ * What an app worker that serves sockets of its own shows of itself: memory that it shares with its
+ * guardian, which acts on it when the worker dies or takes too long, and with the front, which
+ * looks in. The worker alone writes, but for the two fields of its guardian.
+ */
+#ifndef EXTHOST_APP_SLOT_H
+#define EXTHOST_APP_SLOT_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#define APP_SLOT_LINE 256
+#define APP_SLOT_CONNECTIONS 1024
+
+struct app_slot {
+	/* Counted up when a request begins and when it ends: odd while one is being answered. */
+	atomic_uint_fast64_t turn;
+	/* Of that request: */
+	atomic_uint_fast64_t began, deadline; /* request_clock() */
+	atomic_bool released;                 /* a part of the reply has left */
+	atomic_int fd;
+	uint16_t request_id;
+	char id[17];
+	char method[16];
+	char uri[APP_SLOT_LINE];
+	/* Of all: */
+	atomic_uint_fast64_t requests, failures; /* failures: answered with 5xx */
+	atomic_uint_fast64_t time;               /* nanoseconds */
+	/* The descriptor of each connection that waits for its next request; -1: there is none. */
+	atomic_int idle[APP_SLOT_CONNECTIONS];
+};
+
+#endif

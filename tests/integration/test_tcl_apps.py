@@ -1,0 +1,314 @@
+"""Tcl apps: a script that defines `proc application {}` and stays loaded between requests."""
+
+import os
+import zlib
+
+import pytest
+
+import fastcgi
+from host import Host, put_script
+from servers import Nginx
+from waiting import wait_for
+from web import BrokenTransfer
+
+# One command for each case; the query is the case and what it needs, and the reply is what it prints.
+CASES = r"""# exthost: app
+package require exthost
+package require sqlite3
+
+sqlite3 db :memory:
+db eval {CREATE TABLE visits(n)}
+set visits 0
+set configured [list [chan configure stdin] [chan configure stdout]]
+
+namespace eval case {
+	proc count {} {
+		db eval {INSERT INTO visits VALUES(1)}
+		puts "[incr ::visits] [db eval {SELECT count(*) FROM visits}]"
+	}
+	proc pid {} { puts [::pid] }
+	proc exists {name} { puts "[info exists ::env($name)] [expr {$name in [array names ::env]}]" }
+	proc env {} { foreach name [lsort [array names ::env]] { puts "$name $::env($name)" } }
+	proc set_env {} {
+		set ::env(LEFT) over
+		unset ::env(QUERY_STRING)
+		puts [exec /bin/sh -c {echo $LEFT$QUERY_STRING}]
+	}
+	proc program_env {} { puts [exec /bin/sh -c {echo "[$LEFT]$QUERY_STRING"}] }
+	proc body {} {
+		chan configure stdin -translation binary
+		set body [read stdin]
+		puts "[string length $body] [zlib crc32 $body] [eof stdin]"
+	}
+	proc text {} { puts [read stdin] }
+	proc part {} { puts [gets stdin] }
+	proc program_body {} { puts [exec /bin/cat] }
+	proc bytes {} {
+		chan configure stdout -translation binary
+		for {set i 0} {$i < 256} {incr i} { puts -nonewline [binary format c $i] }
+	}
+	proc large {size} {
+		chan configure stdout -translation binary
+		puts -nonewline [string repeat 0123456789abcdef [expr {$size / 16}]]
+	}
+	proc euro {} { puts \u20ac }
+	proc configure_all {} {
+		chan configure stdin -translation binary
+		chan configure stdout -encoding iso8859-1 -translation crlf -buffering none
+		encoding system iso8859-1
+	}
+	proc close_in {} { close stdin }
+	proc close_out {} { puts whole; close stdout }
+	proc close_both_and_open {} {
+		close stdin
+		close stdout
+		set ::opened [list [open /dev/null] [open /dev/null w]]
+	}
+	proc close_errors {} { close stderr; puts closed }
+	proc push {} { zlib push gzip stdout; puts pushed }
+	proc channels {} {
+		puts [expr {[list [chan configure stdin] [lreplace [chan configure stdout] 3 5]]}]
+		encoding system utf-8
+	}
+	proc complain {} { puts stderr "a complaint"; puts complained }
+	proc error {} { puts half; ::error "a secret went wrong" "" {MY CODE} }
+	proc late_error {} { puts [string repeat x 400000]; ::error "too late" }
+	proc caught {} { catch {::error caught}; puts $::errorInfo }
+	proc seen {} { puts "[info exists ::errorInfo] [info exists ::errorCode]" }
+	proc break {} { return -level 2 -code break }
+	proc continue {} { return -level 2 -code continue }
+	proc odd {} { return -level 2 -code 42 }
+	proc leave {status} { puts whole; exit $status }
+	proc where {} { puts "$::argv0 [info script] [pwd] $::argc [list $::argv] $::tcl_interactive" }
+	proc who {} { puts "[exthost user]|[exthost capabilities]|[exthost has s]" }
+	proc program_out {} { puts one; exec /bin/echo two >@stdout; puts three }
+	proc script_out {} { exthost page Title <p>text</p>; set ::paged 1 }
+	proc endless {} {
+		if {[catch {while 1 {puts [string repeat x 1000]; flush stdout}} message options]} {
+			puts stderr "the client is gone: [dict get $options -errorcode]"
+			return -options $options $message
+		}
+	}
+	proc spin {} { spin_here }
+	proc spin_here {} { while 1 {} }
+}
+
+proc application {} {
+	set query [expr {[info exists ::env(QUERY_STRING)] ? $::env(QUERY_STRING) : ""}]
+	if {$query ne "script_out"} { puts "Content-Type: application/octet-stream\n" }
+	namespace eval case [split $query =]
+}
+"""
+
+@pytest.fixture(scope="module")
+def cases(tmp_path_factory):
+    """A host with the app as /cases.tcl, in one app worker."""
+    root = tmp_path_factory.mktemp("root")
+    put_script(root, "cases.tcl", "tcl", CASES)
+    made = Host(root, "--workers", "1")
+    yield made
+    made.stop()
+
+
+def ask(host, case, **more):
+    """What the case prints."""
+    reply = host.get(f"/cases.tcl?{case}", **more)
+    assert reply.status == 200, (case, reply)
+    return reply.text
+
+
+def test_an_app_keeps_its_variables_and_databases_between_requests(cases):
+    first = [int(word) for word in ask(cases, "count").split()]
+    assert [int(word) for word in ask(cases, "count").split()] == [n + 1 for n in first]
+
+
+def test_the_environment_is_the_requests(cases):
+    told = ask(cases, "env", headers=[("X-Thing", "caf\u00e9".encode())])
+    assert "HTTP_X_THING caf\u00e9\n" in told and "QUERY_STRING env\n" in told
+    assert "PATH /usr/bin:/bin\n" in told and "HOST_SECRET" not in told
+
+
+def test_a_variable_of_one_request_is_not_there_in_the_next(cases):
+    assert ask(cases, "exists=HTTP_X_ONE", headers=[("X-One", "1")]) == "1 1\n"
+    assert ask(cases, "exists=HTTP_X_ONE") == "0 0\n"
+    assert ask(cases, "exists=HTTP_X_ONE", headers=[("X-One", "1")]) == "1 1\n"
+
+
+def test_what_a_request_sets_in_the_environment_is_not_seen_by_the_next(cases):
+    for _ in range(3):
+        assert ask(cases, "set_env") == "over\n"
+        assert ask(cases, "exists=LEFT") == "0 0\n"
+        assert ask(cases, "program_env") == "[]program_env\n"
+
+
+@pytest.mark.parametrize("size", [1, 4096, 4097, 70_000, 1_000_000])
+def test_standard_input_is_the_body_and_then_its_end(cases, size):
+    body = os.urandom(size)
+    reply = cases.run("POST", "/cases.tcl?body", body=body).reply()
+    assert reply.text == f"{size} {zlib.crc32(body)} 1\n"
+
+
+def test_without_a_body_standard_input_is_at_its_end(cases):
+    assert ask(cases, "body") == "0 0 1\n"
+
+
+def test_a_body_is_text_in_utf_8_unless_told(cases):
+    reply = cases.run("POST", "/cases.tcl?text", body="gr\u00fc\u00dfe".encode()).reply()
+    assert reply.text == "gr\u00fc\u00dfe\n"
+
+
+def test_a_body_that_is_not_read_is_not_seen_by_the_next_request(cases):
+    reply = cases.run("POST", "/cases.tcl?part", body=b"first\n" + b"rest\n" * 10_000).reply()
+    assert reply.text == "first\n"
+    assert ask(cases, "body") == "0 0 1\n"
+
+
+def test_a_program_that_the_app_starts_has_the_body_too(cases):
+    reply = cases.run("POST", "/cases.tcl?program_body", body=b"for cat").reply()
+    assert reply.text == "for cat\n"
+
+
+def test_output_can_be_bytes_and_is_utf_8_otherwise(cases):
+    assert cases.get("/cases.tcl?bytes").body == bytes(range(256))
+    assert cases.get("/cases.tcl?euro").body == "\u20ac\n".encode()
+
+
+@pytest.mark.parametrize("size", [16, 262_144, 8_000_000])
+def test_output_of_any_size_comes_whole(cases, size):
+    assert cases.get(f"/cases.tcl?large={size}").body == b"0123456789abcdef" * (size // 16)
+
+
+def test_what_a_program_prints_stands_in_its_place(cases):
+    assert ask(cases, "program_out") == "one\ntwo\nthree\n"
+
+
+@pytest.mark.parametrize("what", ["configure_all", "close_in", "close_out", "close_both_and_open", "push"])
+def test_what_a_request_does_to_its_channels_is_not_seen_by_the_next(cases, what):
+    usual = ask(cases, "channels")
+    worker = ask(cases, "pid")
+    for _ in range(3):
+        assert cases.get(f"/cases.tcl?{what}").status == 200
+        assert ask(cases, "channels") == usual
+        assert ask(cases, "euro") == "\u20ac\n"
+        reply = cases.run("POST", "/cases.tcl?text", body=b"text").reply()
+        assert reply.text == "text\n"
+    assert ask(cases, "pid") == worker
+
+
+def test_a_closed_standard_error_is_open_again_for_the_next_request(cases):
+    assert ask(cases, "close_errors") == "closed\n"
+    since = cases.log_position()
+    assert ask(cases, "complain") == "complained\n"
+    cases.wait_line("a complaint", "cases.tcl", since=since)
+
+
+def test_an_app_that_closes_its_output_has_answered(cases):
+    assert ask(cases, "close_out") == "whole\n"
+
+
+def test_an_error_is_a_500_with_errorinfo_in_the_log_and_the_worker_goes_on(cases):
+    worker, since = ask(cases, "pid"), cases.log_position()
+    reply = cases.get("/cases.tcl?error")
+    assert reply.status == 500 and "secret" not in reply.text and "half" not in reply.text
+    line = cases.wait_line("a secret went wrong", since=since)
+    request = line.split("[")[1].split("]")[0]
+    cases.wait_line(request, '(procedure "error" line 1)', since=since)
+    cases.wait_line(request, "status=500", since=since)
+    assert ask(cases, "pid") == worker
+
+
+def test_an_error_after_the_first_bytes_have_left_breaks_the_transfer(cases):
+    nginx = Nginx(cases.socket)
+    try:
+        with pytest.raises(BrokenTransfer):
+            nginx.get("/cases.tcl?late_error")
+        assert nginx.get("/cases.tcl?euro").text == "\u20ac\n"
+    finally:
+        nginx.stop()
+
+
+@pytest.mark.parametrize("how", ["break", "continue", "odd"])
+def test_any_other_odd_way_to_return_is_an_error_too(cases, how):
+    worker = ask(cases, "pid")
+    assert cases.get(f"/cases.tcl?{how}").status == 500
+    assert ask(cases, "pid") == worker
+
+
+def test_an_error_of_one_request_is_not_seen_by_the_next(cases):
+    assert "caught" in ask(cases, "caught")
+    assert ask(cases, "seen") == "0 0\n"
+    assert cases.get("/cases.tcl?error").status == 500
+    assert ask(cases, "seen") == "0 0\n"
+
+
+def test_exit_0_ends_the_request_well_and_the_worker_which_is_replaced(cases):
+    worker = ask(cases, "pid")
+    assert ask(cases, "leave=0") == "whole\n"
+    assert ask(cases, "pid") != worker
+
+
+def test_any_other_exit_is_a_failure(cases):
+    worker = ask(cases, "pid")
+    assert cases.get("/cases.tcl?leave=1").status == 500
+    assert ask(cases, "pid") != worker
+
+
+def test_the_script_is_named_as_under_cgi(cases):
+    script = cases.root / "cases.tcl"
+    assert ask(cases, "where") == f"{script} {script} {cases.root} 0 {{}} 0\n"
+
+
+def test_the_library_tells_about_each_request(cases):
+    def who(user, capabilities):
+        return cases.as_fossil("GET", "cases.tcl", query="who", FOSSIL_USER=user,
+                               FOSSIL_CAPABILITIES=capabilities).reply().text
+    assert who("ada", "hjs") == "ada|hjs|1\n"
+    assert who("bob", "h") == "bob|h|0\n"
+
+
+def test_the_librarys_page_is_in_fossils_skin_under_fossil_and_whole_elsewhere(cases):
+    for _ in range(2):
+        inside = cases.as_fossil("GET", "cases.tcl", query="script_out").reply()
+        assert "<div class='fossil-doc'" in inside.text
+        assert cases.get("/cases.tcl?script_out").text.startswith("<!DOCTYPE html>")
+
+
+def test_an_app_is_told_that_its_client_is_gone_and_its_worker_goes_on(cases):
+    worker, since = ask(cases, "pid"), cases.log_position()
+    with fastcgi.Connection(cases.socket) as connection:
+        connection.send(fastcgi.begin() + fastcgi.stream(fastcgi.PARAMS, 1, fastcgi.pairs(
+            fastcgi.variables("GET", "/cases.tcl?endless"))) + fastcgi.stream(fastcgi.STDIN, 1, b""))
+        assert connection.read_record()
+    cases.wait_line("status=499", "endless", since=since)
+    cases.wait_line("the client is gone: POSIX EPIPE", since=since)
+    assert ask(cases, "pid") == worker
+
+
+def test_an_app_answers_under_nginx_and_under_fossil(cases, start_nginx, start_fossil):
+    for server in (start_nginx(cases.socket), start_fossil(cases.root)):
+        body = os.urandom(100_000)
+        reply = server.request("POST", "/cases.tcl?body",
+                               [("Content-Type", "application/octet-stream")], body)
+        assert (reply.status, reply.text) == (200, f"{len(body)} {zlib.crc32(body)} 1\n")
+        assert server.get("/cases.tcl?error").status == 500
+        assert server.get("/cases.tcl?bytes").body == bytes(range(256))
+
+
+def test_the_log_tells_where_an_app_was_when_its_time_was_over(start_host, tmp_path):
+    put_script(tmp_path, "cases.tcl", "tcl", CASES)
+    host = start_host(tmp_path, "--timeout", "1")
+    assert host.get("/cases.tcl?spin").status == 504
+    host.wait_line("spin_here")
+    assert ask(host, "euro") == "\u20ac\n"
+
+
+@pytest.mark.parametrize("body, reason", [
+    ("set x 1\n", "an app must define proc application {}"),
+    ("error oops\nproc application {} {}\n", '"error oops"'),
+    ("proc application {} {}\nexit\n", "it calls exit while it is loaded"),
+    ("proc application {", "missing close-brace")])
+def test_an_app_that_does_not_load_says_why(start_host, tmp_path, body, reason):
+    put_script(tmp_path, "app", "tcl", "# exthost: app\n" + body)
+    host = start_host(tmp_path)
+    assert host.get("/app").status == 500
+    host.wait_line(reason)

@@ -1,0 +1,200 @@
+"""Tcl apps and time: the event loop within a request and between requests, and replies that stream."""
+
+import socket
+
+import pytest
+
+import fastcgi
+from host import Host, put_script
+from servers import Nginx
+from waiting import wait_for
+
+APP = r"""# exthost: app
+set ticks 0
+proc tick {} { incr ::ticks; after 5 tick }
+tick
+
+set server [socket -server greet -myaddr 127.0.0.1 0]
+proc greet {channel args} {
+	chan configure $channel -blocking 0
+	chan event $channel readable [list answer $channel]
+}
+proc answer {channel} {
+	puts $channel "[string toupper [gets $channel]]"
+	close $channel
+}
+
+namespace eval case {
+	proc ticks {} { puts $::ticks }
+	proc port {} { puts [lindex [chan configure $::server -sockname] 2] }
+	proc wait {} { puts one; after 20 {puts two; set ::done 1}; vwait ::done; puts three }
+	proc pipe {} {
+		set ::read ""
+		set pipe [open "|/bin/sh -c {echo a; sleep 0.05; echo b}"]
+		chan configure $pipe -blocking 0
+		chan event $pipe readable [list case::read_pipe $pipe]
+		vwait ::pipe_done
+		puts $::read
+	}
+	proc read_pipe {pipe} {
+		append ::read [read $pipe]
+		if {[eof $pipe]} { chan close $pipe; set ::pipe_done 1 }
+	}
+	proc body_events {} {
+		set ::read ""
+		chan configure stdin -blocking 0
+		chan event stdin readable {
+			append ::read [read stdin 1000]
+			if {[eof stdin]} { chan event stdin readable {}; set ::body_done 1 }
+		}
+		vwait ::body_done
+		puts [string length $::read]
+	}
+	proc copy {} {
+		chan configure stdin -translation binary
+		chan configure stdout -translation binary
+		chan copy stdin stdout -command {set ::copied}
+		vwait ::copied
+	}
+	proc late {} { after 30 {puts "printed too late"; puts -nonewline "and not whole"}; puts now }
+	proc late_error {} { after 30 {error "a background error"}; puts now }
+	proc late_exit {} { after 30 {exit 3}; puts [pid] }
+	proc own_handler {} {
+		interp bgerror {} case::handle
+		after 10 {error "caught by the app"}
+		puts now
+	}
+	proc handle {message options} { puts stderr "handled: $message"; interp bgerror {} "" }
+	proc pid {} { puts [::pid] }
+	proc euro {} { puts \u20ac }
+	proc stream {flag} {
+		puts [string repeat x 5000]
+		flush stdout
+		while {![file exists $flag]} { after 5 {set ::again 1}; vwait ::again }
+		puts "the end"
+	}
+	proc coroutines {} {
+		coroutine ::worker apply {{} {
+			foreach n {1 2 3} { after 5 [info coroutine]; yield; puts $n }
+			set ::worked 1
+		}}
+		vwait ::worked
+	}
+	proc never {} { vwait ::never }
+}
+
+proc application {} {
+	# nginx holds a reply back unless it is told not to.
+	puts "Content-Type: application/octet-stream\nX-Accel-Buffering: no\n"
+	namespace eval case [split $::env(QUERY_STRING) =]
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def events(tmp_path_factory):
+    """A host with the app as /events.tcl, in one app worker."""
+    root = tmp_path_factory.mktemp("root")
+    put_script(root, "events.tcl", "tcl", APP)
+    made = Host(root, "--workers", "1", "--reply-buffer", "4k")
+    yield made
+    made.stop()
+
+
+def ask(host, case, **more):
+    """What the case prints."""
+    reply = host.get(f"/events.tcl?{case}", **more)
+    assert reply.status == 200, (case, reply)
+    return reply.text
+
+
+def test_an_app_can_wait_for_events_within_a_request(events):
+    assert ask(events, "wait") == "one\ntwo\nthree\n"
+    assert ask(events, "pipe") == "a\nb\n\n"
+    assert ask(events, "coroutines") == "1\n2\n3\n"
+
+
+def test_the_body_and_the_reply_can_be_copied_by_events(events):
+    body = bytes(range(256)) * 500
+    reply = events.run("POST", "/events.tcl?body_events", body=b"x" * 100_000).reply()
+    assert reply.text == "100000\n"
+    assert events.run("POST", "/events.tcl?copy", body=body).reply().body == body
+
+
+def test_timers_go_on_between_requests(events):
+    first = int(ask(events, "ticks"))
+    wait_for(lambda: int(ask(events, "ticks")) > first + 20, "the timer goes on")
+
+
+def test_a_server_of_the_app_answers_between_requests(events):
+    port = int(ask(events, "port"))
+    for _ in range(3):
+        with socket.create_connection(("127.0.0.1", port), timeout=10) as s:
+            s.sendall(b"hello\n")
+            assert s.makefile().readline() == "HELLO\n"
+
+
+def test_what_is_printed_between_requests_goes_to_the_log_and_into_no_reply(events):
+    since = events.log_position()
+    assert ask(events, "late") == "now\n"
+    events.wait_line("printed too late", since=since)
+    assert ask(events, "euro") == "\u20ac\n"
+    events.wait_line("and not whole", since=since)
+
+
+def test_a_background_error_goes_to_the_log_and_the_worker_goes_on(events):
+    worker, since = ask(events, "pid"), events.log_position()
+    assert ask(events, "late_error") == "now\n"
+    events.wait_line("a background error", since=since)
+    events.wait_line('("after" script)', since=since)
+    assert ask(events, "own_handler") == "now\n"
+    events.wait_line("handled: caught by the app", since=since)
+    assert ask(events, "pid") == worker
+
+
+def test_an_exit_between_requests_ends_the_worker_and_no_request(events):
+    for _ in range(3):
+        worker = ask(events, "late_exit")
+        wait_for(lambda old=worker: ask(events, "pid") != old, "the worker is replaced")
+
+
+def test_a_request_that_waits_for_ever_is_ended_and_the_log_tells_where(start_host, tmp_path):
+    put_script(tmp_path, "events.tcl", "tcl", APP)
+    host = start_host(tmp_path, "--timeout", "1")
+    assert host.get("/events.tcl?never").status == 504
+    host.wait_line("vwait ::never")
+
+
+def read_until(read, wanted):
+    """What has come when `wanted` has."""
+    received = b""
+    while wanted not in received:
+        part = read()
+        assert part, f"the reply ends before {wanted!r}: {received[-100:]!r}"
+        received += part
+    return received
+
+
+def test_a_flush_streams(events, tmp_path):
+    flag = tmp_path / "flag"
+    with fastcgi.Connection(events.socket) as connection:
+        connection.send(
+            fastcgi.begin() + fastcgi.stream(fastcgi.PARAMS, 1, fastcgi.pairs(
+                fastcgi.variables("GET", f"/events.tcl?stream={flag}")))
+            + fastcgi.stream(fastcgi.STDIN, 1, b""))
+        read_until(lambda: connection.read_record()[2], b"x\n")
+        flag.write_text("")
+        assert connection.read_outcome().stdout.endswith(b"the end\n")
+
+
+def test_a_flush_streams_through_nginx(events, tmp_path):
+    flag = tmp_path / "flag"
+    nginx = Nginx(events.socket)
+    try:
+        with socket.create_connection(("127.0.0.1", nginx.port), timeout=10) as s:
+            s.sendall(f"GET /events.tcl?stream={flag} HTTP/1.0\r\nHost: localhost\r\n\r\n".encode())
+            read_until(lambda: s.recv(65536), b"x\n")
+            flag.write_text("")
+            read_until(lambda: s.recv(65536), b"the end\n")
+    finally:
+        nginx.stop()
