@@ -56,8 +56,11 @@ void answer_log(const struct answer_shared *shared, const struct request *reques
 	if (result != NULL) {
 		log_milliseconds(&line, "queue_ms", request->queued);
 		log_milliseconds(&line, "run_ms", result->time);
-		log_milliseconds(&line, "cpu_ms", result->cpu * 1000);
-		log_number(&line, "peak_kib", (int64_t)result->peak);
+		/* Nobody has looked at a short request to an app that serves its own sockets. */
+		if (result->peak > 0) {
+			log_milliseconds(&line, "cpu_ms", result->cpu * 1000);
+			log_number(&line, "peak_kib", (int64_t)result->peak);
+		}
 		log_string(&line, "end", run_why_name(result->why));
 	}
 	if (reason != NULL)

@@ -17,6 +17,7 @@
 #include <string.h>
 
 #define SECOND 1000000000ULL
+#define WORTH_A_LOOK 1000000 /* nanoseconds: below it is not asked what a request has used */
 
 static int set_path(struct app_answering *a, struct request *r, struct error *e);
 static void begin_turn(struct app_answering *a, struct request *r);
@@ -128,6 +129,19 @@ static void judge(struct run_result *result, enum run_why why, int status, const
 	    reason);
 }
 
+/* What short requests before it have used is in the sum: it used no more than the time it took. */
+static void take_usage(struct app_answering *a, struct run_result *result)
+{
+	struct rusage usage;
+
+	app_take_usage(a->app, &usage);
+	result->cpu = (uint64_t)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000000 +
+		      (uint64_t)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
+	if (result->cpu > result->time / 1000)
+		result->cpu = result->time / 1000;
+	result->peak = (uint64_t)usage.ru_maxrss;
+}
+
 /* What the binding said of the answer. result->whole: the reply is on its way, to its end. */
 static int run_app(
     struct app_answering *a, struct request *r, struct reply *reply, struct run_result *result)
@@ -141,8 +155,7 @@ static int run_app(
 	    .body_size = r->body_size,
 	    .reply = &out};
 	uint64_t began = request_clock();
-	struct rusage usage;
-	int outcome = app_answer(a->app, &call, &usage);
+	int outcome = app_answer(a->app, &call);
 	struct error e;
 
 	app_reply_take_memory(&out);
@@ -156,9 +169,8 @@ static int run_app(
 	if (result->whole && reply_finish(reply, &e) < 0)
 		judge(result, RUN_REPLY, 500, e.message);
 	result->time = request_clock() - began;
-	result->cpu = (uint64_t)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000000 +
-		      (uint64_t)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
-	result->peak = (uint64_t)usage.ru_maxrss;
+	if (result->time > WORTH_A_LOOK)
+		take_usage(a, result);
 	return outcome;
 }
 

@@ -66,6 +66,16 @@ static bool park(struct server *s, struct connection *c, uint64_t deadline)
 	return !connections_park(s->connections, c, deadline);
 }
 
+/* Numbers in a row from a random one on, mixed so that they look like those of others (splitmix64). */
+static uint64_t next_id(struct server *s)
+{
+	uint64_t n = s->last_id += 0x9e3779b97f4a7c15;
+
+	n = (n ^ (n >> 30)) * 0xbf58476d1ce4e5b9;
+	n = (n ^ (n >> 27)) * 0x94d049bb133111eb;
+	return n ^ (n >> 31);
+}
+
 /* The head of a request. As app_incoming_go_on. */
 static bool look(struct server *s, struct connection *c)
 {
@@ -91,7 +101,7 @@ static bool look(struct server *s, struct connection *c)
 	case LOOK_REFUSE: refused = true; break;
 	case LOOK_READY: break;
 	}
-	request_init(&in->request);
+	request_init_numbered(&in->request, next_id(s));
 	in->begun = true;
 	in->request.trust_fossil = in->request.relay = in->request.hold = c->listener->trust_fossil;
 	in->request.response.fd = c->fd;

@@ -8,7 +8,6 @@
 #include "run_channel.h"
 
 #include <fcntl.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -70,30 +69,23 @@ static void take_order(struct app_loaded *a, const struct run_order *order)
 	environ = environment;
 }
 
-void app_wait(struct app_loaded *a, int descriptor)
+bool app_wait(struct app_loaded *a, int descriptor)
 {
-	struct pollfd event = {.fd = descriptor, .events = POLLIN};
-
-	if (a->binding->wait != NULL)
-		a->binding->wait(&a->app, descriptor);
-	else
-		poll(&event, 1, -1);
+	return a->binding->wait != NULL && a->binding->wait(&a->app, descriptor);
 }
 
-/* What was used since the last time. */
-static struct rusage take_usage(struct app_loaded *a)
+void app_take_usage(struct app_loaded *a, struct rusage *usage)
 {
-	struct rusage now, since;
+	struct rusage now;
 
 	getrusage(RUSAGE_SELF, &now);
-	since = now;
-	timersub(&now.ru_utime, &a->used.ru_utime, &since.ru_utime);
-	timersub(&now.ru_stime, &a->used.ru_stime, &since.ru_stime);
+	*usage = now;
+	timersub(&now.ru_utime, &a->used.ru_utime, &usage->ru_utime);
+	timersub(&now.ru_stime, &a->used.ru_stime, &usage->ru_stime);
 	a->used = now;
-	return since;
 }
 
-int app_answer(struct app_loaded *a, struct binding_call *call, struct rusage *usage)
+int app_answer(struct app_loaded *a, struct binding_call *call)
 {
 	int outcome;
 
@@ -104,8 +96,6 @@ int app_answer(struct app_loaded *a, struct binding_call *call, struct rusage *u
 		outcome |= BINDING_RETIRE;
 	if (is_too_large(a))
 		outcome |= BINDING_RETIRE;
-	if (usage != NULL)
-		*usage = take_usage(a);
 	return outcome;
 }
 

@@ -29,11 +29,17 @@ struct app_loaded {
 void app_load(struct app_loaded *a, const struct binding *binding, struct binding_run *run,
     const struct run_order *order);
 
-/* Wait until the descriptor is readable, the language's own affairs going on meanwhile. */
-void app_wait(struct app_loaded *a, int descriptor);
+/*
+ * Wait until the descriptor is readable, while the app's own affairs go on: true. false, at once: it
+ * has none.
+ */
+bool app_wait(struct app_loaded *a, int descriptor);
 
-/* Answer one request: 0 or the flags of binding.h. *usage, if not NULL, is what it used. */
-int app_answer(struct app_loaded *a, struct binding_call *call, struct rusage *usage);
+/* Answer one request: 0 or the flags of binding.h. */
+int app_answer(struct app_loaded *a, struct binding_call *call);
+
+/* What was used since the last call. */
+void app_take_usage(struct app_loaded *a, struct rusage *usage);
 
 /* End, regularly. */
 void app_leave(struct app_loaded *a) __attribute__((noreturn));

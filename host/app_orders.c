@@ -55,10 +55,11 @@ static bool answer(struct app_loaded *a, struct run_order *order)
 	    .body_size = order->body_size,
 	    .reply = &reply};
 	struct rusage usage;
-	int outcome = app_answer(a, &call, &usage);
+	int outcome = app_answer(a, &call);
 
 	/* The pipe is closed first, so that the front finds the end of the reply there. */
 	fd_close(&order->output);
+	app_take_usage(a, &usage);
 	run_report_end(a->channel, RUN_ANSWERED, outcome, &usage);
 	return (outcome & BINDING_RETIRE) == 0;
 }

@@ -29,6 +29,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
@@ -97,6 +98,7 @@ static int prepare(struct server *s)
 	if (s->epoll < 0 || s->timer < 0 || s->connections == NULL || s->incoming == NULL ||
 	    s->buffer == NULL)
 		return -1;
+	(void)!getrandom(&s->last_id, sizeof(s->last_id), 0);
 	set_accepting(s, true);
 	if (watch(s, s->app->channel, EPOLLIN, TAG(TAG_CHANNEL, 0)) < 0)
 		return -1;
@@ -108,8 +110,9 @@ static void serve_events(struct server *s)
 	struct epoll_event events[EVENTS];
 	int n = epoll_wait(s->epoll, events, EVENTS, 0);
 
-	if (n == 0)
-		app_wait(s->app, s->epoll);
+	/* Waiting here and not in poll(2) for the epoll, a connection wakes one worker only. */
+	if (n == 0 && !app_wait(s->app, s->epoll))
+		n = epoll_wait(s->epoll, events, EVENTS, -1);
 	for (int i = 0; i < n; i++) {
 		uint64_t tag = events[i].data.u64;
 		struct connection *c;
@@ -141,7 +144,7 @@ static void accept_some(struct server *s, const struct listener *l)
 
 		if (fd < 0)
 			return;
-		if (!access_allows(fd, &s->setup->config, &e)) {
+		if (!access_allows(fd, l->kind == LISTENER_TCP, &s->setup->config, &e)) {
 			log_message(&s->setup->log, LEVEL_WARNING, "%s: refused: %s", l->address,
 			    e.message);
 			close(fd);

@@ -42,7 +42,7 @@ static void print_help(const struct binding *const *bindings)
 			printf("  exthost %-7s [ARGUMENT]...           the plain %s interpreter\n",
 			    bindings[i]->command, bindings[i]->name);
 	printf(
-	    "  exthost status [--root DIR | --control PATH] [--json] [--watch]\n"
+	    "  exthost status [--root DIR | --control PATH] [--json] [--watch] [--check]\n"
 	    "                                          what the running host is doing\n"
 	    "  exthost check [--config FILE] [--root DIR]\n"
 	    "                                          whether serve would take the configuration, "
@@ -98,6 +98,7 @@ static void print_status_help(void)
 	    "for\n"
 	    "each extension how many requests there were, how long they took and what went "
 	    "wrong.\n"
+	    "Without --root, --control and --config, /etc/exthost.conf is read if it is there.\n"
 	    "\n"
 	    "options:\n");
 	config_print_options(stdout, CONFIG_STATUS);

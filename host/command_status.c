@@ -1,10 +1,11 @@
 /*
- * exthost status: ask the host at its control socket, and print what it says as a table that fits a
- * terminal of 80 columns, or as it came.
+ * exthost status: ask the host at its control socket, and print what it says as a table, or as it
+ * came, or judge it.
  */
 #include "command.h"
 
 #include "buffer.h"
+#include "command_status_table.h"
 #include "config_read.h"
 #include "error.h"
 #include "fd.h"
@@ -21,9 +22,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#define DEFAULT_CONFIG "/etc/exthost.conf"
 #define WATCH_EVERY 2000 /* milliseconds */
 #define PATIENCE 10      /* seconds that the host may take to answer */
-#define WIDTH 80
 
 /* The folder may have a longer path than a socket's address holds: it is opened first. */
 static int connect_to(const char *path, struct error *e)
@@ -83,205 +84,6 @@ static const char *string_of(const json_t *object, const char *name)
 	return value != NULL ? value : "";
 }
 
-static long long number_of(const json_t *object, const char *name)
-{
-	return json_integer_value(json_object_get(object, name));
-}
-
-static double real_of(const json_t *object, const char *name)
-{
-	return json_number_value(json_object_get(object, name));
-}
-
-/* "3.2 s", "41 min", "5 h", "12 d" */
-static const char *duration(double seconds, char text[16])
-{
-	if (seconds < 100)
-		snprintf(text, 16, "%.1f s", seconds);
-	else if (seconds < 6000)
-		snprintf(text, 16, "%.0f min", seconds / 60);
-	else if (seconds < 360000)
-		snprintf(text, 16, "%.0f h", seconds / 3600);
-	else
-		snprintf(text, 16, "%.0f d", seconds / 86400);
-	return text;
-}
-
-/* What comes from extensions must not steer a terminal: control characters as \xNN. */
-static const char *clean(struct buffer *out, const char *text)
-{
-	out->size = 0;
-	for (; *text != '\0'; text++) {
-		if (((unsigned char)*text < 0x20 && *text != '\n' && *text != '\t') ||
-		    *text == 0x7f)
-			buffer_printf(out, "\\x%02x", (unsigned)*text);
-		else
-			buffer_append(out, text, 1);
-	}
-	return buffer_string(out);
-}
-
-/* Of a text that is longer than this, its end. */
-static void print_end(const char *text, int most)
-{
-	int size = (int)strlen(text);
-
-	if (size <= most)
-		printf("%s", text);
-	else
-		printf("..%s", text + size - most + 2);
-}
-
-static void print_column(const char *text, int width)
-{
-	print_end(text, width);
-	if ((int)strlen(text) < width)
-		printf("%*s", width - (int)strlen(text), "");
-}
-
-/* Seven columns: "1.616", "30012", "86400 s" */
-static void print_milliseconds(double ms)
-{
-	if (ms < 9999)
-		printf(" %7.4g", ms);
-	else if (ms < 999999)
-		printf(" %7.0f", ms);
-	else
-		printf(" %5.0f s", ms / 1000);
-}
-
-/* How much of the text stands in a line of this width: up to a blank, if there is one. */
-static size_t line_size(const char *text, size_t most)
-{
-	size_t size = strcspn(text, "\n");
-
-	if (size <= most)
-		return size;
-	for (size_t n = most; n > 0; n--)
-		if (text[n] == ' ')
-			return n;
-	return most;
-}
-
-static void print_error(const char *text)
-{
-	static const char label[] = "  last error: ";
-	const int indent = (int)sizeof(label) - 1;
-	struct buffer shown = {0};
-	const char *rest = clean(&shown, text);
-	const char *before = label;
-
-	while (rest != NULL && *rest != '\0') {
-		size_t size = line_size(rest, (size_t)(WIDTH - indent));
-
-		printf("%*s%.*s\n", indent, before, (int)size, rest);
-		before = "";
-		rest += size;
-		rest += strspn(rest, " \n");
-	}
-	buffer_release(&shown);
-}
-
-static void print_head(const json_t *status)
-{
-	const json_t *queue = json_object_get(status, "queue");
-	const json_t *connections = json_object_get(status, "connections");
-	const char *version = string_of(status, "version");
-	char time[16];
-	int rest;
-
-	duration(real_of(status, "seconds"), time);
-	rest = (int)(strlen("exthost , serving , for ") + strlen(version) + strlen(time));
-	printf("exthost %s, serving ", version);
-	print_end(string_of(status, "root"), WIDTH - rest);
-	printf(", for %s\n", time);
-	printf("%lld of %lld runs, %lld of %lld waiting, %lld of %lld connections (%lld idle)\n\n",
-	    number_of(queue, "running"), number_of(queue, "concurrency"),
-	    number_of(queue, "waiting"), number_of(queue, "most"), number_of(connections, "open"),
-	    number_of(connections, "most"), number_of(connections, "idle"));
-}
-
-static void print_processes(const json_t *status)
-{
-	const json_t *spares = json_object_get(status, "spares");
-	const json_t *process;
-	size_t i;
-
-	printf("%-20s %8s %10s %7s\n", "process", "pid", "memory", "spares");
-	json_array_foreach (json_object_get(status, "services"), i, process) {
-		char name[64];
-
-		snprintf(name, sizeof(name), "service %.20s", string_of(process, "name"));
-		printf("%-20s %8lld %6.1f MiB  %.36s\n", name, number_of(process, "pid"),
-		    (double)number_of(process, "memory_kib") / 1024, string_of(process, "state"));
-	}
-	json_array_foreach (json_object_get(status, "processes"), i, process) {
-		const char *language = string_of(process, "language");
-		char name[64];
-
-		snprintf(name, sizeof(name), "%s%s%s", string_of(process, "role"),
-		    language[0] != '\0' ? " " : "", language);
-		printf("%-20s %8lld %6.1f MiB", name, number_of(process, "pid"),
-		    (double)number_of(process, "memory_kib") / 1024);
-		if (language[0] != '\0')
-			printf(" %7lld", number_of(spares, language));
-		printf("\n");
-	}
-}
-
-static void print_runs(const json_t *status)
-{
-	const json_t *runs = json_object_get(status, "runs");
-	const json_t *run;
-	char time[16];
-	size_t i;
-
-	if (json_array_size(runs) == 0)
-		return;
-	printf("\n%-17s%-26s %-6s %8s %8s %8s\n", "request", "extension", "state", "since", "pid",
-	    "memory");
-	json_array_foreach (runs, i, run) {
-		printf("%-17s", string_of(run, "id"));
-		print_column(string_of(run, "extension"), 26);
-		printf(
-		    " %-6s %8s", string_of(run, "state"), duration(real_of(run, "seconds"), time));
-		if (number_of(run, "pid") > 0)
-			printf(" %8lld %4.1f MiB", number_of(run, "pid"),
-			    (double)number_of(run, "memory_kib") / 1024);
-		printf("\n");
-	}
-}
-
-static void print_extensions(const json_t *status)
-{
-	const json_t *extension;
-	size_t i;
-
-	printf("\n%-24s %8s %6s %6s %7s %7s %7s %6s\n", "extension", "requests", "4xx", "5xx",
-	    "p50 ms", "p95 ms", "p99 ms", "MiB");
-	json_array_foreach (json_object_get(status, "extensions"), i, extension) {
-		const json_t *answers = json_object_get(extension, "answers");
-		const char *name = string_of(extension, "name");
-
-		print_column(name[0] != '\0' ? name : "(none)", 24);
-		printf(" %8lld %6lld %6lld", number_of(extension, "requests"),
-		    number_of(answers, "4xx"), number_of(answers, "5xx"));
-		print_milliseconds(real_of(extension, "p50_ms"));
-		print_milliseconds(real_of(extension, "p95_ms"));
-		print_milliseconds(real_of(extension, "p99_ms"));
-		printf(" %6.1f\n", (double)number_of(extension, "peak_kib") / 1024);
-		print_error(string_of(extension, "last_error"));
-	}
-}
-
-static void print_table(const json_t *status)
-{
-	print_head(status);
-	print_processes(status);
-	print_runs(status);
-	print_extensions(status);
-}
-
 static int show(const struct config *config, const char *path, struct error *e)
 {
 	struct buffer raw = {0};
@@ -292,7 +94,7 @@ static int show(const struct config *config, const char *path, struct error *e)
 	if (status != NULL && config->json)
 		printf("%.*s", (int)raw.size, raw.data);
 	else if (status != NULL)
-		print_table(status);
+		status_table_print(status);
 	fflush(stdout);
 	json_decref(status);
 	buffer_release(&raw);
@@ -315,7 +117,7 @@ static int show_stack(const struct config *config, const char *path, struct erro
 		result = error_set(e, "request %s: %s", config->stack, string_of(answer, "error"));
 	else if (config->json)
 		printf("%.*s", (int)raw.size, raw.data);
-	else if ((stack = clean(&shown, string_of(answer, "stack"))) != NULL)
+	else if ((stack = status_clean(&shown, string_of(answer, "stack"))) != NULL)
 		printf("%s", stack);
 	json_decref(answer);
 	buffer_release(&shown);
@@ -323,16 +125,84 @@ static int show_stack(const struct config *config, const char *path, struct erro
 	return result;
 }
 
+static bool has_template(const json_t *status, const char *language)
+{
+	const json_t *process;
+	size_t i;
+
+	json_array_foreach (json_object_get(status, "processes"), i, process)
+		if (strcmp(string_of(process, "role"), "template") == 0 &&
+		    strcmp(string_of(process, "language"), language) == 0)
+			return true;
+	return false;
+}
+
+/* 0, or -1 with *e: the first thing that is not as it should be. */
+static int judge(json_t *status, struct error *e)
+{
+	const json_t *service;
+	const char *language;
+	json_t *spares;
+	size_t i;
+
+	json_object_foreach (json_object_get(status, "spares"), language, spares)
+		if (!has_template(status, language))
+			return error_set(e, "template %s does not run", language);
+	json_array_foreach (json_object_get(status, "services"), i, service)
+		if (!json_is_true(json_object_get(service, "well")))
+			return error_set(e, "service %s: %s", string_of(service, "name"),
+			    string_of(service, "state"));
+	return 0;
+}
+
+static int check(const char *path, struct error *e)
+{
+	struct buffer raw = {0};
+	json_t *status = ask(path, "status\n", &raw, e);
+	int result = status != NULL ? judge(status, e) : -1;
+
+	json_decref(status);
+	buffer_release(&raw);
+	return result;
+}
+
 static int run(const struct config *config, const char *path)
 {
 	struct error e;
-	int result = config->stack != NULL ? show_stack(config, path, &e) : show(config, path, &e);
+	int result = config->check           ? check(path, &e)
+		     : config->stack != NULL ? show_stack(config, path, &e)
+					     : show(config, path, &e);
 
-	while (result == 0 && config->watch) {
+	while (result == 0 && config->watch && !config->check) {
 		poll(NULL, 0, WATCH_EVERY);
 		result = show(config, path, &e);
 	}
 	return result < 0 ? command_fail(1, "%s", e.message) : 0;
+}
+
+static bool says_where(const struct config *config)
+{
+	return config->config_file != NULL || config->root != NULL || config->control[0] != '\0';
+}
+
+/* Where nothing says where the host is, the system's configuration file does, if there is one. */
+static int read_config(struct config *config, int argc, char **argv, struct error *e)
+{
+	char **more;
+	int operands;
+	int result = config_read(config, CONFIG_STATUS, argc, argv, 0, &operands, e);
+
+	if (result < 0 || says_where(config) || access(DEFAULT_CONFIG, F_OK) < 0)
+		return result;
+	more = calloc((size_t)argc + 1, sizeof(*more));
+	if (more == NULL)
+		return error_set(e, "out of memory");
+	more[0] = (char *)"--config=" DEFAULT_CONFIG;
+	memcpy(more + 1, argv, (size_t)argc * sizeof(*more));
+	config_release(config);
+	result = config_read(config, CONFIG_STATUS, argc + 1, more, 0, &operands, e);
+	free(more);
+	return result;
 }
 
 int command_status(int argc, char **argv)
@@ -340,10 +210,9 @@ int command_status(int argc, char **argv)
 	struct config config;
 	struct error e;
 	char *path = NULL;
-	int operands;
 	int result;
 
-	if (config_read(&config, CONFIG_STATUS, argc, argv, 0, &operands, &e) < 0) {
+	if (read_config(&config, argc, argv, &e) < 0) {
 		result = command_fail(2, "%s", e.message);
 	} else {
 		path = listener_control_path(&config);

@@ -51,10 +51,11 @@ struct manners {
 /* [service NAME] in the configuration file: a program that the master keeps running. */
 struct config_service {
 	char *name;
-	struct config_list run; /* its command line, in pieces that belong together */
-	char *script;           /* or a script that exthost itself runs */
-	char *restart;          /* "always", "on-failure" or "never" */
-	uint64_t restart_delay; /* seconds */
+	struct config_list run;      /* its command line, in pieces that belong together */
+	char *script;                /* or a script that exthost itself runs */
+	struct config_list writable; /* files and folders that it writes to */
+	char *restart;               /* "always", "on-failure" or "never" */
+	uint64_t restart_delay;      /* seconds */
 };
 
 /* [app NAME] in the configuration file: an app that serves sockets of its own. */
@@ -112,6 +113,7 @@ struct config {
 	/* status */
 	bool json;
 	bool watch;
+	bool check;
 	char *stack; /* the id of a request */
 	/* request */
 	char *body;

@@ -208,7 +208,8 @@ static bool take_order(struct front *f)
 	if (message.order == FRONT_SERVICES)
 		status_set_services(&f->status, message.index);
 	if (message.order == FRONT_SERVICE)
-		status_set_service(&f->status, message.index, message.pid, message.text);
+		status_set_service(
+		    &f->status, message.index, message.pid, message.well, message.text);
 	if (message.order == FRONT_LISTENER && fds[0] >= 0)
 		take_listener(f, message.index, fds[0]);
 	if (message.order == FRONT_RELOAD) {

@@ -2,6 +2,7 @@
 #ifndef EXTHOST_FRONT_SETUP_H
 #define EXTHOST_FRONT_SETUP_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -29,6 +30,7 @@ struct front_message {
 	uint32_t order;
 	uint32_t index; /* of the template's language, of the listener or of the service */
 	int32_t pid;    /* the template's, or the service's */
+	bool well;      /* of a service */
 	char text[FRONT_TEXT_MAX]; /* "name", line feed, "state" */
 };
 

@@ -24,7 +24,7 @@ struct option {
 	const char *help;
 };
 
-#define OPTIONS_MAX 64
+#define OPTIONS_MAX 96
 
 extern const struct option options[];
 extern const size_t option_count;

@@ -35,7 +35,7 @@ static int take_variables(
 			item[p.name_size] = '=';
 			memcpy(item + p.name_size + 1, p.value, p.value_size);
 			item[p.name_size + 1 + p.value_size] = '\0';
-			result = variables_take(&r->variables, item);
+			result = variables_take(&r->variables, item, p.name_size);
 		}
 		if (result < 0)
 			return error_errno(e, "variables of the request");

@@ -10,7 +10,7 @@
 #include "listen_address.h"
 #include "log.h"
 #include "option.h"
-#include "service.h"
+#include "service_check.h"
 
 #include <fcntl.h>
 #include <stdbool.h>

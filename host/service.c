@@ -7,7 +7,6 @@
 #include "service.h"
 
 #include "binding.h"
-#include "buffer.h"
 #include "config.h"
 #include "error.h"
 #include "language.h"
@@ -40,30 +39,14 @@ struct service {
 	struct service_process process;
 	uint64_t at;  /* when to start it, or when it was started; 0: not any more */
 	bool leaving; /* it is not configured any more, and killed at `at` */
-	char how[64]; /* it ended the last time */
+	bool failed;  /* it has ended with another exit status than 0, the last time */
+	char how[64]; /* it ended then */
 };
 
 static void start(struct services *s, struct service *service);
 static void kill_group(const struct services *s, struct service *service);
 static void plan_restart(struct service *service, bool failed);
 static void service_release(struct service *service);
-
-/* The pieces of `run`, or `script`, as one line. NULL: no memory. */
-static char *command_line(const struct config_service *config)
-{
-	struct buffer line = {0};
-	const char *text;
-	char *copy;
-
-	for (size_t i = 0; i < config->run.count; i++)
-		buffer_printf(&line, "%s%s", i > 0 ? " " : "", config->run.items[i]);
-	if (config->script != NULL)
-		buffer_append_string(&line, config->script);
-	text = buffer_string(&line);
-	copy = text != NULL ? strdup(text) : NULL;
-	buffer_release(&line);
-	return copy;
-}
 
 /* exthost itself, as the interpreter of the script: "exthost tclsh /path/mailer.tcl ..." */
 static char **script_arguments(char **words, const char *interpreter)
@@ -82,40 +65,6 @@ static char **script_arguments(char **words, const char *interpreter)
 	return argv;
 }
 
-static int check_one(
-    const struct config_service *config, const struct binding *const *bindings, struct error *e)
-{
-	char *line = command_line(config);
-	char **words;
-	int result = 0;
-
-	if ((config->run.count > 0) == (config->script != NULL)) {
-		free(line);
-		return error_set(e, "either run or script says what it is");
-	}
-	words = line != NULL ? words_split(line, e) : NULL;
-	free(line);
-	if (words == NULL)
-		return error_prefix(e, "%s", config->script != NULL ? "script" : "run");
-	if (words[0][0] != '/')
-		result = error_set(e, "'%s' is no absolute path", words[0]);
-	else if (config->script != NULL && language_by_suffix(bindings, words[0]) < 0)
-		result = error_set(e, "script %s: its name tells no language", words[0]);
-	words_release(words);
-	return result;
-}
-
-int services_check(
-    const struct config *config, const struct binding *const *bindings, struct error *e)
-{
-	if (config->service_count > SERVICES_MAX)
-		return error_set(e, "there are more than %d services", SERVICES_MAX);
-	for (size_t i = 0; i < config->service_count; i++)
-		if (check_one(&config->services[i], bindings, e) < 0)
-			return error_prefix(e, "service %s", config->services[i].name);
-	return 0;
-}
-
 static struct service *service_create(const struct services *s, const struct config_service *config)
 {
 	struct service *service = calloc(1, sizeof(*service));
@@ -127,7 +76,7 @@ static struct service *service_create(const struct services *s, const struct con
 	service->process.output = -1;
 	service->name = strdup(config->name);
 	service->restart = strdup(config->restart);
-	service->command = command_line(config);
+	service->command = service_command_line(config);
 	service->delay = service->backoff = config->restart_delay * SECOND;
 	service->at = request_clock();
 	service->script = config->script != NULL;
@@ -166,7 +115,7 @@ static void service_release(struct service *service)
 
 static bool is_same(const struct service *service, const struct config_service *config)
 {
-	char *line = command_line(config);
+	char *line = service_command_line(config);
 	bool same = line != NULL && !service->leaving && strcmp(service->name, config->name) == 0 &&
 		    service->script == (config->script != NULL) &&
 		    strcmp(service->command, line) == 0 &&
@@ -322,6 +271,7 @@ bool services_child_died(struct services *s, pid_t pid, int wait_status)
 		    &service->process, s->log, service_process_is_gone(&service->process));
 		service_describe_end(service->how, sizeof(service->how), wait_status);
 		service->process.pid = 0;
+		service->failed = failed;
 		plan_restart(service, failed);
 		if (service->at == 0 || service->leaving)
 			log_message(s->log, failed && !service->leaving ? LEVEL_ERROR : LEVEL_INFO,
@@ -368,6 +318,8 @@ void services_state(const struct services *s, size_t index, struct service_state
 
 	state->name = service->name;
 	state->pid = service->process.pid;
+	state->well =
+	    service->leaving || service->process.pid > 0 || (service->at == 0 && !service->failed);
 	if (service->leaving)
 		snprintf(state->text, sizeof(state->text), "is being stopped");
 	else if (service->process.pid > 0)

@@ -5,6 +5,8 @@
 #ifndef EXTHOST_SERVICE_H
 #define EXTHOST_SERVICE_H
 
+#include "service_check.h"
+
 #include <poll.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -13,11 +15,8 @@
 
 struct binding;
 struct config;
-struct error;
 struct log;
 struct service;
-
-#define SERVICES_MAX 32
 
 struct services {
 	const struct binding *const *bindings;
@@ -34,12 +33,9 @@ struct services {
 struct service_state {
 	const char *name;
 	pid_t pid;     /* 0: it does not run */
+	bool well;     /* it runs, or has ended as it may */
 	char text[96]; /* "runs", "ended with exit status 1; again in 2 s" ... */
 };
-
-/* Whether the services of a configuration could be kept. 0, or -1 with one line in *e. */
-int services_check(
-    const struct config *config, const struct binding *const *bindings, struct error *e);
 
 /*
  * Keep those that are configured (checked before): a new one is started, one that is not there any

@@ -10,6 +10,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -38,13 +39,15 @@ struct status_sources {
 	size_t service_count;
 	struct status_service {
 		pid_t pid;      /* 0: it does not run */
+		bool well;      /* it runs, or has ended as it may */
 		char text[160]; /* its name and state, a line each */
 	} services[STATUS_SERVICES_MAX];
 };
 
 /* So many services there are; what is told of each follows. */
 void status_set_services(struct status_sources *sources, size_t count);
-void status_set_service(struct status_sources *sources, size_t index, pid_t pid, const char *text);
+void status_set_service(
+    struct status_sources *sources, size_t index, pid_t pid, bool well, const char *text);
 
 /* One JSON object (README and exthost(8) tell its members) and a newline. 0 or -1. */
 int status_json(struct status_sources *sources, struct buffer *out);

@@ -3,9 +3,11 @@
 #define EXTHOST_VARIABLES_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 struct variables {
 	char **items; /* NULL-terminated once there is one */
+	uint32_t *names; /* the sizes of their names */
 	size_t count;
 	size_t capacity;
 };
@@ -25,8 +27,11 @@ int variables_default(struct variables *v, const char *name, const char *value);
 /* Add "NAME=value" without looking for one of that name. 0 or -1 as above. */
 int variables_add(struct variables *v, const char *item);
 
-/* The same for a string from malloc(3), which belongs to the set from now on, also on failure. */
-int variables_take(struct variables *v, char *item);
+/*
+ * The same for a string from malloc(3), which belongs to the set from now on, also on failure. `name`
+ * is the size of its name.
+ */
+int variables_take(struct variables *v, char *item, size_t name);
 
 void variables_remove(struct variables *v, const char *name);
 

@@ -26,7 +26,7 @@ LAYERS = [
      "accepting", "answer", "answer_file", "answer_log", "answer_shared", "app", "app_pool", "app_start", "app_watch",
      "app_run", "app_reply", "app_slot", "app_loaded", "app_orders",
      "app_report", "app_sockets", "app_answer", "app_serve", "app_serve_setup", "app_guardian", "app_worker", "app_server", "app_incoming"},
-    {"service_process"},
+    {"service_check", "service_process"},
     {"keeper", "service"},
     {"serve_config"},
     {"front_setup"},

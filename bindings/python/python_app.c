@@ -216,12 +216,16 @@ int python_app_answer(struct binding_app *app, struct binding_call *call)
  * The lock is given away even if no thread is known: one that a library started may want to call
  * Python. A signal's handler, in Python, is run by this thread.
  */
-void python_app_wait(struct binding_app *app, int descriptor)
+bool python_app_wait(struct binding_app *app, int descriptor)
 {
 	struct pollfd wanted = {.fd = descriptor, .events = POLLIN};
 	int ready;
 
 	(void)app;
+	if (PyErr_CheckSignals() == -1)
+		python_error_print();
+	if (!python_end_has_threads())
+		return false;
 	do {
 		PyThreadState *released = PyEval_SaveThread();
 
@@ -230,6 +234,7 @@ void python_app_wait(struct binding_app *app, int descriptor)
 		if (ready == -1 && PyErr_CheckSignals() == -1)
 			python_error_print();
 	} while (ready == -1);
+	return true;
 }
 
 void python_app_unload(struct binding_app *app)

@@ -195,7 +195,7 @@ struct binding_call;
 
 int python_app_load(struct binding_app *app);
 int python_app_answer(struct binding_app *app, struct binding_call *call);
-void python_app_wait(struct binding_app *app, int descriptor);
+bool python_app_wait(struct binding_app *app, int descriptor);
 void python_app_unload(struct binding_app *app);
 
 /* python_venv.c */

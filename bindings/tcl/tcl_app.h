@@ -46,7 +46,7 @@ bool tcl_channel_is_broken(void);
 void tcl_wait_start(void);
 
 /* struct binding: wait. */
-void tcl_wait(int descriptor);
+bool tcl_wait(int descriptor);
 
 /* tcl_path.c: tcl-path. */
 

@@ -1,7 +1,8 @@
 #!/bin/sh
 # Become a program in a root file system, in namespaces of its own for mounts and processes:
 #   unshare -mpf enter.sh ROOT UID FOLDER MOUNT... -- PROGRAM ARGUMENT...
-# The root is read-only, /tmp is empty and starts nothing; a MOUNT is SOURCE:TARGET or SOURCE:TARGET:ro.
+# The root is read-only, /tmp is empty and starts nothing; a MOUNT is SOURCE:TARGET or SOURCE:TARGET:ro,
+# or tmpfs:TARGET.
 set -e
 root=$1 uid=$2 folder=$3
 shift 3
@@ -14,7 +15,11 @@ mount --rbind /dev "$root/dev"
 while [ "$1" != -- ]; do
 	source=${1%%:*} rest=${1#*:}
 	target=${rest%%:*}
-	mount --bind "$source" "$root$target"
+	if [ "$source" = tmpfs ]; then
+		mount -t tmpfs -o nosuid,nodev,noexec,mode=1777 tmpfs "$root$target"
+	else
+		mount --bind "$source" "$root$target"
+	fi
 	case $rest in
 	*:ro) mount -o remount,bind,ro "$root$target" ;;
 	esac
@@ -22,4 +27,8 @@ while [ "$1" != -- ]; do
 done
 shift
 export HOME=/museum USER=fossil
-exec chroot --userspec="$uid:$uid" "$root" "$@"
+drop=
+# With the three that chroot needs to become another user; those go with the user.
+[ "$uid" -eq 0 ] ||
+	drop="setpriv --no-new-privs --bounding-set -all,+setgid,+setuid,+sys_chroot --inh-caps -all"
+exec $drop chroot --userspec="$uid:$uid" "$root" "$@"

@@ -3,10 +3,10 @@ The image at work: programs in it, each in a container of its own, by podman; or
 run containers, in the same root file system in new namespaces. KIND says which it is.
 """
 
-import ctypes
 import functools
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -16,7 +16,7 @@ from pathlib import Path
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "integration"))
 # pylint: disable=wrong-import-position
-from processes import Program
+from processes import Program, descendants
 from waiting import listens, wait_for
 
 HERE = Path(__file__).resolve().parent
@@ -25,22 +25,18 @@ ROOT = BUILD / "rootfs"
 ARCHIVE = BUILD / "exthost.oci.tar"
 UID = int((ROOT / "etc/passwd").read_text().split("fossil:x:")[1].split(":")[0]) if ROOT.exists() else 499
 
-_CLONE_NEWNS = 0x20000
 _STORE = tempfile.mkdtemp(prefix="xi-", dir="/tmp")
 _PODMAN = ["podman", "--root", f"{_STORE}/store", "--runroot", f"{_STORE}/run",
            "--storage-driver", "vfs", "--runtime", "crun", "--cgroup-manager", "cgroupfs"]
 _LIMITS = ["--cgroups=disabled", "--network", "host", "--ulimit", "nofile=1024:1024",
            "--ulimit", "nproc=1000:1000"]
+# Of capabilities: none; and those that Fossil's own guide for containers takes away.
+NO_CAPABILITIES = ("--cap-drop", "ALL", "--security-opt", "no-new-privileges")
+GUIDE = tuple(word for name in ("AUDIT_WRITE", "CHOWN", "FSETID", "KILL", "MKNOD", "NET_BIND_SERVICE", "NET_RAW",
+                                "SETFCAP", "SETPCAP") for word in ("--cap-drop", name))
+# What the image starts by itself.
+DEFAULT = ["/usr/bin/exthost", "serve", "--config", "/etc/exthost.conf"]
 _ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/tmp"}
-
-
-def enter_namespace():
-    """Mounts of this process are seen by it and its children alone; and cgroups are as crun wants them."""
-    if ctypes.CDLL(None, use_errno=True).unshare(_CLONE_NEWNS) != 0:
-        raise OSError(ctypes.get_errno(), "unshare")
-    for command in (["mount", "--make-rprivate", "/"], ["umount", "-R", "/sys/fs/cgroup"],
-                    ["mount", "-t", "cgroup2", "none", "/sys/fs/cgroup"]):
-        subprocess.run(command, check=False, capture_output=True)
 
 
 def podman(*arguments, **more):
@@ -74,14 +70,18 @@ def remove_store():
     subprocess.run(["rm", "-rf", _STORE], check=False)
 
 
-def _command(argv, mounts, uid, name=None):
-    if kind()[0] == "podman":
-        volumes = [part for mount in mounts for part in ("-v", mount)]
-        return [*_PODMAN, "run", "--rm", *(["--name", name] if name else []), *_LIMITS, "--read-only",
-                "--tmpfs", "/tmp:rw,noexec,nosuid,nodev,mode=1777", "--user", f"{uid}:{uid}", *volumes,
-                "--entrypoint", json.dumps(argv[:1]), "exthost:test", *argv[1:]]
-    return ["unshare", "-mpf", "--kill-child", str(HERE / "enter.sh"), str(ROOT), str(uid), "/museum", *mounts,
-            "--", *argv]
+def _command(argv, mounts, uid, options=NO_CAPABILITIES, name=None):
+    """DEFAULT by podman is the image's own entry point. A mount is SOURCE:TARGET[:ro], or tmpfs:TARGET."""
+    if kind()[0] != "podman":
+        return ["unshare", "-mpf", "--kill-child", str(HERE / "enter.sh"), str(ROOT), str(uid), "/museum",
+                *mounts, "--", *argv]
+    volumes = [part for mount in mounts
+               for part in (("--tmpfs", mount.partition(":")[2]) if mount.startswith("tmpfs:")
+                            else ("-v", mount))]
+    entry = [] if argv == DEFAULT else ["--entrypoint", json.dumps(argv[:1])]
+    return [*_PODMAN, "run", "--rm", *(["--name", name] if name else []), *_LIMITS, *options, "--read-only",
+            "--tmpfs", "/tmp:rw,noexec,nosuid,nodev,mode=1777", "--user", f"{uid}:{uid}", *volumes,
+            *entry, "exthost:test", *([] if argv == DEFAULT else argv[1:])]
 
 
 def run(argv, mounts=(), uid=None, timeout=30):
@@ -94,22 +94,54 @@ def run(argv, mounts=(), uid=None, timeout=30):
 class Started:
     """A program of the image, beside the test; since: when its container was asked for."""
 
-    def __init__(self, argv, mounts=(), uid=None):
+    def __init__(self, argv, mounts=(), uid=None, options=NO_CAPABILITIES):
         self.container = f"x{uuid.uuid4().hex}"
         self.since = time.monotonic()
-        command = _command(argv, mounts, UID if uid is None else uid, self.container)
+        self.uid = UID if uid is None else uid
+        command = _command(argv, mounts, self.uid, options, self.container)
         self.program = Program(command, env=_ENVIRONMENT, cwd="/", name=os.path.basename(argv[0]))
 
-    def log(self):
-        return self.program.log()
+    def log(self, since=0):
+        return self.program.log(since)
 
     def running(self):
         return self.program.running()
 
+    def first_process(self):
+        """The process that is number 1 inside."""
+        if kind()[0] == "podman":
+            return int(podman("inspect", "--format", "{{.State.Pid}}", self.container).stdout)
+        return descendants(self.program.pid)[0]
+
+    def execute(self, *argv, text=None):
+        """A program inside, as `podman exec` starts it."""
+        if kind()[0] == "podman":
+            command = [*_PODMAN, "exec", *(["-i"] if text is not None else []), self.container, *argv]
+        else:
+            command = ["nsenter", "--target", str(self.first_process()), "--mount", "--pid", "--root", "--wdns=/",
+                       "--setuid", str(self.uid), "--setgid", str(self.uid), "--", *argv]
+        return subprocess.run(command, env=_ENVIRONMENT, capture_output=True, text=True, check=False, timeout=60,
+                              input=text)
+
+    def end(self, seconds=10):
+        """What `podman stop` and `docker stop` do, which wait so long; finish() then tells how it ended."""
+        if kind()[0] == "podman":
+            subprocess.Popen([*_PODMAN, "stop", "-t", str(seconds), self.container], env=_ENVIRONMENT,
+                             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        else:
+            os.kill(self.first_process(), signal.SIGTERM)
+
+    def finish(self, seconds=20.0):
+        """Its exit status, once it has ended by itself."""
+        return self.program.wait_exit(seconds)
+
     def stop(self):
-        # Fossil, as the first process of its container, is deaf to SIGTERM.
+        # Fossil, as the first process of its container, is deaf to SIGTERM; and so is unshare.
         if kind()[0] == "podman":
             podman("rm", "-f", "-t", "0", self.container)
+        else:
+            for pid in descendants(self.program.pid)[:1]:
+                os.kill(pid, signal.SIGKILL)
         self.program.stop()
 
 
@@ -163,8 +195,8 @@ class Site:
         wait_for(lambda: listens(self.port), "fossil listens")
 
     def start_host(self):
-        self.programs.append(Started(["/usr/bin/exthost", "serve", "--config", "/etc/exthost.conf"],
-                                   self.mounts))
+        self.programs.append(Started(["/usr/bin/exthost", "serve", "--config", "/etc/exthost-host.conf"],
+                                     self.mounts))
         return self.programs[-1]
 
     def stop(self):
@@ -182,7 +214,6 @@ def begun(started):
     """When the first process of a container began, in seconds of time.time(); None if nobody says."""
     if kind()[0] != "podman":
         return None
-    done = podman("inspect", "--format", "{{.State.Pid}}", started.container)
-    ticks = Path(f"/proc/{done.stdout.strip()}/stat").read_text().rpartition(")")[2].split()[19]
+    ticks = Path(f"/proc/{started.first_process()}/stat").read_text().rpartition(")")[2].split()[19]
     boot = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
     return boot + int(ticks) / os.sysconf("SC_CLK_TCK")

@@ -182,9 +182,14 @@ def test_without_a_host_it_is_one_line_and_status_1(root, tmp_path):
     fails(run_exthost("status", "--root", str(root)), 1, control, "refused")
 
 
-@pytest.mark.parametrize("options", [(), ("--json",), ("--control", "none")])
+@pytest.mark.skipif(os.path.exists("/etc/exthost.conf"), reason="/etc/exthost.conf tells where the host is")
+@pytest.mark.parametrize("options", [(), ("--json",), ("--check",)])
 def test_without_a_root_it_is_one_line_and_status_2(options):
     fails(run_exthost("status", *options), 2, "--root", "--control")
+
+
+def test_with_no_control_socket_it_is_one_line_and_status_2():
+    fails(run_exthost("status", "--control", "none"), 2, "--root", "--control")
 
 
 def test_the_configuration_file_tells_where_the_host_is(start_host, root, tmp_path):
@@ -193,6 +198,40 @@ def test_the_configuration_file_tells_where_the_host_is(start_host, root, tmp_pa
                                    "[extension x]\ntimeout = 3\n")
     done = run_exthost("status", "--config", f"{tmp_path}/conf", "--json")
     assert json.loads(done.stdout)["processes"][0]["pid"] == host.pid
+
+
+def test_check_says_nothing_of_a_host_that_serves(start_host, root):
+    start_host(root)
+    done = run_exthost("status", "--root", str(root), "--check")
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+
+
+def test_check_says_in_one_line_that_no_host_answers(root):
+    fails(run_exthost("status", "--root", str(root), "--check"), 1, "no host answers")
+
+
+@pytest.mark.parametrize("section, says", [
+    ("run = /bin/sleep 600", None),
+    ("run = /bin/true\nrestart = on-failure", None),
+    ("run = /bin/false\nrestart = never", "service one: ended: exit status 1"),
+    ("run = /bin/true\nrestart-delay = 600", "service one: exit status 0; to be started again")])
+def test_check_says_in_one_line_which_service_is_not_well(start_host, root, tmp_path, section, says):
+    configuration = tmp_path / "conf"
+    configuration.write_text(f"[service one]\n{section}\n")
+    host = start_host(root, "--config", str(configuration))
+    host.wait_line("service one: started")
+    if "sleep" not in section:
+        host.wait_line("service one: exit status")
+
+    def told():
+        """Once the front, whom it asks, has heard of it."""
+        done = run_exthost("status", "--root", str(root), "--check")
+        return done if says is None and done.returncode == 0 or says and says in done.stderr.decode() else None
+    done = wait_for(told, "what it says")
+    if says:
+        fails(done, 1, says)
+    else:
+        assert done.stdout + done.stderr == b""
 
 
 def test_watch_prints_again_and_again_until_sigint(start_host, root):

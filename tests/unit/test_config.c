@@ -405,8 +405,19 @@ static void a_service_that_could_not_be_kept_is_refused(void **state)
 	    {"[service a]\nrun =\n", "service a: run: there is no word"},
 	    {"[service a]\nscript =\n", "service a: script: there is no word"},
 	    {"[service a]\nrun = /x 'y\n  z\n", "service a: run: a quote is not closed"},
-	    {"[service good]\nrun = /x\n[service bad]\nrun = y\n",
+	    {"[service good]\nrun = /bin/true\n[service bad]\nrun = y\n",
 		"service bad: 'y' is no absolute path"},
+	    {"[service a]\nrun = /nowhere/x\n", "service a: /nowhere/x: No such file or directory"},
+	    {"[service a]\nrun = /usr/bin -v\n", "service a: /usr/bin: not a file"},
+	    {"[service a]\nrun = /etc/passwd\n", "service a: /etc/passwd: Permission denied"},
+	    {"[service a]\nscript = /nowhere/x.py\n",
+		"service a: /nowhere/x.py: No such file or directory"},
+	    {"[service a]\nrun = /bin/true\nwritable = x\n",
+		"service a: writable: 'x' is no absolute path"},
+	    {"[service a]\nrun = /bin/true\nwritable = /tmp\n  /nowhere/\n",
+		"service a: writable: /nowhere/: No such file or directory"},
+	    {"[service a]\nrun = /bin/true\nwritable = /nowhere/x\n",
+		"service a: writable: /nowhere/x: No such file or directory"},
 	};
 	char *folder = unit_folder_make();
 
@@ -423,6 +434,23 @@ static void a_service_that_could_not_be_kept_is_refused(void **state)
 	unit_folder_remove(folder);
 }
 
+static void a_service_may_make_what_it_writes_to(void **state)
+{
+	char *folder = unit_folder_make();
+	struct config config;
+	struct error e;
+	char text[512];
+
+	(void)state;
+	snprintf(text, sizeof(text),
+	    "[service a]\nrun = /bin/true\nwritable = %s/\n  %s/conf\n\t%s/new\n", folder, folder,
+	    folder);
+	assert_int_equal(read_as_host(&config, folder, text, &e), 0);
+	assert_int_equal(config.services[0].writable.count, 3);
+	config_release(&config);
+	unit_folder_remove(folder);
+}
+
 static void there_may_be_32_services_and_no_more(void **state)
 {
 	char *folder = unit_folder_make();
@@ -434,7 +462,7 @@ static void there_may_be_32_services_and_no_more(void **state)
 	(void)state;
 	for (int i = 0; i < 32; i++)
 		size += (size_t)snprintf(
-		    text + size, sizeof(text) - size, "[service s%d]\nrun = /x\n", i);
+		    text + size, sizeof(text) - size, "[service s%d]\nrun = /bin/true\n", i);
 	assert_int_equal(read_as_host(&config, folder, text, &e), 0);
 	assert_int_equal(config.service_count, 32);
 	config_release(&config);
@@ -489,6 +517,7 @@ int main(void)
 	    cmocka_unit_test(a_section_holds_for_the_extensions_it_names),
 	    cmocka_unit_test(a_service_is_described_in_a_section_of_its_own),
 	    cmocka_unit_test(a_service_that_could_not_be_kept_is_refused),
+	    cmocka_unit_test(a_service_may_make_what_it_writes_to),
 	    cmocka_unit_test(there_may_be_32_services_and_no_more),
 	    cmocka_unit_test(a_file_that_cannot_be_read_is_named),
 	    cmocka_unit_test(the_help_shows_each_option_of_the_command),
