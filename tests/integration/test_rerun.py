@@ -169,12 +169,13 @@ print(os.getpid())
 def test_output_comes_in_order_and_all_of_it(rerun, tmp_path):
     path = tmp_path / "file"
     url = rerun.put(HEAD + f"""\
-import atexit, threading
+import atexit, ctypes, threading
 atexit.register(print, "exit handler")
 sys.stdout.write("text ")
 sys.stdout.flush()
 os.write(1, b"bytes ")
 os.system("printf child")
+ctypes.CDLL(None).printf(b" C")
 threading.Thread(target=lambda: (time.sleep(0.05), print(" thread"))).start()
 file = open({str(path)!r}, "w")
 file.write("not flushed")
@@ -185,7 +186,7 @@ last = Last()
 def function(): return last
 """)
     for _ in range(3):
-        assert rerun.get(url).text == "text bytes child thread\nexit handler\ndeleted\n"
+        assert rerun.get(url).text == "text bytes child thread\nexit handler\ndeleted\n C"
         assert path.read_text() == "not flushed"
         path.unlink()
 
@@ -223,6 +224,15 @@ def test_an_exception_has_its_traceback_and_nothing_of_the_host(rerun):
     rerun.host.wait_line("status=500", since=since)
     lines = [line for line in rerun.host.program.log(since) if 'File "' in line]
     assert len(lines) == 2 and all(url in line for line in lines)
+
+
+def test_a_run_that_takes_too_long_shows_where_it_was(tmp_path, start_host):
+    put(tmp_path, "slow.py", BEGINNING + "def deep():\n    time.sleep(100)\ndeep()\n")
+    host = start_host(tmp_path, "--timeout", "1")
+    since = host.log_position()
+    assert host.get("/slow.py").status == 504
+    host.wait_line("in deep", "stream=stack", since=since)
+    host.wait_line("in <module>", "stream=stack", since=since)
 
 
 def test_a_script_that_does_not_compile_is_told(rerun):
