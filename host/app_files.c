@@ -40,13 +40,13 @@ static bool same_time(const struct timespec *a, const struct timespec *b)
 	return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
 }
 
-static bool has_changed(const struct app_file *file)
+static bool has_changed(int folder, const struct app_file *file)
 {
 	struct stat status;
 
 	if (file->unsure)
 		return true;
-	if (stat(file->path, &status) < 0)
+	if (fstatat(folder, file->path, &status, 0) < 0)
 		return file->exists;
 	return !file->exists || file->inode != status.st_ino || file->device != status.st_dev ||
 	       file->size != status.st_size || !same_time(&file->modified, &status.st_mtim) ||
@@ -88,14 +88,14 @@ void app_files_add(struct app_files *files, const char *path, const struct times
 
 	if (file == NULL)
 		return;
-	take_status(file, stat(path, &status) == 0 ? &status : NULL);
+	take_status(file, fstatat(files->folder, path, &status, 0) == 0 ? &status : NULL);
 	file->unsure = file->exists && nanoseconds(&file->changed) > nanoseconds(since) - TICK;
 }
 
 bool app_files_changed(const struct app_files *files)
 {
 	for (size_t i = 0; i < files->count; i++)
-		if (has_changed(&files->items[i]))
+		if (has_changed(files->folder, &files->items[i]))
 			return true;
 	return false;
 }
@@ -105,6 +105,6 @@ void app_files_accept(struct app_files *files)
 	struct stat status;
 
 	for (size_t i = 0; i < files->count; i++)
-		take_status(
-		    &files->items[i], stat(files->items[i].path, &status) == 0 ? &status : NULL);
+		take_status(&files->items[i],
+		    fstatat(files->folder, files->items[i].path, &status, 0) == 0 ? &status : NULL);
 }

@@ -9,6 +9,7 @@
 struct stat;
 
 struct app_files {
+	int folder; /* descriptor of the folder beneath which they are: paths are from there */
 	struct app_file *items;
 	size_t count;
 };

@@ -62,7 +62,7 @@ static bool park(struct server *s, struct connection *c, uint64_t deadline)
 
 	if (deadline != 0)
 		tick(s);
-	atomic_store_explicit(&s->slot->idle[c->index], idle ? c->fd : -1, memory_order_relaxed);
+	atomic_store(&s->slot->idle[c->index], idle ? c->fd : APP_SLOT_NONE);
 	return !connections_park(s->connections, c, deadline);
 }
 

@@ -11,9 +11,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/time.h>
 #include <unistd.h>
+
+#define FOLDER_LEAST 250 /* a number that no script expects to get */
 
 static void take_order(struct app_loaded *a, const struct run_order *order);
 static bool is_too_large(const struct app_loaded *a);
@@ -30,11 +33,12 @@ void app_load(struct app_loaded *a, const struct binding *binding, struct bindin
 
 	*a = (struct app_loaded){
 	    .app.run = run, .binding = binding, .channel = run->channel->socket};
+	prctl(PR_SET_NAME, "exthost-app");
 	take_order(a, order);
 	clock_gettime(CLOCK_REALTIME, &a->since);
 	run->environment = environ;
 	if (fstat(run->source, &status) == 0)
-		app_files_add_open(&a->files, run->script, &status);
+		app_files_add_open(&a->files, run->script + strlen(a->root), &status);
 	if (binding->load == NULL) {
 		dprintf(STDERR_FILENO, "exthost: %s has no apps\n", binding->name);
 		binding_end(run, EXIT_FAILURE);
@@ -51,6 +55,13 @@ static const char *text_or_null(const struct run_order *order, const char *name)
 	return text != NULL && text[0] != '\0' ? text : NULL;
 }
 
+static int open_folder(const char *path)
+{
+	FD_OWNED int folder = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	return fcntl(folder, F_DUPFD_CLOEXEC, FOLDER_LEAST);
+}
+
 static void take_order(struct app_loaded *a, const struct run_order *order)
 {
 	const char *root = run_order_setting(order->environment, "root");
@@ -62,6 +73,7 @@ static void take_order(struct app_loaded *a, const struct run_order *order)
 	a->cpu = order->limits.cpu;
 	a->max_rss = order->app.max_rss;
 	a->left = order->app.max_requests;
+	a->files.folder = open_folder(root != NULL ? root : "/");
 	snprintf(
 	    a->root, sizeof(a->root), "%s/", root != NULL && strcmp(root, "/") != 0 ? root : "");
 	/* What an app prints belongs into no reply. */
@@ -139,5 +151,5 @@ void binding_depends(struct binding_app *app, const char *path)
 	struct app_loaded *a = (struct app_loaded *)app;
 
 	if (strncmp(path, a->root, strlen(a->root)) == 0)
-		app_files_add(&a->files, path, &a->since);
+		app_files_add(&a->files, path + strlen(a->root), &a->since);
 }

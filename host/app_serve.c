@@ -35,7 +35,7 @@
 #include <unistd.h>
 
 #define HEAD_OVERHEAD 131072 /* bytes of record headers and padding in a head */
-#define ACCEPTS 4            /* in a row, before the connections that are open */
+#define ACCEPTS 8            /* in a row, before the connections that are open */
 #define EVENTS 16
 
 /* Tags of events that are no connection's; its generation never comes so far. */
@@ -58,6 +58,8 @@ void app_serve(struct app_loaded *app, struct app_serve_setup *setup)
 
 	if (prepare(&s) < 0)
 		binding_end(app->app.run, EXIT_FAILURE);
+	app->app.run->channel->context = &s.answering;
+	app->app.run->channel->at_end = app_answer_end;
 	while (!s.ends)
 		serve_events(&s);
 	set_accepting(&s, false);
@@ -94,7 +96,7 @@ static int prepare(struct server *s)
 	s->incoming = calloc(most, sizeof(*s->incoming));
 	s->buffer = malloc(s->rules.max_head);
 	for (size_t i = 0; i < APP_SLOT_CONNECTIONS; i++)
-		atomic_store(&s->slot->idle[i], -1);
+		atomic_store(&s->slot->idle[i], APP_SLOT_NONE);
 	if (s->epoll < 0 || s->timer < 0 || s->connections == NULL || s->incoming == NULL ||
 	    s->buffer == NULL)
 		return -1;
@@ -108,11 +110,8 @@ static int prepare(struct server *s)
 static void serve_events(struct server *s)
 {
 	struct epoll_event events[EVENTS];
-	int n = epoll_wait(s->epoll, events, EVENTS, 0);
-
-	/* Waiting here and not in poll(2) for the epoll, a connection wakes one worker only. */
-	if (n == 0 && !app_wait(s->app, s->epoll))
-		n = epoll_wait(s->epoll, events, EVENTS, -1);
+	/* Waiting there and not in poll(2) for the epoll, a connection wakes one worker only. */
+	int n = epoll_wait(s->epoll, events, EVENTS, app_wait(s->app, s->epoll) ? 0 : -1);
 	for (int i = 0; i < n; i++) {
 		uint64_t tag = events[i].data.u64;
 		struct connection *c;
@@ -133,6 +132,7 @@ static void serve_events(struct server *s)
 			break;
 		}
 	}
+	log_flush(&s->setup->log);
 }
 
 /* A listener is shared by all workers: a few each, so that none gets all. */
@@ -181,7 +181,10 @@ static void add_connection(struct server *s, int fd, const struct listener *l)
 /* Until it has no more to read, or belongs to somebody else. */
 static void serve(struct server *s, struct connection *c)
 {
-	atomic_store_explicit(&s->slot->idle[c->index], -1, memory_order_relaxed);
+	if (atomic_exchange(&s->slot->idle[c->index], APP_SLOT_NONE) == APP_SLOT_GIVEN) {
+		connections_close(s->connections, c);
+		return;
+	}
 	while (app_incoming_go_on(s, c))
 		;
 }
@@ -237,11 +240,9 @@ static void take_order(struct server *s)
 static void give_all(struct server *s)
 {
 	for (size_t i = 0; i < s->rules.max_conns; i++) {
-		int fd = atomic_load_explicit(&s->slot->idle[i], memory_order_relaxed);
+		int fd = atomic_exchange(&s->slot->idle[i], APP_SLOT_NONE);
 
-		if (fd < 0)
-			continue;
-		atomic_store_explicit(&s->slot->idle[i], -1, memory_order_relaxed);
-		app_serve_give(s->setup, fd);
+		if (fd >= 0)
+			app_serve_give(s->setup, fd);
 	}
 }

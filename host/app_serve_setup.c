@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -89,10 +90,12 @@ int app_serve_receive(struct app_serve_setup *s, int channel, const struct run_o
 			.address = (char *)order->script,
 			.prefix = s->config.prefix,
 			.trust_fossil = order->app.trust != 0};
+	s->alarm = move_up(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
 	memory = mmap(NULL, sizeof(*s->slot), PROT_READ | PROT_WRITE, MAP_SHARED, s->slot_file, 0);
 	if (memory == MAP_FAILED)
 		return -1;
 	s->slot = memory;
+	s->log.gather = &s->slot->lines;
 	return 0;
 }
 

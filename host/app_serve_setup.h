@@ -18,6 +18,7 @@ struct app_serve_setup {
 	struct listener listeners[RUN_SOCKETS_MAX];
 	size_t listener_count;
 	int give, take; /* connections for other workers of the app, and from them */
+	int alarm; /* eventfd: wakes the guardian */
 	struct app_slot *slot;
 	int slot_file;
 };

@@ -266,15 +266,42 @@ static void tell_lost(const struct log *log)
 		    "%lu lines before this could not be written to the log", lost);
 }
 
+static void write_lines(const struct log *log, const char *text, size_t size)
+{
+	if (write(log->fd, text, size) != (ssize_t)size)
+		count_lost(log);
+	else
+		tell_lost(log);
+}
+
+void log_flush(const struct log *log)
+{
+	struct log_gather *gather = log->gather;
+	size_t size = gather != NULL ? atomic_load(&gather->size) : 0;
+
+	if (size == 0)
+		return;
+	write_lines(log, gather->text, size);
+	atomic_store(&gather->size, 0);
+}
+
 void log_end(struct log_line *line)
 {
+	struct log_gather *gather = line->log->gather;
+	size_t size;
+
 	if (line->dropped)
 		return;
 	if (line->log->json)
 		line->text[line->size++] = '}';
 	line->text[line->size++] = '\n';
-	if (write(line->log->fd, line->text, line->size) != (ssize_t)line->size)
-		count_lost(line->log);
-	else
-		tell_lost(line->log);
+	if (gather == NULL) {
+		write_lines(line->log, line->text, line->size);
+		return;
+	}
+	if (atomic_load(&gather->size) + line->size > LOG_GATHER)
+		log_flush(line->log);
+	size = atomic_load(&gather->size);
+	memcpy(gather->text + size, line->text, line->size);
+	atomic_store_explicit(&gather->size, size + line->size, memory_order_release);
 }

@@ -308,12 +308,15 @@ int request_complete_variables(struct request *r, struct error *e)
 const char *request_path(
     const struct request *r, const char *prefix, char *path, size_t size, struct error *e)
 {
+	const char *script = variables_text(&r->variables, "SCRIPT_NAME");
+	const char *info = variables_text(&r->variables, "PATH_INFO");
+	size_t script_size = strlen(script), info_size = strlen(info);
 	size_t skip = strlen(prefix);
-	int n = snprintf(path, size, "%s%s", variables_text(&r->variables, "SCRIPT_NAME"),
-	    variables_text(&r->variables, "PATH_INFO"));
 
-	if (n < 0 || (size_t)n >= size)
+	if (script_size + info_size >= size)
 		return error_set(e, "the path is longer than %zu bytes", size - 1), NULL;
+	memcpy(path, script, script_size);
+	memcpy(path + script_size, info, info_size + 1);
 	while (skip > 0 && prefix[skip - 1] == '/')
 		skip--;
 	if (strncmp(path, prefix, skip) != 0 || (path[skip] != '/' && path[skip] != '\0'))

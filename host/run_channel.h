@@ -16,6 +16,8 @@
 struct run_channel {
 	int socket;
 	pid_t owner; /* who may speak for the run: not what the script has forked */
+	void (*at_end)(void *context, int status); /* before the process is ended; may be NULL */
+	void *context;
 };
 
 /* The front's question to a request process: where is it? The answer is RUN_STACK. */
