@@ -74,7 +74,8 @@ struct app {
 	unsigned generation; /* counts up when its files have changed, */
 	unsigned refused;    /* the one that does not load; 0: none, */
 	uint64_t retry_at;   /* and when to try it again; request_clock() */
-	unsigned failures;   /* of loading, ever */
+	unsigned failures;   /* of loading, ever, */
+	unsigned refusals;   /* and in a row */
 	size_t starting;     /* workers that are being started and are in no list yet */
 	size_t waiting;      /* requests */
 	pthread_cond_t changed;

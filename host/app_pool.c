@@ -263,20 +263,34 @@ void app_remove(struct app_pool *p, struct app_worker_entry *w)
 	pthread_cond_broadcast(&a->changed);
 }
 
-/* One after another where the front brings the requests, all at once where they wait in the socket. */
+/* A worker of this generation has loaded, so another will. */
+static bool is_proven(const struct app *a)
+{
+	for (const struct app_worker_entry *w = a->workers; w != NULL; w = w->next)
+		if (w->generation == a->generation && w->state != APP_LOADS &&
+		    w->state != APP_LEAVES)
+			return true;
+	return false;
+}
+
+/*
+ * One after another where the front brings the requests. Those that wait in a socket have all of
+ * their workers started at once, when the first has shown that the app loads.
+ */
 void app_keep_enough(struct app_pool *p, struct app *a)
 {
 	const struct limits *limits = &a->settings.limits;
+	bool one = a->sockets == NULL || !is_proven(a);
 	size_t wanted = a->sockets != NULL || limits->workers < limits->min_workers
 			    ? limits->workers
 			    : limits->min_workers;
 
 	if (p->stopping || a->refused == a->generation || request_clock() < a->hold_until ||
-	    (a->sockets == NULL && app_count_loading(a) > 0))
+	    (one && app_count_loading(a) > 0))
 		return;
 	for (size_t count = app_count(a); count < wanted; count++) {
 		app_start_ahead(p, a);
-		if (a->sockets == NULL)
+		if (one)
 			break;
 	}
 }

@@ -25,6 +25,7 @@
 
 #define SPARE_TRIES 8
 #define SECOND 1000000000ULL
+#define RETRY_MOST (60 * SECOND)
 #define RETRY (2 * SECOND) /* until an app that did not load is tried again, though unchanged */
 
 /* What is needed while the lock is not held. */
@@ -274,11 +275,20 @@ void app_start_ahead(struct app_pool *p, struct app *a)
 	pthread_attr_destroy(&attributes);
 }
 
+/* Where nobody asks for it: twice as long each time. */
+static uint64_t longer(unsigned refusals)
+{
+	uint64_t delay = RETRY << (refusals < 6 ? refusals - 1 : 5);
+
+	return delay < RETRY_MOST ? delay : RETRY_MOST;
+}
+
 void app_refuse(struct app_pool *p, struct app *a, unsigned generation, const char *reason)
 {
 	a->failures++;
 	a->refused = generation;
-	a->retry_at = request_clock() + RETRY;
+	a->refusals++;
+	a->retry_at = request_clock() + (a->sockets != NULL ? longer(a->refusals) : RETRY);
 	snprintf(a->error, sizeof(a->error), "%s", reason);
 	a->error_time = time(NULL);
 	log_message(p->setup->log, LEVEL_ERROR, "%s does not load: %s", a->name, reason);

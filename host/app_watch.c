@@ -191,7 +191,7 @@ static void take_loaded(struct app_pool *p, struct app_worker_entry *w)
 	a->loads++;
 	if (w->generation == a->generation) {
 		a->error[0] = '\0';
-		a->refused = 0;
+		a->refused = a->refusals = 0;
 		for (struct app_worker_entry *other = a->workers; other != NULL;
 		     other = other->next)
 			if ((other->state == APP_IDLE || other->state == APP_SERVES) &&

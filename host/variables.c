@@ -31,6 +31,20 @@ const char *variables_text(const struct variables *v, const char *name)
 	return value != NULL ? value : "";
 }
 
+static void free_item(const struct variables *v, char *item)
+{
+	uintptr_t at = (uintptr_t)item, block = (uintptr_t)v->block;
+
+	if (v->block == NULL || at < block || at >= block + v->block_size)
+		free(item);
+}
+
+void variables_take_block(struct variables *v, void *block, size_t size)
+{
+	v->block = block;
+	v->block_size = size;
+}
+
 static int grow(struct variables *v)
 {
 	size_t capacity = v->capacity > 0 ? v->capacity * 2 : 64;
@@ -51,7 +65,7 @@ static int grow(struct variables *v)
 static int put(struct variables *v, char *item, size_t name)
 {
 	if (item == NULL || (v->count + 2 > v->capacity && grow(v) < 0)) {
-		free(item);
+		free_item(v, item);
 		return -1;
 	}
 	v->items[v->count] = item;
@@ -73,7 +87,7 @@ int variables_set(struct variables *v, const char *name, const char *value)
 	memcpy(item + name_size + 1, value, value_size + 1);
 	if (i == v->count)
 		return put(v, item, name_size);
-	free(v->items[i]);
+	free_item(v, v->items[i]);
 	v->items[i] = item;
 	return 0;
 }
@@ -97,7 +111,7 @@ int variables_take(struct variables *v, char *item, size_t name)
 
 static void remove_at(struct variables *v, size_t i)
 {
-	free(v->items[i]);
+	free_item(v, v->items[i]);
 	memmove(v->items + i, v->items + i + 1, (v->count - i) * sizeof(*v->items));
 	memmove(v->names + i, v->names + i + 1, (v->count - i - 1) * sizeof(*v->names));
 	v->count--;
@@ -123,8 +137,9 @@ void variables_remove_prefix(struct variables *v, const char *prefix)
 void variables_release(struct variables *v)
 {
 	for (size_t i = 0; i < v->count; i++)
-		free(v->items[i]);
+		free_item(v, v->items[i]);
 	free(v->items);
 	free(v->names);
+	free(v->block);
 	*v = (struct variables){0};
 }

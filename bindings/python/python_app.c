@@ -61,9 +61,27 @@ int python_app_load(struct binding_app *app)
 	return result;
 }
 
+/* What is printed is for the log, line by line; so nothing need be flushed after each request. */
+static int print_lines(void)
+{
+	PyObject *out = PySys_GetObject("stdout");
+	PyObject *reconfigure = out != NULL ? PyObject_GetAttrString(out, "reconfigure") : NULL;
+	PyObject *lines = Py_BuildValue("{s:O}", "line_buffering", Py_True);
+	PyObject *none = PyTuple_New(0);
+	PyObject *done = NULL;
+
+	if (reconfigure != NULL && lines != NULL && none != NULL)
+		done = PyObject_Call(reconfigure, none, lines);
+	Py_XDECREF(reconfigure);
+	Py_XDECREF(lines);
+	Py_XDECREF(none);
+	Py_XDECREF(done);
+	return done != NULL ? 0 : -1;
+}
+
 static int load_application(struct binding_app *app)
 {
-	PyObject *module = load_module(app->run);
+	PyObject *module = print_lines() == 0 ? load_module(app->run) : NULL;
 	int result = module != NULL ? take_application(app, module) : -1;
 
 	Py_XDECREF(module);
@@ -202,12 +220,10 @@ int python_app_answer(struct binding_app *app, struct binding_call *call)
 {
 	int result;
 
-	if (app->rerun) {
+	if (app->rerun)
 		result = python_rerun_answer(app, call);
-	} else {
+	else
 		result = python_wsgi_answer(loaded.application, app->run, call);
-		python_end_flush_quietly();
-	}
 	if (PyDict_Size(PyImport_GetModuleDict()) != loaded.modules)
 		tell_files(app);
 	python_error_assert_none();
