@@ -37,6 +37,7 @@ struct app_slot {
 	 * Whoever exchanges it for something else has it.
 	 */
 	atomic_int idle[APP_SLOT_CONNECTIONS];
+	unsigned char listener[APP_SLOT_CONNECTIONS]; /* that accepted it, by its index */
 	atomic_bool asleep; /* the guardian waits to be told of the next request, by its eventfd */
 };
 

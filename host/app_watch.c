@@ -202,6 +202,8 @@ static void take_loaded(struct app_pool *p, struct app_worker_entry *w)
 	    (int)w->process.pid, (unsigned long long)(request_clock() - w->since) / 1000000);
 	buffer_release(&w->errors.kept);
 	app_enter(w, a->sockets != NULL ? APP_SERVES : APP_IDLE);
+	if (p->stopping)
+		app_dismiss(w);
 	app_keep_enough(p, a);
 	pthread_cond_broadcast(&a->changed);
 }
