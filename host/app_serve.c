@@ -92,7 +92,9 @@ static int prepare(struct server *s)
 	s->answering = (struct app_answering){.app = s->app,
 	    .setup = s->setup,
 	    .shared = {.config = config, .run = {.log = &s->setup->log}},
-	    .memory = -1};
+	    .memory = -1,
+	    .errors = -1,
+	    .log = -1};
 	s->epoll = epoll_create1(EPOLL_CLOEXEC);
 	s->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	s->connections = connections_create(most, s->epoll, &s->rules);

@@ -20,6 +20,7 @@ struct app_slot {
 	atomic_uint_fast64_t turn;
 	/* Of that request: */
 	atomic_uint_fast64_t began, deadline; /* request_clock() */
+	atomic_uint_fast64_t ended;           /* when it is over; the same */
 	atomic_bool released;                 /* a part of the reply has left */
 	atomic_int fd;
 	uint16_t request_id;
