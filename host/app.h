@@ -58,10 +58,9 @@ struct app_settings {
 struct app_sockets {
 	int listeners[RUN_SOCKETS_MAX]; /* the front's descriptors */
 	int indices[RUN_SOCKETS_MAX];   /* in the list that the front was given */
-	unsigned is_tcp;                /* bit n */
+	unsigned is_tcp, trusted;       /* bit n: the nth is */
 	size_t count;
 	int exchange[2]; /* for connections that one worker gives to another */
-	bool trust;
 	char *prefix;
 };
 

@@ -49,7 +49,8 @@ static void take_given(struct server *s);
 static void add_connection(struct server *s, int fd, const struct listener *l);
 static void serve(struct server *s, struct connection *c);
 static void take_order(struct server *s);
-static void give_all(struct server *s);
+static void give_idle(struct server *s);
+static bool has_open(struct server *s);
 static void set_accepting(struct server *s, bool on);
 
 void app_serve(struct app_loaded *app, struct app_serve_setup *setup)
@@ -63,7 +64,9 @@ void app_serve(struct app_loaded *app, struct app_serve_setup *setup)
 	while (!s.ends)
 		serve_events(&s);
 	set_accepting(&s, false);
-	give_all(&s);
+	give_idle(&s);
+	while (has_open(&s))
+		serve_events(&s);
 	app_leave(app);
 }
 
@@ -89,7 +92,9 @@ static int prepare(struct server *s)
 	s->answering = (struct app_answering){.app = s->app,
 	    .setup = s->setup,
 	    .shared = {.config = config, .run = {.log = &s->setup->log}},
-	    .memory = -1};
+	    .memory = -1,
+	    .errors = -1,
+	    .log = -1};
 	s->epoll = epoll_create1(EPOLL_CLOEXEC);
 	s->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	s->connections = connections_create(most, s->epoll, &s->rules);
@@ -140,16 +145,9 @@ static void accept_some(struct server *s, const struct listener *l)
 {
 	for (int i = 0; i < ACCEPTS && s->accepting && !s->ends; i++) {
 		int fd = accept4(l->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-		struct error e;
 
 		if (fd < 0)
 			return;
-		if (!access_allows(fd, l->kind == LISTENER_TCP, &s->setup->config, &e)) {
-			log_message(&s->setup->log, LEVEL_WARNING, "%s: refused: %s", l->address,
-			    e.message);
-			close(fd);
-			continue;
-		}
 		add_connection(s, fd, l);
 	}
 }
@@ -157,17 +155,26 @@ static void accept_some(struct server *s, const struct listener *l)
 static void take_given(struct server *s)
 {
 	int fds[FD_PASS_MAX];
-	char nothing;
+	unsigned char listener;
 
-	if (s->accepting && fd_receive(s->setup->take, &nothing, 1, fds, MSG_DONTWAIT) == 1 &&
+	if (s->accepting && fd_receive(s->setup->take, &listener, 1, fds, MSG_DONTWAIT) == 1 &&
 	    fds[0] >= 0)
-		add_connection(s, fds[0], &s->setup->listeners[0]);
+		add_connection(s, fds[0], &s->setup->listeners[listener]);
 }
 
 static void add_connection(struct server *s, int fd, const struct listener *l)
 {
-	struct connection *c = connections_add(s->connections, fd, l);
+	struct connection *c = NULL;
+	struct error e;
 
+	if (access_allows(fd, l->kind == LISTENER_TCP, &s->setup->config, &e)) {
+		c = connections_add(s->connections, fd, l);
+	} else {
+		log_message(
+		    &s->setup->log, LEVEL_WARNING, "%s: refused: %s", l->address, e.message);
+		close(fd);
+		return;
+	}
 	if (c == NULL) {
 		log_message(&s->setup->log, LEVEL_WARNING,
 		    "%s: refused: --max-connections are open", l->address);
@@ -175,6 +182,7 @@ static void add_connection(struct server *s, int fd, const struct listener *l)
 		return;
 	}
 	c->is_taken = true;
+	s->slot->listener[c->index] = (unsigned char)(l - s->setup->listeners);
 	serve(s, c);
 }
 
@@ -182,7 +190,7 @@ static void add_connection(struct server *s, int fd, const struct listener *l)
 static void serve(struct server *s, struct connection *c)
 {
 	if (atomic_exchange(&s->slot->idle[c->index], APP_SLOT_NONE) == APP_SLOT_GIVEN) {
-		connections_close(s->connections, c);
+		connections_forget(s->connections, c);
 		return;
 	}
 	while (app_incoming_go_on(s, c))
@@ -202,9 +210,11 @@ static void set_accepting(struct server *s, bool on)
 			epoll_ctl(s->epoll, EPOLL_CTL_DEL, s->setup->listeners[i].fd, NULL);
 	}
 	if (on)
-		watch(s, s->setup->take, EPOLLIN | EPOLLEXCLUSIVE, TAG(TAG_TAKE, 0));
+		watch(s, s->setup->take, EPOLLIN, TAG(TAG_TAKE, 0));
 	else
 		epoll_ctl(s->epoll, EPOLL_CTL_DEL, s->setup->take, NULL);
+	if (!on)
+		app_serve_give_waiting(s->setup);
 }
 
 /* The front starts a worker that has loaded the new files; until then nothing is begun. */
@@ -221,6 +231,7 @@ static void take_order(struct server *s)
 	char *memory = NULL;
 
 	if (run_order_receive(s->app->channel, &order, &memory) != 1) {
+		epoll_ctl(s->epoll, EPOLL_CTL_DEL, s->app->channel, NULL);
 		s->ends = true;
 		return;
 	}
@@ -237,12 +248,21 @@ static void take_order(struct server *s)
 }
 
 /* What waits for its next request goes to other workers; what has begun one ends with this one. */
-static void give_all(struct server *s)
+static void give_idle(struct server *s)
 {
-	for (size_t i = 0; i < s->rules.max_conns; i++) {
-		int fd = atomic_exchange(&s->slot->idle[i], APP_SLOT_NONE);
+	struct connection *c;
 
-		if (fd >= 0)
-			app_serve_give(s->setup, fd);
+	while ((c = connections_take_idle(s->connections)) != NULL) {
+		if (atomic_exchange(&s->slot->idle[c->index], APP_SLOT_NONE) != APP_SLOT_GIVEN)
+			app_serve_give(s->setup, c->fd, s->slot->listener[c->index]);
+		connections_forget(s->connections, c);
 	}
+}
+
+static bool has_open(struct server *s)
+{
+	size_t open, parked;
+
+	connections_count(s->connections, &open, &parked);
+	return open > 0;
 }

@@ -52,7 +52,7 @@ static void take_listeners(
 		if (listeners[i].app != number)
 			continue;
 		sockets->is_tcp |= (unsigned)(listeners[i].kind == LISTENER_TCP) << sockets->count;
-		sockets->trust = sockets->trust || listeners[i].trust_fossil;
+		sockets->trusted |= (unsigned)listeners[i].trust_fossil << sockets->count;
 		sockets->indices[sockets->count] = (int)i;
 		sockets->listeners[sockets->count++] = fcntl(listeners[i].fd, F_DUPFD_CLOEXEC, 0);
 	}
@@ -113,8 +113,9 @@ static struct app_slot *make_slot(int *file)
 int app_send_sockets(struct app_pool *p, const struct app *a, int channel, struct app_slot **slot)
 {
 	const struct app_sockets *sockets = a->sockets;
-	const struct run_serve_files files = {
-	    .listeners = (uint32_t)sockets->count, .is_tcp = sockets->is_tcp};
+	const struct run_serve_files files = {.listeners = (uint32_t)sockets->count,
+	    .is_tcp = sockets->is_tcp,
+	    .trusted = sockets->trusted};
 	FD_OWNED int file = -1;
 	int fds[FD_PASS_MAX] = {-1, p->setup->log->fd, sockets->exchange[0], sockets->exchange[1]};
 	int result = -1;

@@ -80,7 +80,6 @@ static int add_serving(
 	const struct log *log = s->pool->setup->log;
 
 	rules->serves = 1;
-	rules->trust = s->app->sockets->trust;
 	rules->json = log->json;
 	rules->log_level = log->least;
 	rules->max_body = limits->max_body;
