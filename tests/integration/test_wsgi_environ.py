@@ -117,8 +117,8 @@ def test_the_environment_of_the_process_is_another_thing(apps):
     assert not {"HTTP_PROXY", "HOST_SECRET"} & set(request)
 
 
-def test_what_is_written_to_wsgi_errors_is_in_the_log_of_the_request(shared_apps):
-    url = shared_apps.put("""
+def test_what_is_written_to_wsgi_errors_is_in_the_log_of_the_request(apps):
+    url = apps.put("""
         errors = environ["wsgi.errors"]
         errors.write("written\\n")
         errors.writelines(["in ", "pieces"])
@@ -127,9 +127,9 @@ def test_what_is_written_to_wsgi_errors_is_in_the_log_of_the_request(shared_apps
         start_response("200 OK", TEXT)
         return [b"ok"]
         """)
-    since = shared_apps.host.log_position()
-    assert shared_apps.get(url).body == b"ok"
-    line = shared_apps.host.wait_line(f"GET {url}", "status=200", since=since)
+    since = apps.host.log_position()
+    assert apps.get(url).body == b"ok"
+    line = apps.host.wait_line(f"GET {url}", "status=200", since=since)
     request = line.split("[")[1].split("]")[0]
     for text in ("written", "in pieces", "printed"):
-        shared_apps.host.wait_line(text, f"[{request}]", since=since)
+        apps.host.wait_line(text, f"[{request}]", since=since)
