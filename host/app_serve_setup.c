@@ -96,6 +96,8 @@ int app_serve_receive(struct app_serve_setup *s, int channel, const struct run_o
 	if (memory == MAP_FAILED)
 		return -1;
 	s->slot = memory;
+	for (size_t i = 0; i < APP_SLOT_CONNECTIONS; i++)
+		atomic_store(&s->slot->idle[i], APP_SLOT_NONE);
 	s->log.gather = &s->slot->lines;
 	return 0;
 }

@@ -70,6 +70,7 @@ static int add_serving(struct app_pool *p, const struct config *config, size_t i
 		return -1;
 	}
 	a->sockets = sockets;
+	sockets->number = (int)index + 1;
 	sockets->prefix = strdup(what->prefix);
 	take_listeners(sockets, (int)index + 1, listeners, count);
 	if (sockets->prefix == NULL ||
@@ -133,6 +134,18 @@ int app_send_sockets(struct app_pool *p, const struct app *a, int channel, struc
 		*slot = NULL;
 	}
 	return result;
+}
+
+void app_tell_stand_in(struct app_pool *p, struct app *a)
+{
+	bool needed = a->sockets != NULL && a->refused == a->generation;
+
+	for (struct app_worker_entry *w = a->workers; w != NULL; w = w->next)
+		needed = needed && w->state != APP_SERVES;
+	if (a->sockets == NULL || needed == a->sockets->stood_in)
+		return;
+	a->sockets->stood_in = needed;
+	p->setup->stand_in(p->setup->context, a->sockets->number, needed);
 }
 
 /* What every serving worker is to be told. */

@@ -292,5 +292,6 @@ void app_refuse(struct app_pool *p, struct app *a, unsigned generation, const ch
 	a->error_time = time(NULL);
 	log_message(p->setup->log, LEVEL_ERROR, "%s does not load: %s", a->name, reason);
 	app_resume(a);
+	app_tell_stand_in(p, a);
 	pthread_cond_broadcast(&a->changed);
 }

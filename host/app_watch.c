@@ -207,6 +207,7 @@ static void take_loaded(struct app_pool *p, struct app_worker_entry *w)
 	app_enter(w, a->sockets != NULL ? APP_SERVES : APP_IDLE);
 	if (p->stopping)
 		app_dismiss(w);
+	app_tell_stand_in(p, a);
 	app_keep_enough(p, a);
 	pthread_cond_broadcast(&a->changed);
 }
