@@ -60,10 +60,11 @@ struct app_settings {
 struct app_sockets {
 	int listeners[RUN_SOCKETS_MAX]; /* the front's descriptors */
 	int indices[RUN_SOCKETS_MAX];   /* in the list that the front was given */
-	unsigned is_tcp;                /* bit n */
+	unsigned is_tcp, trusted;       /* bit n: the nth is */
 	size_t count;
+	int number;      /* of the app, in the listeners */
+	bool stood_in;   /* somebody else accepts there, as it does not load */
 	int exchange[2]; /* for connections that one worker gives to another */
-	bool trust;
 	char *prefix;
 };
 
@@ -142,6 +143,9 @@ void app_remove(struct app_pool *p, struct app_worker_entry *w);
 
 /* Start workers if there are too few and nothing speaks against it. With the lock held. */
 void app_keep_enough(struct app_pool *p, struct app *a);
+
+/* Tell who shall accept, if that has changed. With the lock held. */
+void app_tell_stand_in(struct app_pool *p, struct app *a);
 
 /* Send what a worker that serves needs, behind its order to load. 0 or -1 with errno. */
 int app_send_sockets(struct app_pool *p, const struct app *a, int channel, struct app_slot **slot);

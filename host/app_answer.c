@@ -11,13 +11,17 @@
 #include "app_slot.h"
 #include "binding.h"
 #include "error.h"
+#include "fd.h"
 #include "reply.h"
 #include "request.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <unistd.h>
 
+#define DESCRIPTORS_LEAST 260 /* numbers that no script expects to get */
 #define SECOND 1000000000ULL
 #define WORTH_A_LOOK 1000000 /* nanoseconds: below it is not asked what a request has used */
 
@@ -102,6 +106,36 @@ static void copy(char *to, size_t size, const char *from)
 	to[n] = '\0';
 }
 
+static void set_errors_aside(struct app_answering *a)
+{
+	if (!a->setup->config.debug)
+		return;
+	if (a->errors < 0)
+		a->errors = fd_memory_file("exthost-errors");
+	if (a->log < 0)
+		a->log = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, DESCRIPTORS_LEAST);
+	if (a->errors >= 0 && a->log >= 0)
+		dup2(a->errors, STDERR_FILENO);
+}
+
+/* To the log, and into the buffer. */
+static void take_errors(struct app_answering *a, struct buffer *errors)
+{
+	char piece[4096];
+	off_t at = 0;
+	ssize_t n;
+
+	if (a->errors < 0 || a->log < 0)
+		return;
+	dup2(a->log, STDERR_FILENO);
+	for (; (n = pread(a->errors, piece, sizeof(piece), at)) > 0; at += n) {
+		fd_write_all(STDERR_FILENO, piece, (size_t)n);
+		buffer_append(errors, piece, (size_t)n);
+	}
+	lseek(a->errors, 0, SEEK_SET);
+	(void)!ftruncate(a->errors, 0);
+}
+
 static void begin_turn(struct app_answering *a, struct app_turn *t)
 {
 	struct app_slot *slot = a->setup->slot;
@@ -128,6 +162,7 @@ static void begin_turn(struct app_answering *a, struct app_turn *t)
 	if (atomic_load(&slot->asleep) && atomic_exchange(&slot->asleep, false))
 		eventfd_write(a->setup->alarm, 1);
 	a->turn = t;
+	set_errors_aside(a);
 }
 
 /* By its return, or because it has ended the process in the middle. */
@@ -138,6 +173,7 @@ static void finish_turn(struct app_answering *a, int outcome)
 
 	a->turn = NULL;
 	a->retires = (outcome & BINDING_RETIRE) != 0;
+	take_errors(a, &t->result.errors);
 	app_reply_take_memory(&t->out);
 	a->memory = t->out.memory;
 	judge(t, outcome);
@@ -149,6 +185,7 @@ static void finish_turn(struct app_answering *a, int outcome)
 	show_end(a, r);
 	answer_log(&a->shared, r, &t->result, t->result.whole ? NULL : t->result.reason);
 	reply_release(&t->reply);
+	buffer_release(&t->result.errors);
 	r->script = NULL;
 }
 
@@ -205,17 +242,19 @@ static void fail(struct app_answering *a, struct app_turn *t)
 	} else {
 		r->response.waiting.size = 0;
 		r->response.sent = 0;
-		reply_error_page(r, t->result.status, NULL, 0);
+		reply_error_page(r, t->result.status, t->result.errors.data, t->result.errors.size);
 	}
 }
 
 static void show_end(struct app_answering *a, const struct request *r)
 {
 	struct app_slot *slot = a->setup->slot;
+	uint64_t now = request_clock();
 
+	atomic_store_explicit(&slot->ended, now, memory_order_relaxed);
 	atomic_fetch_add_explicit(&slot->turn, 1, memory_order_release);
 	atomic_fetch_add_explicit(&slot->requests, 1, memory_order_relaxed);
 	if (r->status >= 500)
 		atomic_fetch_add_explicit(&slot->failures, 1, memory_order_relaxed);
-	atomic_fetch_add_explicit(&slot->time, request_clock() - r->began, memory_order_relaxed);
+	atomic_fetch_add_explicit(&slot->time, now - r->began, memory_order_relaxed);
 }

@@ -124,6 +124,7 @@ static void guard(struct binding_run *run, struct app_serve_setup *setup, pid_t 
 	answer_for(setup, wait_status, w.late);
 	log_flush(&setup->log);
 	give_idle(&w, false);
+	app_serve_give_waiting(setup);
 	run_report_end(run->channel->socket, WIFEXITED(wait_status) ? RUN_ENDED : RUN_DIED,
 	    WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : wait_status, &usage);
 	_exit(0);
@@ -174,8 +175,10 @@ static void look_at_clock(struct watch *w)
 	run_end_step(&w->end);
 	w->late = w->late || w->end.stage >= RUN_TERMED;
 	/* Others need not wait for a request that takes its time. */
-	if (same && turn % 2 == 1)
+	if (same && turn % 2 == 1) {
 		give_idle(w, true);
+		app_serve_give_waiting(w->setup);
+	}
 }
 
 static void answer_for(const struct app_serve_setup *setup, int wait_status, bool late)
@@ -224,7 +227,7 @@ static void give_idle(struct watch *w, bool ready_only)
 		if (fd < 0 || (ready_only && poll(&event, 1, 0) <= 0) ||
 		    !atomic_compare_exchange_strong(&w->slot->idle[i], &fd, APP_SLOT_GIVEN))
 			continue;
-		if (!app_serve_give(w->setup, fd))
+		if (!app_serve_give(w->setup, fd, w->slot->listener[i]))
 			atomic_store(&w->slot->idle[i], fd);
 	}
 }

@@ -86,8 +86,9 @@ static bool look(struct server *s, struct connection *c)
 
 	if (c->taken.size == 0 && !s->stale && app_files_changed(&s->app->files))
 		app_server_become_stale(s);
-	if (c->taken.size == 0 && (s->stale || s->ends) && app_serve_give(s->setup, c->fd)) {
-		close_connection(s, c);
+	if (c->taken.size == 0 && (s->stale || s->ends) &&
+	    app_serve_give(s->setup, c->fd, s->slot->listener[c->index])) {
+		connections_forget(s->connections, c);
 		return false;
 	}
 	switch (connection_look(c, s->buffer, &status, &e)) {

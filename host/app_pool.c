@@ -277,6 +277,7 @@ void app_remove(struct app_pool *p, struct app_worker_entry *w)
 	run_errors_end(&w->errors);
 	buffer_release(&w->errors.kept);
 	free(w);
+	app_tell_stand_in(p, a);
 	app_keep_enough(p, a);
 	pthread_cond_broadcast(&a->changed);
 }

@@ -32,6 +32,9 @@ struct app_pool_setup {
 	const struct binding *const *bindings;
 	const char *root_path;
 	int root; /* descriptor of the extension root */
+	/* Whether somebody must stand in for the app with this number, which has no workers. */
+	void (*stand_in)(void *context, int app, bool on);
+	void *context;
 };
 
 /* `setup` must outlive it. NULL: no memory. */

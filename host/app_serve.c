@@ -92,14 +92,14 @@ static int prepare(struct server *s)
 	s->answering = (struct app_answering){.app = s->app,
 	    .setup = s->setup,
 	    .shared = {.config = config, .run = {.log = &s->setup->log}},
-	    .memory = -1};
+	    .memory = -1,
+	    .errors = -1,
+	    .log = -1};
 	s->epoll = epoll_create1(EPOLL_CLOEXEC);
 	s->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	s->connections = connections_create(most, s->epoll, &s->rules);
 	s->incoming = calloc(most, sizeof(*s->incoming));
 	s->buffer = malloc(s->rules.max_head);
-	for (size_t i = 0; i < APP_SLOT_CONNECTIONS; i++)
-		atomic_store(&s->slot->idle[i], APP_SLOT_NONE);
 	if (s->epoll < 0 || s->timer < 0 || s->connections == NULL || s->incoming == NULL ||
 	    s->buffer == NULL)
 		return -1;
@@ -143,16 +143,9 @@ static void accept_some(struct server *s, const struct listener *l)
 {
 	for (int i = 0; i < ACCEPTS && s->accepting && !s->ends; i++) {
 		int fd = accept4(l->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-		struct error e;
 
 		if (fd < 0)
 			return;
-		if (!access_allows(fd, l->kind == LISTENER_TCP, &s->setup->config, &e)) {
-			log_message(&s->setup->log, LEVEL_WARNING, "%s: refused: %s", l->address,
-			    e.message);
-			close(fd);
-			continue;
-		}
 		add_connection(s, fd, l);
 	}
 }
@@ -160,17 +153,26 @@ static void accept_some(struct server *s, const struct listener *l)
 static void take_given(struct server *s)
 {
 	int fds[FD_PASS_MAX];
-	char nothing;
+	unsigned char listener;
 
-	if (s->accepting && fd_receive(s->setup->take, &nothing, 1, fds, MSG_DONTWAIT) == 1 &&
+	if (s->accepting && fd_receive(s->setup->take, &listener, 1, fds, MSG_DONTWAIT) == 1 &&
 	    fds[0] >= 0)
-		add_connection(s, fds[0], &s->setup->listeners[0]);
+		add_connection(s, fds[0], &s->setup->listeners[listener]);
 }
 
 static void add_connection(struct server *s, int fd, const struct listener *l)
 {
-	struct connection *c = connections_add(s->connections, fd, l);
+	struct connection *c = NULL;
+	struct error e;
 
+	if (access_allows(fd, l->kind == LISTENER_TCP, &s->setup->config, &e)) {
+		c = connections_add(s->connections, fd, l);
+	} else {
+		log_message(
+		    &s->setup->log, LEVEL_WARNING, "%s: refused: %s", l->address, e.message);
+		close(fd);
+		return;
+	}
 	if (c == NULL) {
 		log_message(&s->setup->log, LEVEL_WARNING,
 		    "%s: refused: --max-connections are open", l->address);
@@ -178,6 +180,7 @@ static void add_connection(struct server *s, int fd, const struct listener *l)
 		return;
 	}
 	c->is_taken = true;
+	s->slot->listener[c->index] = (unsigned char)(l - s->setup->listeners);
 	serve(s, c);
 }
 
@@ -185,7 +188,7 @@ static void add_connection(struct server *s, int fd, const struct listener *l)
 static void serve(struct server *s, struct connection *c)
 {
 	if (atomic_exchange(&s->slot->idle[c->index], APP_SLOT_NONE) == APP_SLOT_GIVEN) {
-		connections_close(s->connections, c);
+		connections_forget(s->connections, c);
 		return;
 	}
 	while (app_incoming_go_on(s, c))
@@ -205,9 +208,11 @@ static void set_accepting(struct server *s, bool on)
 			epoll_ctl(s->epoll, EPOLL_CTL_DEL, s->setup->listeners[i].fd, NULL);
 	}
 	if (on)
-		watch(s, s->setup->take, EPOLLIN | EPOLLEXCLUSIVE, TAG(TAG_TAKE, 0));
+		watch(s, s->setup->take, EPOLLIN, TAG(TAG_TAKE, 0));
 	else
 		epoll_ctl(s->epoll, EPOLL_CTL_DEL, s->setup->take, NULL);
+	if (!on)
+		app_serve_give_waiting(s->setup);
 }
 
 /* The front starts a worker that has loaded the new files; until then nothing is begun. */
@@ -247,8 +252,8 @@ static void give_idle(struct server *s)
 
 	while ((c = connections_take_idle(s->connections)) != NULL) {
 		if (atomic_exchange(&s->slot->idle[c->index], APP_SLOT_NONE) != APP_SLOT_GIVEN)
-			app_serve_give(s->setup, c->fd);
-		connections_close(s->connections, c);
+			app_serve_give(s->setup, c->fd, s->slot->listener[c->index]);
+		connections_forget(s->connections, c);
 	}
 }
 

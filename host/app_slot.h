@@ -20,6 +20,7 @@ struct app_slot {
 	atomic_uint_fast64_t turn;
 	/* Of that request: */
 	atomic_uint_fast64_t began, deadline; /* request_clock() */
+	atomic_uint_fast64_t ended;           /* when it is over; the same */
 	atomic_bool released;                 /* a part of the reply has left */
 	atomic_int fd;
 	uint16_t request_id;
@@ -37,6 +38,7 @@ struct app_slot {
 	 * Whoever exchanges it for something else has it.
 	 */
 	atomic_int idle[APP_SLOT_CONNECTIONS];
+	unsigned char listener[APP_SLOT_CONNECTIONS]; /* that accepted it, by its index */
 	atomic_bool asleep; /* the guardian waits to be told of the next request, by its eventfd */
 };
 

@@ -91,7 +91,6 @@ static int add_serving(
 	const struct log *log = s->pool->setup->log;
 
 	rules->serves = 1;
-	rules->trust = s->app->sockets->trust;
 	rules->json = log->json;
 	rules->log_level = log->least;
 	rules->max_body = limits->max_body;
@@ -321,4 +320,5 @@ void app_refuse(struct app_pool *p, struct app *a, const struct app_refusal *ref
 	snprintf(a->error, sizeof(a->error), "%s", refusal->reason);
 	a->output.size = 0;
 	app_resume(a);
+	app_tell_stand_in(p, a);
 }

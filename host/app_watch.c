@@ -29,6 +29,7 @@
 #include <unistd.h>
 
 #define SECOND 1000000000ULL
+#define A_MOMENT 50000000 /* nanoseconds */
 #define LEAVE_WITHIN (5 * SECOND)
 #define EARLY SECOND /* a worker that dies so soon after it was loaded does so again, perhaps */
 
@@ -129,14 +130,16 @@ static struct app_worker_entry *find(struct app_pool *p, uint64_t id)
 	return NULL;
 }
 
-/* Whose messages these are: of the request that it is at, if it serves. */
+/* Whose messages these are: of the request that it is at, or was at a moment ago, if it serves. */
 static void note_request(struct app_worker_entry *w)
 {
-	bool turn = w->slot != NULL && atomic_load(&w->slot->turn) % 2 == 1;
+	bool known =
+	    w->slot != NULL && (atomic_load(&w->slot->turn) % 2 == 1 ||
+				   request_clock() - atomic_load(&w->slot->ended) < A_MOMENT);
 
-	if (turn)
+	if (known)
 		memcpy(w->request, w->slot->id, sizeof(w->request) - 1);
-	w->errors.request = turn ? w->request : NULL;
+	w->errors.request = known ? w->request : NULL;
 }
 
 static void take_errors(struct app_worker_entry *w)
@@ -214,6 +217,7 @@ static void take_loaded(struct app_pool *p, struct app_worker_entry *w)
 	app_enter(w, a->sockets != NULL ? APP_SERVES : APP_IDLE);
 	if (p->stopping)
 		app_dismiss(w);
+	app_tell_stand_in(p, a);
 	app_keep_enough(p, a);
 	pthread_cond_broadcast(&a->changed);
 }

@@ -132,6 +132,13 @@ void connections_close(struct connections *t, struct connection *c)
 	pthread_mutex_unlock(&t->lock);
 }
 
+void connections_forget(struct connections *t, struct connection *c)
+{
+	if (c->watched)
+		epoll_ctl(t->epoll, EPOLL_CTL_DEL, c->fd, NULL);
+	connections_close(t, c);
+}
+
 static void expire(struct connections *t, uint64_t now, bool idle)
 {
 	pthread_mutex_lock(&t->lock);

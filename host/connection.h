@@ -56,6 +56,12 @@ bool connections_park(struct connections *t, struct connection *c, uint64_t dead
 /* Close it and free its place. */
 void connections_close(struct connections *t, struct connection *c);
 
+/*
+ * The same for one whose other end lives on in another process: the epoll would watch it for as long as
+ * that.
+ */
+void connections_forget(struct connections *t, struct connection *c);
+
 /* Shut down what is parked beyond its deadline; its thread-to-be then sees the end. */
 void connections_expire(struct connections *t, uint64_t now);
 

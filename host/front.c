@@ -186,7 +186,10 @@ static bool serve_request(struct front *f, struct connection *c, unsigned char *
 	begin_request(&r, c);
 	status = c->is_taken ? request_read_taken(&r, &c->taken, &c->check, shared.config, &e)
 			     : request_read(&r, c->fd, shared.config, &e);
-	if (status == 0) {
+	if (status == 0 && c->listener->app != 0) {
+		answer_refusal(&shared, &r, 500, "the app does not load");
+		keep = false;
+	} else if (status == 0) {
 		keep = answer_request(&shared, &r, c->listener->prefix) && keep;
 	} else if (status == REQUEST_ABORTED) {
 		answer_aborted(&shared, &r, e.message);

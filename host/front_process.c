@@ -60,6 +60,14 @@ static void fail(const struct front_setup *setup, const char *what)
 	_exit(1);
 }
 
+/* An app that has sockets of its own and does not load: its clients are told so here. */
+static void stand_in(void *front, int app, bool on)
+{
+	struct front *f = front;
+
+	accepting_stand_in(f->accepting, app, on);
+}
+
 static void front_start(struct front *f, const struct front_setup *setup)
 {
 	const struct config *config = setup->config;
@@ -109,7 +117,9 @@ static void front_start(struct front *f, const struct front_setup *setup)
 	    .configs = f->configs,
 	    .bindings = setup->bindings,
 	    .root_path = config->root,
-	    .root = f->shared.root};
+	    .root = f->shared.root,
+	    .stand_in = stand_in,
+	    .context = f};
 	f->shared.run.apps = app_pool_create(&f->apps);
 	if (f->shared.run.apps == NULL)
 		fail(setup, "start");
@@ -126,8 +136,7 @@ static void front_start(struct front *f, const struct front_setup *setup)
 		fail(setup, e.message);
 	f->accepting = accepting_create(f->epoll, LISTENER_TAG, most);
 	for (size_t i = 0; i < setup->listener_count; i++)
-		if (setup->listeners[i].app == 0 &&
-		    (f->accepting == NULL || accepting_add(f->accepting, &setup->listeners[i]) < 0))
+		if (f->accepting == NULL || accepting_add(f->accepting, &setup->listeners[i]) < 0)
 			fail(setup, "listener");
 	if (app_pool_serve(f->shared.run.apps, config, setup->listeners, setup->listener_count) < 0)
 		fail(setup, "apps");

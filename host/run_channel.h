@@ -48,7 +48,7 @@ struct run_app {
 	 * its descriptors.
 	 */
 	uint32_t serves;
-	uint32_t trust, json, log_level;
+	uint32_t json, log_level;
 	uint64_t max_body, max_header, max_reply, reply_buffer; /* bytes */
 	uint64_t timeout;                                       /* seconds */
 	uint64_t connections;                                   /* at once */
@@ -66,7 +66,8 @@ enum run_serve_file {
 
 struct run_serve_files {
 	uint32_t listeners; /* how many */
-	uint32_t is_tcp;    /* bit n: the nth is a TCP socket */
+	uint32_t is_tcp;    /* bit n: the nth is a TCP socket, */
+	uint32_t trusted;   /* or who connects there is Fossil's relay */
 };
 
 /* What a request process is asked to do. On the way down the descriptors are passed. */

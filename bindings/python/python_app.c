@@ -18,6 +18,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "host/binding.h"
@@ -40,6 +41,7 @@ static struct {
 	PyObject *application;
 	PyObject *told;     /* set of str: files that the host knows of */
 	Py_ssize_t modules; /* how many there were in sys.modules then */
+	bool threads;       /* a library has started some, which may want to call Python */
 } loaded;
 
 int python_app_load(struct binding_app *app)
@@ -228,10 +230,7 @@ int python_app_answer(struct binding_app *app, struct binding_call *call)
 	return result;
 }
 
-/*
- * The lock is given away even if no thread is known: one that a library started may want to call
- * Python. A signal's handler, in Python, is run by this thread.
- */
+/* A signal's handler, in Python, is run by this thread. */
 bool python_app_wait(struct binding_app *app, int descriptor)
 {
 	struct pollfd wanted = {.fd = descriptor, .events = POLLIN};
@@ -240,7 +239,7 @@ bool python_app_wait(struct binding_app *app, int descriptor)
 	(void)app;
 	if (PyErr_CheckSignals() == -1)
 		python_error_print();
-	if (!python_end_has_threads())
+	if (!python_end_has_threads() && !loaded.threads)
 		return false;
 	do {
 		PyThreadState *released = PyEval_SaveThread();
@@ -271,6 +270,14 @@ static void tell(struct binding_app *app, PyObject *file)
 		binding_depends(app, path);
 }
 
+/* The number of links to the folder is that of its folders, one for each thread, and two. */
+static bool has_more_threads(void)
+{
+	struct stat folder;
+
+	return stat("/proc/self/task", &folder) == 0 && folder.st_nlink > 3;
+}
+
 /* Never leaves an exception pending. */
 static void tell_files(struct binding_app *app)
 {
@@ -290,6 +297,7 @@ static void tell_files(struct binding_app *app)
 	Py_XDECREF(names);
 	PyErr_Clear();
 	loaded.modules = PyDict_Size(all);
+	loaded.threads = has_more_threads();
 }
 
 /* A module that failed is not in sys.modules any more, and yet must be looked at. */
