@@ -56,7 +56,7 @@ def parent(pid):
 
 
 class Processes:
-    """The host's, by their roles. A run or a spare is a child of a template."""
+    """The host's, by their roles. A run, a spare or an app worker is a child of a template."""
 
     def __init__(self, master):
         below = descendants(master)
@@ -68,10 +68,11 @@ class Processes:
 
 
 def wait_until_settled(master, spares):
-    """With nobody asking, only the newest templates are left, and their spares."""
+    """With nobody asking, only the newest templates are left, their spares, and app workers."""
     def settled():
         found = Processes(master)
-        return len(found.templates) == 2 and len(found.runs) <= 2 * spares
+        runs = [pid for pid in found.runs if comm(pid) != "exthost-app"]
+        return len(found.templates) == 2 and len(runs) <= 2 * spares
     wait_for(settled, "all runs, and the templates that were replaced, have ended", 30)
 
 

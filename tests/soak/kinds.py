@@ -19,6 +19,28 @@ LOOPS = {"python": "while True:\n    pass\n", "tcl": "while 1 {}\n"}
 HANGS = {"python": "import time\ntime.sleep(60)\n", "tcl": "after 60000\n"}
 NAPS = {"python": 'import time\ntime.sleep(0.2)\nprint("Content-Type: text/plain\\n\\nslept")\n',
         "tcl": 'after 200\nputs "Content-Type: text/plain\\n\\nslept"\n'}
+APPS = {"python": """# exthost: app
+def application(environ, start_response):
+    body = environ["wsgi.input"].read()
+    if environ["QUERY_STRING"] == "fail":
+        raise ValueError("asked for")
+    start_response("200 OK", [("Content-Type", "application/octet-stream")])
+    return [environ["QUERY_STRING"].encode(), body]
+""", "tcl": """# exthost: app
+proc application {} {
+    fconfigure stdin -translation binary
+    fconfigure stdout -translation binary
+    if {$::env(QUERY_STRING) eq "fail"} {error "asked for"}
+    puts "Content-Type: application/octet-stream\n"
+    puts -nonewline $::env(QUERY_STRING)[read stdin]
+}
+"""}
+RERUNS = {"python": """# exthost: rerun
+import os
+print("Content-Type: text/plain\\n\\n" + os.environ["QUERY_STRING"])
+""", "tcl": """# exthost: rerun
+puts "Content-Type: text/plain\n\n$::env(QUERY_STRING)"
+"""}
 LIMITS = """\
 [extension loop.*]
 timeout = 1
@@ -38,7 +60,8 @@ def make_root(root):
         for name in ("echo", "large", "crash", "exit_3", "exception"):
             text = (REPOSITORY / "tests/scripts" / language / f"{name}{suffix}").read_text()
             put_script(root, f"{name}{suffix}", language, text.split("\n", 1)[1])
-        for name, bodies in (("loop", LOOPS), ("hang", HANGS), ("nap", NAPS)):
+        for name, bodies in (("loop", LOOPS), ("hang", HANGS), ("nap", NAPS),
+                             ("app", APPS), ("rerun", RERUNS)):
             put_script(root, f"{name}{suffix}", language, bodies[language])
     for name in ("style.css", "index.html"):
         shutil.copy(REPOSITORY / "extensions" / name, root)
@@ -114,6 +137,22 @@ def _echo(random, language, token):
                    headers=[("Content-Type", "application/octet-stream")])
 
 
+def _app(random, language, token):
+    body = random.randbytes(random.choice([0, 0, 1000, 300_000]))
+    return Request("app", language, f"/ext/app{SUFFIX[language]}?{token}", {"200"},
+                   lambda answer: answer == token.encode() + body, body=body,
+                   headers=[("Content-Type", "application/octet-stream")])
+
+
+def _rerun(random, language, token):
+    return Request("rerun", language, f"/ext/rerun{SUFFIX[language]}?{token}", {"200"},
+                   lambda answer: answer.decode().strip() == token)
+
+
+def _app_failure(random, language, token):
+    return Request("app failure", language, f"/ext/app{SUFFIX[language]}?fail", {"500"})
+
+
 def _large(random, language, token):
     size = random.randrange(100_000, 3_000_000)
     return Request("large", language, f"/ext/large{SUFFIX[language]}?{size}", {"200"},
@@ -151,6 +190,7 @@ def _leaving(random, language, token):
 # How often, what.
 _MIX = [(16, _sample("hello")), (8, _sample("env")), (8, _sample("form")), (8, _sample("report")),
         (8, _post), (4, _file), (6, _echo), (4, _large), (6, _static), (3, _missing),
+        (16, _app), (8, _rerun), (2, _app_failure),
         (4, _plain("nap", "nap", {"200"})), (6, _leaving),
         (3, _plain("exit 3", "exit_3", {"500"})), (3, _plain("exception", "exception", {"500"})),
         (2, _plain("crash", "crash", {"500"})), (2, _late_crash),
