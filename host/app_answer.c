@@ -12,18 +12,29 @@
 #include "error.h"
 #include "reply.h"
 #include "request.h"
+#include "run_channel.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define SECOND 1000000000ULL
 
 static int set_path(struct app_answering *a, struct request *r, struct error *e);
 static void begin_turn(struct app_answering *a, struct request *r);
-static void end_turn(struct app_answering *a, const struct request *r);
+static void end_turn(struct app_answering *a, struct request *r);
 static int run_app(
     struct app_answering *a, struct request *r, struct reply *reply, struct run_result *result);
+static void end_well(void *user, int status);
 static void fail(struct request *r, const struct reply *reply, const struct run_result *result);
+
+/* What is known of a request when its app ends the worker. */
+struct turn {
+	struct app_answering *a;
+	struct request *request;
+	struct binding_reply *reply;
+	uint64_t began;
+};
 
 bool app_answer_request(struct app_answering *a, struct request *r)
 {
@@ -95,6 +106,7 @@ static void begin_turn(struct app_answering *a, struct request *r)
 	struct app_slot *slot = a->setup->slot;
 
 	r->response.deadline = r->began + a->setup->config.limits.timeout * SECOND;
+	r->response.begun = &slot->released;
 	slot->request_id = r->response.request_id;
 	memcpy(slot->id, r->id, sizeof(slot->id));
 	copy(slot->method, sizeof(slot->method), variables_text(&r->variables, "REQUEST_METHOD"));
@@ -106,10 +118,11 @@ static void begin_turn(struct app_answering *a, struct request *r)
 	atomic_fetch_add_explicit(&slot->turn, 1, memory_order_release);
 }
 
-static void end_turn(struct app_answering *a, const struct request *r)
+static void end_turn(struct app_answering *a, struct request *r)
 {
 	struct app_slot *slot = a->setup->slot;
 
+	r->response.begun = NULL;
 	atomic_fetch_add_explicit(&slot->turn, 1, memory_order_release);
 	atomic_fetch_add_explicit(&slot->requests, 1, memory_order_relaxed);
 	if (r->status >= 500)
@@ -134,17 +147,21 @@ static int run_app(
 {
 	struct binding_reply out = {.pipe = -1,
 	    .reply = reply,
-	    .memory = a->memory,
-	    .slot_released = &a->setup->slot->released};
+	    .memory = a->memory};
 	struct binding_call call = {.environment = r->variables.items,
 	    .body = r->body,
 	    .body_size = r->body_size,
 	    .reply = &out};
-	uint64_t began = request_clock();
+	struct turn turn = {.a = a, .request = r, .reply = &out, .began = request_clock()};
+	struct run_channel *channel = a->app->app.run->channel;
 	struct rusage usage;
-	int outcome = app_answer(a->app, &call, &usage);
+	int outcome;
 	struct error e;
 
+	channel->user = &turn;
+	channel->leave = end_well;
+	outcome = app_answer(a->app, &call, &usage);
+	channel->leave = NULL;
 	app_reply_take_memory(&out);
 	a->memory = out.memory;
 	if (out.refused)
@@ -155,11 +172,29 @@ static int run_app(
 		judge(result, RUN_EXITED, 500, "the app failed");
 	if (result->whole && reply_finish(reply, &e) < 0)
 		judge(result, RUN_REPLY, 500, e.message);
-	result->time = request_clock() - began;
+	result->time = request_clock() - turn.began;
 	result->cpu = (uint64_t)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000000 +
 		      (uint64_t)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
 	result->peak = (uint64_t)usage.ru_maxrss;
 	return outcome;
+}
+
+/* The app ends the worker, as `exit` does in Tcl. With status 0 what it has written is the reply. */
+static void end_well(void *user, int status)
+{
+	struct turn *turn = user;
+	struct request *r = turn->request;
+	struct run_result result = {.whole = true, .why = RUN_EXITED};
+	struct error e;
+
+	if (status != EXIT_SUCCESS)
+		return; /* the guardian's affair */
+	app_reply_take_memory(turn->reply);
+	if (turn->reply->refused || r->response.failed || reply_finish(turn->reply->reply, &e) < 0)
+		return;
+	result.time = request_clock() - turn->began;
+	end_turn(turn->a, r);
+	answer_log(&turn->a->shared, r, &result, NULL);
 }
 
 static void fail(struct request *r, const struct reply *reply, const struct run_result *result)

@@ -35,7 +35,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define LOOK_EVERY 1000 /* milliseconds */
+#define LOOK_EVERY 1000          /* milliseconds */
+#define PATIENCE 3000000000ULL   /* nanoseconds for a client that shall read of the end */
 
 static void guard(struct binding_run *run, struct app_serve_setup *setup, pid_t worker)
     __attribute__((noreturn));
@@ -109,8 +110,8 @@ static void guard(struct binding_run *run, struct app_serve_setup *setup, pid_t 
 	}
 	wait4(worker, &wait_status, 0, &usage);
 	run_end_sweep(&end);
-	answer_for(setup, wait_status, late);
 	give_all(setup);
+	answer_for(setup, wait_status, late);
 	run_report_end(run->channel->socket, WIFEXITED(wait_status) ? RUN_ENDED : RUN_DIED,
 	    WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : wait_status, &usage);
 	_exit(0);
@@ -167,8 +168,10 @@ static void answer_for(const struct app_serve_setup *setup, int wait_status, boo
 		    strsignal(WTERMSIG(wait_status)));
 	else
 		snprintf(reason, sizeof(reason), "exit status %d", WEXITSTATUS(wait_status));
+	/* A client that takes nothing keeps the next worker waiting. */
+	r.response.deadline = request_clock() + PATIENCE;
 	if (atomic_load(&slot->released))
-		response_cut(&r.response);
+		response_cut_blindly(&r.response);
 	else
 		reply_error_page(&r, r.status, NULL, 0);
 	answer_log(&shared, &r, NULL, reason);

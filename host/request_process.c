@@ -300,6 +300,8 @@ void binding_end(struct binding_run *run, int status)
 	struct rusage usage, children;
 
 	if (getpid() == run->channel->owner) {
+		if (run->channel->leave != NULL)
+			run->channel->leave(run->channel->user, status & 0xff);
 		getrusage(RUSAGE_SELF, &usage);
 		getrusage(RUSAGE_CHILDREN, &children);
 		add_usage(&usage, &children);

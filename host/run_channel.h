@@ -16,6 +16,9 @@
 struct run_channel {
 	int socket;
 	pid_t owner; /* who may speak for the run: not what the script has forked */
+	/* Of a worker that serves: called with the status when the app ends it. NULL: at no request. */
+	void (*leave)(void *user, int status);
+	void *user;
 };
 
 /* The front's question to a request process: where is it? The answer is RUN_STACK. */
