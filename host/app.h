@@ -95,6 +95,7 @@ struct app_pool {
 	uint64_t last_id;
 	int epoll; /* of what app_watch.c watches */
 	bool started, stopping;
+	bool serving_ends; /* of those that serve sockets of their own none is started any more */
 };
 
 /*
@@ -123,6 +124,9 @@ void app_enter(struct app_worker_entry *w, enum app_state state);
 /* Have it end, regularly; if it does not it is killed. Watched already, with the lock held. */
 void app_dismiss(struct app_worker_entry *w);
 
+/* Have one end at once that has not loaded yet. Watched already, with the lock held. */
+void app_give_up(struct app_worker_entry *w);
+
 /* Forget one that has died or is given up, and start another if too few are left. Lock held. */
 void app_remove(struct app_pool *p, struct app_worker_entry *w);
 
@@ -141,6 +145,9 @@ struct app *app_add(struct app_pool *p, const char *name);
 /* Of one that serves: how it is to be run now. 0 or -1. Lock held. */
 int app_take_settings(struct app_pool *p, struct app *a, const struct config *config);
 int app_copy_manners(struct app_settings *to, const struct manners *manners);
+
+/* No worker of this app is needed any more. */
+bool app_is_ending(const struct app_pool *p, const struct app *a);
 
 /* The thread that watches is needed. 0 or -1. Lock held. */
 int app_start_watching(struct app_pool *p);

@@ -263,6 +263,11 @@ void app_remove(struct app_pool *p, struct app_worker_entry *w)
 	pthread_cond_broadcast(&a->changed);
 }
 
+bool app_is_ending(const struct app_pool *p, const struct app *a)
+{
+	return p->stopping || (a->sockets != NULL && p->serving_ends);
+}
+
 /* One after another where the front brings the requests, all at once where they wait in the socket. */
 void app_keep_enough(struct app_pool *p, struct app *a)
 {
@@ -271,7 +276,7 @@ void app_keep_enough(struct app_pool *p, struct app *a)
 			    ? limits->workers
 			    : limits->min_workers;
 
-	if (p->stopping || a->refused == a->generation || request_clock() < a->hold_until ||
+	if (app_is_ending(p, a) || a->refused == a->generation || request_clock() < a->hold_until ||
 	    (a->sockets == NULL && app_count_loading(a) > 0))
 		return;
 	for (size_t count = app_count(a); count < wanted; count++) {

@@ -281,6 +281,12 @@ void app_dismiss(struct app_worker_entry *w)
 		(w->slot != NULL ? w->app->settings.limits.timeout * SECOND : 0));
 }
 
+void app_give_up(struct app_worker_entry *w)
+{
+	app_dismiss(w);
+	run_end_begin(&w->end);
+}
+
 /* Who has waited for so long that it is one too many. The first of a list is the youngest. */
 static void dismiss_idle(struct app *a)
 {
