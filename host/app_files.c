@@ -12,27 +12,39 @@
 
 #define TICK 10000000 /* nanoseconds: times of files are as coarse as that */
 
-struct app_file {
-	char *path;
+struct file_state {
 	bool exists;
-	bool unsure; /* it may have changed while it was read */
 	dev_t device;
 	ino_t inode;
 	off_t size;
 	struct timespec modified, changed;
 };
 
-static void take_status(struct app_file *file, const struct stat *status)
+struct app_file {
+	char *path;
+	bool unsure; /* it may have changed while it was read */
+	struct file_state loaded;
+	struct file_state noted; /* when the change was found */
+};
+
+/* status: NULL: there is no such file. */
+static struct file_state state_of(const struct stat *status)
 {
-	file->exists = status != NULL;
-	file->unsure = false;
 	if (status == NULL)
-		return;
-	file->device = status->st_dev;
-	file->inode = status->st_ino;
-	file->size = status->st_size;
-	file->modified = status->st_mtim;
-	file->changed = status->st_ctim;
+		return (struct file_state){.exists = false};
+	return (struct file_state){.exists = true,
+	    .device = status->st_dev,
+	    .inode = status->st_ino,
+	    .size = status->st_size,
+	    .modified = status->st_mtim,
+	    .changed = status->st_ctim};
+}
+
+static struct file_state look_at(const char *path)
+{
+	struct stat status;
+
+	return state_of(stat(path, &status) == 0 ? &status : NULL);
 }
 
 static bool same_time(const struct timespec *a, const struct timespec *b)
@@ -42,15 +54,17 @@ static bool same_time(const struct timespec *a, const struct timespec *b)
 
 static bool has_changed(const struct app_file *file)
 {
+	const struct file_state *loaded = &file->loaded;
 	struct stat status;
 
 	if (file->unsure)
 		return true;
 	if (stat(file->path, &status) < 0)
-		return file->exists;
-	return !file->exists || file->inode != status.st_ino || file->device != status.st_dev ||
-	       file->size != status.st_size || !same_time(&file->modified, &status.st_mtim) ||
-	       !same_time(&file->changed, &status.st_ctim);
+		return loaded->exists;
+	return !loaded->exists || loaded->inode != status.st_ino ||
+	       loaded->device != status.st_dev || loaded->size != status.st_size ||
+	       !same_time(&loaded->modified, &status.st_mtim) ||
+	       !same_time(&loaded->changed, &status.st_ctim);
 }
 
 static struct app_file *add(struct app_files *files, const char *path)
@@ -73,7 +87,7 @@ void app_files_add_open(struct app_files *files, const char *path, const struct 
 	struct app_file *file = add(files, path);
 
 	if (file != NULL)
-		take_status(file, status);
+		file->loaded = state_of(status);
 }
 
 static int64_t nanoseconds(const struct timespec *time)
@@ -84,27 +98,38 @@ static int64_t nanoseconds(const struct timespec *time)
 void app_files_add(struct app_files *files, const char *path, const struct timespec *since)
 {
 	struct app_file *file = add(files, path);
-	struct stat status;
 
 	if (file == NULL)
 		return;
-	take_status(file, stat(path, &status) == 0 ? &status : NULL);
-	file->unsure = file->exists && nanoseconds(&file->changed) > nanoseconds(since) - TICK;
+	file->loaded = look_at(path);
+	file->unsure = file->loaded.exists &&
+		       nanoseconds(&file->loaded.changed) > nanoseconds(since) - TICK;
 }
 
-bool app_files_changed(const struct app_files *files)
+static void note_all(struct app_files *files)
 {
 	for (size_t i = 0; i < files->count; i++)
-		if (has_changed(&files->items[i]))
+		files->items[i].noted = look_at(files->items[i].path);
+	files->noted = files->count;
+}
+
+bool app_files_changed(struct app_files *files)
+{
+	for (size_t i = 0; i < files->count; i++)
+		if (has_changed(&files->items[i])) {
+			note_all(files);
 			return true;
+		}
 	return false;
 }
 
 void app_files_accept(struct app_files *files)
 {
-	struct stat status;
-
-	for (size_t i = 0; i < files->count; i++)
-		take_status(
-		    &files->items[i], stat(files->items[i].path, &status) == 0 ? &status : NULL);
+	if (files->noted == 0)
+		note_all(files);
+	for (size_t i = 0; i < files->noted; i++) {
+		files->items[i].loaded = files->items[i].noted;
+		files->items[i].unsure = false;
+	}
+	files->noted = 0;
 }

@@ -11,6 +11,7 @@ struct stat;
 struct app_files {
 	struct app_file *items;
 	size_t count;
+	size_t noted; /* so many were looked at when a change was found */
 };
 
 /* A file that is open, as it is. */
@@ -23,9 +24,12 @@ void app_files_add_open(struct app_files *files, const char *path, const struct 
 void app_files_add(struct app_files *files, const char *path, const struct timespec *since);
 
 /* Has one of them changed, gone, or come back? */
-bool app_files_changed(const struct app_files *files);
+bool app_files_changed(struct app_files *files);
 
-/* As they are now they are from now on. */
+/*
+ * From now on they count as unchanged, as they were when a change was found: what has changed again
+ * since then is found again.
+ */
 void app_files_accept(struct app_files *files);
 
 #endif
