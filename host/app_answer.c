@@ -23,7 +23,7 @@
 static int set_path(struct app_answering *a, struct request *r, struct error *e);
 static void begin_turn(struct app_answering *a, struct request *r);
 static void end_turn(struct app_answering *a, struct request *r);
-static int run_app(
+static void run_app(
     struct app_answering *a, struct request *r, struct reply *reply, struct run_result *result);
 static void end_well(void *user, int status);
 static void fail(struct request *r, const struct reply *reply, const struct run_result *result);
@@ -56,7 +56,9 @@ bool app_answer_request(struct app_answering *a, struct request *r)
 	reply.buffer = a->app->app.rerun ? reply.buffer : 0;
 	reply.lazy = true;
 	begin_turn(a, r);
-	a->retires = (run_app(a, r, &reply, &result) & BINDING_RETIRE) != 0;
+	run_app(a, r, &reply, &result);
+	a->retires = a->app->must_end;
+	a->worn = a->app->worn;
 	if (!result.whole)
 		fail(r, &reply, &result);
 	end_turn(a, r);
@@ -142,7 +144,7 @@ static void judge(struct run_result *result, enum run_why why, int status, const
 }
 
 /* What the binding said of the answer. result->whole: the reply is on its way, to its end. */
-static int run_app(
+static void run_app(
     struct app_answering *a, struct request *r, struct reply *reply, struct run_result *result)
 {
 	struct binding_reply out = {.pipe = -1,
@@ -176,7 +178,6 @@ static int run_app(
 	result->cpu = (uint64_t)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000000 +
 		      (uint64_t)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
 	result->peak = (uint64_t)usage.ru_maxrss;
-	return outcome;
 }
 
 /* The app ends the worker, as `exit` does in Tcl. With status 0 what it has written is the reply. */

@@ -12,7 +12,8 @@ struct app_answering {
 	struct app_serve_setup *setup;
 	struct answer_shared shared; /* for the log */
 	int memory;                  /* of replies that are written to a descriptor; -1: none yet */
-	bool retires;                /* the worker is to answer no other request */
+	bool retires;                /* the worker must answer no other request */
+	bool worn;                   /* it should not begin another */
 };
 
 /* Answer a complete request, and log it. true: its connection can be used again. */

@@ -14,6 +14,7 @@
 #include "error.h"
 #include "log.h"
 #include "reply.h"
+#include "run_channel.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -76,7 +77,8 @@ static bool look(struct server *s, struct connection *c)
 
 	if (c->taken.size == 0 && !s->stale && app_files_changed(&s->app->files))
 		app_server_become_stale(s);
-	if (c->taken.size == 0 && (s->stale || s->ends) && app_serve_give(s->setup, c->fd)) {
+	if (c->taken.size == 0 && (s->stale || s->leaves || s->ends) &&
+	    app_serve_give(s->setup, c->fd)) {
 		close_connection(s, c);
 		return false;
 	}
@@ -165,6 +167,10 @@ static bool finish(struct server *s, struct connection *c, int status, const str
 	if (status == 0) {
 		keep = app_answer_request(&s->answering, r) && keep;
 		s->ends = s->ends || s->answering.retires;
+		if (s->answering.worn && !s->leaves) {
+			app_server_leave(s);
+			run_report_send(s->app->channel, RUN_ENDED, 0, "", -1);
+		}
 	} else if (status == REQUEST_ABORTED) {
 		r->status = REQUEST_ABORTED;
 		response_end(&r->response);

@@ -100,9 +100,9 @@ int app_answer(struct app_loaded *a, struct binding_call *call, struct rusage *u
 	clock_gettime(CLOCK_REALTIME_COARSE, &a->since);
 	limit_cpu(a);
 	outcome = a->binding->answer(&a->app, call);
-	if (a->left != UINT64_MAX && --a->left == 0)
-		outcome |= BINDING_RETIRE;
-	if (is_too_large(a))
+	a->worn = (a->left != UINT64_MAX && (a->left == 0 || --a->left == 0)) || is_too_large(a);
+	a->must_end = (outcome & BINDING_RETIRE) != 0;
+	if (a->worn)
 		outcome |= BINDING_RETIRE;
 	if (usage != NULL)
 		*usage = take_usage(a);

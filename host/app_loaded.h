@@ -23,6 +23,8 @@ struct app_loaded {
 	struct timespec since; /* when what is going on has begun */
 	struct rusage used;    /* before the request */
 	struct app_files files;
+	/* After app_answer, why it retires: it has served for long enough, or the language says so. */
+	bool worn, must_end;
 };
 
 /* Load what the order says. Ends the process if that fails; what was wrong is told by then. */

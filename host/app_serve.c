@@ -50,6 +50,7 @@ static void serve(struct server *s, struct connection *c);
 static void take_order(struct server *s);
 static void give_all(struct server *s);
 static void set_accepting(struct server *s, bool on);
+static bool is_idle(struct server *s);
 
 void app_serve(struct app_loaded *app, struct app_serve_setup *setup)
 {
@@ -57,7 +58,7 @@ void app_serve(struct app_loaded *app, struct app_serve_setup *setup)
 
 	if (prepare(&s) < 0)
 		binding_end(app->app.run, EXIT_FAILURE);
-	while (!s.ends)
+	while (!s.ends && !(s.leaves && is_idle(&s)))
 		serve_events(&s);
 	set_accepting(&s, false);
 	give_all(&s);
@@ -215,14 +216,16 @@ static void take_order(struct server *s)
 	char *memory = NULL;
 
 	if (run_order_receive(s->app->channel, &order, &memory) != 1) {
-		s->ends = true;
+		/* Readable for ever. */
+		epoll_ctl(s->epoll, EPOLL_CTL_DEL, s->app->channel, NULL);
+		app_server_leave(s);
 		return;
 	}
 	if (order.kind == RUN_ORDER_RESUME) {
 		app_files_accept(&s->app->files);
 		s->stale = false;
 		s->refuses = !order.force;
-		set_accepting(s, true);
+		set_accepting(s, !s->leaves);
 	} else if (order.kind == RUN_ORDER_LOG && order.output >= 0) {
 		dup3(order.output, s->setup->log.fd, O_CLOEXEC);
 	}
@@ -230,15 +233,36 @@ static void take_order(struct server *s)
 	free(memory);
 }
 
-/* What waits for its next request goes to other workers; what has begun one ends with this one. */
+void app_server_leave(struct server *s)
+{
+	if (s->leaves)
+		return;
+	s->leaves = true;
+	set_accepting(s, false);
+	give_all(s);
+}
+
+/* What waits for its next request goes to other workers. */
 static void give_all(struct server *s)
 {
 	for (size_t i = 0; i < s->rules.max_conns; i++) {
 		int fd = atomic_load_explicit(&s->slot->idle[i], memory_order_relaxed);
+		struct connection *c =
+		    fd >= 0 ? connections_claim_place(s->connections, (uint32_t)i) : NULL;
 
-		if (fd < 0)
+		if (c == NULL)
 			continue;
 		atomic_store_explicit(&s->slot->idle[i], -1, memory_order_relaxed);
 		app_serve_give(s->setup, fd);
+		connections_close(s->connections, c);
 	}
+}
+
+/* No connection has begun a request. */
+static bool is_idle(struct server *s)
+{
+	size_t open, parked;
+
+	connections_count(s->connections, &open, &parked);
+	return open == 0;
 }

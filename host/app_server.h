@@ -33,8 +33,12 @@ struct server {
 	bool accepting, ticking;
 	bool stale;   /* the app has changed: no request is begun any more */
 	bool refuses; /* the changed app does not load, and nothing else is to be served */
+	bool leaves;  /* no connection is taken any more, and those that have begun a request are the last */
 	bool ends;
 };
+
+/* Take no more connections, give those away that wait, and end when the others are answered. */
+void app_server_leave(struct server *s);
 
 /* The app's files have changed: the front is told, and no request is begun until it has answered. */
 void app_server_become_stale(struct server *s);

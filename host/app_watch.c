@@ -246,6 +246,12 @@ static void note_early_death(struct app *a, const struct app_worker_entry *w)
 		a->hold_until = request_clock() + EARLY;
 }
 
+/* What ends by itself before its first request would do so again, without end. */
+static bool has_served(const struct app_worker_entry *w)
+{
+	return w->state == APP_SERVES && atomic_load(&w->slot->requests) > 0;
+}
+
 static void take_end(struct app_pool *p, struct app_worker_entry *w, const struct run_report *end)
 {
 	struct app *a = w->app;
@@ -260,6 +266,11 @@ static void take_end(struct app_pool *p, struct app_worker_entry *w, const struc
 		app_refuse(
 		    p, a, w->generation, w->end.stage > RUN_GOES_ON ? "it takes too long" : how);
 		app_enter(w, APP_LEAVES);
+	} else if (has_served(w) && end->type == RUN_ENDED && end->value == 0) {
+		log_message(p->setup->log, LEVEL_INFO, "%s: app worker %d has served its time",
+		    a->name, (int)w->process.pid);
+		app_dismiss(w);
+		app_keep_enough(p, a);
 	} else if (w->state == APP_IDLE || w->state == APP_SERVES) {
 		note_early_death(a, w);
 		log_message(p->setup->log, LEVEL_WARNING, "%s: app worker %d, %s", a->name,

@@ -95,6 +95,20 @@ struct connection *connections_claim(struct connections *t, uint64_t tag)
 	return mine;
 }
 
+struct connection *connections_claim_place(struct connections *t, uint32_t index)
+{
+	struct connection *c = &t->places[index];
+	struct connection *mine = NULL;
+
+	pthread_mutex_lock(&t->lock);
+	if (c->state == PARKED) {
+		c->state = OWNED;
+		mine = c;
+	}
+	pthread_mutex_unlock(&t->lock);
+	return mine;
+}
+
 /* The first parking puts the descriptor into the epoll, which at once tells of bytes already there. */
 static int watch(struct connections *t, struct connection *c)
 {

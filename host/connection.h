@@ -47,6 +47,9 @@ struct connection *connections_add(struct connections *t, int fd, const struct l
  */
 struct connection *connections_claim(struct connections *t, uint64_t tag);
 
+/* The same of what is parked in this place. NULL: nothing is. */
+struct connection *connections_claim_place(struct connections *t, uint32_t index);
+
 /*
  * Leave the connection to the epoll, until the deadline (0: for ever). false: bytes came meanwhile,
  * it is still the caller's and must be looked at again.
