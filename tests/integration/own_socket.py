@@ -171,27 +171,38 @@ def other_version(text, version):
 
 
 class Serving(Host):
-    """`exthost serve --app` with an app of these languages, once all of its workers have loaded it."""
+    """
+    `exthost serve --app` with an app of these languages, once `expect` (else all) of its workers have
+    loaded it, as the log says, which may be in a file of its own (loaded_in).
+    """
 
-    def __init__(self, root, *options, language="python", workers=2, text=None, **more):
-        self.language = language
+    def __init__(self, root, *options, language="python", workers=2, text=None, expect=None,
+                 loaded_in=None, **more):
+        self._loaded_in = loaded_in
         self.name = "app" + SUFFIX[language]
         root.mkdir(exist_ok=True)
         self.put(text or APPS[language], root)
         more.setdefault("listen", ["unix:{folder}/s"])
         super().__init__(root, "--app", f"{root}/{self.name}", "--workers", str(workers), *options, **more)
         try:
-            wait_for(lambda: self.loaded() >= workers or not self.program.running(), "its workers")
+            wanted = workers if expect is None else expect
+            wait_for(lambda: self.loaded() >= wanted or not self.program.running(), "its workers")
         except BaseException:
             self.kill()
             raise
+
+    def _ready(self):
+        return self._loaded_in is not None and self.loaded() or super()._ready()
 
     def put(self, text, root=None):
         put(root or self.root, self.name, text, executable=True)
 
     def loaded(self, since=0):
         """How many workers have loaded the app, as the log tells."""
-        return len([line for line in self.program.log(since) if "loaded in process" in line])
+        if self._loaded_in and not self._loaded_in.exists():
+            return 0
+        log = self._loaded_in.read_text().splitlines() if self._loaded_in else self.program.log(since)
+        return len([line for line in log if "loaded in process" in line])
 
     def guardians(self):
         return [pid for pid in self.pids() if name_of(pid) == "exthost-guard"]
