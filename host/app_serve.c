@@ -43,6 +43,7 @@ enum { TAG_LISTENER = 1, TAG_TAKE, TAG_CHANNEL, TAG_TIMER };
 
 static int prepare(struct server *s);
 static void serve_events(struct server *s);
+static void expire(struct server *s);
 static void accept_some(struct server *s, const struct listener *l);
 static void take_given(struct server *s);
 static void add_connection(struct server *s, int fd, const struct listener *l);
@@ -93,8 +94,6 @@ static int prepare(struct server *s)
 	s->connections = connections_create(most, s->epoll, &s->rules);
 	s->incoming = calloc(most, sizeof(*s->incoming));
 	s->buffer = malloc(s->rules.max_head);
-	for (size_t i = 0; i < APP_SLOT_CONNECTIONS; i++)
-		atomic_store(&s->slot->idle[i], -1);
 	if (s->epoll < 0 || s->timer < 0 || s->connections == NULL || s->incoming == NULL ||
 	    s->buffer == NULL)
 		return -1;
@@ -125,12 +124,21 @@ static void serve_events(struct server *s)
 		case TAG_LISTENER: accept_some(s, &s->setup->listeners[tag & 0xffff]); break;
 		case TAG_TAKE: take_given(s); break;
 		case TAG_CHANNEL: take_order(s); break;
-		case TAG_TIMER:
-			s->ticking = false;
-			connections_expire(s->connections, request_clock());
-			break;
+		case TAG_TIMER: expire(s); break;
 		}
 	}
+}
+
+/* Once a second, as long as a connection has a deadline. */
+static void expire(struct server *s)
+{
+	const struct itimerspec second = {.it_value.tv_sec = 1};
+	uint64_t ticks;
+
+	(void)!read(s->timer, &ticks, sizeof(ticks));
+	s->ticking = connections_expire(s->connections, request_clock());
+	if (s->ticking)
+		timerfd_settime(s->timer, 0, &second, NULL);
 }
 
 /* A listener is shared by all workers: a few each, so that none gets all. */

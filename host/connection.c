@@ -146,8 +146,10 @@ void connections_close(struct connections *t, struct connection *c)
 	pthread_mutex_unlock(&t->lock);
 }
 
-static void expire(struct connections *t, uint64_t now, bool idle)
+static bool expire(struct connections *t, uint64_t now, bool idle)
 {
+	bool pending = false;
+
 	pthread_mutex_lock(&t->lock);
 	for (size_t i = 0; i < t->most; i++) {
 		struct connection *c = &t->places[i];
@@ -157,13 +159,16 @@ static void expire(struct connections *t, uint64_t now, bool idle)
 			continue;
 		if ((c->deadline != 0 && c->deadline < now) || (idle && c->check.state.seen == 0))
 			shutdown(c->fd, SHUT_RDWR);
+		else
+			pending = pending || c->deadline != 0;
 	}
 	pthread_mutex_unlock(&t->lock);
+	return pending;
 }
 
-void connections_expire(struct connections *t, uint64_t now)
+bool connections_expire(struct connections *t, uint64_t now)
 {
-	expire(t, now, false);
+	return expire(t, now, false);
 }
 
 void connections_expire_idle(struct connections *t)

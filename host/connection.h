@@ -59,8 +59,11 @@ bool connections_park(struct connections *t, struct connection *c, uint64_t dead
 /* Close it and free its place. */
 void connections_close(struct connections *t, struct connection *c);
 
-/* Shut down what is parked beyond its deadline; its thread-to-be then sees the end. */
-void connections_expire(struct connections *t, uint64_t now);
+/*
+ * Shut down what is parked beyond its deadline; its thread-to-be then sees the end. true: others have
+ * a deadline that is still to come.
+ */
+bool connections_expire(struct connections *t, uint64_t now);
 
 /* Shut down all that is parked and has begun no request: the host stops. */
 void connections_expire_idle(struct connections *t);
