@@ -107,7 +107,12 @@ static struct app_slot *make_slot(int *file)
 	if (*file >= 0 && ftruncate(*file, sizeof(struct app_slot)) == 0)
 		memory = mmap(
 		    NULL, sizeof(struct app_slot), PROT_READ | PROT_WRITE, MAP_SHARED, *file, 0);
-	return memory != MAP_FAILED ? memory : NULL;
+	if (memory == MAP_FAILED)
+		return NULL;
+	/* One that dies while it loads has no connections, and 0 would be one. */
+	for (size_t i = 0; i < APP_SLOT_CONNECTIONS; i++)
+		atomic_init(&((struct app_slot *)memory)->idle[i], -1);
+	return memory;
 }
 
 int app_send_sockets(struct app_pool *p, const struct app *a, int channel, struct app_slot **slot)
