@@ -74,6 +74,7 @@ struct app {
 	unsigned generation; /* counts up when its files have changed, */
 	unsigned refused;    /* the one that does not load; 0: none, */
 	uint64_t retry_at;   /* and when to try it again; request_clock() */
+	bool look_again;     /* its files may have changed since those that load now were begun */
 	unsigned failures;   /* of loading, ever */
 	size_t starting;     /* workers that are being started and are in no list yet */
 	size_t waiting;      /* requests */

@@ -284,6 +284,13 @@ void app_refuse(struct app_pool *p, struct app *a, unsigned generation, const ch
 	snprintf(a->error, sizeof(a->error), "%s", reason);
 	a->error_time = time(NULL);
 	log_message(p->setup->log, LEVEL_ERROR, "%s does not load: %s", a->name, reason);
-	app_resume(a);
+	/* One of an older generation says nothing of the present one, which may be loading. */
+	if (generation == a->generation && a->look_again) {
+		a->look_again = false;
+		a->generation++;
+		app_keep_enough(p, a);
+	} else if (generation == a->generation) {
+		app_resume(a);
+	}
 	pthread_cond_broadcast(&a->changed);
 }

@@ -212,7 +212,10 @@ static void take_stale(struct app_pool *p, struct app_worker_entry *w)
 	struct app *a = w->app;
 
 	w->stale = true;
-	if (w->generation == a->generation || w->accepted == a->generation)
+	a->look_again = a->starting > 0 || app_count_loading(a) > 0;
+	/* Whether what it has found is what was refused already nobody knows: it is tried again. */
+	if (w->generation == a->generation || w->accepted == a->generation ||
+	    a->refused == a->generation)
 		a->generation++;
 	app_keep_enough(p, a);
 }
