@@ -12,7 +12,7 @@ import time
 import pytest
 
 import fastcgi
-from faults import gone, is_refused
+from faults import gone, is_refused, processor_time
 from host import SUFFIX, environment, put
 from own_socket import APPS, Serving, other_version
 from processes import lives
@@ -280,6 +280,25 @@ def test_a_request_that_has_begun_to_come_is_answered_after_all(serve, language,
         assert client.read_outcome().reply().body == body
     for pid in before:
         gone(pid)
+
+
+def test_waiting_costs_a_worker_no_time(serve):
+    """For a request that has half come, for one that is to come, and after a version that did not load."""
+    host = serve()
+    with socket.socket(socket.AF_UNIX) as half, socket.socket(socket.AF_UNIX) as idle:
+        half.connect(host.socket)
+        half.sendall(fastcgi.begin()[:12])
+        idle.connect(host.socket)
+        since = host.log_position()
+        host.put(APPS["python"] + "\nif {\n")
+        assert host.get("/hello?x").text == "hello x\n"
+        host.wait_line("does not load", since=since)
+        host.put(APPS["python"])
+        wait_for(lambda: host.loaded(since) >= 2, "the mended one")
+        before, began = processor_time(host.workers()), time.monotonic()
+        # Beyond the second in which a deadline is looked at.
+        wait_for(lambda: time.monotonic() > began + 1.5, "some time")
+        assert processor_time(host.workers()) - before < 0.3
 
 
 def test_a_client_that_stops_half_way_does_not_keep_a_worker_from_ending(tmp_path):
