@@ -102,6 +102,7 @@ struct app_pool {
 	uint64_t last_id;
 	int epoll; /* of what app_watch.c watches */
 	bool started, stopping;
+	bool serving_ends; /* of those that serve sockets of their own none is started any more */
 };
 
 /*
@@ -137,6 +138,12 @@ void app_enter(struct app_worker_entry *w, enum app_state state);
 
 /* Have it end, regularly; if it does not it is killed. Watched already, with the lock held. */
 void app_dismiss(struct app_worker_entry *w);
+
+/* Have one end at once that has not loaded yet. Watched already, with the lock held. */
+void app_give_up(struct app_worker_entry *w);
+
+/* No worker of this app is needed any more. With the lock held. */
+bool app_is_ending(const struct app_pool *p, const struct app *a);
 
 /* Forget one that has died or is given up, and start another if too few are left. Lock held. */
 void app_remove(struct app_pool *p, struct app_worker_entry *w);

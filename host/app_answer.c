@@ -142,13 +142,13 @@ static void begin_turn(struct app_answering *a, struct app_turn *t)
 	struct request *r = t->request;
 
 	t->result = (struct run_result){.whole = true, .why = RUN_EXITED};
-	t->out = (struct binding_reply){
-	    .pipe = -1, .reply = &t->reply, .memory = a->memory, .slot_released = &slot->released};
+	t->out = (struct binding_reply){.pipe = -1, .reply = &t->reply, .memory = a->memory};
 	reply_init(&t->reply, r, &a->setup->config, &a->setup->config.limits);
 	t->reply.buffer = a->app->app.rerun ? t->reply.buffer : 0;
 	t->reply.lazy = true;
 	t->began = request_clock();
 	r->script = a->setup->name;
+	r->response.begun = &slot->released;
 	r->response.deadline = r->began + a->setup->config.limits.timeout * SECOND;
 	slot->request_id = r->response.request_id;
 	memcpy(slot->id, r->id, sizeof(slot->id));
@@ -182,6 +182,7 @@ static void finish_turn(struct app_answering *a, int outcome)
 		take_usage(a, &t->result);
 	if (!t->result.whole)
 		fail(a, t);
+	r->response.begun = NULL;
 	show_end(a, r);
 	answer_log(&a->shared, r, &t->result, t->result.whole ? NULL : t->result.reason);
 	reply_release(&t->reply);

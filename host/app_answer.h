@@ -14,9 +14,9 @@ struct app_answering {
 	struct answer_shared shared; /* for the log */
 	int memory;                  /* of replies that are written to a descriptor; -1: none yet */
 	/* With --debug what a request writes to standard error is for its error page too. */
-	int errors, log; /* a file in its place meanwhile, and the true one */
-	bool retires;                /* the worker is to answer no other request */
-	struct app_turn *turn;       /* the request that the app is at; NULL: none */
+	int errors, log;       /* a file in its place meanwhile, and the true one */
+	bool retires;          /* the worker is to answer no other request */
+	struct app_turn *turn; /* the request that the app is at; NULL: none */
 };
 
 /* Answer a complete request, and log it. true: its connection can be used again. */

@@ -37,9 +37,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define LOOK_EVERY 20  /* milliseconds, */
-#define LOOK_AGAIN 4   /* and while a request lasts */
-#define QUIET_LOOKS 50 /* in which nothing has come: then it sleeps */
+#define PATIENCE 3000000000ULL /* nanoseconds for a client that shall read of the end */
+#define LOOK_EVERY 20          /* milliseconds, */
+#define LOOK_AGAIN 4           /* and while a request lasts */
+#define QUIET_LOOKS 50         /* in which nothing has come: then it sleeps */
 
 /* What a guardian knows of its worker. */
 struct watch {
@@ -121,10 +122,10 @@ static void guard(struct binding_run *run, struct app_serve_setup *setup, pid_t 
 	wait4(worker, &wait_status, 0, &usage);
 	run_end_sweep(&w.end);
 	log_flush(&setup->log);
-	answer_for(setup, wait_status, w.late);
-	log_flush(&setup->log);
 	give_idle(&w, false);
 	app_serve_give_waiting(setup);
+	answer_for(setup, wait_status, w.late);
+	log_flush(&setup->log);
 	run_report_end(run->channel->socket, WIFEXITED(wait_status) ? RUN_ENDED : RUN_DIED,
 	    WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : wait_status, &usage);
 	_exit(0);
@@ -208,8 +209,10 @@ static void answer_for(const struct app_serve_setup *setup, int wait_status, boo
 		    strsignal(WTERMSIG(wait_status)));
 	else
 		snprintf(reason, sizeof(reason), "exit status %d", WEXITSTATUS(wait_status));
+	/* A client that takes nothing keeps the next worker waiting. */
+	r.response.deadline = request_clock() + PATIENCE;
 	if (atomic_load(&slot->released))
-		response_cut(&r.response);
+		response_cut_blindly(&r.response);
 	else
 		reply_error_page(&r, r.status, NULL, 0);
 	answer_log(&shared, &r, NULL, reason);

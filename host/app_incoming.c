@@ -196,5 +196,6 @@ static bool finish(struct server *s, struct connection *c, int status, const str
 	}
 	connection_next(c);
 	c->is_taken = true;
-	return true;
+	/* The others first: more will be told by an event. */
+	return c->taken.size > 0 || park(s, c, 0);
 }

@@ -282,6 +282,11 @@ void app_remove(struct app_pool *p, struct app_worker_entry *w)
 	pthread_cond_broadcast(&a->changed);
 }
 
+bool app_is_ending(const struct app_pool *p, const struct app *a)
+{
+	return p->stopping || (a->sockets != NULL && p->serving_ends);
+}
+
 /* A worker of this generation has loaded, so another will. */
 static bool is_proven(const struct app *a)
 {
@@ -304,7 +309,7 @@ void app_keep_enough(struct app_pool *p, struct app *a)
 			    ? limits->workers
 			    : limits->min_workers;
 
-	if (p->stopping || is_refused(a) || request_clock() < a->hold_until ||
+	if (app_is_ending(p, a) || is_refused(a) || request_clock() < a->hold_until ||
 	    (one && app_count_loading(a) > 0))
 		return;
 	for (size_t count = app_count(a); count < wanted; count++) {

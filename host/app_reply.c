@@ -100,10 +100,8 @@ int binding_reply_write(struct binding_call *call, const struct iovec *pieces, i
 
 	if (binding_reply_finish(call, pieces, count) < 0)
 		return -1;
-	if (r->pipe < 0 && r->reply->released) {
-		atomic_store_explicit(r->slot_released, true, memory_order_release);
+	if (r->pipe < 0 && r->reply->released)
 		response_flush(&r->reply->request->response);
-	}
 	return 0;
 }
 

@@ -13,7 +13,6 @@ struct binding_reply {
 	int pipe;            /* to the front; -1: */
 	struct reply *reply; /* straight to the client */
 	int memory;          /* takes what is written to a descriptor then; -1: nobody has asked */
-	atomic_bool *slot_released; /* of that one: to be set before a part of it leaves; or NULL */
 	bool refused;               /* it is no reply, for this reason */
 	struct error why;
 };

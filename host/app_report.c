@@ -70,6 +70,8 @@ void app_pool_stop(struct app_pool *p, uint64_t deadline)
 		for (struct app_worker_entry *w = a->workers; w != NULL; w = w->next)
 			if (w->state == APP_IDLE)
 				app_dismiss(w);
+			else if (w->state == APP_LOADS)
+				app_give_up(w);
 	pthread_mutex_unlock(&p->lock);
 	while (has_workers(p) && request_clock() < deadline)
 		poll(NULL, 0, 5);

@@ -44,9 +44,10 @@ enum { TAG_LISTENER = 1, TAG_TAKE, TAG_CHANNEL, TAG_TIMER };
 
 static int prepare(struct server *s);
 static void serve_events(struct server *s);
+static void expire(struct server *s);
 static void accept_some(struct server *s, const struct listener *l);
 static void take_given(struct server *s);
-static void add_connection(struct server *s, int fd, const struct listener *l);
+static bool add_connection(struct server *s, int fd, const struct listener *l);
 static void serve(struct server *s, struct connection *c);
 static void take_order(struct server *s);
 static void give_idle(struct server *s);
@@ -129,16 +130,25 @@ static void serve_events(struct server *s)
 		case TAG_LISTENER: accept_some(s, &s->setup->listeners[tag & 0xffff]); break;
 		case TAG_TAKE: take_given(s); break;
 		case TAG_CHANNEL: take_order(s); break;
-		case TAG_TIMER:
-			s->ticking = false;
-			connections_expire(s->connections, request_clock());
-			break;
+		case TAG_TIMER: expire(s); break;
 		}
 	}
 	log_flush(&s->setup->log);
 }
 
-/* A listener is shared by all workers: a few each, so that none gets all. */
+/* Once a second, as long as a connection has a deadline. */
+static void expire(struct server *s)
+{
+	const struct itimerspec second = {.it_value.tv_sec = 1};
+	uint64_t ticks;
+
+	(void)!read(s->timer, &ticks, sizeof(ticks));
+	s->ticking = connections_expire(s->connections, request_clock());
+	if (s->ticking)
+		timerfd_settime(s->timer, 0, &second, NULL);
+}
+
+/* A listener is shared by all workers: a few each, and one that stays, so that none gets all. */
 static void accept_some(struct server *s, const struct listener *l)
 {
 	for (int i = 0; i < ACCEPTS && s->accepting && !s->ends; i++) {
@@ -146,7 +156,8 @@ static void accept_some(struct server *s, const struct listener *l)
 
 		if (fd < 0)
 			return;
-		add_connection(s, fd, l);
+		if (add_connection(s, fd, l))
+			return;
 	}
 }
 
@@ -160,9 +171,11 @@ static void take_given(struct server *s)
 		add_connection(s, fds[0], &s->setup->listeners[listener]);
 }
 
-static void add_connection(struct server *s, int fd, const struct listener *l)
+/* true: it stays open. */
+static bool add_connection(struct server *s, int fd, const struct listener *l)
 {
 	struct connection *c = NULL;
+	uint32_t generation;
 	struct error e;
 
 	if (access_allows(fd, l->kind == LISTENER_TCP, &s->setup->config, &e)) {
@@ -171,17 +184,19 @@ static void add_connection(struct server *s, int fd, const struct listener *l)
 		log_message(
 		    &s->setup->log, LEVEL_WARNING, "%s: refused: %s", l->address, e.message);
 		close(fd);
-		return;
+		return false;
 	}
 	if (c == NULL) {
 		log_message(&s->setup->log, LEVEL_WARNING,
 		    "%s: refused: --max-connections are open", l->address);
 		close(fd);
-		return;
+		return false;
 	}
 	c->is_taken = true;
 	s->slot->listener[c->index] = (unsigned char)(l - s->setup->listeners);
+	generation = c->generation;
 	serve(s, c);
+	return c->generation == generation;
 }
 
 /* Until it has no more to read, or belongs to somebody else. */

@@ -215,12 +215,15 @@ void app_resume(struct app *a)
 void app_pool_stop_serving(struct app_pool *p, uint64_t deadline)
 {
 	pthread_mutex_lock(&p->lock);
+	p->serving_ends = true;
 	for (struct app *a = p->apps; a != NULL; a = a->next)
 		for (struct app_worker_entry *w = a->workers; a->sockets != NULL && w != NULL;
 		     w = w->next)
 			if (w->state == APP_SERVES) {
 				app_dismiss(w);
 				w->end.due = deadline;
+			} else if (w->state == APP_LOADS) {
+				app_give_up(w);
 			}
 	pthread_mutex_unlock(&p->lock);
 }

@@ -236,6 +236,8 @@ static void add_worker(struct start *s)
 	w->next = s->app->workers;
 	s->app->workers = w;
 	app_watch(s->pool, w);
+	if (app_is_ending(s->pool, s->app))
+		app_give_up(w);
 }
 
 static void finish(struct start *s, int result, const struct error *e)

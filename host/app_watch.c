@@ -215,7 +215,7 @@ static void take_loaded(struct app_pool *p, struct app_worker_entry *w)
 	    (int)w->process.pid, (unsigned long long)(request_clock() - w->since) / 1000000);
 	buffer_release(&w->errors.kept);
 	app_enter(w, a->sockets != NULL ? APP_SERVES : APP_IDLE);
-	if (p->stopping)
+	if (app_is_ending(p, a))
 		app_dismiss(w);
 	app_tell_stand_in(p, a);
 	app_keep_enough(p, a);
@@ -231,7 +231,7 @@ static void take_stale(struct app_pool *p, struct app_worker_entry *w)
 	if (w->generation == a->generation || w->accepted == a->generation)
 		a->generation++;
 	else if (a->refused == a->generation)
-		app_resume(a); /* another has found out before that the new one does not load */
+		a->generation++; /* whether it has found what was refused nobody knows */
 	app_keep_enough(p, a);
 }
 
@@ -266,6 +266,12 @@ static void note_early_death(struct app *a, const struct app_worker_entry *w)
 		a->hold_until = request_clock() + EARLY;
 }
 
+/* What ends by itself before its first request would do so again, without end. */
+static bool has_served(const struct app_worker_entry *w)
+{
+	return w->state == APP_SERVES && atomic_load(&w->slot->requests) > 0;
+}
+
 static void take_end(struct app_pool *p, struct app_worker_entry *w, const struct run_report *end)
 {
 	struct app *a = w->app;
@@ -282,6 +288,9 @@ static void take_end(struct app_pool *p, struct app_worker_entry *w, const struc
 			.reason = w->end.stage > RUN_GOES_ON ? "it takes too long" : how});
 		if (w->generation == a->generation)
 			buffer_append(&a->output, w->errors.kept.data, w->errors.kept.size);
+	} else if (has_served(w) && end->type == RUN_ENDED && end->value == 0) {
+		app_enter(w, APP_LEAVES);
+		app_keep_enough(p, a);
 	} else if (w->state == APP_IDLE || w->state == APP_SERVES) {
 		note_early_death(a, w);
 		log_message(p->setup->log, LEVEL_WARNING, "%s: app worker %d, %s", a->name,
@@ -301,6 +310,12 @@ void app_dismiss(struct app_worker_entry *w)
 	run_end_init(&w->end, &w->process,
 	    request_clock() + LEAVE_WITHIN +
 		(w->slot != NULL ? w->app->settings.limits.timeout * SECOND : 0));
+}
+
+void app_give_up(struct app_worker_entry *w)
+{
+	app_dismiss(w);
+	run_end_begin(&w->end);
 }
 
 /* Who has waited for so long that it is one too many. The first of a list is the youngest. */

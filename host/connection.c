@@ -139,8 +139,10 @@ void connections_forget(struct connections *t, struct connection *c)
 	connections_close(t, c);
 }
 
-static void expire(struct connections *t, uint64_t now, bool idle)
+static bool expire(struct connections *t, uint64_t now, bool idle)
 {
+	bool more = false;
+
 	pthread_mutex_lock(&t->lock);
 	for (size_t i = 0; i < t->most; i++) {
 		struct connection *c = &t->places[i];
@@ -150,13 +152,16 @@ static void expire(struct connections *t, uint64_t now, bool idle)
 			continue;
 		if ((c->deadline != 0 && c->deadline < now) || (idle && c->check.state.seen == 0))
 			shutdown(c->fd, SHUT_RDWR);
+		else
+			more = more || c->deadline != 0;
 	}
 	pthread_mutex_unlock(&t->lock);
+	return more;
 }
 
-void connections_expire(struct connections *t, uint64_t now)
+bool connections_expire(struct connections *t, uint64_t now)
 {
-	expire(t, now, false);
+	return expire(t, now, false);
 }
 
 void connections_expire_idle(struct connections *t)

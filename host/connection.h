@@ -62,8 +62,11 @@ void connections_close(struct connections *t, struct connection *c);
  */
 void connections_forget(struct connections *t, struct connection *c);
 
-/* Shut down what is parked beyond its deadline; its thread-to-be then sees the end. */
-void connections_expire(struct connections *t, uint64_t now);
+/*
+ * Shut down what is parked beyond its deadline; its thread-to-be then sees the end. true: others have a
+ * deadline still to come.
+ */
+bool connections_expire(struct connections *t, uint64_t now);
 
 /* Shut down all that is parked and has begun no request: the host stops. */
 void connections_expire_idle(struct connections *t);

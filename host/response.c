@@ -20,6 +20,9 @@
 #define GATHER 16384          /* what is at least this large is sent at once, uncopied */
 #define CLIENT_PATIENCE 60000 /* milliseconds in which it must take something */
 #define RECORD 65528          /* the largest content that needs no padding */
+#define LARGE 262144          /* a file of more bytes is worth a larger buffer in the kernel: */
+#define ROOM 1048576
+#define RECORD_MOST (65535 + 255 + 2 * WIRE_HEADER)
 
 /* The clock of request_clock(), which stands above this module. */
 static uint64_t clock_now(void)
@@ -46,6 +49,8 @@ static bool wait_for_client(const struct response *r)
 
 static void send_parts(struct response *r, struct iovec *parts, int count)
 {
+	if (r->begun != NULL)
+		atomic_store_explicit(r->begun, true, memory_order_release);
 	while (count > 0 && !r->failed) {
 		struct msghdr message = {.msg_iov = parts, .msg_iovlen = (size_t)count};
 		ssize_t n = r->fastcgi ? sendmsg(r->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT)
@@ -161,6 +166,8 @@ int response_send_file(struct response *r, int file, uint64_t *size)
 		errno = EINVAL;
 		return -1;
 	}
+	if (left > LARGE)
+		setsockopt(r->fd, SOL_SOCKET, SO_SNDBUF, &(int){ROOM}, sizeof(int));
 	while (left > 0 && !r->failed) {
 		unsigned char header[WIRE_HEADER];
 		size_t n = left < RECORD ? left : RECORD;
@@ -209,6 +216,19 @@ void response_cut(struct response *r)
 
 	if (r->fastcgi)
 		gather(r, poison, wire_record_write(poison, WIRE_POISON, r->request_id, 0));
+	response_flush(r);
+}
+
+/* After the record, which ends a reply at a boundary, comes an impossible version from anywhere else. */
+void response_cut_blindly(struct response *r)
+{
+	static const unsigned char never[WIRE_HEADER] = {
+	    0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
+	unsigned char poison[WIRE_HEADER];
+
+	gather(r, poison, wire_record_write(poison, WIRE_POISON, r->request_id, 0));
+	for (size_t size = 0; size < RECORD_MOST; size += sizeof(never))
+		gather(r, never, sizeof(never));
 	response_flush(r);
 }
 

@@ -7,6 +7,7 @@
 
 #include "buffer.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -18,6 +19,7 @@ struct response {
 	uint64_t sent;         /* bytes of the reply, header included */
 	uint64_t deadline;     /* request_clock() until which the client must take it; 0: none */
 	bool failed;           /* the client took no more */
+	atomic_bool *begun;    /* set before the first byte leaves; NULL: nobody wants to know */
 };
 
 /* Put bytes of the reply (header block, then body) into records. */
@@ -41,6 +43,12 @@ void response_end(struct response *r);
  * that both nginx and HAProxy turn into a broken transfer. The connection must be closed after it.
  */
 void response_cut(struct response *r);
+
+/*
+ * The same of a reply that another process was writing: it may stand anywhere in a record, and what is
+ * sent is that sign wherever it does. (In a record, a part of it passes for contents.)
+ */
+void response_cut_blindly(struct response *r);
 
 void response_release(struct response *r);
 

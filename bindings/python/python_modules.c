@@ -79,6 +79,36 @@ void python_modules_import_common(void)
 	}
 }
 
+/*
+ * What keeps its state of random numbers in C, and lets no fork change it, would give each request
+ * process the same ones. The module `random` of the standard library sees to that itself.
+ */
+static void seed_after_fork(void)
+{
+	static bool done;
+	PyObject *name = PyUnicode_FromString("numpy.random");
+	PyObject *numpy = name != NULL && !done ? PyImport_GetModule(name) : NULL;
+	PyObject *seed = numpy != NULL ? PyObject_GetAttrString(numpy, "seed") : NULL;
+	PyObject *os = seed != NULL ? PyImport_ImportModule("os") : NULL;
+	PyObject *result = NULL;
+	PyObject *keywords = os != NULL ? Py_BuildValue("{s:O}", "after_in_child", seed) : NULL;
+	PyObject *function = os != NULL ? PyObject_GetAttrString(os, "register_at_fork") : NULL;
+	PyObject *nothing = PyTuple_New(0);
+
+	if (function != NULL && keywords != NULL && nothing != NULL)
+		result = PyObject_Call(function, nothing, keywords);
+	done = done || result != NULL;
+	Py_XDECREF(result);
+	Py_XDECREF(nothing);
+	Py_XDECREF(function);
+	Py_XDECREF(keywords);
+	Py_XDECREF(os);
+	Py_XDECREF(seed);
+	Py_XDECREF(numpy);
+	Py_XDECREF(name);
+	PyErr_Clear();
+}
+
 int python_modules_preload(const char *name, struct error *e)
 {
 	int threads = count_threads();
@@ -90,6 +120,7 @@ int python_modules_preload(const char *name, struct error *e)
 	if (module == NULL)
 		return python_error_set(e, doing_what);
 	Py_DECREF(module);
+	seed_after_fork();
 	if (count_threads() != threads)
 		return error_set(e, "%s: started a thread", doing_what);
 	python_error_assert_none();

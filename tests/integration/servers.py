@@ -82,7 +82,7 @@ class Fossil:
 class Nginx:
     """
     nginx with Debian's own fastcgi_params, which hands everything to one FastCGI socket. keepalive:
-    how many connections it may keep open there between requests.
+    how many connections it may keep open there between requests; more: further directives.
     """
 
     CONFIGURATION = """\
@@ -111,12 +111,13 @@ http {{
             include /etc/nginx/fastcgi_params;
             fastcgi_keep_conn {keep};
             fastcgi_pass host;
+            {more}
         }}
     }}
 }}
 """
 
-    def __init__(self, socket, keepalive=0):
+    def __init__(self, socket, keepalive=0, more=""):
         self.folder = tempfile.mkdtemp(prefix="xn-", dir="/tmp")
         self.port = free_port()
         # Started by root, its workers must still be a user whom the host lets in.
@@ -124,7 +125,7 @@ http {{
         path = f"{self.folder}/nginx.conf"
         with open(path, "w") as f:
             f.write(self.CONFIGURATION.format(
-                folder=self.folder, port=self.port, socket=socket, user=user,
+                folder=self.folder, port=self.port, socket=socket, user=user, more=more,
                 keep="on" if keepalive else "off",
                 keepalive=f"keepalive {keepalive};" if keepalive else ""))
         self.program = Program([NGINX, "-e", "stderr", "-p", self.folder, "-c", path])

@@ -1,0 +1,312 @@
+"""An app's own socket: what it sees there, who may speak to it, and what changes while it serves."""
+
+import concurrent.futures
+import contextlib
+import json
+import os
+import signal
+import socket
+import threading
+import time
+
+import pytest
+
+import fastcgi
+from faults import gone, is_refused, processor_time
+from host import SUFFIX, environment, put
+from own_socket import APPS, Serving, other_version
+from processes import lives
+from users import open_to_all, root_only, speak_as
+from waiting import free_port, wait_for
+
+NOBODY = 33
+LANGUAGES = pytest.mark.parametrize("language", SUFFIX)
+
+
+@pytest.fixture
+def serve(tmp_path):
+    made = []
+
+    def start(*options, **more):
+        made.append(Serving(tmp_path / f"root{len(made)}", *options, **more))
+        return made[-1]
+    yield start
+    for host in made:
+        host.stop()
+
+
+def variables_of(host, target="/variables", **more):
+    reply = host.run("GET", target, **more).reply()
+    assert reply.status == 200, reply
+    return json.loads(reply.text)
+
+
+@LANGUAGES
+def test_the_whole_path_is_path_info_without_a_prefix(serve, language):
+    host = serve(language=language)
+    found = variables_of(host, "/a/variables?x=1")
+    assert {"SCRIPT_NAME": "", "PATH_INFO": "/a/variables", "QUERY_STRING": "x=1",
+            "REQUEST_METHOD": "GET", "SCRIPT_FILENAME": f"{host.root}/{host.name}",
+            "DOCUMENT_ROOT": str(host.root)}.items() <= found.items()
+    assert not {"HOST_SECRET", "HTTP_PROXY"} & set(found)
+
+
+@LANGUAGES
+def test_a_prefix_is_script_name_and_what_is_not_below_it_is_404(serve, language):
+    host = serve("--prefix", "/forum", language=language)
+    found = variables_of(host, "/forum/a/variables")
+    assert (found["SCRIPT_NAME"], found["PATH_INFO"]) == ("/forum", "/a/variables")
+    assert host.get("/other/variables").status == 404
+    assert host.get("/forumvariables").status == 404
+
+
+def test_apps_of_a_configuration_have_sockets_limits_and_prefixes_of_their_own(tmp_path, start_host):
+    root = tmp_path / "root"
+    for language, text in APPS.items():
+        put(root, f"{language}{SUFFIX[language]}", text, executable=True)
+    port = free_port()
+    conf = put(tmp_path, "conf", f"""
+[app one]
+script = python.py
+listen = unix:{tmp_path}/one
+listen = tcp:127.0.0.1:{port}
+workers = 1
+prefix = /one
+[app two]
+script = tcl.tcl
+listen = unix:{tmp_path}/two,trust=fossil
+workers = 1
+[extension python.py]
+max-body = 10
+""")
+    host = start_host(root, "--config", str(conf))
+    wait_for(lambda: len([x for x in host.program.log() if "loaded in process" in x]) == 2, "both")
+    for address in f"{tmp_path}/one", ("127.0.0.1", port):
+        assert fastcgi.request(address, "GET", "/one/hello?x").reply().text == "hello x\n"
+    assert fastcgi.request(f"{tmp_path}/one", "POST", "/one/echo", body=b"x" * 11).reply().status == 413
+    assert fastcgi.request(f"{tmp_path}/two", "POST", "/app", body=b"x" * 11,
+                           PATH_INFO="/echo").reply().body == b"x" * 11
+    # The very same files answer where everything does, too.
+    assert host.get("/tcl.tcl/hello?shared").text == "hello shared\n"
+
+
+@pytest.mark.parametrize("trusted", [False, True])
+@LANGUAGES
+def test_what_fossil_says_is_believed_only_where_it_is_said_so(serve, language, trusted):
+    host = serve(language=language, listen=["unix:{folder}/s" + (",trust=fossil" if trusted else "")])
+    given = {"FOSSIL_USER": "ada", "FOSSIL_CAPABILITIES": "s", "SCRIPT_NAME": "/ext/app",
+             "PATH_INFO": "/variables"}
+    found = variables_of(host, **given)
+    assert {name for name in found if name.startswith("FOSSIL_")} == (
+        {"FOSSIL_USER", "FOSSIL_CAPABILITIES"} if trusted else set())
+    assert (found["SCRIPT_NAME"], found["PATH_INFO"]) == (
+        ("/ext/app", "/variables") if trusted else ("", "/ext/app/variables"))
+
+
+@LANGUAGES
+def test_a_body_larger_than_max_body_is_413_and_the_next_request_is_well(serve, language):
+    host = serve("--max-body", "100000", language=language)
+    for size, status in (100_000, 200), (100_001, 413), (5_000_000, 413), (99_999, 200):
+        body = b"b" * size
+        reply = host.run("POST", "/echo", body=body).reply()
+        assert reply.status == status
+        assert status != 200 or reply.body == body
+
+
+def test_a_tcp_socket_serves_too(serve):
+    host = serve(listen=["tcp:127.0.0.1:0"])
+    for n in range(3):
+        assert host.get(f"/hello?{n}", address=("127.0.0.1", host.tcp_port())).text == f"hello {n}\n"
+
+
+@root_only
+def test_another_user_is_not_answered_unless_allowed(serve):
+    listen = ["unix:{folder}/s,mode=0666"]
+    host = serve(listen=listen)
+    open_to_all(host.root)
+    since = host.log_position()
+    assert speak_as(NOBODY, host.socket) == "closed"
+    host.wait_line("refused", str(NOBODY), since=since)
+    assert speak_as(0, host.socket) == "answered"
+    assert speak_as(NOBODY, serve("--allow-uid", str(NOBODY), listen=listen).socket) == "answered"
+
+
+def test_a_socket_file_that_is_removed_is_bound_anew(serve):
+    host = serve()
+    with fastcgi.Connection(host.socket) as kept:
+        assert kept.run(fastcgi.variables("GET", "/hello?a"), flags=fastcgi.KEEP_CONN).reply()
+        os.unlink(host.socket)
+        wait_for(lambda: not is_refused(host.socket), "the socket is there again")
+        wait_for(lambda: answered(host) == "hello again\n", "an answer")
+        # Who was connected is served on.
+        assert kept.run(fastcgi.variables("GET", "/hello?b"), flags=fastcgi.KEEP_CONN).reply().text \
+            == "hello b\n"
+
+
+def answered(host, target="/hello?again"):
+    try:
+        return host.get(target, timeout=3).text
+    except (OSError, AssertionError):
+        return None
+
+
+@LANGUAGES
+def test_the_log_is_opened_again_on_sigusr1(tmp_path, language):
+    log = tmp_path / "log"
+    host = Serving(tmp_path / "root", "--log", str(log), language=language, workers=1,
+                   env=environment(), loaded_in=log)
+    try:
+        assert host.get("/hello?first").status == 200
+        wait_for(lambda: "/hello?first" in log.read_text(), "the request is logged")
+        log.rename(tmp_path / "old")
+        host.program.send(signal.SIGUSR1)
+        wait_for(log.exists, "a new log")
+
+        def logged():
+            assert host.get("/hello?second").status == 200
+            assert host.run("POST", "/echo?second", body=b"abc").reply().body == b"abc"
+            return "/hello?second" in log.read_text() and "echoed 3" in log.read_text()
+        wait_for(logged, "requests and what they print are in the new log")
+        assert len(host.workers()) == 1
+    finally:
+        host.stop()
+
+
+@LANGUAGES
+def test_requests_in_flight_end_well_when_the_host_stops(tmp_path, language):
+    host = Serving(tmp_path / "root", language=language)
+    gate = tmp_path / "go on"
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        since = host.log_position()
+        replies = [pool.submit(host.get, f"/hold?{gate}", timeout=30) for _ in range(2)]
+        wait_for(lambda: len([x for x in host.program.log(since) if "begun " in x]) == 2, "both wait")
+        stopper = threading.Thread(target=host.stop)
+        stopper.start()
+        try:
+            host.wait_line("stopping", since=since)
+        finally:
+            gate.touch()
+        assert [reply.result().text for reply in replies] == ["held\n"] * 2
+        stopper.join()
+    assert not [pid for pid in host.pids() if lives(pid)]
+
+
+def test_after_so_many_requests_a_worker_is_replaced_and_none_is_lost(serve, start_nginx):
+    host = serve("--max-requests", "50")
+    nginx = start_nginx(host.socket, keepalive=4)
+    began = time.monotonic()
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        seen = [reply.text for reply in pool.map(lambda _: nginx.get("/process"), range(600))]
+    assert all(text.isdigit() for text in seen)
+    assert max(seen.count(pid) for pid in set(seen)) <= 50 and len(set(seen)) >= 12
+    assert time.monotonic() - began < 8  # and not a second for each that is replaced
+    assert not [line for line in host.program.log() if "status=5" in line]
+
+
+# A changed app.
+
+@LANGUAGES
+def test_a_changed_file_is_used_from_the_next_request_on(serve, language):
+    host = serve(language=language)
+    with fastcgi.Connection(host.socket) as kept:
+        for version in "second", "third":
+            host.put(other_version(APPS[language], version))
+            assert host.get("/hello?x").text == f"{version} x\n"
+            assert kept.run(fastcgi.variables("GET", "/hello?y"), flags=fastcgi.KEEP_CONN).reply().text \
+                == f"{version} y\n"
+
+
+@LANGUAGES
+def test_a_broken_version_is_told_and_the_old_one_serves_on(serve, language):
+    host = serve(language=language)
+    since = host.log_position()
+    host.put(APPS[language] + "\nif {\n")
+    for n in range(5):
+        assert host.get(f"/hello?{n}").text == f"hello {n}\n"
+    host.wait_line("does not load", since=since)
+    host.put(other_version(APPS[language], "mended"))
+    assert host.get("/hello?x").text == "mended x\n"
+
+
+@LANGUAGES
+def test_a_broken_version_is_an_error_page_where_reload_is_strict(serve, language):
+    host = serve("--reload", "strict", language=language)
+    since = host.log_position()
+    host.put(APPS[language] + "\nif {\n")
+    with fastcgi.Connection(host.socket) as kept:
+        for _ in range(3):
+            assert host.get("/hello?x").status == 500
+            assert kept.run(fastcgi.variables("GET", "/hello?x")).reply().status == 500
+            break
+    host.wait_line("does not load", since=since)
+    host.put(other_version(APPS[language], "mended"))
+    wait_for(lambda: answered(host, "/hello?x") == "mended x\n", "the mended one")
+
+
+def test_an_app_that_never_loaded_is_tried_again_when_it_is_mended(tmp_path):
+    root = tmp_path / "root"
+    root.mkdir()
+    host = None
+    with contextlib.ExitStack() as stack:
+        host = Serving(root, text="# exthost: app\nif {\n", expect=0)
+        stack.callback(host.stop)
+        host.wait_line("does not load")
+        host.put(APPS["python"])
+        wait_for(lambda: answered(host) == "hello again\n", "the mended app")
+
+
+# A request that comes in pieces, while the worker must go.
+
+@LANGUAGES
+@pytest.mark.parametrize("what", ["SIGHUP", "a changed file"])
+def test_a_request_that_has_begun_to_come_is_answered_after_all(serve, language, what):
+    host = serve(language=language)
+    since = host.log_position()
+    body = b"b" * 50_000
+    with fastcgi.Connection(host.socket) as client:
+        found = fastcgi.variables("POST", "/echo", body)
+        client.send(fastcgi.begin() + fastcgi.stream(fastcgi.PARAMS, 1, fastcgi.pairs(found)))
+        client.send(fastcgi.record(fastcgi.STDIN, 1, body[:30_000]))
+        before = host.workers()
+        assert host.get("/hello?x").text == "hello x\n"
+        if what == "SIGHUP":
+            host.program.send(signal.SIGHUP)
+        else:
+            host.put(other_version(APPS[language], "second"))
+            assert host.get("/hello?x").text == "second x\n"
+        wait_for(lambda: host.loaded(since) >= 2, "new workers")
+        assert len(before) == 2
+        client.send(fastcgi.stream(fastcgi.STDIN, 1, body[30_000:]))
+        assert client.read_outcome().reply().body == body
+    for pid in before:
+        gone(pid)
+
+
+def test_waiting_costs_a_worker_no_time(serve):
+    """For a request that has half come, for one that is to come, and after a version that did not load."""
+    host = serve()
+    with socket.socket(socket.AF_UNIX) as half, socket.socket(socket.AF_UNIX) as idle:
+        half.connect(host.socket)
+        half.sendall(fastcgi.begin()[:12])
+        idle.connect(host.socket)
+        since = host.log_position()
+        host.put(APPS["python"] + "\nif {\n")
+        assert host.get("/hello?x").text == "hello x\n"
+        host.wait_line("does not load", since=since)
+        host.put(APPS["python"])
+        wait_for(lambda: host.loaded(since) >= 2, "the mended one")
+        before, began = processor_time(host.workers()), time.monotonic()
+        # Beyond the second in which a deadline is looked at.
+        wait_for(lambda: time.monotonic() > began + 1.5, "some time")
+        assert processor_time(host.workers()) - before < 0.3
+
+
+def test_a_client_that_stops_half_way_does_not_keep_a_worker_from_ending(tmp_path):
+    host = Serving(tmp_path / "root", "--grace", "2")
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(host.socket)
+        client.sendall(fastcgi.begin()[:12])
+        assert host.get("/hello?x").status == 200
+        began = time.monotonic()
+        host.stop()
+        assert time.monotonic() - began < 6
