@@ -4,7 +4,9 @@
 For each row its contestants are started, and take turns in short rounds, so that a change in the
 machine's speed meets all of them. What is printed are medians over the rounds, with the smallest
 and the largest; ratios are taken within a round, and of the medians. A goal is judged by the
-median of the ratios. JSON with every single figure is written beside the build.
+median of the ratios. Where much else is at work on the machine, requests a second say little; then
+"by CPU" tells what they would be without it: the ratio of the processor time that a request needs
+of all together, nginx and the load included. JSON with every single figure is written beside the build.
 """
 
 import argparse
@@ -29,7 +31,8 @@ import rows  # noqa: E402
 
 SETTLED = 2  # seconds without news: the host gathers names for 0.3 s, then starts a new template
 MEMORY_REQUESTS = 1000
-UNITS = {"rate": "requests/s", "cpu": "CPU us/request", "p50": "p50 ms", "p99": "p99 ms",
+UNITS = {"rate": "requests/s", "cpu": "CPU us/request",
+         "whole": "with nginx and load", "p50": "p50 ms", "p99": "p99 ms",
          "max": "max ms", "unanswered": "never answered"}
 
 
@@ -62,9 +65,9 @@ def tell(text):
 
 
 def start(demo, functions):
+    """(contestants, nginx)"""
     contestants = [function(demo) for function in functions]
-    nginx.start(demo, contestants)
-    return contestants
+    return contestants, nginx.start(demo, contestants)
 
 
 def stop(demo):
@@ -76,7 +79,7 @@ def measure_row(demo, row, options):
     """{name: [figures of each round]}"""
     if row.prepare is not None:
         row.prepare(demo)
-    contestants = start(demo, row.contestants)
+    contestants, front = start(demo, row.contestants)
     for contestant in contestants:
         check(row, contestant)
         if contestant.name in row.settles:
@@ -87,7 +90,7 @@ def measure_row(demo, row, options):
         tell(f"{row.title[:40]}: round {number + 1} of {options.rounds}")
         for contestant in contestants:
             figures[contestant.name].append(measure.measure(
-                contestant, row, options.seconds, demo.folder))
+                contestant, row, options.seconds * row.longer, demo.folder, front))
     tell("")
     for contestant in contestants:
         check(row, contestant)
@@ -106,21 +109,26 @@ def judge(figures, what, name, other, bound):
         found = measure.ratios(figures[name], figures[other], what)
         of_medians = measure.median(figures[name], what) / measure.median(figures[other], what)
         sentence = f"{name}: {UNITS[what]} at {'most' if at_most else 'least'} {bound:g} of {other}"
+    by_cpu = None
+    if what == "rate" and all("whole" in f for f in figures[name] + figures[other]):
+        by_cpu = statistics.median(measure.ratios(figures[other], figures[name], "whole"))
     middle = statistics.median(found)
-    return {"goal": sentence, "found": found, "of_medians": of_medians,
+    return {"goal": sentence, "found": found, "of_medians": of_medians, "by_cpu": by_cpu,
             "reached": middle <= bound if at_most else middle >= bound}
 
 
 def print_goals(goals):
     for goal in goals:
-        of_medians = "" if goal["of_medians"] is None else f"medians {goal['of_medians']:.2f}"
-        print(f"    {goal['goal']:<50} {measure.spread(goal['found']):<22} {of_medians:<14} "
+        more = [f"{text} {goal[key]:.2f}" for key, text in (
+            ("of_medians", "medians"), ("by_cpu", "by CPU")) if goal.get(key) is not None]
+        print(f"    {goal['goal']:<50} {measure.spread(goal['found']):<22} {', '.join(more):<28} "
               f"{'reached' if goal['reached'] else '** not reached **'}")
     print(flush=True)
 
 
 def print_row(row, figures, goals):
-    print(f"  {row.title}; {row.clients} connections")
+    others = measure.spread(f["others"] for rounds in figures.values() for f in rounds)
+    print(f"  {row.title}; {row.clients} connections; at work for others: {others} %")
     shown = [what for what in UNITS if what != "unanswered" or row.straight]
     print(f"    {'':<10}" + "".join(f"{UNITS[what]:<24}" for what in shown).rstrip())
     for name, rounds in figures.items():
@@ -131,7 +139,7 @@ def print_row(row, figures, goals):
 
 def measure_memory(demo):
     """KiB of the processes that have answered, and of all, when each has had its requests."""
-    contestants = start(demo, (rows.own("hello.wsgi"), rows.uwsgi("hello.wsgi")))
+    contestants, _ = start(demo, (rows.own("hello.wsgi"), rows.uwsgi("hello.wsgi")))
     found = {}
     for contestant in contestants:
         before = {pid: measure.cpu_of(pid) for pid in measure.processes(contestant.pid)}
@@ -152,7 +160,7 @@ def print_memory(found):
               f"{figures['all']} KiB: all {figures['processes']} processes")
     ratio = found["own"]["workers"] / found["uwsgi"]["workers"]
     goals = [{"goal": "own: PSS of two workers at most 1 of uwsgi", "found": [ratio],
-              "of_medians": None, "reached": ratio <= 1}]
+              "reached": ratio <= 1}]
     print_goals(goals)
     return goals
 
@@ -162,7 +170,7 @@ def print_head(options, versions):
           f"{options.seconds} s at a time;\nmedians of {options.rounds} alternating rounds "
           f"(smallest..largest). Each logs its requests to a file, in its own kind\nof line; "
           f"fcgiwrap and the program on libfcgi have no such log. Rivet speaks HTTP at a TCP port.\n"
-          f"CPU: user and system time of all processes of the contestant, nginx's not.")
+          f"CPU: user and system time of all processes of the contestant; then with nginx's and the load's.")
     print("; ".join(versions) + f"; {os.cpu_count()} processors, load average before "
           f"{os.getloadavg()[0]:.2f}\n", flush=True)
 

@@ -7,8 +7,10 @@ program has started, and what they have started in turn.
 import os
 import pathlib
 import re
+import resource
 import statistics
 import subprocess
+import time
 
 from run import Trouble
 
@@ -87,12 +89,34 @@ def load(contestant, row, seconds, folder):
     return figures | ({"unanswered": unanswered[0]} if unanswered else {})
 
 
-def measure(contestant, row, seconds, folder):
-    """As load; and "cpu": microseconds of the backend's processor time for each request."""
-    before = cpu(contestant.pid)
+def busy():
+    """Seconds that the processors have worked, for anybody, or were taken by other machines."""
+    user, nice, system, _, _, *rest = map(int, pathlib.Path("/proc/stat").read_text(
+        encoding="utf-8").split("\n", 1)[0].split()[1:9])
+    return (user + nice + system + sum(rest)) / TICK
+
+
+def clocks(contestant, front):
+    """Seconds so far: the contestant's, those with nginx and the load too, everybody's, the time."""
+    own = cpu(contestant.pid)
+    load_used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    every = own + cpu(front.pid) + load_used.ru_utime + load_used.ru_stime
+    return own, every, busy(), time.monotonic()
+
+
+def measure(contestant, row, seconds, folder, front):
+    """
+    As load, and microseconds of processor time for each request: "cpu", the contestant's, and
+    "whole", with nginx and the load too. "others" is the share of the machine that was at work for
+    something else.
+    """
+    before = clocks(contestant, front)
     figures = load(contestant, row, seconds, folder)
+    own, every, everybody, elapsed = (b - a for a, b in zip(before, clocks(contestant, front)))
+    figures["others"] = max(0.0, everybody - every) / elapsed / os.cpu_count() * 100
     if contestant.counts:
-        figures["cpu"] = (cpu(contestant.pid) - before) / figures["requests"] * 1e6
+        figures["cpu"] = own / figures["requests"] * 1e6
+        figures["whole"] = every / figures["requests"] * 1e6
     return figures
 
 

@@ -23,6 +23,7 @@ class Row:
     body: int = 0       # bytes; GET without
     text: str = "hello"
     size: int = 0       # of the reply, where it is no text
+    longer: int = 1  # so many times the seconds of other rows
     straight: bool = False  # no nginx: kept-alive FastCGI connections
     prepare: object = None  # what is to be there beside the application: a function of a demo
     settles: tuple = ()     # contestants that load modules ahead once they see which
@@ -100,5 +101,6 @@ ROWS = {
     "imports": Row(
         "A CGI script with json, html, sqlite3, urllib.parse, datetime",
         (root("imports.py", "cgi"), lambda demo: peers.fcgiwrap(demo, "fcgiwrap", "imports.py")),
-        (("rate", "cgi", "fcgiwrap", 10),), settles=("cgi",)),
+        (("rate", "cgi", "fcgiwrap", 10),), settles=("cgi",), clients=4,
+        longer=3),
 }
