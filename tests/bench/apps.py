@@ -112,7 +112,7 @@ def judge(figures, what, name, other, bound):
     by_cpu = None
     if what == "rate" and all("whole" in f for f in figures[name] + figures[other]):
         by_cpu = statistics.median(measure.ratios(figures[other], figures[name], "whole"))
-    middle = statistics.median(found)
+    middle = max(found) if what == "unanswered" else statistics.median(found)
     return {"goal": sentence, "found": found, "of_medians": of_medians, "by_cpu": by_cpu,
             "reached": middle <= bound if at_most else middle >= bound}
 

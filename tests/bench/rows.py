@@ -83,6 +83,15 @@ ROWS = {
         (own("hello.wsgi"), lambda demo: peers.php(demo, "php", "hello.php")),
         (("unanswered", "own", None, 0), ("max", "own", None, 500)), clients=64, straight=True,
         prepare=make_client),
+    "fairness": Row(
+        "WSGI that sleeps 5 ms, kept-alive connections straight: in turn, each waits 160 ms",
+        (own("slow.wsgi"), lambda demo: peers.php(demo, "php", "slow.php")),
+        (("unanswered", "own", None, 0), ("max", "own", None, 500)), clients=64, straight=True,
+        prepare=make_client),
+    "balance": Row(
+        "WSGI that sleeps 5 ms, kept-alive connections: 400 a second if both processes have work",
+        (own("slow.wsgi", kept=True), uwsgi("slow.wsgi", kept=True)),
+        (("rate", "own", "uwsgi", 0.95),)),
     "flask": Row(
         "A Flask page with a template and an SQLite query",
         (own("page.wsgi"), uwsgi("page.wsgi"),
