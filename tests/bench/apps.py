@@ -6,7 +6,8 @@ machine's speed meets all of them. What is printed are medians over the rounds, 
 and the largest; ratios are taken within a round, and of the medians. A goal is judged by the
 median of the ratios. Where much else is at work on the machine, requests a second say little; then
 "by CPU" tells what they would be without it: the ratio of the processor time that a request needs
-of all together, nginx and the load included. JSON with every single figure is written beside the build.
+of all together, nginx and the load included. JSON with every single figure is written beside the
+build.
 """
 
 import argparse
@@ -169,8 +170,9 @@ def print_head(options, versions):
     print(f"Behind nginx (1 worker, no access log, unix sockets), two processes each. wrk asks for "
           f"{options.seconds} s at a time;\nmedians of {options.rounds} alternating rounds "
           f"(smallest..largest). Each logs its requests to a file, in its own kind\nof line; "
-          f"fcgiwrap and the program on libfcgi have no such log. Rivet speaks HTTP at a TCP port.\n"
-          f"CPU: user and system time of all processes of the contestant; then with nginx's and the load's.")
+          f"fcgiwrap and the program on libfcgi have no such log. Rivet has HTTP at a TCP port.\n"
+          f"CPU: user and system time of all processes of the contestant; then with those of nginx "
+          f"and the load.")
     print("; ".join(versions) + f"; {os.cpu_count()} processors, load average before "
           f"{os.getloadavg()[0]:.2f}\n", flush=True)
 
@@ -203,7 +205,7 @@ def main():
     names = [*rows.ROWS, "memory"]
     parser = argparse.ArgumentParser(description="Measure apps beside other servers.")
     parser.add_argument("--build", default="build/release")
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=1, help="of each contestant in a round")
     parser.add_argument("rows", nargs="*", default=names, metavar="ROW", help=", ".join(names))
     options = parser.parse_args()

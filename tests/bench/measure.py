@@ -39,7 +39,7 @@ def processes(top):
 
 
 def cpu_of(pid):
-    """Seconds of this process: its threads', to the nanosecond, and those of children it waited for."""
+    """Seconds of this process's threads, and of the children that it has waited for."""
     process = pathlib.Path("/proc", str(pid))
     spent = sum(int((task / "schedstat").read_text(encoding="utf-8").split()[0])
                 for task in (process / "task").iterdir()) / 1e9
@@ -97,7 +97,7 @@ def busy():
 
 
 def clocks(contestant, front):
-    """Seconds so far: the contestant's, those with nginx and the load too, everybody's, the time."""
+    """Seconds so far: the contestant's; with nginx and the load; everybody's; by the clock."""
     own = cpu(contestant.pid)
     load_used = resource.getrusage(resource.RUSAGE_CHILDREN)
     every = own + cpu(front.pid) + load_used.ru_utime + load_used.ru_stime

@@ -92,7 +92,7 @@ def exthost(demo, name, file, *options, kept=False):
 
 
 def exthost_root(demo, name, file):
-    """The host with the folder as extension root: its front answers, and the file is one of many."""
+    """The host with the folder as extension root, where the file is one of many."""
     at = demo.folder / f"{name}.sock"
     page = copy(demo, file)
     program = demo.start(demo.bin / "exthost", "serve", "--root", page.parent, "--listen",

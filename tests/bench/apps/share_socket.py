@@ -1,4 +1,4 @@
-"""share_socket.py SOCKET PROCESSES PROGRAM: run it so many times with the socket as descriptor 0."""
+"""share_socket.py SOCKET PROCESSES PROGRAM: run it so often, the socket as its descriptor 0."""
 import os
 import signal
 import socket
