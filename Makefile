@@ -9,6 +9,7 @@
 #   make soak     mixed load for 600 s while the host is being hurt; SOAK_SECONDS=
 #   make image    a root file system and an OCI image of it in build/image; FOSSIL=, UID=499
 #   make check-image  test it, by podman; AGAIN=1: and whether it is the same built again
+#   make check-docker  build both targets of the Dockerfile, and test them and what runs them
 #   make install  into /usr/local, or PREFIX=
 #   make deps     install the Debian packages that are missing (as root, or with sudo)
 
@@ -67,12 +68,17 @@ soak: build
 image: deps
 	@cmake --preset image -DEXTHOST_FOSSIL=$(abspath $(FOSSIL)) -DEXTHOST_IMAGE_UID=$(UID) >/dev/null
 	@cmake --build --preset image
-	@host/image/build.sh build/image $(UID)
+	@host/image/build.sh image build/image $(UID)
 
 check-image: image
 	@command -v podman >/dev/null || tests/image/podman.sh
 	@ctest --preset image
 	@$(if $(AGAIN),tests/image/again.sh)
+
+check-docker: deps
+	@tests/docker/build.sh build/docker
+	@/usr/bin/python3 -B -m pytest -q -s -p no:cacheprovider -c tests/integration/pytest.ini \
+		--rootdir tests/docker tests/docker
 
 install: build
 	@cmake --install $(BUILD) --prefix $(PREFIX)
@@ -81,4 +87,4 @@ clean:
 	rm -rf build
 
 .PHONY: all deps build run check check-asan check-tsan fuzz bench bench-fossil bench-apps soak image \
-	check-image install clean
+	check-image check-docker install clean

@@ -28,6 +28,7 @@ struct accepting {
 	int epoll;
 	const struct listener *_Atomic listeners[LISTENERS_MAX];
 	size_t count;
+	bool asleep[LISTENERS_MAX]; /* those of an app that has workers to accept */
 	uint64_t tag;
 	size_t most, taken;
 	bool paused, ended;
@@ -71,8 +72,9 @@ int accepting_add(struct accepting *a, const struct listener *l)
 	int result = -1;
 
 	pthread_mutex_lock(&a->lock);
-	event.events = a->paused ? 0 : EPOLLIN;
+	event.events = a->paused || l->app != 0 ? 0 : EPOLLIN;
 	if (a->count < LISTENERS_MAX) {
+		a->asleep[a->count] = l->app != 0;
 		atomic_store(&a->listeners[a->count++], l);
 		result = epoll_ctl(a->epoll, EPOLL_CTL_ADD, l->fd, &event);
 	}
@@ -94,11 +96,22 @@ static int listener_descriptor(const struct accepting *a, size_t index)
 static void listen_for(struct accepting *a, uint32_t events)
 {
 	for (size_t i = 0; i < a->count; i++) {
-		struct epoll_event event = {.events = events, .data.u64 = a->tag + i};
+		struct epoll_event event = {
+		    .events = a->asleep[i] ? 0 : events, .data.u64 = a->tag + i};
 
 		epoll_ctl(a->epoll, EPOLL_CTL_MOD, listener_descriptor(a, i), &event);
 	}
 	a->paused = events == 0;
+}
+
+void accepting_stand_in(struct accepting *a, int app, bool on)
+{
+	pthread_mutex_lock(&a->lock);
+	for (size_t i = 0; i < a->count; i++)
+		if (atomic_load(&a->listeners[i])->app == app)
+			a->asleep[i] = !on;
+	listen_for(a, a->paused || a->ended ? 0 : EPOLLIN);
+	pthread_mutex_unlock(&a->lock);
 }
 
 static void resume(struct accepting *a)

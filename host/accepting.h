@@ -30,6 +30,12 @@ struct accepting *accepting_create(int epoll, uint64_t tag, size_t most);
  */
 int accepting_add(struct accepting *a, const struct listener *l);
 
+/*
+ * The listeners of this app, which have been added as all others, are nobody's but its workers' until it
+ * is said here that there are none to accept (on), and again when there are (off).
+ */
+void accepting_stand_in(struct accepting *a, int app, bool on);
+
 /* The listener of an event whose tag was `index` above the first. */
 const struct listener *accepting_listener(const struct accepting *a, size_t index);
 

@@ -127,7 +127,7 @@ static bool allows_uid(int connection, const struct config *config, struct error
 		return error_errno(e, "peer's user"), false;
 	if (peer.uid == OVERFLOW_UID)
 		return error_set(e, "user %u may not connect", peer.uid), false;
-	if (peer.uid == geteuid() || peer.uid == 0)
+	if (peer.uid == 0 || peer.uid == geteuid())
 		return true;
 	for (size_t i = 0; i < config->allow_uid.count; i++)
 		if (parse_uid(config->allow_uid.items[i], &uid, NULL) == 0 && uid == peer.uid)
@@ -163,13 +163,7 @@ static bool allows_address(int connection, const struct config *config, struct e
 	return error_set(e, "%s may not connect (--allow-from)", text), false;
 }
 
-bool access_allows(int connection, const struct config *config, struct error *e)
+bool access_allows(int connection, bool tcp, const struct config *config, struct error *e)
 {
-	int domain = 0;
-	socklen_t size = sizeof(domain);
-
-	if (getsockopt(connection, SOL_SOCKET, SO_DOMAIN, &domain, &size) < 0)
-		return error_errno(e, "kind of the connection"), false;
-	return domain == AF_UNIX ? allows_uid(connection, config, e)
-				 : allows_address(connection, config, e);
+	return tcp ? allows_address(connection, config, e) : allows_uid(connection, config, e);
 }

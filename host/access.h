@@ -13,7 +13,7 @@ struct sockaddr;
  * --allow-uid, and never 65534; a TCP peer must be on loopback or in --allow-from. false with the
  * reason in *e.
  */
-bool access_allows(int connection, const struct config *config, struct error *e);
+bool access_allows(int connection, bool tcp, const struct config *config, struct error *e);
 
 /* Check the values of --allow-uid and --allow-from. 0 or -1 with *e filled. */
 int access_check_uid(const char *text, struct error *e);

@@ -7,8 +7,9 @@
 #include "request.h"
 #include "stats.h"
 
-#include <stdio.h>
 #include <string.h>
+
+#define METHOD_SHOWN 32 /* bytes of it */
 
 static void count(const struct answer_shared *shared, const struct request *request,
     const struct run_result *result, const char *reason)
@@ -23,6 +24,30 @@ static void count(const struct answer_shared *shared, const struct request *requ
 	stats_count(shared->run.stats, &outcome);
 }
 
+static size_t put(char *to, size_t at, size_t size, const char *text)
+{
+	size_t n = strnlen(text, size - at);
+
+	memcpy(to + at, text, n);
+	return at + n;
+}
+
+/* "GET /reports/month.py?year=2026": the method and what was asked for. */
+static size_t describe(const struct request *request, const char *uri, char *message, size_t size)
+{
+	const struct variables *v = &request->variables;
+	const char *method = variables_text(v, "REQUEST_METHOD");
+	size_t n = put(message, 0, METHOD_SHOWN, method[0] != '\0' ? method : "-");
+	size_t begin;
+
+	n = begin = put(message, n, size, " ");
+	if (uri != NULL && uri[0] != '\0' && !request->relay)
+		return put(message, n, size, uri);
+	n = put(message, n, size, variables_text(v, "SCRIPT_NAME"));
+	n = put(message, n, size, variables_text(v, "PATH_INFO"));
+	return n > begin ? n : put(message, n, size, "-");
+}
+
 void answer_log(const struct answer_shared *shared, const struct request *request,
     const struct run_result *result, const char *reason)
 {
@@ -30,21 +55,15 @@ void answer_log(const struct answer_shared *shared, const struct request *reques
 	const char *uri = variables_get(v, "REQUEST_URI");
 	const char *user = variables_text(v, "FOSSIL_USER");
 	char message[2048];
-	char whole[1024];
 	struct log_line line;
+	size_t size;
 
 	count(shared, request, result, reason);
 	if (shared->quiet && reason == NULL)
 		return;
-	snprintf(whole, sizeof(whole), "%s%s", variables_text(v, "SCRIPT_NAME"),
-	    variables_text(v, "PATH_INFO"));
-	snprintf(message, sizeof(message), "%.32s %.1900s",
-	    variables_get(v, "REQUEST_METHOD") != NULL ? variables_get(v, "REQUEST_METHOD") : "-",
-	    uri != NULL && uri[0] != '\0' && !request->relay ? uri
-	    : whole[0] != '\0'                               ? whole
-							     : "-");
+	size = describe(request, uri, message, sizeof(message));
 	log_begin(&line, shared->run.log, request->status >= 500 ? LEVEL_ERROR : LEVEL_INFO,
-	    request->id, message, strlen(message));
+	    request->id, message, size);
 	log_number(&line, "status", request->status);
 	if (request->script != NULL)
 		log_string(&line, "script", request->script);
@@ -56,8 +75,11 @@ void answer_log(const struct answer_shared *shared, const struct request *reques
 	if (result != NULL) {
 		log_milliseconds(&line, "queue_ms", request->queued);
 		log_milliseconds(&line, "run_ms", result->time);
-		log_milliseconds(&line, "cpu_ms", result->cpu * 1000);
-		log_number(&line, "peak_kib", (int64_t)result->peak);
+		/* Nobody has looked at a short request to an app that serves its own sockets. */
+		if (result->peak > 0) {
+			log_milliseconds(&line, "cpu_ms", result->cpu * 1000);
+			log_number(&line, "peak_kib", (int64_t)result->peak);
+		}
 		log_string(&line, "end", run_why_name(result->why));
 	}
 	if (reason != NULL)

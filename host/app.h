@@ -1,7 +1,7 @@
 /*
  * Apps on the front's side: which there are, and the app workers of each. Shared by app_pool.c (whose
- * turn is it), app_start.c (how one begins) and app_watch.c (those that serve no request), and by
- * nobody else.
+ * turn is it), app_start.c (how one begins), app_watch.c (those that serve no request), app_sockets.c
+ * (those with sockets of their own), app_settings.c and app_report.c, and by nobody else.
  */
 #ifndef EXTHOST_APP_H
 #define EXTHOST_APP_H
@@ -20,13 +20,14 @@
 
 struct app_pool_setup;
 struct app_slot;
+struct run_job;
 
 enum app_state {
 	APP_LOADS, /* since `since`, and until its deadline */
 	APP_IDLE,
-	APP_BUSY,  /* a guard has it, and its descriptors */
+	APP_BUSY,   /* a guard has it, and its descriptors */
 	APP_SERVES, /* sockets of its own */
-	APP_LEAVES /* it was told to, or has said that it does */
+	APP_LEAVES  /* it was told to, or has said that it does */
 };
 
 struct app_worker_entry {
@@ -36,10 +37,11 @@ struct app_worker_entry {
 	struct request_process process; /* without an output */
 	int notices;                    /* of processes it starts, or -1 */
 	enum app_state state;
-	uint64_t since;      /* request_clock() */
-	unsigned generation; /* of the app's files, as they were when it was started, */
-	unsigned accepted;   /* and a later one that it serves on beside, as that does not load */
-	bool stale;          /* it serves, and waits for one of a newer generation */
+	uint64_t since;        /* request_clock() */
+	unsigned generation;   /* of the app's files, as they were when it was started, */
+	unsigned accepted;     /* and a later one that it serves on beside, as that does not load */
+	int64_t began;         /* CLOCK_REALTIME when it was started, nanoseconds */
+	bool stale;            /* it serves, and waits for one of a newer generation */
 	struct app_slot *slot; /* of one that serves; else NULL */
 	char request[17];      /* the id of the request whose messages are being logged */
 	struct run_end end;
@@ -58,34 +60,39 @@ struct app_settings {
 struct app_sockets {
 	int listeners[RUN_SOCKETS_MAX]; /* the front's descriptors */
 	int indices[RUN_SOCKETS_MAX];   /* in the list that the front was given */
-	unsigned is_tcp;                /* bit n */
+	unsigned is_tcp, trusted;       /* bit n: the nth is */
 	size_t count;
+	int number;      /* of the app, in the listeners */
+	bool stood_in;   /* somebody else accepts there, as it does not load */
 	int exchange[2]; /* for connections that one worker gives to another */
-	bool trust;
 	char *prefix;
 };
 
 struct app {
 	struct app *next;
-	char *name; /* beneath the extension root */
+	char *name;                  /* beneath the extension root */
 	struct app_sockets *sockets; /* NULL: the front brings the requests */
 	struct app_settings settings;
 	struct app_worker_entry *workers;
 	unsigned generation; /* counts up when its files have changed, */
+	unsigned renewed;    /* the last that began though they have not, */
 	unsigned refused;    /* the one that does not load; 0: none, */
+	int64_t refused_at;  /* when that was tried; CLOCK_REALTIME, nanoseconds, */
+	int refused_status;  /* what it means for a request, */
 	uint64_t retry_at;   /* and when to try it again; request_clock() */
-	unsigned failures;   /* of loading, ever */
+	unsigned failures;   /* of loading the present generation, ever, */
+	unsigned refusals;   /* and in a row */
 	size_t starting;     /* workers that are being started and are in no list yet */
 	size_t waiting;      /* requests */
 	pthread_cond_t changed;
 	char error[256];      /* why the last load failed; "": it did not, */
 	struct buffer output; /* what it wrote then, */
-	int64_t error_time;   /* and when; seconds since 1970 */
+	int64_t error_time;   /* and since when; seconds since 1970 */
 	uint64_t loads;       /* that went well */
 	/* By its workers that are gone: requests answered, and of these with 5xx. */
 	uint64_t requests, failures_answered;
-	unsigned early;       /* deaths of workers soon after they were loaded, in a row */
-	uint64_t hold_until;  /* so soon no other is started, as one died too early */
+	unsigned early;      /* deaths of workers soon after they were loaded, in a row */
+	uint64_t hold_until; /* so soon no other is started, as one died too early */
 };
 
 struct app_pool {
@@ -107,8 +114,16 @@ void app_start(struct app_pool *p, struct app *a);
 /* The same in a thread of its own, for who must not wait. The lock is held throughout. */
 void app_start_ahead(struct app_pool *p, struct app *a);
 
-/* It did not load. With the lock held. */
-void app_refuse(struct app_pool *p, struct app *a, unsigned generation, const char *reason);
+/* A load that has failed. */
+struct app_refusal {
+	unsigned generation;
+	int64_t began; /* CLOCK_REALTIME, nanoseconds */
+	int status;    /* HTTP status for who waited: 500, or 503 if it is not the app's fault */
+	const char *reason;
+};
+
+/* With the lock held. */
+void app_refuse(struct app_pool *p, struct app *a, const struct app_refusal *refusal);
 
 /* Watch this worker from now on, or no more, as a guard has it. With the lock held. */
 void app_watch(struct app_pool *p, struct app_worker_entry *w);
@@ -129,6 +144,9 @@ void app_remove(struct app_pool *p, struct app_worker_entry *w);
 /* Start workers if there are too few and nothing speaks against it. With the lock held. */
 void app_keep_enough(struct app_pool *p, struct app *a);
 
+/* Tell who shall accept, if that has changed. With the lock held. */
+void app_tell_stand_in(struct app_pool *p, struct app *a);
+
 /* Send what a worker that serves needs, behind its order to load. 0 or -1 with errno. */
 int app_send_sockets(struct app_pool *p, const struct app *a, int channel, struct app_slot **slot);
 
@@ -140,13 +158,19 @@ struct app *app_add(struct app_pool *p, const char *name);
 
 /* Of one that serves: how it is to be run now. 0 or -1. Lock held. */
 int app_take_settings(struct app_pool *p, struct app *a, const struct config *config);
+
+/* 1: they differ from those before; 0: they do not; -1: no memory. */
 int app_copy_manners(struct app_settings *to, const struct manners *manners);
+
+/* Of one that the front brings this job. *changed: who has loaded with others will not do. 0 or -1. */
+int app_settings_take(struct app_settings *to, const struct run_job *job, bool *changed);
 
 /* The thread that watches is needed. 0 or -1. Lock held. */
 int app_start_watching(struct app_pool *p);
 
-/* Workers of this generation, or about to be; those of any that load. */
+/* Workers of the present generation, or about to be; those of any that load; those that have. */
 size_t app_count(const struct app *a);
 size_t app_count_loading(const struct app *a);
+size_t app_count_loaded(const struct app *a);
 
 #endif

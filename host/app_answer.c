@@ -9,28 +9,44 @@
 #include "app_reply.h"
 #include "app_serve_setup.h"
 #include "app_slot.h"
+#include "binding.h"
 #include "error.h"
+#include "fd.h"
 #include "reply.h"
 #include "request.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
+#define DESCRIPTORS_LEAST 260 /* numbers that no script expects to get */
 #define SECOND 1000000000ULL
+#define WORTH_A_LOOK 1000000 /* nanoseconds: below it is not asked what a request has used */
+
+/* One request, from its call to the end of its reply. */
+struct app_turn {
+	struct request *request;
+	struct reply reply;
+	struct binding_reply out;
+	struct run_result result;
+	uint64_t began;
+};
 
 static int set_path(struct app_answering *a, struct request *r, struct error *e);
-static void begin_turn(struct app_answering *a, struct request *r);
-static void end_turn(struct app_answering *a, const struct request *r);
-static int run_app(
-    struct app_answering *a, struct request *r, struct reply *reply, struct run_result *result);
-static void fail(struct request *r, const struct reply *reply, const struct run_result *result);
+static void begin_turn(struct app_answering *a, struct app_turn *t);
+static void finish_turn(struct app_answering *a, int outcome);
+static void judge(struct app_turn *t, int outcome);
+static void fail(struct app_answering *a, struct app_turn *t);
+static void take_usage(struct app_answering *a, struct run_result *result);
+static void show_end(struct app_answering *a, const struct request *r);
 
 bool app_answer_request(struct app_answering *a, struct request *r)
 {
-	struct limits *limits = &a->setup->config.limits;
-	struct run_result result = {.whole = true, .why = RUN_EXITED};
+	struct app_turn turn = {.request = r};
+	struct binding_call call = {.body = r->body, .body_size = r->body_size, .reply = &turn.out};
 	struct error e = {""};
-	struct reply reply;
 	int status = set_path(a, r, &e);
 
 	if (status == 0 && request_complete_variables(r, &e) < 0)
@@ -40,19 +56,19 @@ bool app_answer_request(struct app_answering *a, struct request *r)
 		answer_log(&a->shared, r, NULL, e.message);
 		return !r->response.failed;
 	}
-	r->script = a->setup->name;
-	reply_init(&reply, r, &a->setup->config, limits);
-	reply.buffer = a->app->app.rerun ? reply.buffer : 0;
-	reply.lazy = true;
-	begin_turn(a, r);
-	a->retires = (run_app(a, r, &reply, &result) & BINDING_RETIRE) != 0;
-	if (!result.whole)
-		fail(r, &reply, &result);
-	end_turn(a, r);
-	answer_log(&a->shared, r, &result, result.whole ? NULL : result.reason);
-	reply_release(&reply);
-	r->script = NULL;
+	call.environment = r->variables.items;
+	begin_turn(a, &turn);
+	finish_turn(a, app_answer(a->app, &call));
 	return !r->response.failed;
+}
+
+void app_answer_end(void *answering, int status)
+{
+	struct app_answering *a = answering;
+
+	if (a->turn != NULL)
+		finish_turn(a, BINDING_RETIRE | (status != 0 ? BINDING_FAILED : 0));
+	log_flush(&a->setup->log);
 }
 
 /* The app is below the prefix, and the rest of the path is PATH_INFO. From the relay both are Fossil's. */
@@ -90,10 +106,49 @@ static void copy(char *to, size_t size, const char *from)
 	to[n] = '\0';
 }
 
-static void begin_turn(struct app_answering *a, struct request *r)
+static void set_errors_aside(struct app_answering *a)
+{
+	if (!a->setup->config.debug)
+		return;
+	if (a->errors < 0)
+		a->errors = fd_memory_file("exthost-errors");
+	if (a->log < 0)
+		a->log = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, DESCRIPTORS_LEAST);
+	if (a->errors >= 0 && a->log >= 0)
+		dup2(a->errors, STDERR_FILENO);
+}
+
+/* To the log, and into the buffer. */
+static void take_errors(struct app_answering *a, struct buffer *errors)
+{
+	char piece[4096];
+	off_t at = 0;
+	ssize_t n;
+
+	if (a->errors < 0 || a->log < 0)
+		return;
+	dup2(a->log, STDERR_FILENO);
+	for (; (n = pread(a->errors, piece, sizeof(piece), at)) > 0; at += n) {
+		fd_write_all(STDERR_FILENO, piece, (size_t)n);
+		buffer_append(errors, piece, (size_t)n);
+	}
+	lseek(a->errors, 0, SEEK_SET);
+	(void)!ftruncate(a->errors, 0);
+}
+
+static void begin_turn(struct app_answering *a, struct app_turn *t)
 {
 	struct app_slot *slot = a->setup->slot;
+	struct request *r = t->request;
 
+	t->result = (struct run_result){.whole = true, .why = RUN_EXITED};
+	t->out = (struct binding_reply){
+	    .pipe = -1, .reply = &t->reply, .memory = a->memory, .slot_released = &slot->released};
+	reply_init(&t->reply, r, &a->setup->config, &a->setup->config.limits);
+	t->reply.buffer = a->app->app.rerun ? t->reply.buffer : 0;
+	t->reply.lazy = true;
+	t->began = request_clock();
+	r->script = a->setup->name;
 	r->response.deadline = r->began + a->setup->config.limits.timeout * SECOND;
 	slot->request_id = r->response.request_id;
 	memcpy(slot->id, r->id, sizeof(slot->id));
@@ -103,21 +158,38 @@ static void begin_turn(struct app_answering *a, struct request *r)
 	atomic_store_explicit(&slot->deadline, r->response.deadline, memory_order_relaxed);
 	atomic_store_explicit(&slot->released, false, memory_order_relaxed);
 	atomic_store_explicit(&slot->fd, r->response.fd, memory_order_relaxed);
-	atomic_fetch_add_explicit(&slot->turn, 1, memory_order_release);
+	atomic_fetch_add(&slot->turn, 1);
+	if (atomic_load(&slot->asleep) && atomic_exchange(&slot->asleep, false))
+		eventfd_write(a->setup->alarm, 1);
+	a->turn = t;
+	set_errors_aside(a);
 }
 
-static void end_turn(struct app_answering *a, const struct request *r)
+/* By its return, or because it has ended the process in the middle. */
+static void finish_turn(struct app_answering *a, int outcome)
 {
-	struct app_slot *slot = a->setup->slot;
+	struct app_turn *t = a->turn;
+	struct request *r = t->request;
 
-	atomic_fetch_add_explicit(&slot->turn, 1, memory_order_release);
-	atomic_fetch_add_explicit(&slot->requests, 1, memory_order_relaxed);
-	if (r->status >= 500)
-		atomic_fetch_add_explicit(&slot->failures, 1, memory_order_relaxed);
-	atomic_fetch_add_explicit(&slot->time, request_clock() - r->began, memory_order_relaxed);
+	a->turn = NULL;
+	a->retires = (outcome & BINDING_RETIRE) != 0;
+	take_errors(a, &t->result.errors);
+	app_reply_take_memory(&t->out);
+	a->memory = t->out.memory;
+	judge(t, outcome);
+	t->result.time = request_clock() - t->began;
+	if (t->result.time > WORTH_A_LOOK)
+		take_usage(a, &t->result);
+	if (!t->result.whole)
+		fail(a, t);
+	show_end(a, r);
+	answer_log(&a->shared, r, &t->result, t->result.whole ? NULL : t->result.reason);
+	reply_release(&t->reply);
+	buffer_release(&t->result.errors);
+	r->script = NULL;
 }
 
-static void judge(struct run_result *result, enum run_why why, int status, const char *reason)
+static void blame(struct run_result *result, enum run_why why, int status, const char *reason)
 {
 	if (!result->whole)
 		return;
@@ -128,49 +200,61 @@ static void judge(struct run_result *result, enum run_why why, int status, const
 	    reason);
 }
 
-/* What the binding said of the answer. result->whole: the reply is on its way, to its end. */
-static int run_app(
-    struct app_answering *a, struct request *r, struct reply *reply, struct run_result *result)
+/* What the binding said of the answer. result.whole: the reply is on its way, to its end. */
+static void judge(struct app_turn *t, int outcome)
 {
-	struct binding_reply out = {.pipe = -1,
-	    .reply = reply,
-	    .memory = a->memory,
-	    .slot_released = &a->setup->slot->released};
-	struct binding_call call = {.environment = r->variables.items,
-	    .body = r->body,
-	    .body_size = r->body_size,
-	    .reply = &out};
-	uint64_t began = request_clock();
-	struct rusage usage;
-	int outcome = app_answer(a->app, &call, &usage);
 	struct error e;
 
-	app_reply_take_memory(&out);
-	a->memory = out.memory;
-	if (out.refused)
-		judge(result, RUN_REPLY, 500, out.why.message);
-	if (r->response.failed)
-		judge(result, RUN_CLIENT, 499, "the client went away");
+	if (t->out.refused)
+		blame(&t->result, RUN_REPLY, 500, t->out.why.message);
+	if (t->request->response.failed)
+		blame(&t->result, RUN_CLIENT, 499, "the client went away");
 	if ((outcome & BINDING_FAILED) != 0)
-		judge(result, RUN_EXITED, 500, "the app failed");
-	if (result->whole && reply_finish(reply, &e) < 0)
-		judge(result, RUN_REPLY, 500, e.message);
-	result->time = request_clock() - began;
-	result->cpu = (uint64_t)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000000 +
-		      (uint64_t)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
-	result->peak = (uint64_t)usage.ru_maxrss;
-	return outcome;
+		blame(&t->result, RUN_EXITED, 500, "the app failed");
+	if (t->result.whole && reply_finish(&t->reply, &e) < 0)
+		blame(&t->result, RUN_REPLY, 500, e.message);
 }
 
-static void fail(struct request *r, const struct reply *reply, const struct run_result *result)
+/* What short requests before it have used is in the sum: it used no more than the time it took. */
+static void take_usage(struct app_answering *a, struct run_result *result)
 {
-	if (result->why == RUN_CLIENT) {
+	struct rusage usage;
+
+	app_take_usage(a->app, &usage);
+	result->cpu = (uint64_t)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000000 +
+		      (uint64_t)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
+	if (result->cpu > result->time / 1000)
+		result->cpu = result->time / 1000;
+	result->peak = (uint64_t)usage.ru_maxrss;
+}
+
+/* As long as nothing has left, though it was let go, the failure is a clean one. */
+static void fail(struct app_answering *a, struct app_turn *t)
+{
+	struct request *r = t->request;
+
+	if (t->result.why == RUN_CLIENT) {
 		r->status = 499;
 		r->response.failed = true;
-	} else if (reply->released) {
+	} else if (atomic_load_explicit(&a->setup->slot->released, memory_order_relaxed)) {
 		response_cut(&r->response);
 		r->response.failed = true;
 	} else {
-		reply_error_page(r, result->status, NULL, 0);
+		r->response.waiting.size = 0;
+		r->response.sent = 0;
+		reply_error_page(r, t->result.status, t->result.errors.data, t->result.errors.size);
 	}
+}
+
+static void show_end(struct app_answering *a, const struct request *r)
+{
+	struct app_slot *slot = a->setup->slot;
+	uint64_t now = request_clock();
+
+	atomic_store_explicit(&slot->ended, now, memory_order_relaxed);
+	atomic_fetch_add_explicit(&slot->turn, 1, memory_order_release);
+	atomic_fetch_add_explicit(&slot->requests, 1, memory_order_relaxed);
+	if (r->status >= 500)
+		atomic_fetch_add_explicit(&slot->failures, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&slot->time, now - r->began, memory_order_relaxed);
 }

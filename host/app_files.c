@@ -40,13 +40,13 @@ static bool same_time(const struct timespec *a, const struct timespec *b)
 	return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
 }
 
-static bool has_changed(const struct app_file *file)
+static bool has_changed(int folder, const struct app_file *file)
 {
 	struct stat status;
 
 	if (file->unsure)
 		return true;
-	if (stat(file->path, &status) < 0)
+	if (fstatat(folder, file->path, &status, 0) < 0)
 		return file->exists;
 	return !file->exists || file->inode != status.st_ino || file->device != status.st_dev ||
 	       file->size != status.st_size || !same_time(&file->modified, &status.st_mtim) ||
@@ -81,6 +81,16 @@ static int64_t nanoseconds(const struct timespec *time)
 	return (int64_t)time->tv_sec * 1000000000 + time->tv_nsec;
 }
 
+/* Perhaps. A time that is yet to come tells nothing: the clock has been set back since. */
+static bool is_later(const struct timespec *changed, int64_t than)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return nanoseconds(changed) > than - TICK &&
+	       nanoseconds(changed) <= nanoseconds(&now) + TICK;
+}
+
 void app_files_add(struct app_files *files, const char *path, const struct timespec *since)
 {
 	struct app_file *file = add(files, path);
@@ -88,23 +98,28 @@ void app_files_add(struct app_files *files, const char *path, const struct times
 
 	if (file == NULL)
 		return;
-	take_status(file, stat(path, &status) == 0 ? &status : NULL);
-	file->unsure = file->exists && nanoseconds(&file->changed) > nanoseconds(since) - TICK;
+	take_status(file, fstatat(files->folder, path, &status, 0) == 0 ? &status : NULL);
+	file->unsure = file->exists && is_later(&file->changed, nanoseconds(since));
 }
 
 bool app_files_changed(const struct app_files *files)
 {
 	for (size_t i = 0; i < files->count; i++)
-		if (has_changed(&files->items[i]))
+		if (has_changed(files->folder, &files->items[i]))
 			return true;
 	return false;
 }
 
-void app_files_accept(struct app_files *files)
+void app_files_accept(struct app_files *files, int64_t until)
 {
 	struct stat status;
 
-	for (size_t i = 0; i < files->count; i++)
-		take_status(
-		    &files->items[i], stat(files->items[i].path, &status) == 0 ? &status : NULL);
+	for (size_t i = 0; i < files->count; i++) {
+		struct app_file *file = &files->items[i];
+
+		if (fstatat(files->folder, file->path, &status, 0) < 0)
+			take_status(file, NULL);
+		else if (!is_later(&status.st_ctim, until))
+			take_status(file, &status);
+	}
 }

@@ -4,11 +4,13 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <time.h>
 
 struct stat;
 
 struct app_files {
+	int folder; /* descriptor of the folder beneath which they are: paths are from there */
 	struct app_file *items;
 	size_t count;
 };
@@ -25,7 +27,10 @@ void app_files_add(struct app_files *files, const char *path, const struct times
 /* Has one of them changed, gone, or come back? */
 bool app_files_changed(const struct app_files *files);
 
-/* As they are now they are from now on. */
-void app_files_accept(struct app_files *files);
+/*
+ * Those that had changed by then (CLOCK_REALTIME, nanoseconds) count as unchanged from now on; those
+ * that have changed since do not.
+ */
+void app_files_accept(struct app_files *files, int64_t until);
 
 #endif

@@ -4,8 +4,9 @@
  * shares not its memory but its table of descriptors (clone(2), CLONE_FILES), and a piece of memory
  * in which stands what it is at. When the worker dies its connections live on here: the guardian
  * answers the request it was at, or cuts the reply that had begun, gives the connections that wait
- * to other workers, and ends. It looks at the clock once a second too, and ends a worker that is at one
- * request for too long, as the front ends a run. A request costs none of this a system call.
+ * to other workers, and ends. While requests come it looks at the clock too: of a worker that is at one
+ * for some time it gives the other connections away, and one that is at it for too long it ends, as
+ * the front ends a run. A request costs none of this a system call.
  */
 #include "app_guardian.h"
 
@@ -29,20 +30,34 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define LOOK_EVERY 1000 /* milliseconds */
+#define LOOK_EVERY 20  /* milliseconds, */
+#define LOOK_AGAIN 4   /* and while a request lasts */
+#define QUIET_LOOKS 50 /* in which nothing has come: then it sleeps */
+
+/* What a guardian knows of its worker. */
+struct watch {
+	struct app_serve_setup *setup;
+	struct app_slot *slot;
+	struct run_end end;
+	uint64_t turn;  /* at the last look */
+	unsigned quiet; /* looks in a row */
+	bool late;      /* it is being ended, as its request takes too long */
+};
 
 static void guard(struct binding_run *run, struct app_serve_setup *setup, pid_t worker)
     __attribute__((noreturn));
 static void ask_worker(int number);
-static bool look_at_clock(const struct app_slot *slot, struct run_end *end, uint64_t *turn);
+static bool wait_for_worker(struct watch *w);
+static void look_at_clock(struct watch *w);
 static void answer_for(const struct app_serve_setup *setup, int wait_status, bool late);
-static void give_all(const struct app_serve_setup *setup);
+static void give_idle(struct watch *w, bool ready_only);
 
 /* A signal handler is given no argument. */
 static volatile sig_atomic_t asked_for;
@@ -89,31 +104,53 @@ static void guard(struct binding_run *run, struct app_serve_setup *setup, pid_t 
 {
 	struct request_process process = {
 	    .pid = worker, .handle = (int)syscall(SYS_pidfd_open, worker, 0)};
-	struct pollfd event = {.fd = process.handle, .events = POLLIN};
+	struct watch w = {.setup = setup, .slot = setup->slot};
 	struct rusage usage;
-	struct run_end end;
-	bool late = false;
-	uint64_t turn = 0;
 	int wait_status = 0;
 
 	prctl(PR_SET_NAME, "exthost-guard");
 	signal(SIGXCPU, SIG_IGN);
 	signal(RUN_STACK_SIGNAL, ask_worker);
-	run_end_init(&end, &process, UINT64_MAX);
-	while (
-	    poll(&event, 1, end.stage == RUN_GOES_ON ? LOOK_EVERY : run_end_timeout(&end)) <= 0) {
+	run_end_init(&w.end, &process, UINT64_MAX);
+	while (wait_for_worker(&w)) {
 		if (asked_for)
 			kill(worker, RUN_STACK_SIGNAL);
 		asked_for = 0;
-		late = look_at_clock(setup->slot, &end, &turn) || late;
+		look_at_clock(&w);
 	}
 	wait4(worker, &wait_status, 0, &usage);
-	run_end_sweep(&end);
-	answer_for(setup, wait_status, late);
-	give_all(setup);
+	run_end_sweep(&w.end);
+	log_flush(&setup->log);
+	answer_for(setup, wait_status, w.late);
+	log_flush(&setup->log);
+	give_idle(&w, false);
+	app_serve_give_waiting(setup);
 	run_report_end(run->channel->socket, WIFEXITED(wait_status) ? RUN_ENDED : RUN_DIED,
 	    WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : wait_status, &usage);
 	_exit(0);
+}
+
+/*
+ * It sleeps until a request comes, and then looks about for as long as more come. false: the worker
+ * is dead.
+ */
+static bool wait_for_worker(struct watch *w)
+{
+	struct pollfd events[] = {{.fd = w->end.process->handle, .events = POLLIN},
+	    {.fd = w->setup->alarm, .events = POLLIN}};
+	int most = w->turn % 2 == 1 ? LOOK_AGAIN : LOOK_EVERY;
+	eventfd_t ignored;
+
+	if (w->quiet >= QUIET_LOOKS) {
+		w->quiet = 0;
+		atomic_store(&w->slot->asleep, true);
+		most = atomic_load(&w->slot->turn) == w->turn ? -1 : LOOK_EVERY;
+	}
+	poll(events, 2, most);
+	atomic_store(&w->slot->asleep, false);
+	if (events[1].revents != 0)
+		(void)!eventfd_read(w->setup->alarm, &ignored);
+	return events[0].revents == 0;
 }
 
 /* Who looks in asks the process that he knows. */
@@ -123,21 +160,25 @@ static void ask_worker(int number)
 	asked_for = 1;
 }
 
-/* true: the present request takes too long. */
-static bool look_at_clock(const struct app_slot *slot, struct run_end *end, uint64_t *turn)
+static void look_at_clock(struct watch *w)
 {
-	uint64_t now = atomic_load_explicit(&slot->turn, memory_order_acquire);
+	uint64_t turn = atomic_load(&w->slot->turn);
+	bool same = turn == w->turn;
 
+	w->turn = turn;
+	w->quiet = same && turn % 2 == 0 ? w->quiet + 1 : 0;
 	/* It has ended after all: then so has the case against it, unless SIGTERM is sent. */
-	if (now != *turn && end->stage < RUN_TERMED)
-		run_end_init(end, end->process, UINT64_MAX);
-	*turn = now;
-	if (end->stage == RUN_GOES_ON && now % 2 == 1)
-		end->due = atomic_load_explicit(&slot->deadline, memory_order_relaxed);
-	else if (end->stage == RUN_GOES_ON)
-		end->due = UINT64_MAX;
-	run_end_step(end);
-	return end->stage >= RUN_TERMED;
+	if (!same && w->end.stage < RUN_TERMED)
+		run_end_init(&w->end, w->end.process, UINT64_MAX);
+	if (w->end.stage == RUN_GOES_ON)
+		w->end.due = turn % 2 == 1 ? atomic_load(&w->slot->deadline) : UINT64_MAX;
+	run_end_step(&w->end);
+	w->late = w->late || w->end.stage >= RUN_TERMED;
+	/* Others need not wait for a request that takes its time. */
+	if (same && turn % 2 == 1) {
+		give_idle(w, true);
+		app_serve_give_waiting(w->setup);
+	}
 }
 
 static void answer_for(const struct app_serve_setup *setup, int wait_status, bool late)
@@ -176,12 +217,17 @@ static void answer_for(const struct app_serve_setup *setup, int wait_status, boo
 	request_release(&r);
 }
 
-static void give_all(const struct app_serve_setup *setup)
+/* To other workers: all connections that wait for a request, or those to which one has come. */
+static void give_idle(struct watch *w, bool ready_only)
 {
 	for (size_t i = 0; i < APP_SLOT_CONNECTIONS; i++) {
-		int fd = atomic_load(&setup->slot->idle[i]);
+		int fd = atomic_load(&w->slot->idle[i]);
+		struct pollfd event = {.fd = fd, .events = POLLIN};
 
-		if (fd >= 0)
-			app_serve_give(setup, fd);
+		if (fd < 0 || (ready_only && poll(&event, 1, 0) <= 0) ||
+		    !atomic_compare_exchange_strong(&w->slot->idle[i], &fd, APP_SLOT_GIVEN))
+			continue;
+		if (!app_serve_give(w->setup, fd, w->slot->listener[i]))
+			atomic_store(&w->slot->idle[i], fd);
 	}
 }

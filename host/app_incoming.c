@@ -62,8 +62,18 @@ static bool park(struct server *s, struct connection *c, uint64_t deadline)
 
 	if (deadline != 0)
 		tick(s);
-	atomic_store_explicit(&s->slot->idle[c->index], idle ? c->fd : -1, memory_order_relaxed);
+	atomic_store(&s->slot->idle[c->index], idle ? c->fd : APP_SLOT_NONE);
 	return !connections_park(s->connections, c, deadline);
+}
+
+/* Numbers in a row from a random one on, mixed so that they look like those of others (splitmix64). */
+static uint64_t next_id(struct server *s)
+{
+	uint64_t n = s->last_id += 0x9e3779b97f4a7c15;
+
+	n = (n ^ (n >> 30)) * 0xbf58476d1ce4e5b9;
+	n = (n ^ (n >> 27)) * 0x94d049bb133111eb;
+	return n ^ (n >> 31);
 }
 
 /* The head of a request. As app_incoming_go_on. */
@@ -76,8 +86,9 @@ static bool look(struct server *s, struct connection *c)
 
 	if (c->taken.size == 0 && !s->stale && app_files_changed(&s->app->files))
 		app_server_become_stale(s);
-	if (c->taken.size == 0 && (s->stale || s->ends) && app_serve_give(s->setup, c->fd)) {
-		close_connection(s, c);
+	if (c->taken.size == 0 && (s->stale || s->ends) &&
+	    app_serve_give(s->setup, c->fd, s->slot->listener[c->index])) {
+		connections_forget(s->connections, c);
 		return false;
 	}
 	switch (connection_look(c, s->buffer, &status, &e)) {
@@ -91,7 +102,7 @@ static bool look(struct server *s, struct connection *c)
 	case LOOK_REFUSE: refused = true; break;
 	case LOOK_READY: break;
 	}
-	request_init(&in->request);
+	request_init_numbered(&in->request, next_id(s));
 	in->begun = true;
 	in->request.trust_fossil = in->request.relay = in->request.hold = c->listener->trust_fossil;
 	in->request.response.fd = c->fd;

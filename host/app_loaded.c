@@ -8,17 +8,20 @@
 #include "run_channel.h"
 
 #include <fcntl.h>
-#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/time.h>
 #include <unistd.h>
 
+#define FOLDER_LEAST 250 /* a number that no script expects to get */
+
 static void take_order(struct app_loaded *a, const struct run_order *order);
 static bool is_too_large(const struct app_loaded *a);
-static void limit_cpu(const struct app_loaded *a);
+static void limit_cpu(struct app_loaded *a);
 
 /* What the interpreter has in its environment; a request's variables are the request's. */
 static char *environment[] = {
@@ -31,11 +34,12 @@ void app_load(struct app_loaded *a, const struct binding *binding, struct bindin
 
 	*a = (struct app_loaded){
 	    .app.run = run, .binding = binding, .channel = run->channel->socket};
+	prctl(PR_SET_NAME, "exthost-app");
 	take_order(a, order);
 	clock_gettime(CLOCK_REALTIME, &a->since);
 	run->environment = environ;
 	if (fstat(run->source, &status) == 0)
-		app_files_add_open(&a->files, run->script, &status);
+		app_files_add_open(&a->files, run->script + strlen(a->root), &status);
 	if (binding->load == NULL) {
 		dprintf(STDERR_FILENO, "exthost: %s has no apps\n", binding->name);
 		binding_end(run, EXIT_FAILURE);
@@ -52,6 +56,13 @@ static const char *text_or_null(const struct run_order *order, const char *name)
 	return text != NULL && text[0] != '\0' ? text : NULL;
 }
 
+static int open_folder(const char *path)
+{
+	FD_OWNED int folder = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	return fcntl(folder, F_DUPFD_CLOEXEC, FOLDER_LEAST);
+}
+
 static void take_order(struct app_loaded *a, const struct run_order *order)
 {
 	const char *root = run_order_setting(order->environment, "root");
@@ -63,37 +74,33 @@ static void take_order(struct app_loaded *a, const struct run_order *order)
 	a->cpu = order->limits.cpu;
 	a->max_rss = order->app.max_rss;
 	a->left = order->app.max_requests;
+	a->files.folder = open_folder(root != NULL ? root : "/");
 	snprintf(
 	    a->root, sizeof(a->root), "%s/", root != NULL && strcmp(root, "/") != 0 ? root : "");
+	/* A reply that nobody reads is an error of writing, and not the end of the worker. */
+	signal(SIGPIPE, SIG_IGN);
 	/* What an app prints belongs into no reply. */
 	dup2(STDERR_FILENO, STDOUT_FILENO);
 	environ = environment;
 }
 
-void app_wait(struct app_loaded *a, int descriptor)
+bool app_wait(struct app_loaded *a, int descriptor)
 {
-	struct pollfd event = {.fd = descriptor, .events = POLLIN};
-
-	if (a->binding->wait != NULL)
-		a->binding->wait(&a->app, descriptor);
-	else
-		poll(&event, 1, -1);
+	return a->binding->wait != NULL && a->binding->wait(&a->app, descriptor);
 }
 
-/* What was used since the last time. */
-static struct rusage take_usage(struct app_loaded *a)
+void app_take_usage(struct app_loaded *a, struct rusage *usage)
 {
-	struct rusage now, since;
+	struct rusage now;
 
 	getrusage(RUSAGE_SELF, &now);
-	since = now;
-	timersub(&now.ru_utime, &a->used.ru_utime, &since.ru_utime);
-	timersub(&now.ru_stime, &a->used.ru_stime, &since.ru_stime);
+	*usage = now;
+	timersub(&now.ru_utime, &a->used.ru_utime, &usage->ru_utime);
+	timersub(&now.ru_stime, &a->used.ru_stime, &usage->ru_stime);
 	a->used = now;
-	return since;
 }
 
-int app_answer(struct app_loaded *a, struct binding_call *call, struct rusage *usage)
+int app_answer(struct app_loaded *a, struct binding_call *call)
 {
 	int outcome;
 
@@ -104,8 +111,6 @@ int app_answer(struct app_loaded *a, struct binding_call *call, struct rusage *u
 		outcome |= BINDING_RETIRE;
 	if (is_too_large(a))
 		outcome |= BINDING_RETIRE;
-	if (usage != NULL)
-		*usage = take_usage(a);
 	return outcome;
 }
 
@@ -126,14 +131,17 @@ static bool is_too_large(const struct app_loaded *a)
 }
 
 /* At so many seconds in all comes SIGXCPU, and the front sees to it that the request ends. */
-static void limit_cpu(const struct app_loaded *a)
+static void limit_cpu(struct app_loaded *a)
 {
 	struct rlimit limit = {.rlim_max = RLIM_INFINITY};
+	struct timeval used;
 
 	if (a->cpu == UINT64_MAX)
 		return;
-	limit.rlim_cur =
-	    (rlim_t)(a->used.ru_utime.tv_sec + a->used.ru_stime.tv_sec + 1) + (rlim_t)a->cpu;
+	/* What its threads have used in between is no request's. */
+	getrusage(RUSAGE_SELF, &a->used);
+	timeradd(&a->used.ru_utime, &a->used.ru_stime, &used);
+	limit.rlim_cur = (rlim_t)used.tv_sec + 1 + (rlim_t)a->cpu;
 	setrlimit(RLIMIT_CPU, &limit);
 }
 
@@ -149,5 +157,5 @@ void binding_depends(struct binding_app *app, const char *path)
 	struct app_loaded *a = (struct app_loaded *)app;
 
 	if (strncmp(path, a->root, strlen(a->root)) == 0)
-		app_files_add(&a->files, path, &a->since);
+		app_files_add(&a->files, path + strlen(a->root), &a->since);
 }

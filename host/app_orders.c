@@ -13,7 +13,10 @@
 #include "fd.h"
 #include "run_channel.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
+
+#define DESCRIPTORS_LEAST 260 /* numbers that no script expects to get */
 
 static bool follow_one(struct app_loaded *a);
 static bool answer(struct app_loaded *a, struct run_order *order);
@@ -23,6 +26,15 @@ void app_orders_follow(struct app_loaded *a)
 	while (follow_one(a))
 		;
 	app_leave(a);
+}
+
+/* So that the first file that a script opens gets the number it would get elsewhere. */
+static int move_up(int fd)
+{
+	int up = fd >= 0 ? fcntl(fd, F_DUPFD_CLOEXEC, DESCRIPTORS_LEAST) : -1;
+
+	fd_close(&fd);
+	return up;
 }
 
 /* One order. false: there will be no other. */
@@ -35,8 +47,12 @@ static bool follow_one(struct app_loaded *a)
 	app_wait(a, a->channel);
 	if (run_order_receive(a->channel, &order, &memory) != 1)
 		return false;
-	if (order.force)
-		app_files_accept(&a->files);
+	if (a->app.rerun) {
+		order.body = move_up(order.body);
+		order.output = move_up(order.output);
+	}
+	if (order.accept != 0)
+		app_files_accept(&a->files, order.accept);
 	if (app_files_changed(&a->files))
 		run_report_send(a->channel, RUN_STALE, 0, "", -1);
 	else
@@ -55,10 +71,11 @@ static bool answer(struct app_loaded *a, struct run_order *order)
 	    .body_size = order->body_size,
 	    .reply = &reply};
 	struct rusage usage;
-	int outcome = app_answer(a, &call, &usage);
+	int outcome = app_answer(a, &call);
 
 	/* The pipe is closed first, so that the front finds the end of the reply there. */
 	fd_close(&order->output);
+	app_take_usage(a, &usage);
 	run_report_end(a->channel, RUN_ANSWERED, outcome, &usage);
 	return (outcome & BINDING_RETIRE) == 0;
 }

@@ -5,8 +5,11 @@
  * An app's files have a generation, which counts up when a worker finds them changed. From then on
  * only a worker of the new generation will do, and the first request starts one and waits for it;
  * others go on with what they have. When the new one does not load, the old ones serve on (unless
- * that is not wanted) until the files change again, and it is tried again every two seconds, since
- * what was wrong may have been in a file that nobody knows of.
+ * that is not wanted) until the files change again, and it is tried again beside them every two
+ * seconds, since what was wrong may have been in a file that nobody knows of.
+ *
+ * A new template, too, begins a generation: its workers know no file of the app to have changed, so
+ * the old ones serve until they are replaced.
  */
 #include "app_pool.h"
 
@@ -20,6 +23,7 @@
 #include "run.h"
 #include "spares.h"
 
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,8 +33,8 @@
 #define SECOND 1000000000ULL
 
 static struct app *find(struct app_pool *p, const struct run_job *job);
-static int wait_for_worker(
-    struct app_pool *p, struct app *a, struct app_worker_entry **w, bool *force, struct error *e);
+static int wait_for_worker(struct app_pool *p, struct app *a, struct app_worker_entry **w,
+    int64_t *accept, struct error *e);
 
 struct app_pool *app_pool_create(const struct app_pool_setup *setup)
 {
@@ -57,7 +61,7 @@ int app_pool_take(struct app_pool *p, const struct run_job *job, struct app_take
 {
 	struct app_worker_entry *w = NULL;
 	struct app *a;
-	int result = -1;
+	int result = 500;
 
 	*taken = (struct app_taken){0};
 	pthread_mutex_lock(&p->lock);
@@ -66,9 +70,9 @@ int app_pool_take(struct app_pool *p, const struct run_job *job, struct app_take
 		error_set(e, "out of memory");
 	} else {
 		a->waiting++;
-		result = wait_for_worker(p, a, &w, &taken->force, e);
+		result = wait_for_worker(p, a, &w, &taken->accept, e);
 		a->waiting--;
-		if (result < 0)
+		if (result != 0)
 			buffer_append(output, a->output.data, a->output.size);
 	}
 	if (w != NULL) {
@@ -80,40 +84,6 @@ int app_pool_take(struct app_pool *p, const struct run_job *job, struct app_take
 	}
 	pthread_mutex_unlock(&p->lock);
 	return result;
-}
-
-static int set_text(char **place, const char *text)
-{
-	char *copy = *place != NULL && strcmp(*place, text) == 0 ? *place : strdup(text);
-
-	if (copy == NULL)
-		return -1;
-	if (copy != *place)
-		free(*place);
-	*place = copy;
-	return 0;
-}
-
-int app_copy_manners(struct app_settings *to, const struct manners *manners)
-{
-	if (set_text(&to->manners.python_path, manners->python_path) < 0 ||
-	    set_text(&to->manners.python_venv, manners->python_venv) < 0)
-		return -1;
-	return set_text(&to->manners.tcl_path, manners->tcl_path);
-}
-
-static int take_settings(struct app *a, const struct run_job *job)
-{
-	struct app_settings *to = &a->settings;
-
-	if (app_copy_manners(to, job->manners) < 0)
-		return -1;
-	to->language = job->found->language;
-	to->rerun = job->found->kind == SCRIPT_RERUN;
-	to->debug = job->debug;
-	to->strict = strcmp(job->manners->reload, "strict") == 0;
-	to->limits = *job->limits;
-	return 0;
 }
 
 struct app *app_add(struct app_pool *p, const char *name)
@@ -144,12 +114,7 @@ static struct app *find(struct app_pool *p, const struct run_job *job)
 		a = a->next;
 	if (a == NULL)
 		a = app_add(p, job->route->name);
-	if (a == NULL)
-		return NULL;
-	changed = a->settings.manners.tcl_path != NULL &&
-		  (a->settings.language != job->found->language ||
-		      a->settings.rerun != (job->found->kind == SCRIPT_RERUN));
-	if (take_settings(a, job) < 0)
+	if (a == NULL || app_settings_take(&a->settings, job, &changed) < 0)
 		return NULL;
 	a->generation += changed;
 	return a;
@@ -167,13 +132,38 @@ static struct app_worker_entry *youngest_idle(const struct app *a, bool any)
 	return found;
 }
 
-static bool has_old(const struct app *a)
+static bool is_loaded(const struct app_worker_entry *w)
+{
+	return w->state == APP_IDLE || w->state == APP_BUSY;
+}
+
+/* One that is loaded, of the present generation, or of another. */
+static bool has_loaded(const struct app *a, bool present)
 {
 	for (struct app_worker_entry *w = a->workers; w != NULL; w = w->next)
-		if (w->generation != a->generation &&
-		    (w->state == APP_IDLE || w->state == APP_BUSY))
+		if (is_loaded(w) && (w->generation == a->generation) == present)
 			return true;
 	return false;
+}
+
+static bool is_refused(const struct app *a)
+{
+	return a->refused == a->generation;
+}
+
+static bool old_will_do(const struct app *a)
+{
+	return has_loaded(a, false) &&
+	       (a->renewed == a->generation || (is_refused(a) && !a->settings.strict));
+}
+
+size_t app_count_loaded(const struct app *a)
+{
+	size_t count = 0;
+
+	for (struct app_worker_entry *w = a->workers; w != NULL; w = w->next)
+		count += is_loaded(w);
+	return count;
 }
 
 size_t app_count(const struct app *a)
@@ -200,38 +190,66 @@ static struct timespec time_of(uint64_t clock)
 	    .tv_sec = (time_t)(clock / SECOND), .tv_nsec = (long)(clock % SECOND)};
 }
 
-/* With the lock held. 0 with *w; -1 with *e. */
-static int wait_for_worker(
-    struct app_pool *p, struct app *a, struct app_worker_entry **w, bool *force, struct error *e)
+/* The present generation has failed to load since there were so many failures. */
+static bool has_failed(const struct app *a, unsigned failures)
+{
+	return is_refused(a) && a->failures != failures;
+}
+
+/* Should whoever waits start another? `failures`: when he began to. */
+static bool wants_start(const struct app *a, unsigned failures)
+{
+	if (app_count(a) >= a->settings.limits.workers)
+		return false;
+	if (is_refused(a) && old_will_do(a))
+		return app_count_loading(a) == 0 && request_clock() >= a->retry_at;
+	return !has_failed(a, failures) && app_count_loading(a) < a->waiting;
+}
+
+/* An idle one that the request may have. */
+static struct app_worker_entry *choose(struct app_pool *p, struct app *a, int64_t *accept)
+{
+	struct app_worker_entry *w = youngest_idle(a, false);
+
+	if (w != NULL || !old_will_do(a))
+		return w;
+	w = youngest_idle(a, true);
+	if (w == NULL)
+		return NULL;
+	if (app_count_loading(a) == 0 && wants_start(a, a->failures))
+		app_start_ahead(p, a);
+	if (is_refused(a) && !a->settings.strict && w->accepted != a->generation) {
+		w->accepted = a->generation;
+		*accept = a->refused_at;
+	}
+	return w;
+}
+
+/* With the lock held. 0 with *w; else the HTTP status with *e. */
+static int wait_for_worker(struct app_pool *p, struct app *a, struct app_worker_entry **w,
+    int64_t *accept, struct error *e)
 {
 	uint64_t deadline = request_clock() + a->settings.limits.timeout * SECOND;
 	struct timespec until = time_of(deadline);
 	unsigned failures = a->failures;
 
-	for (;;) {
-		bool old_will_do = !a->settings.strict && a->refused == a->generation && has_old(a);
-
-		*w = youngest_idle(a, false);
-		if (*w != NULL)
-			return 0;
-		if (old_will_do && (a->failures != failures || request_clock() < a->retry_at)) {
-			*w = youngest_idle(a, true);
-			if (*w != NULL) {
-				*force = (*w)->accepted != a->generation;
-				(*w)->accepted = a->generation;
-				return 0;
-			}
-		} else if (a->failures != failures) {
-			return error_set(e, "%s does not load: %s", a->name, a->error);
-		} else if (app_count(a) < a->settings.limits.workers &&
-			   app_count_loading(a) < a->waiting) {
+	while ((*w = choose(p, a, accept)) == NULL) {
+		if (has_failed(a, failures) && !old_will_do(a) && !has_loaded(a, true)) {
+			error_set(e, "%s does not load: %s", a->name, a->error);
+			return a->refused_status;
+		}
+		if (wants_start(a, failures)) {
 			app_start(p, a);
 			continue;
 		}
-		if (request_clock() >= deadline)
-			return error_set(e, "no app worker of %s came to be free", a->name);
+		if (request_clock() >= deadline) {
+			error_set(e, "longer than %llu s: no app worker came to be free",
+			    (unsigned long long)a->settings.limits.timeout);
+			return 504;
+		}
 		pthread_cond_timedwait(&a->changed, &p->lock, &until);
 	}
+	return 0;
 }
 
 void app_enter(struct app_worker_entry *w, enum app_state state)
@@ -259,32 +277,57 @@ void app_remove(struct app_pool *p, struct app_worker_entry *w)
 	run_errors_end(&w->errors);
 	buffer_release(&w->errors.kept);
 	free(w);
+	app_tell_stand_in(p, a);
 	app_keep_enough(p, a);
 	pthread_cond_broadcast(&a->changed);
 }
 
-/* One after another where the front brings the requests, all at once where they wait in the socket. */
+/* A worker of this generation has loaded, so another will. */
+static bool is_proven(const struct app *a)
+{
+	for (const struct app_worker_entry *w = a->workers; w != NULL; w = w->next)
+		if (w->generation == a->generation && w->state != APP_LOADS &&
+		    w->state != APP_LEAVES)
+			return true;
+	return false;
+}
+
+/*
+ * One after another where the front brings the requests. Those that wait in a socket have all of
+ * their workers started at once, when the first has shown that the app loads.
+ */
 void app_keep_enough(struct app_pool *p, struct app *a)
 {
 	const struct limits *limits = &a->settings.limits;
+	bool one = a->sockets == NULL || !is_proven(a);
 	size_t wanted = a->sockets != NULL || limits->workers < limits->min_workers
 			    ? limits->workers
 			    : limits->min_workers;
 
-	if (p->stopping || a->refused == a->generation || request_clock() < a->hold_until ||
-	    (a->sockets == NULL && app_count_loading(a) > 0))
+	if (p->stopping || is_refused(a) || request_clock() < a->hold_until ||
+	    (one && app_count_loading(a) > 0))
 		return;
 	for (size_t count = app_count(a); count < wanted; count++) {
 		app_start_ahead(p, a);
-		if (a->sockets == NULL)
+		if (one)
 			break;
 	}
 }
 
+/* Not needed any more, as there is a newer one, or because it must not answer. */
 static bool is_outdated(const struct app *a, const struct app_worker_entry *w)
 {
 	return w->generation != a->generation &&
-	       (a->settings.strict || youngest_idle(a, false) != NULL);
+	       (has_loaded(a, true) || (a->settings.strict && a->renewed != a->generation));
+}
+
+/* Its files have changed. If that is no news a new one is loading, and nothing else will do now. */
+static void become_stale(struct app *a, const struct app_worker_entry *w)
+{
+	if (w->generation == a->generation || w->accepted == a->generation)
+		a->generation++;
+	else
+		a->renewed = 0;
 }
 
 void app_pool_give_back(struct app_pool *p, struct app_worker_entry *w, enum app_fate fate)
@@ -292,9 +335,8 @@ void app_pool_give_back(struct app_pool *p, struct app_worker_entry *w, enum app
 	struct app *a = w->app;
 
 	pthread_mutex_lock(&p->lock);
-	if (fate == APP_FATE_STALE &&
-	    (w->generation == a->generation || w->accepted == a->generation))
-		a->generation++;
+	if (fate == APP_FATE_STALE)
+		become_stale(a, w);
 	if (fate == APP_FATE_DEAD) {
 		app_remove(p, w);
 	} else {
@@ -312,20 +354,37 @@ void app_pool_give_back(struct app_pool *p, struct app_worker_entry *w, enum app
 	pthread_mutex_unlock(&p->lock);
 }
 
-static void renew(struct app_pool *p, struct app *a)
+/* Whoever has been forked by an older template. */
+static void outdate(struct app *a)
 {
+	/* What has just been found changed stays so. */
+	if (has_loaded(a, true) || is_refused(a) || a->renewed == a->generation)
+		a->renewed = a->generation + 1;
 	a->generation++;
-	if (a->sockets != NULL)
-		app_keep_enough(p, a);
 }
 
-void app_pool_renew(struct app_pool *p, const struct config *config)
+/* As many as there are of the old ones. */
+static void renew(struct app_pool *p, struct app *a)
+{
+	for (size_t count = app_count_loaded(a);
+	     count > 0 && app_count(a) < a->settings.limits.workers; count--)
+		app_start_ahead(p, a);
+	app_keep_enough(p, a);
+}
+
+/* The lock is held throughout, so whoever starts a worker in between has the new template. */
+void app_pool_connect(struct app_pool *p, int language, int channel, const struct config *config)
 {
 	pthread_mutex_lock(&p->lock);
 	for (struct app *a = p->apps; a != NULL; a = a->next) {
-		if (a->sockets != NULL && config != NULL)
+		if (a->sockets != NULL)
 			app_take_settings(p, a, config);
-		renew(p, a);
+		if (a->settings.language == language && a->workers != NULL)
+			outdate(a);
 	}
+	spares_connect(p->setup->spares, language, channel);
+	for (struct app *a = p->apps; a != NULL && !p->stopping; a = a->next)
+		if (a->settings.language == language && a->workers != NULL)
+			renew(p, a);
 	pthread_mutex_unlock(&p->lock);
 }

@@ -32,12 +32,12 @@ struct app_pool_setup {
 	const struct binding *const *bindings;
 	const char *root_path;
 	int root; /* descriptor of the extension root */
+	/* Whether somebody must stand in for the app with this number, which has no workers. */
+	void (*stand_in)(void *context, int app, bool on);
+	void *context;
 };
 
-/*
- * `setup` must outlive it, and it is never released: its thread ends with the process. NULL: no
- * memory.
- */
+/* `setup` must outlive it. NULL: no memory. */
 struct app_pool *app_pool_create(const struct app_pool_setup *setup);
 
 /* What was taken. */
@@ -45,12 +45,13 @@ struct app_taken {
 	struct app_worker_entry *worker;
 	struct request_process *process; /* without an output */
 	int *notices;                    /* of processes it starts, or -1 */
-	bool force;                      /* its files have changed, but the changed ones do not load */
+	int64_t accept; /* its files have changed, but as they were then (CLOCK_REALTIME,
+	                   nanoseconds) they do not load; 0: nothing is known */
 };
 
 /*
- * Take a worker for the app that the job is for. 0, or -1 with *e: it does not load (what it wrote
- * on that is appended to *output), or none came within its time limit.
+ * Take a worker for the app that the job is for. 0, or the HTTP status with *e: it does not load
+ * (what it wrote on that is appended to *output), or none came within its time limit.
  */
 int app_pool_take(struct app_pool *p, const struct run_job *job, struct app_taken *taken,
     struct buffer *output, struct error *e);
@@ -63,14 +64,14 @@ enum app_fate {
 	APP_FATE_DEAD
 };
 
-void app_pool_give_back(
-    struct app_pool *p, struct app_worker_entry *worker, enum app_fate fate);
+void app_pool_give_back(struct app_pool *p, struct app_worker_entry *worker, enum app_fate fate);
 
 /*
- * Load every app anew, each request being answered by an old one as long as there is no new one. The
+ * There is a new template of this language, at this channel: spares_connect, and its apps are loaded
+ * anew, each request being answered by an old worker as long as there is no new one. The
  * configuration is that of now on.
  */
-void app_pool_renew(struct app_pool *p, const struct config *config);
+void app_pool_connect(struct app_pool *p, int language, int channel, const struct config *config);
 
 /*
  * Start the apps that serve sockets of their own: those of config->apps, which accept at those
@@ -92,8 +93,8 @@ struct app_report {
 	size_t idle, busy, loading;
 	uint64_t requests, failures; /* of one that serves: answered, and of these with 5xx */
 	uint64_t loads;
-	char error[256]; /* "" or why the changed one does not load */
-	int64_t error_time;
+	char error[256];    /* "" or why the changed one does not load */
+	int64_t error_time; /* since when; seconds since 1970 */
 };
 
 /* A copy for who looks in; the caller frees. NULL with *count 0: there are none. */
@@ -104,5 +105,8 @@ void app_pool_stop_serving(struct app_pool *p, uint64_t deadline);
 
 /* Have all end, regularly, and wait until they have, at most until this request_clock(). */
 void app_pool_stop(struct app_pool *p, uint64_t deadline);
+
+/* After that. One that has had an app stays: its thread ends with the process. */
+void app_pool_release(struct app_pool *p);
 
 #endif

@@ -86,6 +86,8 @@ int binding_reply_finish(struct binding_call *call, const struct iovec *pieces, 
 
 	if (r->pipe >= 0)
 		return pipe_write(r->pipe, pieces, count);
+	/* What a program of the app's has written by the descriptor comes before this. */
+	app_reply_take_memory(r);
 	for (int i = 0; i < count; i++)
 		if (feed(r, pieces[i].iov_base, pieces[i].iov_len) < 0)
 			return -1;

@@ -14,7 +14,7 @@ struct binding_reply {
 	struct reply *reply; /* straight to the client */
 	int memory;          /* takes what is written to a descriptor then; -1: nobody has asked */
 	atomic_bool *slot_released; /* of that one: to be set before a part of it leaves; or NULL */
-	bool refused;        /* it is no reply, for this reason */
+	bool refused;               /* it is no reply, for this reason */
 	struct error why;
 };
 

@@ -74,3 +74,11 @@ void app_pool_stop(struct app_pool *p, uint64_t deadline)
 	while (has_workers(p) && request_clock() < deadline)
 		poll(NULL, 0, 5);
 }
+
+void app_pool_release(struct app_pool *p)
+{
+	if (p == NULL || p->started)
+		return;
+	pthread_mutex_destroy(&p->lock);
+	free(p);
+}

@@ -21,9 +21,11 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <time.h>
 #include <unistd.h>
 
 #define TRIES 8
+#define SETTLE 5000000 /* nanoseconds that files are given to come to rest, more each time */
 #define SECOND 1000000000ULL
 
 static bool attempt(struct run *run, const struct run_job *job);
@@ -47,12 +49,20 @@ void app_run(const struct run_shared *shared, const struct run_job *job, struct 
 		.log = shared->log, .request = job->request->id, .script = job->route->name}};
 	uint64_t began = request_clock();
 	bool begun = false;
+	uint64_t left = TRIES + job->limits->workers; /* all of them may have died */
+	int stale = 0;
 
 	*result = (struct run_result){.why = RUN_EXITED};
-	for (int tries = 0; !begun && !run.failed && tries < TRIES; tries++)
+	while (!begun && !run.failed && stale < TRIES && left-- > 0) {
+		if (stale > 1)
+			nanosleep(&(struct timespec){.tv_nsec = stale * SETTLE}, NULL);
 		begun = attempt(&run, job);
+		stale += run.stale;
+	}
 	if (!begun)
-		guard_fail(&run, RUN_HOST, 503, "no app worker has begun it, in %d tries", TRIES);
+		guard_fail(&run, RUN_HOST, 503,
+		    stale < TRIES ? "every app worker died before it began"
+				  : "its files change all the time");
 	run_errors_end(&run.errors);
 	result->errors = run.errors.kept;
 	result->whole = !run.failed;
@@ -65,11 +75,13 @@ static bool attempt(struct run *run, const struct run_job *job)
 {
 	struct app_taken taken;
 	struct error e;
+	int status;
 
 	run->ended = run->untouched = run->alive = run->retires = run->stale = run->dead = false;
 	run->answer_at = 0;
-	if (app_pool_take(run->shared->apps, job, &taken, &run->errors.kept, &e) < 0) {
-		guard_fail(run, RUN_HOST, 500, "%s", e.message);
+	status = app_pool_take(run->shared->apps, job, &taken, &run->errors.kept, &e);
+	if (status != 0) {
+		guard_fail(run, status == 504 ? RUN_TIMEOUT : RUN_HOST, status, "%s", e.message);
 		return false;
 	}
 	run->process = *taken.process;
@@ -99,7 +111,7 @@ static int hand_over(struct run *run, struct app_taken *taken)
 	    .code = -1,
 	    .body = run->request->body,
 	    .body_size = run->request->body_size,
-	    .force = taken->force};
+	    .accept = taken->accept};
 	int output[2];
 	int result;
 

@@ -29,12 +29,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
 #define HEAD_OVERHEAD 131072 /* bytes of record headers and padding in a head */
-#define ACCEPTS 4            /* in a row, before the connections that are open */
+#define ACCEPTS 8            /* in a row, before the connections that are open */
 #define EVENTS 16
 
 /* Tags of events that are no connection's; its generation never comes so far. */
@@ -48,7 +49,8 @@ static void take_given(struct server *s);
 static void add_connection(struct server *s, int fd, const struct listener *l);
 static void serve(struct server *s, struct connection *c);
 static void take_order(struct server *s);
-static void give_all(struct server *s);
+static void give_idle(struct server *s);
+static bool has_open(struct server *s);
 static void set_accepting(struct server *s, bool on);
 
 void app_serve(struct app_loaded *app, struct app_serve_setup *setup)
@@ -57,10 +59,14 @@ void app_serve(struct app_loaded *app, struct app_serve_setup *setup)
 
 	if (prepare(&s) < 0)
 		binding_end(app->app.run, EXIT_FAILURE);
+	app->app.run->channel->context = &s.answering;
+	app->app.run->channel->at_end = app_answer_end;
 	while (!s.ends)
 		serve_events(&s);
 	set_accepting(&s, false);
-	give_all(&s);
+	give_idle(&s);
+	while (has_open(&s))
+		serve_events(&s);
 	app_leave(app);
 }
 
@@ -86,17 +92,18 @@ static int prepare(struct server *s)
 	s->answering = (struct app_answering){.app = s->app,
 	    .setup = s->setup,
 	    .shared = {.config = config, .run = {.log = &s->setup->log}},
-	    .memory = -1};
+	    .memory = -1,
+	    .errors = -1,
+	    .log = -1};
 	s->epoll = epoll_create1(EPOLL_CLOEXEC);
 	s->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	s->connections = connections_create(most, s->epoll, &s->rules);
 	s->incoming = calloc(most, sizeof(*s->incoming));
 	s->buffer = malloc(s->rules.max_head);
-	for (size_t i = 0; i < APP_SLOT_CONNECTIONS; i++)
-		atomic_store(&s->slot->idle[i], -1);
 	if (s->epoll < 0 || s->timer < 0 || s->connections == NULL || s->incoming == NULL ||
 	    s->buffer == NULL)
 		return -1;
+	(void)!getrandom(&s->last_id, sizeof(s->last_id), 0);
 	set_accepting(s, true);
 	if (watch(s, s->app->channel, EPOLLIN, TAG(TAG_CHANNEL, 0)) < 0)
 		return -1;
@@ -106,10 +113,8 @@ static int prepare(struct server *s)
 static void serve_events(struct server *s)
 {
 	struct epoll_event events[EVENTS];
-	int n = epoll_wait(s->epoll, events, EVENTS, 0);
-
-	if (n == 0)
-		app_wait(s->app, s->epoll);
+	/* Waiting there and not in poll(2) for the epoll, a connection wakes one worker only. */
+	int n = epoll_wait(s->epoll, events, EVENTS, app_wait(s->app, s->epoll) ? 0 : -1);
 	for (int i = 0; i < n; i++) {
 		uint64_t tag = events[i].data.u64;
 		struct connection *c;
@@ -130,6 +135,7 @@ static void serve_events(struct server *s)
 			break;
 		}
 	}
+	log_flush(&s->setup->log);
 }
 
 /* A listener is shared by all workers: a few each, so that none gets all. */
@@ -137,16 +143,9 @@ static void accept_some(struct server *s, const struct listener *l)
 {
 	for (int i = 0; i < ACCEPTS && s->accepting && !s->ends; i++) {
 		int fd = accept4(l->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-		struct error e;
 
 		if (fd < 0)
 			return;
-		if (!access_allows(fd, &s->setup->config, &e)) {
-			log_message(&s->setup->log, LEVEL_WARNING, "%s: refused: %s", l->address,
-			    e.message);
-			close(fd);
-			continue;
-		}
 		add_connection(s, fd, l);
 	}
 }
@@ -154,17 +153,26 @@ static void accept_some(struct server *s, const struct listener *l)
 static void take_given(struct server *s)
 {
 	int fds[FD_PASS_MAX];
-	char nothing;
+	unsigned char listener;
 
-	if (s->accepting && fd_receive(s->setup->take, &nothing, 1, fds, MSG_DONTWAIT) == 1 &&
+	if (s->accepting && fd_receive(s->setup->take, &listener, 1, fds, MSG_DONTWAIT) == 1 &&
 	    fds[0] >= 0)
-		add_connection(s, fds[0], &s->setup->listeners[0]);
+		add_connection(s, fds[0], &s->setup->listeners[listener]);
 }
 
 static void add_connection(struct server *s, int fd, const struct listener *l)
 {
-	struct connection *c = connections_add(s->connections, fd, l);
+	struct connection *c = NULL;
+	struct error e;
 
+	if (access_allows(fd, l->kind == LISTENER_TCP, &s->setup->config, &e)) {
+		c = connections_add(s->connections, fd, l);
+	} else {
+		log_message(
+		    &s->setup->log, LEVEL_WARNING, "%s: refused: %s", l->address, e.message);
+		close(fd);
+		return;
+	}
 	if (c == NULL) {
 		log_message(&s->setup->log, LEVEL_WARNING,
 		    "%s: refused: --max-connections are open", l->address);
@@ -172,13 +180,17 @@ static void add_connection(struct server *s, int fd, const struct listener *l)
 		return;
 	}
 	c->is_taken = true;
+	s->slot->listener[c->index] = (unsigned char)(l - s->setup->listeners);
 	serve(s, c);
 }
 
 /* Until it has no more to read, or belongs to somebody else. */
 static void serve(struct server *s, struct connection *c)
 {
-	atomic_store_explicit(&s->slot->idle[c->index], -1, memory_order_relaxed);
+	if (atomic_exchange(&s->slot->idle[c->index], APP_SLOT_NONE) == APP_SLOT_GIVEN) {
+		connections_forget(s->connections, c);
+		return;
+	}
 	while (app_incoming_go_on(s, c))
 		;
 }
@@ -196,9 +208,11 @@ static void set_accepting(struct server *s, bool on)
 			epoll_ctl(s->epoll, EPOLL_CTL_DEL, s->setup->listeners[i].fd, NULL);
 	}
 	if (on)
-		watch(s, s->setup->take, EPOLLIN | EPOLLEXCLUSIVE, TAG(TAG_TAKE, 0));
+		watch(s, s->setup->take, EPOLLIN, TAG(TAG_TAKE, 0));
 	else
 		epoll_ctl(s->epoll, EPOLL_CTL_DEL, s->setup->take, NULL);
+	if (!on)
+		app_serve_give_waiting(s->setup);
 }
 
 /* The front starts a worker that has loaded the new files; until then nothing is begun. */
@@ -215,11 +229,12 @@ static void take_order(struct server *s)
 	char *memory = NULL;
 
 	if (run_order_receive(s->app->channel, &order, &memory) != 1) {
+		epoll_ctl(s->epoll, EPOLL_CTL_DEL, s->app->channel, NULL);
 		s->ends = true;
 		return;
 	}
 	if (order.kind == RUN_ORDER_RESUME) {
-		app_files_accept(&s->app->files);
+		app_files_accept(&s->app->files, order.accept);
 		s->stale = false;
 		s->refuses = !order.force;
 		set_accepting(s, true);
@@ -231,14 +246,21 @@ static void take_order(struct server *s)
 }
 
 /* What waits for its next request goes to other workers; what has begun one ends with this one. */
-static void give_all(struct server *s)
+static void give_idle(struct server *s)
 {
-	for (size_t i = 0; i < s->rules.max_conns; i++) {
-		int fd = atomic_load_explicit(&s->slot->idle[i], memory_order_relaxed);
+	struct connection *c;
 
-		if (fd < 0)
-			continue;
-		atomic_store_explicit(&s->slot->idle[i], -1, memory_order_relaxed);
-		app_serve_give(s->setup, fd);
+	while ((c = connections_take_idle(s->connections)) != NULL) {
+		if (atomic_exchange(&s->slot->idle[c->index], APP_SLOT_NONE) != APP_SLOT_GIVEN)
+			app_serve_give(s->setup, c->fd, s->slot->listener[c->index]);
+		connections_forget(s->connections, c);
 	}
+}
+
+static bool has_open(struct server *s)
+{
+	size_t open, parked;
+
+	connections_count(s->connections, &open, &parked);
+	return open > 0;
 }

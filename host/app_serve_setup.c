@@ -7,7 +7,9 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #define DESCRIPTORS_LEAST 250 /* numbers that no script expects to get */
@@ -88,15 +90,36 @@ int app_serve_receive(struct app_serve_setup *s, int channel, const struct run_o
 									      : LISTENER_UNIX,
 			.address = (char *)order->script,
 			.prefix = s->config.prefix,
-			.trust_fossil = order->app.trust != 0};
+			.trust_fossil = (files.trusted & 1U << s->listener_count) != 0};
+	s->alarm = move_up(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
 	memory = mmap(NULL, sizeof(*s->slot), PROT_READ | PROT_WRITE, MAP_SHARED, s->slot_file, 0);
 	if (memory == MAP_FAILED)
 		return -1;
 	s->slot = memory;
+	for (size_t i = 0; i < APP_SLOT_CONNECTIONS; i++)
+		atomic_store(&s->slot->idle[i], APP_SLOT_NONE);
+	s->log.gather = &s->slot->lines;
 	return 0;
 }
 
-bool app_serve_give(const struct app_serve_setup *setup, int connection)
+bool app_serve_give(const struct app_serve_setup *setup, int connection, unsigned char listener)
 {
-	return fd_send(setup->give, "", 1, &connection, 1) == 0;
+	return fd_send(setup->give, &listener, 1, &connection, 1) == 0;
+}
+
+/*
+ * Who waits to be accepted has woken this worker, and will wake no other: a wake-up that is not
+ * followed must be passed on.
+ */
+void app_serve_give_waiting(const struct app_serve_setup *setup)
+{
+	for (size_t i = 0; i < setup->listener_count; i++) {
+		int fd;
+
+		while ((fd = accept4(setup->listeners[i].fd, NULL, NULL,
+			    SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0) {
+			app_serve_give(setup, fd, (unsigned char)i);
+			close(fd);
+		}
+	}
 }

@@ -18,6 +18,7 @@ struct app_serve_setup {
 	struct listener listeners[RUN_SOCKETS_MAX];
 	size_t listener_count;
 	int give, take; /* connections for other workers of the app, and from them */
+	int alarm; /* eventfd: wakes the guardian */
 	struct app_slot *slot;
 	int slot_file;
 };
@@ -25,7 +26,13 @@ struct app_serve_setup {
 /* Take the descriptors that follow the order to load, and its settings. 0 or -1. */
 int app_serve_receive(struct app_serve_setup *setup, int channel, const struct run_order *order);
 
-/* Give a connection to another worker, and close it here. false: none takes it, it stays. */
-bool app_serve_give(const struct app_serve_setup *setup, int connection);
+/*
+ * Give a connection, which was accepted by this listener, to another worker; here it is still to be
+ * closed. false: there is no room for it.
+ */
+bool app_serve_give(const struct app_serve_setup *setup, int connection, unsigned char listener);
+
+/* Accept all that wait to be, for other workers. */
+void app_serve_give_waiting(const struct app_serve_setup *setup);
 
 #endif

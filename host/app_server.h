@@ -30,6 +30,7 @@ struct server {
 	struct incoming *incoming;
 	unsigned char *buffer; /* rules.max_head bytes */
 	int epoll, timer;
+	uint64_t last_id; /* of a request, before it is mixed */
 	bool accepting, ticking;
 	bool stale;   /* the app has changed: no request is begun any more */
 	bool refuses; /* the changed app does not load, and nothing else is to be served */

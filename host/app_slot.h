@@ -6,6 +6,8 @@
 #ifndef EXTHOST_APP_SLOT_H
 #define EXTHOST_APP_SLOT_H
 
+#include "log.h"
+
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -18,6 +20,7 @@ struct app_slot {
 	atomic_uint_fast64_t turn;
 	/* Of that request: */
 	atomic_uint_fast64_t began, deadline; /* request_clock() */
+	atomic_uint_fast64_t ended;           /* when it is over; the same */
 	atomic_bool released;                 /* a part of the reply has left */
 	atomic_int fd;
 	uint16_t request_id;
@@ -27,8 +30,18 @@ struct app_slot {
 	/* Of all: */
 	atomic_uint_fast64_t requests, failures; /* failures: answered with 5xx */
 	atomic_uint_fast64_t time;               /* nanoseconds */
-	/* The descriptor of each connection that waits for its next request; -1: there is none. */
+	/* Log lines that are not written yet. */
+	struct log_gather lines;
+	/*
+	 * The descriptor of each connection that waits for its next request; APP_SLOT_NONE: there is
+	 * none; APP_SLOT_GIVEN: the guardian has given it to another worker, and it is to be closed.
+	 * Whoever exchanges it for something else has it.
+	 */
 	atomic_int idle[APP_SLOT_CONNECTIONS];
+	unsigned char listener[APP_SLOT_CONNECTIONS]; /* that accepted it, by its index */
+	atomic_bool asleep; /* the guardian waits to be told of the next request, by its eventfd */
 };
+
+enum { APP_SLOT_NONE = -1, APP_SLOT_GIVEN = -2 };
 
 #endif

@@ -52,7 +52,7 @@ static void take_listeners(
 		if (listeners[i].app != number)
 			continue;
 		sockets->is_tcp |= (unsigned)(listeners[i].kind == LISTENER_TCP) << sockets->count;
-		sockets->trust = sockets->trust || listeners[i].trust_fossil;
+		sockets->trusted |= (unsigned)listeners[i].trust_fossil << sockets->count;
 		sockets->indices[sockets->count] = (int)i;
 		sockets->listeners[sockets->count++] = fcntl(listeners[i].fd, F_DUPFD_CLOEXEC, 0);
 	}
@@ -70,6 +70,7 @@ static int add_serving(struct app_pool *p, const struct config *config, size_t i
 		return -1;
 	}
 	a->sockets = sockets;
+	sockets->number = (int)index + 1;
 	sockets->prefix = strdup(what->prefix);
 	take_listeners(sockets, (int)index + 1, listeners, count);
 	if (sockets->prefix == NULL ||
@@ -96,7 +97,7 @@ int app_take_settings(struct app_pool *p, struct app *a, const struct config *co
 	a->settings.strict = strcmp(manners.reload, "strict") == 0;
 	a->settings.rerun = strcmp(manners.mode, "rerun") == 0;
 	/* Which language it is, is found out when it is started: both are kept till then. */
-	return app_copy_manners(&a->settings, &manners);
+	return app_copy_manners(&a->settings, &manners) < 0 ? -1 : 0;
 }
 
 static struct app_slot *make_slot(int *file)
@@ -113,8 +114,9 @@ static struct app_slot *make_slot(int *file)
 int app_send_sockets(struct app_pool *p, const struct app *a, int channel, struct app_slot **slot)
 {
 	const struct app_sockets *sockets = a->sockets;
-	const struct run_serve_files files = {
-	    .listeners = (uint32_t)sockets->count, .is_tcp = sockets->is_tcp};
+	const struct run_serve_files files = {.listeners = (uint32_t)sockets->count,
+	    .is_tcp = sockets->is_tcp,
+	    .trusted = sockets->trusted};
 	FD_OWNED int file = -1;
 	int fds[FD_PASS_MAX] = {-1, p->setup->log->fd, sockets->exchange[0], sockets->exchange[1]};
 	int result = -1;
@@ -132,6 +134,18 @@ int app_send_sockets(struct app_pool *p, const struct app *a, int channel, struc
 		*slot = NULL;
 	}
 	return result;
+}
+
+void app_tell_stand_in(struct app_pool *p, struct app *a)
+{
+	bool needed = a->sockets != NULL && a->refused == a->generation;
+
+	for (struct app_worker_entry *w = a->workers; w != NULL; w = w->next)
+		needed = needed && w->state != APP_SERVES;
+	if (a->sockets == NULL || needed == a->sockets->stood_in)
+		return;
+	a->sockets->stood_in = needed;
+	p->setup->stand_in(p->setup->context, a->sockets->number, needed);
 }
 
 /* What every serving worker is to be told. */
@@ -186,7 +200,8 @@ void app_resume(struct app *a)
 	    .code = -1,
 	    .body = -1,
 	    .output = -1,
-	    .force = !a->settings.strict};
+	    .force = !a->settings.strict,
+	    .accept = a->refused_at};
 
 	for (struct app_worker_entry *w = a->workers; w != NULL; w = w->next) {
 		if (w->state != APP_SERVES || !w->stale)

@@ -25,6 +25,7 @@
 
 #define SPARE_TRIES 8
 #define SECOND 1000000000ULL
+#define RETRY_MOST (60 * SECOND)
 #define RETRY (2 * SECOND) /* until an app that did not load is tried again, though unchanged */
 
 /* What is needed while the lock is not held. */
@@ -33,11 +34,20 @@ struct start {
 	struct app *app;
 	struct app_settings settings;
 	unsigned generation;
+	int64_t began;
 	char *name;
 	bool ready; /* the settings are copied */
 	struct request_process process;
 	struct app_slot *slot;
 };
+
+static int64_t real_time(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (int64_t)now.tv_sec * (int64_t)SECOND + now.tv_nsec;
+}
 
 static void begin(struct start *s, struct app_pool *p, struct app *a)
 {
@@ -45,10 +55,12 @@ static void begin(struct start *s, struct app_pool *p, struct app *a)
 	    .app = a,
 	    .settings = a->settings,
 	    .generation = a->generation,
+	    .began = real_time(),
 	    .name = a->name};
 	s->settings.manners = (struct manners){0};
-	s->ready = app_copy_manners(&s->settings, &a->settings.manners) == 0;
+	s->ready = app_copy_manners(&s->settings, &a->settings.manners) >= 0;
 	a->starting++;
+	a->retry_at = request_clock() + RETRY;
 }
 
 /* NAME=value, into the list that app_loaded.c and app_serve_setup.c read. */
@@ -79,7 +91,6 @@ static int add_serving(
 	const struct log *log = s->pool->setup->log;
 
 	rules->serves = 1;
-	rules->trust = s->app->sockets->trust;
 	rules->json = log->json;
 	rules->log_level = log->least;
 	rules->max_body = limits->max_body;
@@ -194,13 +205,20 @@ static int do_start(struct start *s, struct error *e)
 	return result;
 }
 
+static void refuse(struct start *s, const char *reason)
+{
+	app_refuse(s->pool, s->app,
+	    &(struct app_refusal){
+		.generation = s->generation, .began = s->began, .status = 503, .reason = reason});
+}
+
 static void add_worker(struct start *s)
 {
 	struct app_worker_entry *w = calloc(1, sizeof(*w));
 
 	if (w == NULL) {
 		request_process_release(&s->process);
-		app_refuse(s->pool, s->app, s->generation, "out of memory");
+		refuse(s, "out of memory");
 		return;
 	}
 	fd_close(&s->process.output);
@@ -210,6 +228,8 @@ static void add_worker(struct start *s)
 	w->notices = -1;
 	w->slot = s->slot;
 	w->generation = s->generation;
+	w->began = s->began;
+	s->app->settings.language = s->settings.language;
 	w->errors = (struct run_errors){.log = s->pool->setup->log, .script = s->app->name};
 	run_end_init(&w->end, &w->process, request_clock() + s->settings.limits.timeout * SECOND);
 	app_enter(w, APP_LOADS);
@@ -224,7 +244,7 @@ static void finish(struct start *s, int result, const struct error *e)
 	if (result == 0)
 		add_worker(s);
 	else
-		app_refuse(s->pool, s->app, s->generation, e->message);
+		refuse(s, e->message);
 	free(s->settings.manners.python_path);
 	free(s->settings.manners.python_venv);
 	free(s->settings.manners.tcl_path);
@@ -274,14 +294,31 @@ void app_start_ahead(struct app_pool *p, struct app *a)
 	pthread_attr_destroy(&attributes);
 }
 
-void app_refuse(struct app_pool *p, struct app *a, unsigned generation, const char *reason)
+/* Where nobody asks for it: twice as long each time. */
+static uint64_t longer(unsigned refusals)
 {
-	a->failures++;
-	a->refused = generation;
-	a->retry_at = request_clock() + RETRY;
-	snprintf(a->error, sizeof(a->error), "%s", reason);
-	a->error_time = time(NULL);
-	log_message(p->setup->log, LEVEL_ERROR, "%s does not load: %s", a->name, reason);
-	app_resume(a);
+	uint64_t delay = RETRY << (refusals < 6 ? refusals - 1 : 5);
+
+	return delay < RETRY_MOST ? delay : RETRY_MOST;
+}
+
+/* What became of a generation that is not the present one any more concerns nobody. */
+void app_refuse(struct app_pool *p, struct app *a, const struct app_refusal *refusal)
+{
+	log_message(p->setup->log, LEVEL_ERROR, "%s does not load: %s", a->name, refusal->reason);
 	pthread_cond_broadcast(&a->changed);
+	if (refusal->generation != a->generation)
+		return;
+	if (a->error[0] == '\0')
+		a->error_time = time(NULL);
+	a->failures++;
+	a->refused = refusal->generation;
+	a->refused_at = refusal->began;
+	a->refused_status = refusal->status;
+	a->refusals++;
+	a->retry_at = request_clock() + (a->sockets != NULL ? longer(a->refusals) : RETRY);
+	snprintf(a->error, sizeof(a->error), "%s", refusal->reason);
+	a->output.size = 0;
+	app_resume(a);
+	app_tell_stand_in(p, a);
 }

@@ -29,6 +29,7 @@
 #include <unistd.h>
 
 #define SECOND 1000000000ULL
+#define A_MOMENT 50000000 /* nanoseconds */
 #define LEAVE_WITHIN (5 * SECOND)
 #define EARLY SECOND /* a worker that dies so soon after it was loaded does so again, perhaps */
 
@@ -36,12 +37,13 @@ enum { CHANNEL, ERRORS, NOTICES, KINDS };
 
 static void *watch(void *argument);
 static struct app_worker_entry *find(struct app_pool *p, uint64_t id);
+static void take_event(struct app_pool *p, struct app_worker_entry *w, unsigned kind);
 static void take_errors(struct app_worker_entry *w);
 static void take_report(struct app_pool *p, struct app_worker_entry *w);
 static void take_loaded(struct app_pool *p, struct app_worker_entry *w);
 static void take_end(struct app_pool *p, struct app_worker_entry *w, const struct run_report *end);
 static void take_stale(struct app_pool *p, struct app_worker_entry *w);
-static void log_stack(struct app_worker_entry *w, int file);
+static void take_stack(struct app_worker_entry *w, int file);
 static void look_at_all(struct app_pool *p);
 
 static int *descriptor_of(struct app_worker_entry *w, int kind)
@@ -92,15 +94,8 @@ static void *watch(void *argument)
 
 		pthread_mutex_lock(&p->lock);
 		w = n > 0 ? find(p, event.data.u64 / KINDS) : NULL;
-		/* A guard may have taken it since. */
-		if (w != NULL && w->state != APP_BUSY)
-			switch (event.data.u64 % KINDS) {
-			case CHANNEL: take_report(p, w); break;
-			case ERRORS: take_errors(w); break;
-			default:
-				if (process_limit_answer(w->notices, &(uint64_t){UINT64_MAX}) < 0)
-					fd_close(&w->notices);
-			}
+		if (w != NULL)
+			take_event(p, w, event.data.u64 % KINDS);
 		if (request_clock() >= look_at) {
 			look_at_all(p);
 			look_at = request_clock() + SECOND;
@@ -108,6 +103,22 @@ static void *watch(void *argument)
 		pthread_mutex_unlock(&p->lock);
 	}
 	return NULL;
+}
+
+/* A guard may have taken it since, and given it back: what there was to read is his then. */
+static void take_event(struct app_pool *p, struct app_worker_entry *w, unsigned kind)
+{
+	struct pollfd event = {.fd = *descriptor_of(w, (int)kind), .events = POLLIN};
+
+	if (w->state == APP_BUSY || event.fd < 0 || poll(&event, 1, 0) <= 0)
+		return;
+	switch (kind) {
+	case CHANNEL: take_report(p, w); break;
+	case ERRORS: take_errors(w); break;
+	default:
+		if (process_limit_answer(w->notices, &(uint64_t){UINT64_MAX}) < 0)
+			fd_close(&w->notices);
+	}
 }
 
 static struct app_worker_entry *find(struct app_pool *p, uint64_t id)
@@ -119,14 +130,16 @@ static struct app_worker_entry *find(struct app_pool *p, uint64_t id)
 	return NULL;
 }
 
-/* Whose messages these are: of the request that it is at, if it serves. */
+/* Whose messages these are: of the request that it is at, or was at a moment ago, if it serves. */
 static void note_request(struct app_worker_entry *w)
 {
-	bool turn = w->slot != NULL && atomic_load(&w->slot->turn) % 2 == 1;
+	bool known =
+	    w->slot != NULL && (atomic_load(&w->slot->turn) % 2 == 1 ||
+				   request_clock() - atomic_load(&w->slot->ended) < A_MOMENT);
 
-	if (turn)
+	if (known)
 		memcpy(w->request, w->slot->id, sizeof(w->request) - 1);
-	w->errors.request = turn ? w->request : NULL;
+	w->errors.request = known ? w->request : NULL;
 }
 
 static void take_errors(struct app_worker_entry *w)
@@ -164,8 +177,8 @@ static void take_report(struct app_pool *p, struct app_worker_entry *w)
 	case RUN_LOADED: take_loaded(p, w); break;
 	case RUN_STALE: take_stale(p, w); break;
 	case RUN_STACK:
-		if (w->slot != NULL && descriptor >= 0)
-			log_stack(w, descriptor);
+		if (descriptor >= 0 && w->state != APP_IDLE)
+			take_stack(w, descriptor);
 		break;
 	case RUN_ENDED:
 	case RUN_DIED: take_end(p, w, &report); break;
@@ -176,7 +189,7 @@ static void take_report(struct app_pool *p, struct app_worker_entry *w)
 		descriptor = -1;
 		app_watch(p, w);
 		break;
-	default: break; /* a stack that nobody waits for any more */
+	default: break;
 	}
 }
 
@@ -191,7 +204,7 @@ static void take_loaded(struct app_pool *p, struct app_worker_entry *w)
 	a->loads++;
 	if (w->generation == a->generation) {
 		a->error[0] = '\0';
-		a->refused = 0;
+		a->refused = a->refusals = 0;
 		for (struct app_worker_entry *other = a->workers; other != NULL;
 		     other = other->next)
 			if ((other->state == APP_IDLE || other->state == APP_SERVES) &&
@@ -202,6 +215,9 @@ static void take_loaded(struct app_pool *p, struct app_worker_entry *w)
 	    (int)w->process.pid, (unsigned long long)(request_clock() - w->since) / 1000000);
 	buffer_release(&w->errors.kept);
 	app_enter(w, a->sockets != NULL ? APP_SERVES : APP_IDLE);
+	if (p->stopping)
+		app_dismiss(w);
+	app_tell_stand_in(p, a);
 	app_keep_enough(p, a);
 	pthread_cond_broadcast(&a->changed);
 }
@@ -214,11 +230,13 @@ static void take_stale(struct app_pool *p, struct app_worker_entry *w)
 	w->stale = true;
 	if (w->generation == a->generation || w->accepted == a->generation)
 		a->generation++;
+	else if (a->refused == a->generation)
+		app_resume(a); /* another has found out before that the new one does not load */
 	app_keep_enough(p, a);
 }
 
-/* Whoever asked by status, or the guardian, as it takes too long. */
-static void log_stack(struct app_worker_entry *w, int file)
+/* Whoever asked by status, or the guardian, as it takes too long; or it loads or leaves for too long. */
+static void take_stack(struct app_worker_entry *w, int file)
 {
 	char text[16384];
 	ssize_t n = pread(file, text, sizeof(text), 0);
@@ -226,6 +244,8 @@ static void log_stack(struct app_worker_entry *w, int file)
 	note_request(w);
 	if (n > 0)
 		run_errors_add_stack(&w->errors, text, (size_t)n);
+	if (w->end.stage == RUN_ASKED)
+		run_end_begin(&w->end);
 }
 
 static void describe(char *text, size_t size, const struct run_report *end)
@@ -254,12 +274,14 @@ static void take_end(struct app_pool *p, struct app_worker_entry *w, const struc
 	empty_errors(w);
 	describe(how, sizeof(how), end);
 	if (w->state == APP_LOADS) {
-		buffer_release(&a->output);
-		a->output = w->errors.kept;
-		w->errors.kept = (struct buffer){0};
-		app_refuse(
-		    p, a, w->generation, w->end.stage > RUN_GOES_ON ? "it takes too long" : how);
 		app_enter(w, APP_LEAVES);
+		app_refuse(p, a,
+		    &(struct app_refusal){.generation = w->generation,
+			.began = w->began,
+			.status = w->end.stage > RUN_GOES_ON ? 504 : 500,
+			.reason = w->end.stage > RUN_GOES_ON ? "it takes too long" : how});
+		if (w->generation == a->generation)
+			buffer_append(&a->output, w->errors.kept.data, w->errors.kept.size);
 	} else if (w->state == APP_IDLE || w->state == APP_SERVES) {
 		note_early_death(a, w);
 		log_message(p->setup->log, LEVEL_WARNING, "%s: app worker %d, %s", a->name,
@@ -284,7 +306,7 @@ void app_dismiss(struct app_worker_entry *w)
 /* Who has waited for so long that it is one too many. The first of a list is the youngest. */
 static void dismiss_idle(struct app *a)
 {
-	size_t count = app_count(a);
+	size_t count = app_count_loaded(a);
 
 	for (struct app_worker_entry *w = a->workers; w != NULL; w = w->next)
 		if (w->state == APP_IDLE && count > a->settings.limits.min_workers &&

@@ -96,10 +96,11 @@ struct binding {
 	int (*answer)(struct binding_app *app, struct binding_call *call);
 
 	/*
-	 * Between two requests: return when this descriptor is readable, as poll(2) says. What the
-	 * app has going on besides (threads, timers, events) goes on meanwhile. NULL: nothing has.
+	 * Between two requests. true: this descriptor is readable, as poll(2) says, and meanwhile
+	 * went on what the app has going on besides (threads, timers, events). false, at once: there
+	 * is no such thing, and the host waits by itself. NULL: nor will there ever be.
 	 */
-	void (*wait)(struct binding_app *app, int descriptor);
+	bool (*wait)(struct binding_app *app, int descriptor);
 
 	/*
 	 * The app worker is about to end, regularly: run what the app has registered for its end. The

@@ -32,6 +32,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#define APPS_STOP 3000000000 /* nanoseconds for app workers to end */
+
 struct once {
 	struct config *config;
 	const struct binding *const *bindings;
@@ -310,6 +312,8 @@ static int answer(struct once *o, struct error *e)
 		result = -1;
 	else
 		answer_request(&o->shared, &o->request, "");
+	app_pool_stop(o->shared.run.apps, request_clock() + APPS_STOP);
+	app_pool_release(o->shared.run.apps);
 	spares_destroy(o->shared.run.spares);
 	scripts_destroy(o->shared.run.scripts);
 	fd_close(&o->shared.root);

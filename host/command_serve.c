@@ -3,13 +3,18 @@
 
 #include "config_read.h"
 #include "error.h"
+#include "fd.h"
 #include "listen.h"
 #include "log.h"
 #include "master.h"
+#include "script.h"
 #include "serve_config.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 /* That it cannot be opened where nobody asked for it is told, and no reason to end. */
 static int open_control(struct listeners *listeners, const struct config *config,
@@ -52,6 +57,23 @@ static int serve_with_log(
 	return result;
 }
 
+/* The one language that --app needs: no other is started then. NULL with *e. */
+static const struct binding *language_of_app(
+    const struct config *config, const struct binding *const *bindings, struct error *e)
+{
+	FD_OWNED int file = open(config->only_app, O_RDONLY | O_CLOEXEC);
+	struct scripts *scripts = scripts_create(bindings);
+	struct script_found found = {.language = -1};
+	struct stat status;
+
+	if (file < 0 || scripts == NULL || fstat(file, &status) < 0)
+		error_errno(e, "option --app: %s", config->only_app);
+	else if (scripts_find(scripts, config->only_app, file, &status, &found, e) < 0)
+		error_prefix(e, "option --app");
+	scripts_destroy(scripts);
+	return found.language >= 0 ? bindings[found.language] : NULL;
+}
+
 static int serve(const struct serve_config_source *source, struct config *config)
 {
 	struct log log = {.json = strcmp(config->log_format, "json") == 0,
@@ -68,16 +90,22 @@ static int serve(const struct serve_config_source *source, struct config *config
 
 int command_serve(const struct binding *const *bindings, int argc, char **argv)
 {
-	const struct serve_config_source source = {
-	    .argc = argc, .argv = argv, .bindings = bindings};
+	const struct binding *only[2] = {NULL, NULL};
+	struct serve_config_source source = {.argc = argc, .argv = argv, .bindings = bindings};
 	struct config config;
 	struct error e;
 	int result;
 
 	if (serve_config_read(&source, -1, &config, &e) < 0)
 		result = command_fail(2, "%s", e.message);
-	else
+	else if (config.only_app != NULL &&
+		 (only[0] = language_of_app(&config, bindings, &e)) == NULL)
+		result = command_fail(2, "%s", e.message);
+	else {
+		if (config.only_app != NULL)
+			source.bindings = only;
 		result = serve(&source, &config);
+	}
 	config_release(&config);
 	return result;
 }

@@ -6,6 +6,7 @@
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #define WIDTH 80
 
@@ -95,10 +96,9 @@ static size_t line_size(const char *text, size_t most)
 	return most;
 }
 
-static void print_error(const char *text)
+static void print_error(const char *label, const char *text)
 {
-	static const char label[] = "  last error: ";
-	const int indent = (int)sizeof(label) - 1;
+	const int indent = (int)strlen(label);
 	struct buffer shown = {0};
 	const char *rest = status_clean(&shown, text);
 	const char *before = label;
@@ -202,8 +202,38 @@ static void print_extensions(const json_t *status)
 		print_milliseconds(real_of(extension, "p95_ms"));
 		print_milliseconds(real_of(extension, "p99_ms"));
 		printf(" %6.1f\n", (double)number_of(extension, "peak_kib") / 1024);
-		print_error(string_of(extension, "last_error"));
+		print_error("  last error: ", string_of(extension, "last_error"));
 	}
+}
+
+/* Of one with sockets of its own it is told here what it has answered. */
+static void print_app(const json_t *app)
+{
+	char since[16], label[64];
+
+	print_column(string_of(app, "name"), 32);
+	printf(" %6lld %6lld %7lld %6lld", number_of(app, "idle"), number_of(app, "busy"),
+	    number_of(app, "loading"), number_of(app, "loads"));
+	if (json_object_get(app, "requests") != NULL)
+		printf(" %9lld %7lld", number_of(app, "requests"), number_of(app, "5xx"));
+	printf("\n");
+	duration((double)(time(NULL) - number_of(app, "error_time")), since);
+	snprintf(label, sizeof(label), "  does not load, for %s: ", since);
+	print_error(label, string_of(app, "error"));
+}
+
+static void print_apps(const json_t *status)
+{
+	const json_t *apps = json_object_get(status, "apps");
+	const json_t *app;
+	size_t i;
+
+	if (json_array_size(apps) == 0)
+		return;
+	printf("\n%-32s %6s %6s %7s %6s %9s %7s\n", "app", "idle", "busy", "loading", "loads",
+	    "requests", "5xx");
+	json_array_foreach (apps, i, app)
+		print_app(app);
 }
 
 void status_table_print(const json_t *status)
@@ -211,5 +241,6 @@ void status_table_print(const json_t *status)
 	print_head(status);
 	print_processes(status);
 	print_runs(status);
+	print_apps(status);
 	print_extensions(status);
 }

@@ -132,6 +132,13 @@ void connections_close(struct connections *t, struct connection *c)
 	pthread_mutex_unlock(&t->lock);
 }
 
+void connections_forget(struct connections *t, struct connection *c)
+{
+	if (c->watched)
+		epoll_ctl(t->epoll, EPOLL_CTL_DEL, c->fd, NULL);
+	connections_close(t, c);
+}
+
 static void expire(struct connections *t, uint64_t now, bool idle)
 {
 	pthread_mutex_lock(&t->lock);
@@ -155,6 +162,23 @@ void connections_expire(struct connections *t, uint64_t now)
 void connections_expire_idle(struct connections *t)
 {
 	expire(t, 0, true);
+}
+
+struct connection *connections_take_idle(struct connections *t)
+{
+	struct connection *found = NULL;
+
+	pthread_mutex_lock(&t->lock);
+	for (size_t i = 0; i < t->most && found == NULL; i++) {
+		struct connection *c = &t->places[i];
+
+		if (c->state == PARKED && c->check.state.seen == 0 && c->taken.size == 0)
+			found = c;
+	}
+	if (found != NULL)
+		found->state = OWNED;
+	pthread_mutex_unlock(&t->lock);
+	return found;
 }
 
 void connections_count(struct connections *t, size_t *open, size_t *parked)

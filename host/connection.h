@@ -56,11 +56,20 @@ bool connections_park(struct connections *t, struct connection *c, uint64_t dead
 /* Close it and free its place. */
 void connections_close(struct connections *t, struct connection *c);
 
+/*
+ * The same for one whose other end lives on in another process: the epoll would watch it for as long as
+ * that.
+ */
+void connections_forget(struct connections *t, struct connection *c);
+
 /* Shut down what is parked beyond its deadline; its thread-to-be then sees the end. */
 void connections_expire(struct connections *t, uint64_t now);
 
 /* Shut down all that is parked and has begun no request: the host stops. */
 void connections_expire_idle(struct connections *t);
+
+/* One that is parked and has begun no request, as the caller's own. NULL: there is none. */
+struct connection *connections_take_idle(struct connections *t);
 
 /* How many are open; how many of them are parked. */
 void connections_count(struct connections *t, size_t *open, size_t *parked);

@@ -118,7 +118,8 @@ static bool is_allowed(struct front *f, const struct listener *l, int fd, struct
 	static const struct config nobody_else;
 	const struct config *config;
 	struct config_held *held = config_hold(f->configs, &config);
-	bool allowed = access_allows(fd, l->control ? &nobody_else : config, e);
+	bool allowed =
+	    access_allows(fd, l->kind == LISTENER_TCP, l->control ? &nobody_else : config, e);
 
 	config_let_go(f->configs, held);
 	return allowed;
@@ -183,10 +184,12 @@ static bool serve_request(struct front *f, struct connection *c, unsigned char *
 	int status;
 
 	begin_request(&r, c);
-	status = c->is_taken
-		     ? request_read_taken(&r, &c->taken, &c->check, shared.config, &e)
-		     : request_read(&r, c->fd, shared.config, &e);
-	if (status == 0) {
+	status = c->is_taken ? request_read_taken(&r, &c->taken, &c->check, shared.config, &e)
+			     : request_read(&r, c->fd, shared.config, &e);
+	if (status == 0 && c->listener->app != 0) {
+		answer_refusal(&shared, &r, 500, "the app does not load");
+		keep = false;
+	} else if (status == 0) {
 		keep = answer_request(&shared, &r, c->listener->prefix) && keep;
 	} else if (status == REQUEST_ABORTED) {
 		answer_aborted(&shared, &r, e.message);

@@ -60,6 +60,14 @@ static void fail(const struct front_setup *setup, const char *what)
 	_exit(1);
 }
 
+/* An app that has sockets of its own and does not load: its clients are told so here. */
+static void stand_in(void *front, int app, bool on)
+{
+	struct front *f = front;
+
+	accepting_stand_in(f->accepting, app, on);
+}
+
 static void front_start(struct front *f, const struct front_setup *setup)
 {
 	const struct config *config = setup->config;
@@ -109,7 +117,9 @@ static void front_start(struct front *f, const struct front_setup *setup)
 	    .configs = f->configs,
 	    .bindings = setup->bindings,
 	    .root_path = config->root,
-	    .root = f->shared.root};
+	    .root = f->shared.root,
+	    .stand_in = stand_in,
+	    .context = f};
 	f->shared.run.apps = app_pool_create(&f->apps);
 	if (f->shared.run.apps == NULL)
 		fail(setup, "start");
@@ -126,26 +136,25 @@ static void front_start(struct front *f, const struct front_setup *setup)
 		fail(setup, e.message);
 	f->accepting = accepting_create(f->epoll, LISTENER_TAG, most);
 	for (size_t i = 0; i < setup->listener_count; i++)
-		if (setup->listeners[i].app == 0 &&
-		    (f->accepting == NULL || accepting_add(f->accepting, &setup->listeners[i]) < 0))
+		if (f->accepting == NULL || accepting_add(f->accepting, &setup->listeners[i]) < 0)
 			fail(setup, "listener");
 	if (app_pool_serve(f->shared.run.apps, config, setup->listeners, setup->listener_count) < 0)
 		fail(setup, "apps");
 }
 
-static void renew_apps(struct front *f)
+static void take_template(struct front *f, const struct front_message *message, int channel)
 {
 	const struct config *config;
 	struct config_held *held = config_hold(f->configs, &config);
 
-	app_pool_renew(f->shared.run.apps, config);
+	atomic_store(&f->status.templates[message->index], message->pid);
+	app_pool_connect(f->shared.run.apps, (int)message->index, channel, config);
 	config_let_go(f->configs, held);
 }
 
 /* The master has read the same bytes and found them good. */
 static void reload(struct front *f, int file)
 {
-	bool renew = false;
 	struct config next;
 	const struct config *present;
 	struct config_held *held = config_hold(f->configs, &present);
@@ -159,12 +168,8 @@ static void reload(struct front *f, int file)
 		spares_want(f->shared.run.spares, next.spares);
 		if (config_share_replace(f->configs, &next) < 0)
 			config_release(&next);
-		else
-			renew = true;
 	}
 	config_let_go(f->configs, held);
-	if (renew)
-		renew_apps(f);
 }
 
 /*
@@ -201,10 +206,8 @@ static bool take_order(struct front *f)
 
 	if (n <= 0)
 		return false;
-	if (message.order == FRONT_TEMPLATE && fds[0] >= 0) {
-		atomic_store(&f->status.templates[message.index], message.pid);
-		spares_connect(f->shared.run.spares, (int)message.index, fds[0]);
-	}
+	if (message.order == FRONT_TEMPLATE && fds[0] >= 0)
+		take_template(f, &message, fds[0]);
 	if (message.order == FRONT_SERVICES)
 		status_set_services(&f->status, message.index);
 	if (message.order == FRONT_SERVICE)

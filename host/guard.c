@@ -102,9 +102,10 @@ static void end_failed(struct run *run)
 		run_end_begin(&run->end);
 		return;
 	}
-	fd_close(&run->process.output);
-	if (run->end.due > due)
+	/* A client that took nothing until the deadline was no fault of the app's. */
+	if (run->process.output >= 0 || run->end.due > due)
 		run->end.due = due;
+	fd_close(&run->process.output);
 }
 
 /* What is due, and what has gone wrong on the way out. */
@@ -309,6 +310,9 @@ static void log_stack(struct run *run, int file)
 	/* Asked by somebody who looks in, it is for him; else for the log, and for the error page. */
 	if (n <= 0 ||
 	    (!run->failed && stats_answer(run->shared->stats, run->entry, text, (size_t)n)))
+		return;
+	/* An app worker may have been asked during an earlier request. */
+	if (run->app && !run->failed)
 		return;
 	run_errors_add_stack(&run->errors, text, (size_t)n);
 }

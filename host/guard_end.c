@@ -59,8 +59,13 @@ void guard_take_end(struct run *run, const struct run_report *report)
 	run->ended = true;
 	run->result->cpu = report->cpu;
 	run->result->peak = report->peak;
-	if (report->type == RUN_ENDED) {
+	if (report->type == RUN_ENDED && !run->app) {
 		judge_exit(run, report->value);
+		return;
+	}
+	/* An app worker can end before it has seen its order: that is known when it is dead. */
+	if (report->type == RUN_ENDED) {
+		run->ended = false;
 		return;
 	}
 	run->dead = true;

@@ -23,6 +23,15 @@ struct log {
 	bool json;
 	enum log_level least; /* lines below this level are not written */
 	atomic_ulong *lost;   /* lines that could not be written; NULL: nobody counts */
+	struct log_gather *gather; /* lines are gathered here, for log_flush; NULL: they are not */
+};
+
+#define LOG_GATHER 16384
+
+/* Whole lines. It may stand in shared memory, so that another process can write what one has left. */
+struct log_gather {
+	atomic_size_t size;
+	char text[LOG_GATHER];
 };
 
 /*
@@ -33,6 +42,9 @@ int log_open(struct log *log, const char *path, struct error *e);
 
 /* Open the file again under its name, as after a rotation. The old one stays when that fails. */
 int log_reopen(struct log *log, struct error *e);
+
+/* Write what is gathered. */
+void log_flush(const struct log *log);
 
 /* Close the file, if it is one. */
 void log_release(struct log *log);

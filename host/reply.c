@@ -1,7 +1,8 @@
 /*
  * A failed run must never be a complete 200. So nothing leaves before the header block is whole and
- * good; then the body is held until it ends or is larger than the buffer. For the relay it is
- * always held to its end, since Fossil has no sign for a reply that was cut.
+ * good; then the body is held until it ends or is larger than the buffer, unless the header block
+ * says that it is wanted as it comes. For the relay it is always held to its end, since Fossil has no
+ * sign for a reply that was cut.
  */
 #include "reply.h"
 
@@ -57,6 +58,16 @@ static int feed_body(struct reply *r, const void *data, size_t size, struct erro
 	return spool_append(&r->body, data, size, e);
 }
 
+/* The header is wanted at once, too: with it a client knows that it will get something. */
+static int stream(struct reply *r, struct error *e)
+{
+	if (let_go(r, e) < 0)
+		return -1;
+	if (!r->lazy)
+		response_flush(&r->request->response);
+	return 0;
+}
+
 int reply_feed(struct reply *r, const void *data, size_t size, struct error *e)
 {
 	size_t end;
@@ -74,6 +85,8 @@ int reply_feed(struct reply *r, const void *data, size_t size, struct error *e)
 	if (reply_header_read(&r->header, r->block.data, end, e) < 0)
 		return -1;
 	r->has_header = true;
+	if (r->header.streams && !r->request->hold && stream(r, e) < 0)
+		return -1;
 	return r->block.size > end ? feed_body(r, r->block.data + end, r->block.size - end, e) : 0;
 }
 

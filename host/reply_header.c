@@ -109,6 +109,21 @@ static int read_length(struct reply_header *h, const struct line *l, struct erro
 	return l->value_size == 0 ? line_error(l, "is no number of bytes", e) : 0;
 }
 
+static bool value_is(const struct line *l, const char *value)
+{
+	size_t size = strlen(value);
+
+	return l->value_size >= size && strncasecmp(l->value, value, size) == 0 &&
+	       (l->value_size == size || strchr("; \t", l->value[size]) != NULL);
+}
+
+/* Server-sent events, and what nginx takes as a sign. */
+static bool asks_to_stream(const struct line *l)
+{
+	return (line_is(l, "Content-Type") && value_is(l, "text/event-stream")) ||
+	       (line_is(l, "X-Accel-Buffering") && value_is(l, "no"));
+}
+
 static int append_line(struct buffer *text, const struct line *l, struct error *e)
 {
 	if (buffer_append(text, l->text, l->size) < 0 || buffer_append(text, "\n", 1) < 0)
@@ -138,6 +153,7 @@ static int read_lines(
 			return -1;
 		if (line_is(&l, "Content-Length") && read_length(h, &l, e) < 0)
 			return -1;
+		h->streams = h->streams || asks_to_stream(&l);
 		if (line_is(&l, "Location") && location->text != NULL)
 			return line_error(&l, "is a second Location", e);
 		if (line_is(&l, "Location"))

@@ -20,6 +20,7 @@ struct reply_header {
 	    text; /* lines ended by LF (Fossil counts a CR in its 1000 bytes), Location last, the empty line at the end */
 	int status;     /* 200 when the script named none; 302 for a Location alone */
 	int64_t length; /* Content-Length, or -1 */
+	bool streams;   /* it asks for the reply not to be held back */
 };
 
 /* Where the block ends, behind its empty line; 0 while that is not there. LF or CR LF. */

@@ -46,16 +46,19 @@ int request_clock_left(uint64_t due)
 	return left < INT_MAX ? (int)left : INT_MAX;
 }
 
+void request_init_numbered(struct request *r, uint64_t number)
+{
+	*r = (struct request){.body = -1, .began = request_clock()};
+	for (size_t i = REQUEST_ID_SIZE - 1; i-- > 0; number >>= 4)
+		r->id[i] = "0123456789abcdef"[number & 15];
+}
+
 void request_init(struct request *r)
 {
-	unsigned char random[(REQUEST_ID_SIZE - 1) / 2];
+	uint64_t number = 0;
 
-	*r = (struct request){.body = -1, .began = request_clock()};
-	(void)!getrandom(random, sizeof(random), 0);
-	for (size_t i = 0; i < sizeof(random); i++) {
-		r->id[2 * i] = "0123456789abcdef"[random[i] >> 4];
-		r->id[2 * i + 1] = "0123456789abcdef"[random[i] & 15];
-	}
+	(void)!getrandom(&number, sizeof(number), 0);
+	request_init_numbered(r, number);
 }
 
 int request_start_decoder(struct error *e)
@@ -305,12 +308,15 @@ int request_complete_variables(struct request *r, struct error *e)
 const char *request_path(
     const struct request *r, const char *prefix, char *path, size_t size, struct error *e)
 {
+	const char *script = variables_text(&r->variables, "SCRIPT_NAME");
+	const char *info = variables_text(&r->variables, "PATH_INFO");
+	size_t script_size = strlen(script), info_size = strlen(info);
 	size_t skip = strlen(prefix);
-	int n = snprintf(path, size, "%s%s", variables_text(&r->variables, "SCRIPT_NAME"),
-	    variables_text(&r->variables, "PATH_INFO"));
 
-	if (n < 0 || (size_t)n >= size)
+	if (script_size + info_size >= size)
 		return error_set(e, "the path is longer than %zu bytes", size - 1), NULL;
+	memcpy(path, script, script_size);
+	memcpy(path + script_size, info, info_size + 1);
 	while (skip > 0 && prefix[skip - 1] == '/')
 		skip--;
 	if (strncmp(path, prefix, skip) != 0 || (path[skip] != '/' && path[skip] != '\0'))

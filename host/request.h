@@ -41,6 +41,9 @@ int request_start_decoder(struct error *e);
 /* Begin a request: an id, a time; everything else empty. */
 void request_init(struct request *r);
 
+/* The same, with an id that is this number: for who makes his own, with no system call for each. */
+void request_init_numbered(struct request *r, uint64_t number);
+
 #define REQUEST_ABORTED 499 /* the status that the log gets */
 
 /*

@@ -300,6 +300,8 @@ void binding_end(struct binding_run *run, int status)
 	struct rusage usage, children;
 
 	if (getpid() == run->channel->owner) {
+		if (run->channel->at_end != NULL)
+			run->channel->at_end(run->channel->context, status & 0xff);
 		getrusage(RUSAGE_SELF, &usage);
 		getrusage(RUSAGE_CHILDREN, &children);
 		add_usage(&usage, &children);

@@ -17,27 +17,27 @@
 
 #define PIECE 65536
 
-static int take_variables(
-    struct request *r, const unsigned char *block, size_t size, struct error *e)
+/*
+ * The pairs become "NAME=value" where they lie: the two lengths in front of a pair leave at least the
+ * room for '=' and the NUL.
+ */
+static int take_variables(struct request *r, unsigned char *block, size_t size, struct error *e)
 {
+	const unsigned char *rest = block;
+	char *at = (char *)block;
 	struct wire_param p;
 
-	while (wire_param_next(&block, &size, &p) == 1) {
-		char *item;
-		int result = -1;
+	while (wire_param_next(&rest, &size, &p) == 1) {
+		char *item = at;
+		bool is_role = p.name_size == 9 && memcmp(p.name, "FCGI_ROLE", 9) == 0;
 
+		memmove(item, p.name, p.name_size);
+		item[p.name_size] = '=';
+		memmove(item + p.name_size + 1, p.value, p.value_size);
+		item[p.name_size + 1 + p.value_size] = '\0';
+		at = (char *)rest;
 		/* As libfcgi, where the name stands for the role of the request. */
-		if (p.name_size == 9 && memcmp(p.name, "FCGI_ROLE", 9) == 0)
-			continue;
-		item = malloc(p.name_size + p.value_size + 2);
-		if (item != NULL) {
-			memcpy(item, p.name, p.name_size);
-			item[p.name_size] = '=';
-			memcpy(item + p.name_size + 1, p.value, p.value_size);
-			item[p.name_size + 1 + p.value_size] = '\0';
-			result = variables_take(&r->variables, item);
-		}
-		if (result < 0)
+		if (!is_role && variables_take(&r->variables, item, p.name_size) < 0)
 			return error_errno(e, "variables of the request");
 	}
 	return 0;
@@ -93,9 +93,9 @@ static int take_head(
 
 	if (block == NULL)
 		return error_errno(e, "variables of the request");
+	variables_take_block(&r->variables, block, check->take);
 	size = join_params(check, (unsigned char *)taken->data, block);
 	result = take_variables(r, block, size, e);
-	free(block);
 	buffer_consume(taken, check->take);
 	return result;
 }

@@ -8,6 +8,7 @@
 #include "fd.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -23,6 +24,7 @@ struct order_head {
 	uint32_t size;      /* of all strings together, the script's path first */
 	uint32_t variables; /* how many strings follow the path */
 	uint32_t flags;
+	int64_t accept;
 	uint64_t body_size;
 	struct run_limits limits;
 	struct run_app app;
@@ -54,6 +56,7 @@ int run_order_send(int channel, const struct run_order *order)
 	const int given[] = {order->source, order->code, order->body, order->output};
 	struct order_head head = {.kind = order->kind,
 	    .flags = order->force ? FORCE : 0,
+	    .accept = order->accept,
 	    .body_size = order->body_size,
 	    .limits = order->limits,
 	    .app = order->app};
@@ -115,15 +118,29 @@ static void take_strings(struct run_order *order, char *strings, uint32_t count)
 	order->environment[count] = NULL;
 }
 
+/*
+ * One that is killed while it waits must not take the order with it, as another can follow that: a
+ * process that dies in recv(2) may have taken what came meanwhile, in poll(2) it has not.
+ */
+static void wait_for_order(int channel)
+{
+	struct pollfd event = {.fd = channel, .events = POLLIN};
+
+	while (poll(&event, 1, -1) < 0 && errno == EINTR)
+		;
+}
+
 /* The environment's pointers stand in front of the strings, in the same piece of memory. */
 int run_order_receive(int channel, struct run_order *order, char **memory)
 {
 	char piece[PIECE];
 	struct order_head head;
 	int fds[FD_PASS_MAX];
-	ssize_t n = fd_receive(channel, piece, sizeof(piece), fds, 0);
 	size_t pointers, have;
+	ssize_t n;
 
+	wait_for_order(channel);
+	n = fd_receive(channel, piece, sizeof(piece), fds, 0);
 	if (n <= 0)
 		return (int)n;
 	memcpy(&head, piece, sizeof(head));
@@ -138,6 +155,7 @@ int run_order_receive(int channel, struct run_order *order, char **memory)
 	*order = (struct run_order){.kind = head.kind,
 	    .environment = (char **)*memory,
 	    .force = (head.flags & FORCE) != 0,
+	    .accept = head.accept,
 	    .body_size = head.body_size,
 	    .limits = head.limits,
 	    .app = head.app};

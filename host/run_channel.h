@@ -16,6 +16,8 @@
 struct run_channel {
 	int socket;
 	pid_t owner; /* who may speak for the run: not what the script has forked */
+	void (*at_end)(void *context, int status); /* before the process is ended; may be NULL */
+	void *context;
 };
 
 /* The front's question to a request process: where is it? The answer is RUN_STACK. */
@@ -46,7 +48,7 @@ struct run_app {
 	 * its descriptors.
 	 */
 	uint32_t serves;
-	uint32_t trust, json, log_level;
+	uint32_t json, log_level;
 	uint64_t max_body, max_header, max_reply, reply_buffer; /* bytes */
 	uint64_t timeout;                                       /* seconds */
 	uint64_t connections;                                   /* at once */
@@ -64,7 +66,8 @@ enum run_serve_file {
 
 struct run_serve_files {
 	uint32_t listeners; /* how many */
-	uint32_t is_tcp;    /* bit n: the nth is a TCP socket */
+	uint32_t is_tcp;    /* bit n: the nth is a TCP socket, */
+	uint32_t trusted;   /* or who connects there is Fossil's relay */
 };
 
 /* What a request process is asked to do. On the way down the descriptors are passed. */
@@ -76,7 +79,9 @@ struct run_order {
 	int code;           /* kept code, or -1 */
 	int body;           /* the request body at its beginning, or -1: empty */
 	int output;         /* with RUN_ORDER_ANSWER: takes the reply */
-	bool force;         /* with RUN_ORDER_ANSWER: even if files have changed, and let it be so */
+	int64_t accept; /* with RUN_ORDER_ANSWER and RESUME: even if files have changed until then,
+	                   and let it be so; CLOCK_REALTIME, nanoseconds; 0: no */
+	bool force;     /* with RUN_ORDER_RESUME: go on answering; else answer 500 */
 	uint64_t body_size;
 	struct run_limits limits;
 	struct run_app app;
@@ -101,8 +106,8 @@ struct run_report {
 	uint32_t type;
 	int32_t value;
 	/* With ENDED, DIED and ANSWERED: */
-	uint64_t cpu;  /* microseconds that the process and its children have used */
-	uint64_t peak; /* the most memory it had, in KiB */
+	uint64_t cpu;            /* microseconds that the process and its children have used */
+	uint64_t peak;           /* the most memory it had, in KiB */
 	char text[RUN_TEXT_MAX]; /* NUL-terminated; only sent as far as it is used */
 };
 

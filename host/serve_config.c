@@ -107,9 +107,12 @@ static int check_value(const void *bindings, const char *name, const char *value
 /* --app: an app section of the command line's, and there is nothing for the front to listen at. */
 static int take_only_app(struct config *config, struct error *e)
 {
-	char *script = realpath(config->only_app, NULL);
+	char *script;
 	struct config_app *apps;
 
+	if (config->listen.count == 0)
+		return error_set(e, "option --app needs --listen ADDR too");
+	script = realpath(config->only_app, NULL);
 	if (script == NULL)
 		return error_errno(e, "option --app: %s", config->only_app);
 	apps = calloc(1, sizeof(*apps));

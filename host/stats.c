@@ -337,6 +337,15 @@ struct stats_extension *stats_list_extensions(struct stats *s, size_t *count)
 	return list;
 }
 
+uint64_t stats_requests(const struct stats_extension *x)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < sizeof(x->answers) / sizeof(x->answers[0]); i++)
+		sum += x->answers[i];
+	return sum;
+}
+
 void stats_destroy(struct stats *s)
 {
 	if (s == NULL)

@@ -85,6 +85,9 @@ bool stats_answer(struct stats *s, struct stats_entry *entry, const char *text, 
 struct stats_run *stats_list_runs(struct stats *s, size_t *count);
 struct stats_extension *stats_list_extensions(struct stats *s, size_t *count);
 
+/* All that were answered, whatever with. */
+uint64_t stats_requests(const struct stats_extension *x);
+
 void stats_destroy(struct stats *s);
 
 #endif

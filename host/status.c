@@ -5,6 +5,7 @@
  */
 #include "status.h"
 
+#include "app_pool.h"
 #include "binding.h"
 #include "config.h"
 #include "config_share.h"
@@ -144,15 +145,6 @@ static json_t *list_runs(struct status_sources *sources)
 	return list;
 }
 
-static uint64_t requests_of(const struct stats_extension *x)
-{
-	uint64_t sum = 0;
-
-	for (size_t i = 0; i < sizeof(x->answers) / sizeof(x->answers[0]); i++)
-		sum += x->answers[i];
-	return sum;
-}
-
 static double milliseconds(uint64_t nanoseconds)
 {
 	return (double)nanoseconds / 1e6;
@@ -161,7 +153,7 @@ static double milliseconds(uint64_t nanoseconds)
 static json_t *describe_extension(const struct stats_extension *x)
 {
 	json_t *object = json_pack("{s:o, s:I, s:{s:I, s:I, s:I, s:I}, s:f, s:f, s:f, s:f, s:I}",
-	    "name", text(x->name), "requests", (json_int_t)requests_of(x), "answers", "2xx",
+	    "name", text(x->name), "requests", (json_int_t)stats_requests(x), "answers", "2xx",
 	    (json_int_t)x->answers[2], "3xx", (json_int_t)x->answers[3], "4xx",
 	    (json_int_t)x->answers[4], "5xx", (json_int_t)x->answers[5], "p50_ms",
 	    milliseconds(x->p50), "p95_ms", milliseconds(x->p95), "p99_ms", milliseconds(x->p99),
@@ -183,6 +175,32 @@ static json_t *list_extensions(struct status_sources *sources)
 	for (size_t i = 0; i < count; i++)
 		json_array_append_new(list, describe_extension(&extensions[i]));
 	free(extensions);
+	return list;
+}
+
+static json_t *list_apps(struct status_sources *sources)
+{
+	json_t *list = json_array();
+	size_t count;
+	struct app_report *apps = app_pool_list(sources->apps, &count);
+
+	for (size_t i = 0; i < count; i++) {
+		json_t *app = json_pack("{s:o, s:I, s:I, s:I, s:I}", "name", text(apps[i].name),
+		    "idle", (json_int_t)apps[i].idle, "busy", (json_int_t)apps[i].busy, "loading",
+		    (json_int_t)apps[i].loading, "loads", (json_int_t)apps[i].loads);
+
+		if (apps[i].serves) {
+			json_object_set_new(
+			    app, "requests", json_integer((json_int_t)apps[i].requests));
+			json_object_set_new(app, "5xx", json_integer((json_int_t)apps[i].failures));
+		}
+		if (apps[i].error[0] != '\0') {
+			json_object_set_new(app, "error", text(apps[i].error));
+			json_object_set_new(app, "error_time", json_integer(apps[i].error_time));
+		}
+		json_array_append_new(list, app);
+	}
+	free(apps);
 	return list;
 }
 
@@ -230,95 +248,8 @@ int status_json(struct status_sources *sources, struct buffer *out)
 	    "extensions", list_extensions(sources));
 
 	config_let_go(sources->configs, held);
+	json_object_set_new(object, "apps", list_apps(sources));
 	return write_json(object, out);
-}
-
-/* A label's value: backslash, quote and line feed are escaped. */
-static void put_label(struct buffer *out, const char *value)
-{
-	for (; *value != '\0'; value++) {
-		if (*value == '\n') {
-			buffer_append(out, "\\n", 2);
-			continue;
-		}
-		if (*value == '"' || *value == '\\')
-			buffer_append(out, "\\", 1);
-		buffer_append(out, value, 1);
-	}
-}
-
-static void put_family(struct buffer *out, const char *name, const char *type, const char *help)
-{
-	buffer_printf(out, "# HELP exthost_%s %s\n# TYPE exthost_%s %s\n", name, help, name, type);
-}
-
-static void put_sample(
-    struct buffer *out, const char *name, const char *extension, const char *more, double value)
-{
-	buffer_printf(out, "exthost_%s{extension=\"", name);
-	put_label(out, extension);
-	buffer_printf(out, "\"%s} %.9g\n", more, value);
-}
-
-static void put_gauge(struct buffer *out, const char *name, const char *help, size_t value)
-{
-	put_family(out, name, "gauge", help);
-	buffer_printf(out, "exthost_%s %zu\n", name, value);
-}
-
-static void put_requests(struct buffer *out, const struct stats_extension *list, size_t count)
-{
-	static const char *const codes[] = {"none", "1xx", "2xx", "3xx", "4xx", "5xx"};
-	char more[32];
-
-	put_family(out, "requests_total", "counter", "Requests answered, by extension and status.");
-	for (size_t i = 0; i < count; i++) {
-		for (size_t n = 0; n < sizeof(codes) / sizeof(codes[0]); n++) {
-			snprintf(more, sizeof(more), ",code=\"%s\"", codes[n]);
-			if (list[i].answers[n] > 0)
-				put_sample(out, "requests_total", list[i].name, more,
-				    (double)list[i].answers[n]);
-		}
-	}
-}
-
-static void put_times(struct buffer *out, const struct stats_extension *list, size_t count)
-{
-	put_family(out, "request_seconds", "summary", "How long requests took.");
-	for (size_t i = 0; i < count; i++) {
-		const struct stats_extension *x = &list[i];
-
-		put_sample(out, "request_seconds", x->name, ",quantile=\"0.5\"",
-		    (double)x->p50 / NANOSECONDS);
-		put_sample(out, "request_seconds", x->name, ",quantile=\"0.95\"",
-		    (double)x->p95 / NANOSECONDS);
-		put_sample(out, "request_seconds", x->name, ",quantile=\"0.99\"",
-		    (double)x->p99 / NANOSECONDS);
-		put_sample(out, "request_seconds_sum", x->name, "", (double)x->time / NANOSECONDS);
-		put_sample(out, "request_seconds_count", x->name, "", (double)requests_of(x));
-	}
-	put_family(out, "cpu_seconds_total", "counter", "Processor time of runs.");
-	for (size_t i = 0; i < count; i++)
-		put_sample(out, "cpu_seconds_total", list[i].name, "", (double)list[i].cpu / 1e6);
-	put_family(out, "peak_memory_bytes", "gauge", "The most memory a run had.");
-	for (size_t i = 0; i < count; i++)
-		put_sample(out, "peak_memory_bytes", list[i].name, "", (double)list[i].peak * 1024);
-}
-
-int status_metrics(struct status_sources *sources, struct buffer *out)
-{
-	size_t count, running, waiting, open, parked;
-	struct stats_extension *list = stats_list_extensions(sources->stats, &count);
-
-	lanes_count(sources->lanes, &running, &waiting);
-	connections_count(sources->connections, &open, &parked);
-	put_gauge(out, "running", "Runs that are going on.", running);
-	put_gauge(out, "waiting", "Requests that wait for a run.", waiting);
-	put_gauge(out, "connections", "Connections that are open.", open);
-	put_requests(out, list, count);
-	put_times(out, list, count);
-	free(list);
-	return buffer_string(out) != NULL ? 0 : -1;
 }
 
 static void serve_stack(struct status_sources *sources, const char *id, struct buffer *out)

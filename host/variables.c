@@ -4,7 +4,6 @@
  */
 #include "variables.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,7 +12,7 @@ static size_t find(const struct variables *v, const char *name)
 	size_t size = strlen(name);
 
 	for (size_t i = 0; i < v->count; i++)
-		if (strncmp(v->items[i], name, size) == 0 && v->items[i][size] == '=')
+		if (v->names[i] == size && memcmp(v->items[i], name, size) == 0)
 			return i;
 	return v->count;
 }
@@ -32,23 +31,45 @@ const char *variables_text(const struct variables *v, const char *name)
 	return value != NULL ? value : "";
 }
 
-/* Take over an allocated "NAME=value"; NULL means that memory was out. */
-static int put(struct variables *v, char *item)
+static void free_item(const struct variables *v, char *item)
 {
-	if (item == NULL)
-		return -1;
-	if (v->count + 2 > v->capacity) {
-		size_t capacity = v->capacity > 0 ? v->capacity * 2 : 64;
-		char **items = realloc(v->items, capacity * sizeof(*items));
+	uintptr_t at = (uintptr_t)item, block = (uintptr_t)v->block;
 
-		if (items == NULL) {
-			free(item);
-			return -1;
-		}
+	if (v->block == NULL || at < block || at >= block + v->block_size)
+		free(item);
+}
+
+void variables_take_block(struct variables *v, void *block, size_t size)
+{
+	v->block = block;
+	v->block_size = size;
+}
+
+static int grow(struct variables *v)
+{
+	size_t capacity = v->capacity > 0 ? v->capacity * 2 : 64;
+	char **items = realloc(v->items, capacity * sizeof(*items));
+	uint32_t *names = realloc(v->names, capacity * sizeof(*names));
+
+	if (items != NULL)
 		v->items = items;
-		v->capacity = capacity;
+	if (names != NULL)
+		v->names = names;
+	if (items == NULL || names == NULL)
+		return -1;
+	v->capacity = capacity;
+	return 0;
+}
+
+/* Take over an allocated "NAME=value"; NULL means that memory was out. */
+static int put(struct variables *v, char *item, size_t name)
+{
+	if (item == NULL || (v->count + 2 > v->capacity && grow(v) < 0)) {
+		free_item(v, item);
+		return -1;
 	}
-	v->items[v->count++] = item;
+	v->items[v->count] = item;
+	v->names[v->count++] = (uint32_t)name;
 	v->items[v->count] = NULL;
 	return 0;
 }
@@ -56,13 +77,17 @@ static int put(struct variables *v, char *item)
 int variables_set(struct variables *v, const char *name, const char *value)
 {
 	size_t i = find(v, name);
-	char *item;
+	size_t name_size = strlen(name), value_size = strlen(value);
+	char *item = malloc(name_size + value_size + 2);
 
-	if (asprintf(&item, "%s=%s", name, value) < 0)
+	if (item == NULL)
 		return -1;
+	memcpy(item, name, name_size);
+	item[name_size] = '=';
+	memcpy(item + name_size + 1, value, value_size + 1);
 	if (i == v->count)
-		return put(v, item);
-	free(v->items[i]);
+		return put(v, item, name_size);
+	free_item(v, v->items[i]);
 	v->items[i] = item;
 	return 0;
 }
@@ -76,18 +101,19 @@ int variables_default(struct variables *v, const char *name, const char *value)
 
 int variables_add(struct variables *v, const char *item)
 {
-	return put(v, strdup(item));
+	return put(v, strdup(item), strcspn(item, "="));
 }
 
-int variables_take(struct variables *v, char *item)
+int variables_take(struct variables *v, char *item, size_t name)
 {
-	return put(v, item);
+	return put(v, item, name);
 }
 
 static void remove_at(struct variables *v, size_t i)
 {
-	free(v->items[i]);
+	free_item(v, v->items[i]);
 	memmove(v->items + i, v->items + i + 1, (v->count - i) * sizeof(*v->items));
+	memmove(v->names + i, v->names + i + 1, (v->count - i - 1) * sizeof(*v->names));
 	v->count--;
 }
 
@@ -111,7 +137,9 @@ void variables_remove_prefix(struct variables *v, const char *prefix)
 void variables_release(struct variables *v)
 {
 	for (size_t i = 0; i < v->count; i++)
-		free(v->items[i]);
+		free_item(v, v->items[i]);
 	free(v->items);
+	free(v->names);
+	free(v->block);
 	*v = (struct variables){0};
 }

@@ -3,11 +3,15 @@
 #define EXTHOST_VARIABLES_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 struct variables {
 	char **items; /* NULL-terminated once there is one */
+	uint32_t *names; /* the sizes of their names */
 	size_t count;
 	size_t capacity;
+	char *block; /* from malloc(3), or NULL: strings that lie in it are freed with it */
+	size_t block_size;
 };
 
 /* The value, or NULL. It stays valid until the variable is set or removed. */
@@ -25,8 +29,17 @@ int variables_default(struct variables *v, const char *name, const char *value);
 /* Add "NAME=value" without looking for one of that name. 0 or -1 as above. */
 int variables_add(struct variables *v, const char *item);
 
-/* The same for a string from malloc(3), which belongs to the set from now on, also on failure. */
-int variables_take(struct variables *v, char *item);
+/*
+ * A piece of memory from malloc(3), in which strings that are added lie: it belongs to the set from now
+ * on. Once.
+ */
+void variables_take_block(struct variables *v, void *block, size_t size);
+
+/*
+ * The same for a string from malloc(3), or out of that block, which belongs to the set from now on, also on failure. `name`
+ * is the size of its name.
+ */
+int variables_take(struct variables *v, char *item, size_t name);
 
 void variables_remove(struct variables *v, const char *name);
 

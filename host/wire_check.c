@@ -183,19 +183,22 @@ static enum wire_verdict pair_length(struct wire_check *check, unsigned char byt
 	return WIRE_MORE;
 }
 
-static void pair_name(struct wire_check_state *state, unsigned char byte)
+static size_t pair_name(struct wire_check_state *state, const unsigned char *bytes, size_t size)
 {
-	if (byte == '=' || byte == 0)
+	size_t n = size < state->name_left ? size : state->name_left;
+
+	if (memchr(bytes, '=', n) != NULL || memchr(bytes, 0, n) != NULL)
 		state->bad = "'=' or NUL in the name of a parameter";
-	if (state->is_filename && byte != (unsigned char)filename[state->name_at])
+	if (state->is_filename && memcmp(bytes, filename + state->name_at, n) != 0)
 		state->is_filename = false;
-	state->name_at++;
-	state->name_left--;
+	state->name_at += n;
+	state->name_left -= n;
 	if (state->name_left > 0 || !state->is_filename)
-		return;
+		return n;
 	if (state->has_filename)
 		state->bad = "SCRIPT_FILENAME is there twice";
 	state->has_filename = true;
+	return n;
 }
 
 static size_t pair_value(struct wire_check_state *state, const unsigned char *bytes, size_t size)
@@ -220,7 +223,7 @@ static enum wire_verdict judge_pairs(
 		return WIRE_MORE;
 	while (at < size && verdict == WIRE_MORE) {
 		if (state->name_left > 0)
-			pair_name(state, bytes[at++]);
+			at += pair_name(state, bytes + at, size - at);
 		else if (state->value_left > 0)
 			at += pair_value(state, bytes + at, size - at);
 		else

@@ -51,9 +51,9 @@ def main():
     targets = set(re.findall(r"^([a-z-]+):", (REPOSITORY / "Makefile").read_text(), re.M))
     for name in sorted(set(re.findall(r"\bmake ([a-z-]+)", readme)) - targets):
         complaints.append(f"README.md: no target 'make {name}'")
-    # Of Fossil, systemctl, podman and python3.
-    others = {"extroot", "port", "localhost", "nojail", "now", "entrypoint", "read-only", "tmpfs",
-              "name", "cap-drop", "security-opt", "health-cmd", "version"}
+    # Of Fossil, systemctl, podman, docker and python3.
+    others = {"extroot", "port", "localhost", "nojail", "now", "entrypoint", "read-only", "tmpfs", "name",
+              "cap-drop", "security-opt", "health-cmd", "version", "build-arg", "target", "from"}
     options = serve | request | status | others | options_of_mailer(program)
     for name in sorted(set(re.findall(r"--([a-z][a-z-]+)", readme)) - options):
         complaints.append(f"README.md: no option --{name}")

@@ -18,6 +18,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "host/binding.h"
@@ -40,6 +41,7 @@ static struct {
 	PyObject *application;
 	PyObject *told;     /* set of str: files that the host knows of */
 	Py_ssize_t modules; /* how many there were in sys.modules then */
+	bool threads;       /* a library has started some, which may want to call Python */
 } loaded;
 
 int python_app_load(struct binding_app *app)
@@ -59,9 +61,27 @@ int python_app_load(struct binding_app *app)
 	return result;
 }
 
+/* What is printed is for the log, line by line; so nothing need be flushed after each request. */
+static int print_lines(void)
+{
+	PyObject *out = PySys_GetObject("stdout");
+	PyObject *reconfigure = out != NULL ? PyObject_GetAttrString(out, "reconfigure") : NULL;
+	PyObject *lines = Py_BuildValue("{s:O}", "line_buffering", Py_True);
+	PyObject *none = PyTuple_New(0);
+	PyObject *done = NULL;
+
+	if (reconfigure != NULL && lines != NULL && none != NULL)
+		done = PyObject_Call(reconfigure, none, lines);
+	Py_XDECREF(reconfigure);
+	Py_XDECREF(lines);
+	Py_XDECREF(none);
+	Py_XDECREF(done);
+	return done != NULL ? 0 : -1;
+}
+
 static int load_application(struct binding_app *app)
 {
-	PyObject *module = load_module(app->run);
+	PyObject *module = print_lines() == 0 ? load_module(app->run) : NULL;
 	int result = module != NULL ? take_application(app, module) : -1;
 
 	Py_XDECREF(module);
@@ -200,28 +220,27 @@ int python_app_answer(struct binding_app *app, struct binding_call *call)
 {
 	int result;
 
-	if (app->rerun) {
+	if (app->rerun)
 		result = python_rerun_answer(app, call);
-	} else {
+	else
 		result = python_wsgi_answer(loaded.application, app->run, call);
-		python_end_flush_quietly();
-	}
 	if (PyDict_Size(PyImport_GetModuleDict()) != loaded.modules)
 		tell_files(app);
 	python_error_assert_none();
 	return result;
 }
 
-/*
- * The lock is given away even if no thread is known: one that a library started may want to call
- * Python. A signal's handler, in Python, is run by this thread.
- */
-void python_app_wait(struct binding_app *app, int descriptor)
+/* A signal's handler, in Python, is run by this thread. */
+bool python_app_wait(struct binding_app *app, int descriptor)
 {
 	struct pollfd wanted = {.fd = descriptor, .events = POLLIN};
 	int ready;
 
 	(void)app;
+	if (PyErr_CheckSignals() == -1)
+		python_error_print();
+	if (!python_end_has_threads() && !loaded.threads)
+		return false;
 	do {
 		PyThreadState *released = PyEval_SaveThread();
 
@@ -230,6 +249,7 @@ void python_app_wait(struct binding_app *app, int descriptor)
 		if (ready == -1 && PyErr_CheckSignals() == -1)
 			python_error_print();
 	} while (ready == -1);
+	return true;
 }
 
 void python_app_unload(struct binding_app *app)
@@ -248,6 +268,14 @@ static void tell(struct binding_app *app, PyObject *file)
 	path = PyUnicode_AsUTF8(file);
 	if (path != NULL && path[0] == '/' && PySet_Add(loaded.told, file) == 0)
 		binding_depends(app, path);
+}
+
+/* The number of links to the folder is that of its folders, one for each thread, and two. */
+static bool has_more_threads(void)
+{
+	struct stat folder;
+
+	return stat("/proc/self/task", &folder) == 0 && folder.st_nlink > 3;
 }
 
 /* Never leaves an exception pending. */
@@ -269,6 +297,7 @@ static void tell_files(struct binding_app *app)
 	Py_XDECREF(names);
 	PyErr_Clear();
 	loaded.modules = PyDict_Size(all);
+	loaded.threads = has_more_threads();
 }
 
 /* A module that failed is not in sys.modules any more, and yet must be looked at. */

@@ -2,9 +2,9 @@
  * What the files of this binding share, and the only place where Python.h is included.
  *
  * All of it is called with the interpreter's lock held, by the thread that started the
- * interpreter; it is never released outside of Python itself. Unless said otherwise a function that
- * returns -1 or NULL leaves a Python exception pending, and no function returns to the host with
- * one.
+ * interpreter; outside of Python itself it is released only around a wait (python_app_wait, the
+ * sending of a reply). Unless said otherwise a function that returns -1 or NULL leaves a Python
+ * exception pending, and no function returns to the host with one.
  */
 #ifndef EXTHOST_PYTHON_INTERNAL_H
 #define EXTHOST_PYTHON_INTERNAL_H
@@ -195,7 +195,7 @@ struct binding_call;
 
 int python_app_load(struct binding_app *app);
 int python_app_answer(struct binding_app *app, struct binding_call *call);
-void python_app_wait(struct binding_app *app, int descriptor);
+bool python_app_wait(struct binding_app *app, int descriptor);
 void python_app_unload(struct binding_app *app);
 
 /* python_venv.c */

@@ -14,6 +14,7 @@
 #include "python_rerun.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -55,6 +56,7 @@ int python_rerun_answer(struct binding_app *app, struct binding_call *call)
 	bool restored;
 
 	python_end_flush_quietly();
+	fflush(NULL);
 	if (rerun_process_return() == -1)
 		lost = true;
 	restored = rerun_process_restore();

@@ -35,6 +35,7 @@ static struct {
 	sigset_t blocked;
 	char *locale;
 	char **environment;
+	int counted;                 /* the folder /proc/self/fd; -1: there is none */
 	long descriptors;            /* before the run, as count_descriptors has it */
 	PyObject *handlers[SIGNALS]; /* Python's */
 	PyObject *get_signal, *set_signal;
@@ -59,6 +60,7 @@ int rerun_process_keep(void)
 	for (int i = 0; i < 3; i++)
 		kept.files[i] = fcntl(i, F_DUPFD_CLOEXEC, 3);
 	kept.folder = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	kept.counted = open("/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	kept.mask = umask(0);
 	umask(kept.mask);
 	sigprocmask(SIG_SETMASK, NULL, &kept.blocked);
@@ -135,7 +137,7 @@ static long count_descriptors(void)
 	struct stat folder;
 	int free_one;
 
-	if (stat("/proc/self/fd", &folder) == 0 && folder.st_size > 0)
+	if (fstat(kept.counted, &folder) == 0 && folder.st_size > 0)
 		return (long)folder.st_size;
 	free_one = fcntl(kept.files[2], F_DUPFD_CLOEXEC, 3);
 	if (free_one != -1)

@@ -26,6 +26,7 @@ static int set_time_zone(void);
 static struct {
 	PyObject *environment; /* posix.environ, the dict beneath os.environ */
 	PyObject *loader;      /* importlib's SourceFileLoader */
+	PyObject *builtins;    /* the module */
 } needed;
 
 int python_run_start(void)
@@ -38,10 +39,11 @@ int python_run_start(void)
 		needed.environment = PyObject_GetAttrString(environment, "_data");
 	if (machinery != NULL)
 		needed.loader = PyObject_GetAttrString(machinery, "SourceFileLoader");
+	needed.builtins = PyImport_ImportModule("builtins");
 	Py_XDECREF(os);
 	Py_XDECREF(environment);
 	Py_XDECREF(machinery);
-	if (needed.environment == NULL || needed.loader == NULL)
+	if (needed.environment == NULL || needed.loader == NULL || needed.builtins == NULL)
 		return -1;
 	if (!PyDict_CheckExact(needed.environment)) {
 		PyErr_SetString(PyExc_RuntimeError, "os.environ is not made of a dict");
@@ -118,14 +120,12 @@ static PyObject *make_main(void)
 	PyObject *module = PyModule_New("__main__");
 	PyObject *globals = module != NULL ? PyModule_GetDict(module) : NULL;
 	PyObject *annotations = PyDict_New();
-	PyObject *builtins = PyImport_ImportModule("builtins");
 
-	if (globals == NULL || annotations == NULL || builtins == NULL ||
+	if (globals == NULL || annotations == NULL ||
 	    PyDict_SetItemString(globals, "__annotations__", annotations) == -1 ||
-	    PyDict_SetItemString(globals, "__builtins__", builtins) == -1)
+	    PyDict_SetItemString(globals, "__builtins__", needed.builtins) == -1)
 		Py_CLEAR(module);
 	Py_XDECREF(annotations);
-	Py_XDECREF(builtins);
 	return module;
 }
 

@@ -29,7 +29,7 @@ static int check_piece(PyObject *chunk);
 static bool is_bodyless(const struct wsgi_reply *reply);
 static int add_known_length(struct wsgi_reply *reply, uint64_t size);
 static int put_header(struct wsgi_reply *reply, struct iovec *piece);
-static int send_pieces(struct wsgi_reply *reply, struct iovec *pieces, int count);
+static int send_pieces(struct wsgi_reply *reply, struct iovec *pieces, int count, bool last);
 static int send_batches(struct wsgi_reply *reply, PyObject *chunks);
 static int after(const struct wsgi_reply *reply, bool cut);
 static int fail(struct wsgi_reply *reply);
@@ -183,7 +183,7 @@ int wsgi_reply_chunk(struct wsgi_reply *reply, PyObject *chunk, bool only)
 		pieces[count++] = (struct iovec){PyBytes_AS_STRING(chunk), (size_t)size};
 		reply->written += size;
 	}
-	if (count > 0 && send_pieces(reply, pieces, count) == -1)
+	if (count > 0 && send_pieces(reply, pieces, count, false) == -1)
 		return -1;
 	return after(reply, cut);
 }
@@ -234,7 +234,7 @@ static int send_batches(struct wsgi_reply *reply, PyObject *chunks)
 			pieces[count++] = (struct iovec){PyBytes_AS_STRING(chunk), (size_t)size};
 			reply->written += size;
 		}
-		if (count > 0 && send_pieces(reply, pieces, count) == -1)
+		if (count > 0 && send_pieces(reply, pieces, count, false) == -1)
 			return -1;
 		if (is_bodyless(reply))
 			break;
@@ -253,7 +253,7 @@ int wsgi_reply_file(struct wsgi_reply *reply, int file, uint64_t size)
 	if (check_started(reply) == -1 || add_known_length(reply, size) == -1)
 		return -1;
 	if (!reply->sent &&
-	    (put_header(reply, &header) == -1 || send_pieces(reply, &header, 1) == -1))
+	    (put_header(reply, &header) == -1 || send_pieces(reply, &header, 1, false) == -1))
 		return -1;
 	if (reply->gone || is_bodyless(reply))
 		return after(reply, false);
@@ -283,7 +283,7 @@ int wsgi_reply_finish(struct wsgi_reply *reply)
 	if (check_started(reply) == -1)
 		return -1;
 	if (!reply->sent &&
-	    (put_header(reply, &header) == -1 || send_pieces(reply, &header, 1) == -1))
+	    (put_header(reply, &header) == -1 || send_pieces(reply, &header, 1, true) == -1))
 		return -1;
 	if (reply->gone || is_bodyless(reply) || !reply->header.has_length ||
 	    reply->written == reply->header.length)
@@ -335,11 +335,18 @@ static int put_header(struct wsgi_reply *reply, struct iovec *piece)
 	return 0;
 }
 
-/* 0, also when the client is gone; -1 with an exception. */
-static int send_pieces(struct wsgi_reply *reply, struct iovec *pieces, int count)
+/*
+ * ended: the app has said that no piece follows. Otherwise that is known when the reply has all that
+ * its header allows: then nothing that the app still does can make it longer, or wrong. 0, also when
+ * the client is gone; -1 with an exception.
+ */
+static int send_pieces(struct wsgi_reply *reply, struct iovec *pieces, int count, bool ended)
 {
+	bool last = is_bodyless(reply) ||
+		    (reply->header.has_length ? reply->written == reply->header.length : ended);
 	PyThreadState *released = python_end_has_threads() ? PyEval_SaveThread() : NULL;
-	int result = binding_reply_write(reply->call, pieces, count);
+	int result = last ? binding_reply_finish(reply->call, pieces, count)
+			  : binding_reply_write(reply->call, pieces, count);
 	int reason = errno;
 
 	if (released != NULL)

@@ -32,7 +32,7 @@ static void warm(void);
 static void run(struct binding_run *asked) __attribute__((noreturn));
 static int load(struct binding_app *app);
 static int answer(struct binding_app *app, struct binding_call *call);
-static void wait_between(struct binding_app *app, int descriptor);
+static bool wait_between(struct binding_app *app, int descriptor);
 static void unload(struct binding_app *app);
 
 static const char *const suffixes[] = {".tcl", NULL};
@@ -163,11 +163,11 @@ static int answer(struct binding_app *app, struct binding_call *call)
 	return tcl_app_answer(interpreter, app, call);
 }
 
-static void wait_between(struct binding_app *app, int descriptor)
+static bool wait_between(struct binding_app *app, int descriptor)
 {
 	if (app->rerun)
 		tcl_rerun_prepare(app);
-	tcl_wait(descriptor);
+	return tcl_wait(descriptor);
 }
 
 static void unload(struct binding_app *app)

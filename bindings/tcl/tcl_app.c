@@ -12,7 +12,8 @@
  * left prints while a later one waits, then it prints into the later one's reply: both are one
  * program. An error in a timer or a handler is a background error, told on standard error.
  *
- * `exit` is tclsh's, and takes the worker with it; tcl_end tells how.
+ * `exit` in a request ends the request (tcl_exit) and retires the worker; anywhere else it is tclsh's,
+ * and tcl_end tells how that ends the process.
  */
 #include "tcl_app.h"
 
@@ -24,13 +25,18 @@
 
 #include "host/binding.h"
 
-static int evaluate(Tcl_Interp *interp, Tcl_Obj *path, struct binding_run *run);
+struct loaded {
+	Tcl_Obj *application; /* the command */
+	struct tcl_exit exits;
+};
+
+static int load(Tcl_Interp *interp, struct binding_app *app, Tcl_Obj *path);
 static int call_application(Tcl_Interp *interp, struct binding_app *app);
 
 int tcl_app_load(Tcl_Interp *interp, struct binding_app *app)
 {
 	Tcl_Obj *path;
-	int result = -1;
+	int result;
 
 	if (tcl_end_prepare_app(interp, app->run) == -1) {
 		dprintf(STDERR_FILENO, "%s: no memory\n", app->run->script);
@@ -47,23 +53,24 @@ int tcl_app_load(Tcl_Interp *interp, struct binding_app *app)
 	tcl_path_add(interp, app->path);
 	tcl_depends_watch(interp, app);
 	Tcl_Preserve(interp);
-	if (evaluate(interp, path, app->run) == 0) {
-		app->data = Tcl_NewStringObj("application", -1);
-		Tcl_IncrRefCount((Tcl_Obj *)app->data);
-		/* Else it would be empty in `application`, where under CGI it is the script. */
-		tcl_words(interp, "info", "script", Tcl_GetString(path), NULL);
-		tcl_end_app_is_loaded();
-		result = 0;
-	}
+	result = load(interp, app, path);
 	Tcl_DecrRefCount(path);
 	tcl_error_forget(interp);
 	return result;
 }
 
-static int evaluate(Tcl_Interp *interp, Tcl_Obj *path, struct binding_run *run)
+static int load(Tcl_Interp *interp, struct binding_app *app, Tcl_Obj *path)
 {
-	int code = tcl_source_evaluate(interp, path, run->source);
+	struct binding_run *run = app->run;
+	struct loaded *loaded = (struct loaded *)Tcl_Alloc(sizeof(*loaded));
+	int code;
 
+	app->data = loaded;
+	*loaded = (struct loaded){.application = Tcl_NewStringObj("application", -1)};
+	Tcl_IncrRefCount(loaded->application);
+	code = tcl_exit_watch(interp, &loaded->exits);
+	if (code == TCL_OK)
+		code = tcl_source_evaluate(interp, path, run->source);
 	if (code != TCL_OK) {
 		tcl_error_tell(interp, run, code);
 		return -1;
@@ -73,6 +80,9 @@ static int evaluate(Tcl_Interp *interp, Tcl_Obj *path, struct binding_run *run)
 		dprintf(STDERR_FILENO, "%s: an app must define proc application {}\n", run->script);
 		return -1;
 	}
+	/* Else it would be empty in `application`, where under CGI it is the script. */
+	tcl_words(interp, "info", "script", Tcl_GetString(path), NULL);
+	tcl_end_app_is_loaded();
 	return 0;
 }
 
@@ -89,7 +99,7 @@ int tcl_app_answer(Tcl_Interp *interp, struct binding_app *app, struct binding_c
 	}
 	tcl_channel_begin(interp, call);
 	result = call_application(interp, app);
-	if (result != 0)
+	if ((result & BINDING_FAILED) != 0)
 		tcl_channel_discard();
 	if (tcl_channel_end(interp) == -1)
 		result |= BINDING_FAILED;
@@ -101,9 +111,19 @@ int tcl_app_answer(Tcl_Interp *interp, struct binding_app *app, struct binding_c
 
 static int call_application(Tcl_Interp *interp, struct binding_app *app)
 {
-	Tcl_Obj *word = app->data;
-	int code = Tcl_EvalObjv(interp, 1, &word, TCL_EVAL_GLOBAL);
+	struct loaded *loaded = app->data;
+	int code;
 
+	tcl_exit_begin(&loaded->exits);
+	code = Tcl_EvalObjv(interp, 1, &loaded->application, TCL_EVAL_GLOBAL);
+	tcl_exit_end(&loaded->exits);
+	if (loaded->exits.called && loaded->exits.status == EXIT_SUCCESS)
+		return BINDING_RETIRE;
+	if (loaded->exits.called) {
+		dprintf(
+		    STDERR_FILENO, "%s: exit status %d\n", app->run->script, loaded->exits.status);
+		return BINDING_FAILED | BINDING_RETIRE;
+	}
 	if (code == TCL_OK)
 		return 0;
 	/* A client that went away is no fault of the app's, and the host has seen it too. */
@@ -114,6 +134,10 @@ static int call_application(Tcl_Interp *interp, struct binding_app *app)
 
 void tcl_app_unload(Tcl_Interp *interp, struct binding_app *app)
 {
-	(void)app;
+	const struct loaded *loaded = app->rerun ? NULL : app->data;
+
+	/* What the app has put in the place of `exit` has been called, or is now. */
+	if (loaded != NULL && loaded->exits.called)
+		Tcl_Exit(EXIT_SUCCESS);
 	tcl_run_leave(interp, EXIT_SUCCESS);
 }

@@ -1,6 +1,6 @@
 /*
- * What the files of apps share: tcl_app, tcl_channel, tcl_wait, tcl_path, tcl_depends and
- * tcl_rerun. The first of them tells how they work together.
+ * What the files of apps share: tcl_app, tcl_channel, tcl_children, tcl_wait, tcl_path,
+ * tcl_depends, tcl_exit and tcl_rerun. The first of them tells how they work together.
  */
 #ifndef EXTHOST_TCL_APP_H
 #define EXTHOST_TCL_APP_H
@@ -40,13 +40,21 @@ void tcl_channel_discard(void);
 /* The client of this request is gone, as something that wrote to it has found. */
 bool tcl_channel_is_broken(void);
 
+/* tcl_children.c */
+
+/*
+ * The standard channel of this name has been replaced: so it is in the interpreters that this one
+ * has made, and that had it.
+ */
+void tcl_children_follow(Tcl_Interp *interp, Tcl_Channel channel, const char *name);
+
 /* tcl_wait.c: the event loop. */
 
 /* From here on Tcl waits for events by poll(2), in this thread and with no other. */
 void tcl_wait_start(void);
 
 /* struct binding: wait. */
-void tcl_wait(int descriptor);
+bool tcl_wait(int descriptor);
 
 /* tcl_path.c: tcl-path. */
 
@@ -60,6 +68,22 @@ void tcl_path_add(Tcl_Interp *interp, const char *folders);
 
 /* From here on, report each file that the interpreter sources or loads: binding_depends. */
 void tcl_depends_watch(Tcl_Interp *interp, struct binding_app *app);
+
+/* tcl_exit.c */
+
+struct tcl_exit {
+	Tcl_CmdInfo command; /* the command itself */
+	bool in_request;
+	bool called; /* in this request, */
+	int status;  /* with this, of 8 bits */
+};
+
+/* From here on `exit` in a request cancels the evaluation. Returns a Tcl completion code. */
+int tcl_exit_watch(Tcl_Interp *interp, struct tcl_exit *exits);
+
+/* A request, and its end. */
+void tcl_exit_begin(struct tcl_exit *exits);
+void tcl_exit_end(struct tcl_exit *exits);
 
 /* tcl_rerun.c: an app that is a CGI script, run anew for each request. */
 

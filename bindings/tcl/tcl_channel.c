@@ -8,8 +8,8 @@
  * A request may close and configure them as it likes, push a transformation onto them, or close one
  * so that the next file opened takes its place, as Tcl has it. So both are made anew for each
  * request, which is cheaper than undoing all of this. At its end they lose the request: what still
- * has them (a timer of the app, a child interpreter that shares them) reads nothing, and writes to
- * the log. Where a request has done something with them that would go on, they are made anew then.
+ * uses them (a timer of the app) reads nothing, and writes to the log. Where a request has done
+ * something with them that would go on, they are made anew then too.
  *
  * The channels that Tcl had made of descriptors 0, 1 and 2 are kept to the end of the process, as
  * closing them would close the descriptors.
@@ -74,6 +74,7 @@ static struct {
 	struct standard *in, *out, *errors; /* NULL: closed */
 	bool broken;                        /* the client is gone */
 	bool discarded;                     /* what is written goes nowhere */
+	bool last;                          /* what is written is the end of the reply */
 } standards;
 
 void tcl_channel_start(Tcl_Interp *interp)
@@ -94,6 +95,7 @@ void tcl_channel_begin(Tcl_Interp *interp, struct binding_call *call)
 	replace(interp, call);
 	standards.broken = false;
 	standards.discarded = false;
+	standards.last = false;
 }
 
 int tcl_channel_end(Tcl_Interp *interp)
@@ -101,6 +103,8 @@ int tcl_channel_end(Tcl_Interp *interp)
 	struct standard *out = standards.out;
 	int result = 0;
 
+	/* One buffer is one call. */
+	standards.last = are_plain() && Tcl_OutputBuffered(out->channel) <= REPLY_BUFFER;
 	if (out != NULL && Tcl_Flush(out->channel) != TCL_OK) {
 		if (!standards.broken)
 			dprintf(STDERR_FILENO, "error flushing \"stdout\": %s\n",
@@ -169,6 +173,8 @@ static void replace(Tcl_Interp *interp, struct binding_call *call)
 	make(interp, TCL_STDOUT, "stdout", TCL_WRITABLE, &out);
 	if (errors)
 		make(interp, TCL_STDERR, "stderr", TCL_WRITABLE, &log);
+	tcl_children_follow(interp, standards.in->channel, "stdin");
+	tcl_children_follow(interp, standards.out->channel, "stdout");
 	Tcl_ResetResult(interp);
 }
 
@@ -280,7 +286,8 @@ static int write_reply(void *data, const char *bytes, int size, int *error)
 		return write_log(standard->descriptor, bytes, size, error);
 	if (standards.discarded)
 		return size;
-	if (binding_reply_write(standard->call, &piece, 1) == 0)
+	if ((standards.last ? binding_reply_finish : binding_reply_write)(
+		standard->call, &piece, 1) == 0)
 		return size;
 	*error = errno;
 	standards.broken = standards.broken || errno == EPIPE;

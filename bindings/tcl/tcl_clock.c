@@ -4,57 +4,47 @@
  * answer: more than all else in a short run. The template's interpreter has it ready; and as what it
  * answers depends on nothing but its words, the environment and the locale, it is asked.
  *
- * A script that has loaded msgcat may have changed the locale, and is given Tcl's own way. The
- * stubs that load that script stay what they are: they are watched from inside, and seen as before.
+ * A script that has loaded msgcat may have changed the locale: then Tcl's own script is loaded, as
+ * the procedures would have done that stand in these places in tclsh.
  */
 #include "tcl_internal.h"
 
-struct delegate {
-	Tcl_CmdInfo command; /* the stub's */
-	Tcl_Interp *first;   /* which is asked */
-};
-
-static int delegate_command(void *data, Tcl_Interp *interp, int count, Tcl_Obj *const words[]);
-static void forget(void *data, Tcl_Interp *interp);
+static int ask_first(void *first, Tcl_Interp *interp, int count, Tcl_Obj *const words[]);
+static int load_own(Tcl_Interp *interp);
 
 void tcl_clock_share(Tcl_Interp *interp, Tcl_Interp *first)
 {
 	static const char *const names[] = {
 	    "::tcl::clock::add", "::tcl::clock::format", "::tcl::clock::scan"};
 
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		struct delegate *delegate = (struct delegate *)Tcl_Alloc(sizeof(*delegate));
-		Tcl_CmdInfo ours;
-
-		if (!Tcl_GetCommandInfo(interp, names[i], &delegate->command)) {
-			Tcl_Free((void *)delegate);
-			continue;
-		}
-		delegate->first = first;
-		Tcl_SetAssocData(interp, names[i], forget, delegate);
-		ours = delegate->command;
-		ours.objProc = delegate_command;
-		ours.objClientData = delegate;
-		Tcl_SetCommandInfo(interp, names[i], &ours);
-	}
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (Tcl_FindCommand(interp, names[i], NULL, TCL_GLOBAL_ONLY) != NULL)
+			Tcl_CreateObjCommand(interp, names[i], ask_first, first, NULL);
 }
 
-static int delegate_command(void *data, Tcl_Interp *interp, int count, Tcl_Obj *const words[])
+static int ask_first(void *first, Tcl_Interp *interp, int count, Tcl_Obj *const words[])
 {
-	const struct delegate *delegate = data;
 	int code;
 
-	if (Tcl_FindNamespace(interp, "::msgcat", NULL, TCL_GLOBAL_ONLY) != NULL)
-		return delegate->command.objProc(
-		    delegate->command.objClientData, interp, count, words);
-	code = Tcl_EvalObjv(delegate->first, count, words, TCL_EVAL_GLOBAL);
-	Tcl_TransferResult(delegate->first, code, interp);
-	tcl_error_forget(delegate->first);
+	if (Tcl_FindNamespace(interp, "::msgcat", NULL, TCL_GLOBAL_ONLY) != NULL) {
+		code = load_own(interp);
+		return code == TCL_OK ? Tcl_EvalObjv(interp, count, words, 0) : code;
+	}
+	code = Tcl_EvalObjv(first, count, words, TCL_EVAL_GLOBAL);
+	Tcl_TransferResult(first, code, interp);
+	tcl_error_forget(first);
 	return code;
 }
 
-static void forget(void *data, Tcl_Interp *interp)
+/* This replaces the command that is running. */
+static int load_own(Tcl_Interp *interp)
 {
-	(void)interp;
-	Tcl_Free(data);
+	const char *library = Tcl_GetVar2(interp, "tcl_library", NULL, TCL_GLOBAL_ONLY);
+	Tcl_Obj *path = Tcl_ObjPrintf("%s/clock.tcl", library != NULL ? library : "");
+	int code;
+
+	Tcl_IncrRefCount(path);
+	code = tcl_words(interp, "source", "-encoding", "utf-8", Tcl_GetString(path), NULL);
+	Tcl_DecrRefCount(path);
+	return code;
 }

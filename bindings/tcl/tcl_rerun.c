@@ -6,9 +6,8 @@
  * its reply, stdin and stdout (tcl_channel) too.
  *
  * With its interpreter go the script's variables, commands, timers, open channels and databases.
- * `exit` ends the request and not the process: it has the evaluation cancelled, which no `catch`
- * stops (and it takes its place in the interpreter unseen, so a script may rename it, as it may
- * tclsh's). Only an `exit` in an interpreter that the script has made itself ends the process.
+ * `exit` ends the request and not the process (tcl_exit); only one in an interpreter that the script
+ * has made itself does.
  *
  * What can be seen to be left over makes this the last request of the process: another thread, a
  * descriptor that is open or closed, a child. What cannot be undone, and is not seen: memory that
@@ -43,9 +42,7 @@ struct rerun {
 	mode_t mask;
 	sigset_t blocked;
 	struct sigaction actions[SIGNALS];
-	/* The run that is going on. */
-	bool ended; /* the script has called `exit` */
-	int status;
+	struct tcl_exit exits;
 };
 
 /* What a run may leave over, counted. */
@@ -56,8 +53,8 @@ struct left {
 static struct rerun *make_rerun(Tcl_Interp *interp, struct binding_app *app);
 static int save_process(struct rerun *r);
 static Tcl_Interp *make_interpreter(struct rerun *r);
-static int exit_command(void *data, Tcl_Interp *interp, int count, Tcl_Obj *const words[]);
 static int run_script(struct rerun *r, Tcl_Interp *interp);
+static void reset_precision(Tcl_Interp *interp);
 static void restore_process(const struct rerun *r);
 static struct left count_left(void);
 static bool has_children(void);
@@ -123,47 +120,20 @@ static int save_process(struct rerun *r)
 static Tcl_Interp *make_interpreter(struct rerun *r)
 {
 	Tcl_Interp *interp = Tcl_CreateInterp();
-	Tcl_CmdInfo exits;
 
 	if (tcl_shell_init_like(interp, r->first) != TCL_OK ||
 	    tcl_packages_share(interp, r->first) == -1 ||
-	    !Tcl_GetCommandInfo(interp, "::exit", &exits)) {
+	    tcl_exit_watch(interp, &r->exits) != TCL_OK) {
 		tcl_error_print(interp, TCL_ERROR);
 		Tcl_DeleteInterp(interp);
 		return NULL;
 	}
-	exits.objProc = exit_command;
-	exits.objClientData = r;
-	Tcl_SetCommandInfo(interp, "::exit", &exits);
 	Tcl_DecrRefCount(tcl_run_prepare(interp, r->app->run->script));
 	tcl_clock_share(interp, r->first);
 	tcl_path_add(interp, r->app->path);
 	tcl_depends_watch(interp, r->app);
-	/* This belongs to the thread, not to an interpreter; Tcl 9 has no such thing. */
-	if (Tcl_GetVar2(interp, "tcl_precision", NULL, TCL_GLOBAL_ONLY) != NULL)
-		Tcl_SetVar2(interp, "tcl_precision", NULL, "0", TCL_GLOBAL_ONLY);
 	Tcl_Preserve(interp);
 	return interp;
-}
-
-/* exit ?STATUS? */
-static int exit_command(void *data, Tcl_Interp *interp, int count, Tcl_Obj *const words[])
-{
-	struct rerun *r = data;
-	int status = EXIT_SUCCESS;
-
-	if (count > 2) {
-		Tcl_WrongNumArgs(interp, 1, words, "?returnCode?");
-		return TCL_ERROR;
-	}
-	if (count == 2 && Tcl_GetIntFromObj(interp, words[1], &status) != TCL_OK)
-		return TCL_ERROR;
-	r->status = status & 0xff;
-	r->ended = true;
-	Tcl_CancelEval(interp, NULL, NULL, TCL_CANCEL_UNWIND);
-	/* It is cancelled by an asynchronous handler, and now is the time. */
-	Tcl_AsyncInvoke(interp, TCL_OK);
-	return TCL_ERROR;
 }
 
 int tcl_rerun_answer(struct binding_app *app, struct binding_call *call)
@@ -189,6 +159,7 @@ int tcl_rerun_answer(struct binding_app *app, struct binding_call *call)
 		tcl_channel_discard();
 	if (tcl_channel_end(interp) == -1)
 		result |= BINDING_FAILED;
+	reset_precision(interp);
 	tcl_packages_learn(interp, r->first);
 	tcl_environment_leave(interp, (char **)app->run->environment);
 	if (!Tcl_InterpDeleted(interp))
@@ -206,26 +177,34 @@ static int run_script(struct rerun *r, Tcl_Interp *interp)
 	int source = fcntl(r->app->run->source, F_DUPFD_CLOEXEC, DESCRIPTOR_LEAST);
 	int code;
 
-	r->ended = false;
 	if (source == -1 || lseek(source, 0, SEEK_SET) == -1) {
 		dprintf(STDERR_FILENO, "%s: %s\n", r->app->run->script, strerror(errno));
 		return BINDING_FAILED;
 	}
 	tcl_end_move(interp);
 	tcl_stack_move(interp);
+	tcl_exit_begin(&r->exits);
 	code = tcl_source_evaluate(interp, r->path, source);
-	if (code != TCL_OK && !r->ended) {
+	if (code != TCL_OK && !r->exits.called) {
 		if (!tcl_channel_is_broken())
 			tcl_error_tell(interp, r->app->run, code);
-		r->status = EXIT_FAILURE;
-	} else if (code == TCL_OK && !Tcl_InterpDeleted(interp)) {
+		r->exits.status = EXIT_FAILURE;
+	} else if (code == TCL_OK && !Tcl_InterpDeleted(interp))
 		/* As tclsh ends: the script may have put its own in place of `exit`. */
-		r->status = EXIT_SUCCESS;
 		tcl_words(interp, "exit", "0", NULL);
-	}
+	tcl_exit_end(&r->exits);
 	tcl_end_move(r->first);
 	tcl_stack_move(r->first);
-	return r->status == EXIT_SUCCESS ? 0 : BINDING_FAILED;
+	return r->exits.status == EXIT_SUCCESS ? 0 : BINDING_FAILED;
+}
+
+/* It belongs to the thread and not to an interpreter. Tcl 9 has no such thing. */
+static void reset_precision(Tcl_Interp *interp)
+{
+	const char *digits = Tcl_GetVar2(interp, "tcl_precision", NULL, TCL_GLOBAL_ONLY);
+
+	if (digits != NULL && strcmp(digits, "0") != 0)
+		Tcl_SetVar2(interp, "tcl_precision", NULL, "0", TCL_GLOBAL_ONLY);
 }
 
 static void restore_process(const struct rerun *r)

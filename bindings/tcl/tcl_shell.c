@@ -16,15 +16,19 @@
 
 #include "host/binding.h"
 
+static int init_like(Tcl_Interp *interp, Tcl_Interp *first);
+static Tcl_Obj *read_init(Tcl_Interp *first);
 static void copy_variable(Tcl_Interp *interp, Tcl_Interp *first, const char *name);
 static int init_main(Tcl_Interp *interp);
 static int append_library(Tcl_Interp *interp);
 static int is_unset(const char *name);
 
-/* What Tcl_Main gives no way to hand to init_main. */
+/* Written once a process. */
 static struct {
+	/* What Tcl_Main gives no way to hand to init_main: */
 	const char *name; /* the name called by */
 	int lent_locale;  /* LC_CTYPE was set here and must go again */
+	Tcl_Obj *init;    /* the text of init.tcl, for further interpreters */
 } shell;
 
 int tcl_shell_init(Tcl_Interp *interp)
@@ -48,14 +52,48 @@ int tcl_shell_init(Tcl_Interp *interp)
 
 int tcl_shell_init_like(Tcl_Interp *interp, Tcl_Interp *first)
 {
-	/* The library is found by this variable, if it is set, and nothing is searched. */
 	copy_variable(interp, first, "tcl_library");
-	if (Tcl_Init(interp) != TCL_OK)
+	if (init_like(interp, first) != TCL_OK)
 		return TCL_ERROR;
 	copy_variable(interp, first, "auto_path");
 	Tcl_SetVar2(interp, "tcl_rcFileName", NULL, "~/.tclshrc", TCL_GLOBAL_ONLY);
 	tcl_wapp_watch(interp);
 	return TCL_OK;
+}
+
+/*
+ * What Tcl_Init comes to when tcl_library is set: to source init.tcl from there. Half of what it
+ * costs is to find out that, and to read the file.
+ */
+static int init_like(Tcl_Interp *interp, Tcl_Interp *first)
+{
+	if (shell.init == NULL)
+		shell.init = read_init(first);
+	if (shell.init == NULL)
+		return Tcl_Init(interp);
+	Tcl_UnsetVar2(interp, "tclDefaultLibrary", NULL, TCL_GLOBAL_ONLY);
+	return Tcl_EvalObjEx(interp, shell.init, TCL_EVAL_GLOBAL | TCL_EVAL_DIRECT);
+}
+
+/* A new reference, or NULL. */
+static Tcl_Obj *read_init(Tcl_Interp *first)
+{
+	const char *library = Tcl_GetVar2(first, "tcl_library", NULL, TCL_GLOBAL_ONLY);
+	Tcl_Obj *path = Tcl_ObjPrintf("%s/init.tcl", library != NULL ? library : "");
+	Tcl_Obj *text = Tcl_NewObj();
+	Tcl_Channel channel;
+
+	Tcl_IncrRefCount(path);
+	Tcl_IncrRefCount(text);
+	channel = Tcl_FSOpenFileChannel(NULL, path, "r", 0);
+	if (channel == NULL || Tcl_ReadChars(channel, text, -1, 0) <= 0) {
+		Tcl_DecrRefCount(text);
+		text = NULL;
+	}
+	if (channel != NULL)
+		Tcl_Close(NULL, channel);
+	Tcl_DecrRefCount(path);
+	return text;
 }
 
 static void copy_variable(Tcl_Interp *interp, Tcl_Interp *first, const char *name)

@@ -7,7 +7,7 @@
  *
  * So waiting for the next request is waiting for an event among others, and what an app has going
  * on (timers, channels with handlers, servers of its own) goes on between two requests. With
- * nothing going on it is one call of poll.
+ * nothing going on the host waits by itself.
  *
  * A package in C may start threads, each of which has handlers of its own then, and wake one
  * another (Tcl_AlertNotifier); that goes by an eventfd, made when it is first needed.
@@ -39,6 +39,8 @@ struct notifier {
 	struct pollfd *polled;
 	size_t count, capacity;
 	int alarm; /* readable: the thread is to look about */
+	bool
+	    alone; /* set: the one handler is tcl_wait's, perhaps; cleared when it is, and no timer */
 	struct notifier *next;
 };
 
@@ -92,14 +94,17 @@ void tcl_wait_start(void)
 	Tcl_SetNotifier(&procs);
 }
 
-void tcl_wait(int descriptor)
+bool tcl_wait(int descriptor)
 {
 	bool ready = false;
 
 	Tcl_CreateFileHandler(descriptor, TCL_READABLE, note_ready, &ready);
-	while (!ready)
+	first.alone = true;
+	while (!ready && first.alone)
 		Tcl_DoOneEvent(TCL_ALL_EVENTS);
+	first.alone = false;
 	Tcl_DeleteFileHandler(descriptor);
+	return ready;
 }
 
 static void note_ready(void *data, int mask)
@@ -208,6 +213,10 @@ static int wait_for_event(const Tcl_Time *most)
 	struct timespec time;
 	eventfd_t ignored;
 
+	if (n->alone && n->count == 1 && most == NULL && others.list == NULL) {
+		n->alone = false;
+		return 1;
+	}
 	if (most != NULL)
 		time = (struct timespec){.tv_sec = most->sec, .tv_nsec = most->usec * 1000};
 	reserve(n);

@@ -1,7 +1,7 @@
-"""What is in the image: usage: sbom.py ROOT BUILD EPOCH
+"""What is in the image: usage: sbom.py ROOT BUILD EPOCH BILL
 
-Writes BUILD/sbom.spdx.json (SPDX 2.3), and into ROOT the licence of each package that a file or a
-linked archive comes from. Which package that is, dpkg says.
+Writes the file BILL (SPDX 2.3), and into ROOT the licence of each package that a file or a linked
+archive comes from. Which package that is, dpkg says.
 """
 
 import datetime
@@ -39,9 +39,11 @@ def cached(build, name):
     return re.search(rf"^{name}:\w+=(.*)$", (build / "CMakeCache.txt").read_text(), re.M)[1]
 
 
-def linked_archives(build):
-    """The archives of other projects that exthost and the relay are linked with."""
-    found = set(re.findall(r"(?<=[ =])/usr/\S+\.a\b", (build / "build.ninja").read_text()))
+def linked_archives(root, build):
+    """The archives of other projects that exthost, if it is there, and the relay are linked with."""
+    found = set()
+    if (root / "usr/bin/exthost").exists():
+        found = set(re.findall(r"(?<=[ =])/usr/\S+\.a\b", (build / "build.ninja").read_text()))
     libc = subprocess.run([cached(build, "CMAKE_C_COMPILER"), "-print-file-name=libc.a"], check=True,
                           capture_output=True, text=True).stdout.strip()
     return sorted(str(Path(path).resolve()) for path in found | {libc})
@@ -132,10 +134,10 @@ def program_entries(root):
                                  for algorithm in ("SHA1", "SHA256")]}
 
 
-def main(root, build, epoch):
+def main(root, build, epoch, bill):
     root, build = Path(root), Path(build)
     copied = owners(sources(root, build))
-    linked = owners(linked_archives(build))
+    linked = owners(linked_archives(root, build))
     packages = sorted(set(copied.values()) | set(linked.values()) | {"ca-certificates"})
     own = {"exthost": {}}
     if cached(build, "EXTHOST_FOSSIL") not in copied:
@@ -174,7 +176,7 @@ def main(root, build, epoch):
     }
     digest = hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
     document["documentNamespace"] = f"https://exthost.invalid/spdx/{digest}"
-    (build / "sbom.spdx.json").write_text(json.dumps(document, indent=1) + "\n")
+    Path(bill).write_text(json.dumps(document, indent=1) + "\n")
 
 
 if __name__ == "__main__":

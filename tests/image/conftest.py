@@ -1,13 +1,14 @@
 import pytest
 
 import image
+from own_namespace import enter_namespace
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _containers():
     if not image.ARCHIVE.exists():
         pytest.exit("there is no image yet: make image", 2)
-    image.enter_namespace()
+    enter_namespace()
     name, why = image.kind()
     print(f"the image is run by: {name}" + (f", not by podman: {why}" if why else ""))
     yield

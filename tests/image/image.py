@@ -3,7 +3,6 @@ The image at work: programs in it, each in a container of its own, by podman; or
 run containers, in the same root file system in new namespaces. KIND says which it is.
 """
 
-import ctypes
 import functools
 import json
 import os
@@ -26,7 +25,6 @@ ROOT = BUILD / "rootfs"
 ARCHIVE = BUILD / "exthost.oci.tar"
 UID = int((ROOT / "etc/passwd").read_text().split("fossil:x:")[1].split(":")[0]) if ROOT.exists() else 499
 
-_CLONE_NEWNS = 0x20000
 _STORE = tempfile.mkdtemp(prefix="xi-", dir="/tmp")
 _PODMAN = ["podman", "--root", f"{_STORE}/store", "--runroot", f"{_STORE}/run",
            "--storage-driver", "vfs", "--runtime", "crun", "--cgroup-manager", "cgroupfs"]
@@ -39,15 +37,6 @@ GUIDE = tuple(word for name in ("AUDIT_WRITE", "CHOWN", "FSETID", "KILL", "MKNOD
 # What the image starts by itself.
 DEFAULT = ["/usr/bin/exthost", "serve", "--config", "/etc/exthost.conf"]
 _ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/tmp"}
-
-
-def enter_namespace():
-    """Mounts of this process are seen by it and its children alone; and cgroups are as crun wants them."""
-    if ctypes.CDLL(None, use_errno=True).unshare(_CLONE_NEWNS) != 0:
-        raise OSError(ctypes.get_errno(), "unshare")
-    for command in (["mount", "--make-rprivate", "/"], ["umount", "-R", "/sys/fs/cgroup"],
-                    ["mount", "-t", "cgroup2", "none", "/sys/fs/cgroup"]):
-        subprocess.run(command, check=False, capture_output=True)
 
 
 def podman(*arguments, **more):

@@ -3,7 +3,9 @@
 import itertools
 import textwrap
 
+import fastcgi
 from host import Host, put
+from processes import Program
 
 _BEGINNING = """\
 import os, sys, time
@@ -57,3 +59,63 @@ class Apps:
     def stop(self):
         self.host.stop()
 
+
+class _Logs:
+    """The logs of hosts that came one after another, as if it were one."""
+
+    name = "exthost"
+    wait_line = Program.wait_line
+
+    def __init__(self):
+        self.programs = []
+
+    def log(self, since=0):
+        return [line for program in self.programs for line in program.log()][since:]
+
+    def log_position(self):
+        return len(self.log())
+
+
+class OwnSockets(Apps):
+    """The same, and each app has a host and a socket of its own while it is asked."""
+
+    def __init__(self, folder, *options):  # pylint: disable=super-init-not-called
+        self.root = folder / "root"
+        self.root.mkdir()
+        self.debug = False
+        self.host = self
+        self.program = _Logs()
+        self.log_position, self.wait_line = self.program.log_position, self.program.wait_line
+        self._numbers = itertools.count(1)
+        self._options = options
+        self._started = self._name = None
+
+    @property
+    def socket(self):
+        return self._started.socket
+
+    def put(self, body, before="", name=None):
+        url = super().put(body, before, name)
+        self._serve(url)
+        return url
+
+    def _serve(self, target):
+        name = "/".join(target.partition("?")[0].split("/")[1:2])
+        if "/" in target[1:] and (self.root / name).is_dir():
+            name = target[1:].partition("?")[0]
+        if self._name == name:
+            return
+        self.stop()
+        self._started = Host(self.root, "--app", str(self.root / name), "--prefix", f"/{name}",
+                             "--workers", "1", *self._options, listen=["unix:{folder}/s"])
+        self._name = name
+        self.program.programs.append(self._started.program)
+
+    def run(self, target, method="GET", body=b"", headers=(), **more):
+        self._serve(target)
+        return fastcgi.request(self.socket, method, target, headers, body, **more)
+
+    def stop(self):
+        if self._started:
+            self._started.stop()
+        self._started = self._name = None

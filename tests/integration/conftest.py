@@ -2,7 +2,7 @@ import subprocess
 
 import pytest
 
-from apps import Apps
+from apps import Apps, OwnSockets
 from host import EXTHOST, Host, environment, sanitized
 from servers import Apache, Fossil, Nginx
 from ways import Site
@@ -53,10 +53,25 @@ def language(request):
     return request.param
 
 
-@pytest.fixture(scope="module", params=["plain", "validated"])
+def _make_apps(kind, folder):
+    return OwnSockets(folder) if kind == "own sockets" else Apps(folder, debug=kind == "validated")
+
+
+@pytest.fixture(scope="module", params=["plain", "validated", "own sockets"])
 def apps(request, tmp_path_factory):
-    """A host for WSGI apps, as it is, and with a validator around each app; see apps.Apps."""
-    made = Apps(tmp_path_factory.mktemp("apps"), debug=request.param == "validated")
+    """
+    A host for WSGI apps: as it is; with a validator around each app; and hosts for one app each, at
+    a socket of its own; see apps.Apps.
+    """
+    made = _make_apps(request.param, tmp_path_factory.mktemp("apps"))
+    yield made
+    made.stop()
+
+
+@pytest.fixture(scope="module", params=["plain", "validated"])
+def shared_apps(request, tmp_path_factory):
+    """The same, without the last: for what has nothing to do with sockets."""
+    made = _make_apps(request.param, tmp_path_factory.mktemp("apps"))
     yield made
     made.stop()
 

@@ -1,4 +1,4 @@
-"""Processes that die by a signal: a run, the front, a template, the master."""
+"""Processes that die by a signal: a run, an app worker, the front, a template, the master."""
 
 import os
 import signal
@@ -25,6 +25,24 @@ print("left", child.pid, file=sys.stderr)
 print("begun", os.getpid(), file=sys.stderr, flush=True)
 time.sleep(60)
 """,
+        # Its process and how many requests that has had; or as the script "wait".
+        "app": """
+# exthost: app
+import os, sys, time
+count = 0
+def application(environ, start_response):
+    global count
+    count += 1
+    size = environ["QUERY_STRING"]
+    head = [("Content-Type", "text/plain")]
+    if not size:
+        start_response("200 OK", head)
+        return [f"{os.getpid()} {count}".encode()]
+    if size != "0":
+        start_response("200 OK", head)(b"x" * int(size))
+    print("begun", os.getpid(), file=sys.stderr, flush=True)
+    time.sleep(60)
+""",
     },
     "tcl": {
         "family": """
@@ -35,6 +53,24 @@ if {$env(QUERY_STRING) eq "session"} {
 }
 puts stderr "begun [pid]"
 after 60000
+""",
+        "app": """
+# exthost: app
+set count 0
+proc application {} {
+    incr ::count
+    set size $::env(QUERY_STRING)
+    if {$size eq ""} {
+        puts -nonewline "Content-Type: text/plain\n\n[pid] $::count"
+        return
+    }
+    if {$size} {
+        puts "Content-Type: text/plain\n\n[string repeat x $size]"
+        flush stdout
+    }
+    puts stderr "begun [pid]"
+    after 60000
+}
 """,
     },
 }
@@ -49,7 +85,10 @@ def root(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def host(root):
-    made = Host(root)
+    # No app worker stays for long, so that what is held beside a fault can be compared.
+    made = Host(root, "--min-workers", "0", "--idle-exit", "1")
+    for language in SUFFIX:
+        app(made, language)
     yield made
     made.stop()
 
@@ -67,6 +106,76 @@ def fossil(host):
     made = Fossil(host.root)
     yield made
     made.stop()
+
+
+def app(host, language):
+    """The process of the app, and how many requests it has had."""
+    reply = host.get(path(language, "app"))
+    assert reply.status == 200, reply
+    pid, count = reply.text.split()
+    return int(pid), int(count)
+
+
+@LANGUAGES
+@SIGNALS
+def test_an_app_worker_killed_before_its_reply_is_500_and_replaced(host, language, number):
+    with untouched(host):
+        asked = Asked(host, path(language, "app") + "?0")
+        pid = asked.begun()
+        os.kill(pid, number)
+        assert asked.end().reply().status == 500
+        host.wait_line("status=500", "end=signal", f"signal {int(number)} ",
+                       path(language, "app")[1:], since=asked.since)
+        gone(pid)
+        assert app(host, language)[1] == 1
+
+
+@LANGUAGES
+@SIGNALS
+def test_an_app_worker_killed_in_a_streamed_reply_cuts_it(host, language, number):
+    with untouched(host):
+        asked = Asked(host, path(language, "app") + "?400000")
+        os.kill(asked.begun(), number)
+        outcome = asked.end()
+        assert not outcome.ended and outcome.closed
+        assert outcome.records[-1][0] == 255
+        assert len(outcome.stdout) > 300_000
+        host.wait_line("end=signal", f"signal {int(number)} ", path(language, "app")[1:],
+                       since=asked.since)
+        assert app(host, language)[1] == 1
+
+
+@LANGUAGES
+@SIGNALS
+def test_nobody_notices_that_an_idle_app_worker_is_killed(host, language, number):
+    with untouched(host):
+        for _ in range(10):
+            pid, _ = app(host, language)
+            os.kill(pid, number)
+            other_pid, count = app(host, language)
+            assert other_pid != pid and count == 1
+
+
+@LANGUAGES
+@pytest.mark.parametrize("size, ends", [("0", (0, "500")), ("5000000", (18, "200"))])
+def test_nginx_gets_500_for_a_killed_app_worker_and_breaks_off_a_streamed_reply(
+        host, nginx, language, size, ends):
+    with untouched(host):
+        since = host.log_position()
+        client = curl(nginx.port, f"{path(language, 'app')}?{size}")
+        os.kill(begun(host, since), signal.SIGKILL)
+        said = client.communicate(timeout=20)[0]
+        assert (client.returncode, said) == ends
+
+
+@LANGUAGES
+def test_fossil_gets_500_for_an_app_worker_killed_at_any_time(host, fossil, language):
+    with untouched(host):
+        since = host.log_position()
+        client = curl(fossil.port, f"/ext{path(language, 'app')}?400000")
+        os.kill(begun(host, since), signal.SIGKILL)
+        assert client.communicate(timeout=20)[0] == "500"
+        host.wait_line("status=500", "signal 9 ", since=since)
 
 
 @LANGUAGES

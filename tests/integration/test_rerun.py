@@ -8,7 +8,8 @@ import textwrap
 
 import pytest
 
-from host import Host, put, run_plain
+from apps import Apps, OwnSockets
+from host import put, run_exthost, run_plain
 from waiting import wait_for
 
 BEGINNING = """\
@@ -22,10 +23,10 @@ PID = HEAD + "print(os.getpid())\n"
 
 
 class Rerun:
-    def __init__(self, folder):
-        self.root = folder / "root"
-        self.root.mkdir()
-        self.host = Host(self.root, "--workers", "1", "--idle-exit", "1", "--min-workers", "0")
+    """Scripts in a host for all of them, or in hosts for one each; see apps.Apps."""
+
+    def __init__(self, apps):
+        self._apps, self.root, self.host = apps, apps.root, apps.host
         self._count = 0
 
     def put(self, body, plain=False):
@@ -35,15 +36,16 @@ class Rerun:
         put(self.root, name, text.replace("rerun", "cgi") if plain else text)
         return "/" + name
 
-    def get(self, target, method="GET", body=b"", **more):
-        return self.host.run(method, target, body=body, **more).reply()
+    def get(self, target, method="GET", body=b""):
+        return self._apps.get(target, method, body)
 
 
-@pytest.fixture(scope="module")
-def rerun(tmp_path_factory):
-    made = Rerun(tmp_path_factory.mktemp("rerun"))
-    yield made
-    made.host.stop()
+@pytest.fixture(scope="module", params=["shared", "own sockets"])
+def rerun(request, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("rerun")
+    apps = OwnSockets(folder) if request.param == "own sockets" else Apps(folder, "--workers", "1")
+    yield Rerun(apps)
+    apps.stop()
 
 
 def stays(rerun, url, *targets):
@@ -119,12 +121,15 @@ def test_what_a_run_changes_is_as_at_the_start_in_the_next(rerun, what):
     assert rerun.get(url).text == first.text
 
 
-@pytest.mark.parametrize("what", [name for name in UNDONE if name not in ("exception", "time zone")])
+@pytest.mark.parametrize("what",
+                         [name for name in UNDONE
+                          if name not in ("environment", "exception", "time zone")])
 def test_it_sees_the_same_as_a_cgi_run(rerun, what):
     _, look = UNDONE[what]
     url, plain = (rerun.put(f"seen = {look}\n{HEAD}print(repr(seen))\n", plain)
                   for plain in (False, True))
-    expected = rerun.get(plain).text.replace(plain, url)
+    as_cgi = run_exthost("request", plain, "--root", str(rerun.root)).stdout.decode()
+    expected = as_cgi.partition("\n\n")[2].replace(plain, url)
     assert rerun.get(url).text == expected and rerun.get(url).text == expected
 
 
@@ -169,12 +174,13 @@ print(os.getpid())
 def test_output_comes_in_order_and_all_of_it(rerun, tmp_path):
     path = tmp_path / "file"
     url = rerun.put(HEAD + f"""\
-import atexit, threading
+import atexit, ctypes, threading
 atexit.register(print, "exit handler")
 sys.stdout.write("text ")
 sys.stdout.flush()
 os.write(1, b"bytes ")
 os.system("printf child")
+ctypes.CDLL(None).printf(b" C")
 threading.Thread(target=lambda: (time.sleep(0.05), print(" thread"))).start()
 file = open({str(path)!r}, "w")
 file.write("not flushed")
@@ -185,7 +191,7 @@ last = Last()
 def function(): return last
 """)
     for _ in range(3):
-        assert rerun.get(url).text == "text bytes child thread\nexit handler\ndeleted\n"
+        assert rerun.get(url).text == "text bytes child thread\nexit handler\ndeleted\n C"
         assert path.read_text() == "not flushed"
         path.unlink()
 
@@ -225,11 +231,20 @@ def test_an_exception_has_its_traceback_and_nothing_of_the_host(rerun):
     assert len(lines) == 2 and all(url in line for line in lines)
 
 
-def test_a_script_that_does_not_compile_is_told(rerun):
-    url = rerun.put("def f(:\n")
-    since = rerun.host.log_position()
-    assert rerun.get(url).status == 500
-    rerun.host.wait_line("SyntaxError", since=since)
+def test_a_run_that_takes_too_long_shows_where_it_was(tmp_path, start_host):
+    put(tmp_path, "slow.py", BEGINNING + "def deep():\n    time.sleep(100)\ndeep()\n")
+    host = start_host(tmp_path, "--timeout", "1")
+    since = host.log_position()
+    assert host.get("/slow.py").status == 504
+    host.wait_line("in deep", "stream=stack", since=since)
+    host.wait_line("in <module>", "stream=stack", since=since)
+
+
+def test_a_script_that_does_not_compile_is_told(tmp_path, start_host):
+    put(tmp_path, "wrong.py", BEGINNING + "def f(:\n")
+    host = start_host(tmp_path)
+    assert host.get("/wrong.py").status == 500
+    host.wait_line("SyntaxError", since=0)
 
 
 def test_modules_stay_loaded_and_are_looked_at(rerun):

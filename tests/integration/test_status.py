@@ -85,8 +85,8 @@ def test_json_holds_what_the_manual_says(start_host, root, hold):
         held.begin(url, "waits")
         told = wait_counted(host, 1)
     assert set(told) == {"version", "root", "seconds", "processes", "spares", "runs", "queue",
-                         "connections", "extensions", "services"}
-    assert told["services"] == []
+                         "connections", "extensions", "services", "apps"}
+    assert told["services"] == [] and told["apps"] == []
     assert told["root"] == str(root) and told["version"] == "0.1.0" and told["seconds"] > 0
     assert [(p["role"], p.get("language")) for p in told["processes"]] == [
         ("master", None), ("front", None), ("template", "python"), ("template", "tcl")]

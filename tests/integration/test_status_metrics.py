@@ -17,7 +17,9 @@ METRICS = "/metrics"
 FAMILIES = {
     "exthost_running": "gauge", "exthost_waiting": "gauge", "exthost_connections": "gauge",
     "exthost_requests_total": "counter", "exthost_request_seconds": "summary",
-    "exthost_cpu_seconds_total": "counter", "exthost_peak_memory_bytes": "gauge"}
+    "exthost_cpu_seconds_total": "counter", "exthost_peak_memory_bytes": "gauge",
+    "exthost_app_workers": "gauge", "exthost_app_loads_total": "counter",
+    "exthost_app_requests_total": "counter", "exthost_app_refused": "gauge"}
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,8 @@ import zlib
 import pytest
 
 import fastcgi
-from host import Host, put_script
+from host import put_script
+from serving import WAYS, serve
 from servers import Nginx
 from waiting import wait_for
 from web import BrokenTransfer
@@ -20,6 +21,10 @@ sqlite3 db :memory:
 db eval {CREATE TABLE visits(n)}
 set visits 0
 set configured [list [chan configure stdin] [chan configure stdout]]
+
+set children [list [interp create child] [interp create {child grandchild}]]
+interp create -safe safe
+interp alias safe safe_puts {} puts
 
 namespace eval case {
 	proc count {} {
@@ -66,29 +71,49 @@ namespace eval case {
 	}
 	proc close_errors {} { close stderr; puts closed }
 	proc push {} { zlib push gzip stdout; puts pushed }
+	proc listen {} {
+		chan event stdout writable {incr ::written}
+		chan event stdin readable {incr ::read}
+	}
+	proc copy_on {} {
+		chan copy stdin stdout -command {set ::copied}
+	}
 	proc channels {} {
 		puts [expr {[list [chan configure stdin] [lreplace [chan configure stdout] 3 5]]}]
 		encoding system utf-8
 	}
 	proc complain {} { puts stderr "a complaint"; puts complained }
 	proc error {} { puts half; ::error "a secret went wrong" "" {MY CODE} }
-	proc late_error {} { puts [string repeat x 400000]; ::error "too late" }
+	proc late_error {} { puts [string repeat x 4000000]; ::error "too late" }
 	proc caught {} { catch {::error caught}; puts $::errorInfo }
 	proc seen {} { puts "[info exists ::errorInfo] [info exists ::errorCode]" }
 	proc break {} { return -level 2 -code break }
 	proc continue {} { return -level 2 -code continue }
 	proc odd {} { return -level 2 -code 42 }
 	proc leave {status} { puts whole; exit $status }
+	proc leave_deep {} {
+		puts whole
+		proc ::deep {} {uplevel 1 {lmap x {1 2} {while 1 {catch {try {exit} finally {puts "not reached"}}}}}}
+		after 5 {::deep}
+		vwait forever
+	}
 	proc where {} { puts "$::argv0 [info script] [pwd] $::argc [list $::argv] $::tcl_interactive" }
 	proc who {} { puts "[exthost user]|[exthost capabilities]|[exthost has s]" }
 	proc program_out {} { puts one; exec /bin/echo two >@stdout; puts three }
 	proc script_out {} { exthost page Title <p>text</p>; set ::paged 1 }
+	proc children {} {
+		foreach child $::children {
+			{*}[list interp eval $child] {set stdin [read stdin]; puts [string length $stdin]}
+		}
+		safe eval {safe_puts safe}
+	}
 	proc endless {} {
 		if {[catch {while 1 {puts [string repeat x 1000]; flush stdout}} message options]} {
 			puts stderr "the client is gone: [dict get $options -errorcode]"
 			return -options $options $message
 		}
 	}
+	proc hog {} { lappend all; while 1 { lappend all [string repeat x 1000000] } }
 	proc spin {} { spin_here }
 	proc spin_here {} { while 1 {} }
 }
@@ -100,12 +125,17 @@ proc application {} {
 }
 """
 
+@pytest.fixture(scope="module", params=WAYS)
+def cases(request, tmp_path_factory):
+    made = serve(request.param, tmp_path_factory.mktemp("root"), "cases.tcl", CASES)
+    yield made
+    made.stop()
+
+
 @pytest.fixture(scope="module")
-def cases(tmp_path_factory):
-    """A host with the app as /cases.tcl, in one app worker."""
-    root = tmp_path_factory.mktemp("root")
-    put_script(root, "cases.tcl", "tcl", CASES)
-    made = Host(root, "--workers", "1")
+def trusting(tmp_path_factory):
+    """Behind a front that listens for Fossil too."""
+    made = serve("front", tmp_path_factory.mktemp("root"), "cases.tcl", CASES)
     yield made
     made.stop()
 
@@ -182,12 +212,14 @@ def test_what_a_program_prints_stands_in_its_place(cases):
     assert ask(cases, "program_out") == "one\ntwo\nthree\n"
 
 
-@pytest.mark.parametrize("what", ["configure_all", "close_in", "close_out", "close_both_and_open", "push"])
+@pytest.mark.parametrize("what", ["configure_all", "close_in", "close_out", "close_both_and_open", "push",
+                                  "listen", "copy_on"])
 def test_what_a_request_does_to_its_channels_is_not_seen_by_the_next(cases, what):
     usual = ask(cases, "channels")
     worker = ask(cases, "pid")
     for _ in range(3):
-        assert cases.get(f"/cases.tcl?{what}").status == 200
+        # A copy that goes on has the reply, and it is never whole.
+        assert cases.get(f"/cases.tcl?{what}").status == (500 if what == "copy_on" else 200)
         assert ask(cases, "channels") == usual
         assert ask(cases, "euro") == "\u20ac\n"
         reply = cases.run("POST", "/cases.tcl?text", body=b"text").reply()
@@ -210,11 +242,17 @@ def test_an_error_is_a_500_with_errorinfo_in_the_log_and_the_worker_goes_on(case
     worker, since = ask(cases, "pid"), cases.log_position()
     reply = cases.get("/cases.tcl?error")
     assert reply.status == 500 and "secret" not in reply.text and "half" not in reply.text
-    line = cases.wait_line("a secret went wrong", since=since)
-    request = line.split("[")[1].split("]")[0]
-    cases.wait_line(request, '(procedure "error" line 1)', since=since)
-    cases.wait_line(request, "status=500", since=since)
+    cases.wait_line("a secret went wrong", "cases.tcl", since=since)
+    cases.wait_line('(procedure "error" line 1)', since=since)
+    cases.wait_line("status=500", since=since)
     assert ask(cases, "pid") == worker
+
+
+def test_what_an_app_writes_to_standard_error_is_tagged_with_the_request(trusting):
+    since = trusting.log_position()
+    assert ask(trusting, "complain") == "complained\n"
+    line = trusting.wait_line("a complaint", "cases.tcl", since=since)
+    trusting.wait_line(line.split("[")[1].split("]")[0], "status=200", since=since)
 
 
 def test_an_error_after_the_first_bytes_have_left_breaks_the_transfer(cases):
@@ -244,13 +282,23 @@ def test_an_error_of_one_request_is_not_seen_by_the_next(cases):
 def test_exit_0_ends_the_request_well_and_the_worker_which_is_replaced(cases):
     worker = ask(cases, "pid")
     assert ask(cases, "leave=0") == "whole\n"
-    assert ask(cases, "pid") != worker
+    worker_2 = ask(cases, "pid")
+    assert ask(cases, "leave_deep") == "whole\n"
+    assert len({worker, worker_2, ask(cases, "pid")}) == 3
 
 
 def test_any_other_exit_is_a_failure(cases):
-    worker = ask(cases, "pid")
+    worker, since = ask(cases, "pid"), cases.log_position()
     assert cases.get("/cases.tcl?leave=1").status == 500
+    cases.wait_line("exit status 1", since=since)
     assert ask(cases, "pid") != worker
+
+
+def test_interpreters_that_the_app_keeps_have_each_requests_channels(cases):
+    for size in (5, 6, 7):
+        reply = cases.run("POST", "/cases.tcl?children", body=b"x" * size).reply()
+        assert reply.text == f"{size}\n0\nsafe\n"
+    assert ask(cases, "children") == "0\n0\nsafe\n"
 
 
 def test_the_script_is_named_as_under_cgi(cases):
@@ -258,19 +306,19 @@ def test_the_script_is_named_as_under_cgi(cases):
     assert ask(cases, "where") == f"{script} {script} {cases.root} 0 {{}} 0\n"
 
 
-def test_the_library_tells_about_each_request(cases):
+def test_the_library_tells_about_each_request(trusting):
     def who(user, capabilities):
-        return cases.as_fossil("GET", "cases.tcl", query="who", FOSSIL_USER=user,
+        return trusting.as_fossil("GET", "cases.tcl", query="who", FOSSIL_USER=user,
                                FOSSIL_CAPABILITIES=capabilities).reply().text
     assert who("ada", "hjs") == "ada|hjs|1\n"
     assert who("bob", "h") == "bob|h|0\n"
 
 
-def test_the_librarys_page_is_in_fossils_skin_under_fossil_and_whole_elsewhere(cases):
+def test_the_librarys_page_is_in_fossils_skin_under_fossil_and_whole_elsewhere(trusting):
     for _ in range(2):
-        inside = cases.as_fossil("GET", "cases.tcl", query="script_out").reply()
+        inside = trusting.as_fossil("GET", "cases.tcl", query="script_out").reply()
         assert "<div class='fossil-doc'" in inside.text
-        assert cases.get("/cases.tcl?script_out").text.startswith("<!DOCTYPE html>")
+        assert trusting.get("/cases.tcl?script_out").text.startswith("<!DOCTYPE html>")
 
 
 def test_an_app_is_told_that_its_client_is_gone_and_its_worker_goes_on(cases):
@@ -284,8 +332,8 @@ def test_an_app_is_told_that_its_client_is_gone_and_its_worker_goes_on(cases):
     assert ask(cases, "pid") == worker
 
 
-def test_an_app_answers_under_nginx_and_under_fossil(cases, start_nginx, start_fossil):
-    for server in (start_nginx(cases.socket), start_fossil(cases.root)):
+def test_an_app_answers_under_nginx_and_under_fossil(trusting, start_nginx, start_fossil):
+    for server in (start_nginx(trusting.socket), start_fossil(trusting.root)):
         body = os.urandom(100_000)
         reply = server.request("POST", "/cases.tcl?body",
                                [("Content-Type", "application/octet-stream")], body)
@@ -300,6 +348,45 @@ def test_the_log_tells_where_an_app_was_when_its_time_was_over(start_host, tmp_p
     assert host.get("/cases.tcl?spin").status == 504
     host.wait_line("spin_here")
     assert ask(host, "euro") == "\u20ac\n"
+
+
+def test_an_app_that_wants_too_much_memory_is_a_500_with_the_reason_in_the_log(start_host, tmp_path):
+    put_script(tmp_path, "cases.tcl", "tcl", CASES)
+    host = start_host(tmp_path, "--memory", "64m")
+    since = host.log_position()
+    assert host.get("/cases.tcl?hog").status == 500
+    host.wait_line("status=500", "end=memory", since=since)
+    assert ask(host, "euro") == "\u20ac\n"
+
+
+ENDS = """# exthost: app
+set journal [open journal w]
+rename exit really_exit
+proc exit args { puts $::journal "exit $args"; really_exit {*}$args }
+proc application {} {
+	puts $::journal $::env(QUERY_STRING)
+	puts "Content-Type: text/plain\\n\\nnoted"
+	if {$::env(QUERY_STRING) eq "leave"} { exit }
+}
+"""
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_worker_that_is_ended_writes_what_it_has_buffered_and_calls_exit_once(tmp_path, way):
+    host = serve(way, tmp_path, "app", ENDS)
+    try:
+        assert host.get("/app?one").text == "noted\n"
+    finally:
+        host.stop()
+    assert (tmp_path / "journal").read_text() == "one\nexit 0\n"
+
+
+def test_a_worker_that_exits_writes_what_it_has_buffered_and_calls_exit_once(start_host, tmp_path):
+    put_script(tmp_path, "app", "tcl", ENDS.replace("journal w", "journal a"))
+    host = start_host(tmp_path, "--min-workers", "0", "--workers", "1")
+    assert host.get("/app?leave").text == "noted\n"
+    wait_for(lambda: (tmp_path / "journal").read_text(), "the journal is written")
+    assert (tmp_path / "journal").read_text() == "leave\nexit \n"
 
 
 @pytest.mark.parametrize("body, reason", [

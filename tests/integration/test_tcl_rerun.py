@@ -5,7 +5,8 @@ import zlib
 
 import pytest
 
-from host import Host, put_script, run_plain
+from host import put_script, run_plain
+from serving import WAYS, serve
 from waiting import wait_for
 
 # What a run sees of another one, what it leaves, and then what the query asks for.
@@ -67,6 +68,17 @@ switch -glob $env(QUERY_STRING) {
 	sleeper { exec /bin/sleep 600 &; puts whole }
 	sqlite { package require sqlite3; sqlite3 db [pwd]/db; puts [db eval {SELECT 1 + 1}] }
 	clock { puts [clock format 0 -gmt 1 -format %Y] }
+	clock_locale {
+		package require msgcat
+		msgcat::mclocale de
+		puts "[clock format 0 -gmt 1 -format %A -locale current] [clock scan 1970-01-02 -gmt 1]"
+	}
+	clock_error { catch {clock format x} message options; puts "$message [dict get $options -errorcode]" }
+	procedures {
+		foreach name [info procs ::tcl::clock::*] { info body $name }
+		foreach name [info commands] { catch {info args $name} }
+		puts whole
+	}
 	package { package require json; package require exthost; puts [json::json2dict {{"a":[1]}}][exthost user] }
 	large { puts -nonewline [string repeat 0123456789abcdef 100000] }
 	random { puts [expr {rand()}] }
@@ -75,12 +87,9 @@ switch -glob $env(QUERY_STRING) {
 """
 
 
-@pytest.fixture(scope="module")
-def rerun(tmp_path_factory):
-    """A host with the script as /script.tcl, in one app worker."""
-    root = tmp_path_factory.mktemp("root")
-    put_script(root, "script.tcl", "tcl", SCRIPT)
-    made = Host(root, "--workers", "1")
+@pytest.fixture(scope="module", params=WAYS)
+def rerun(request, tmp_path_factory):
+    made = serve(request.param, tmp_path_factory.mktemp("root"), "script.tcl", SCRIPT)
     yield made
     made.stop()
 
@@ -165,10 +174,12 @@ def test_any_other_exit_is_a_500_and_ends_no_process(rerun):
     assert ask(rerun, "pid") == worker
 
 
-def test_an_exit_in_another_interpreter_ends_the_process_too(rerun):
-    worker = ask(rerun, "pid")
-    assert ask(rerun, "exit_child") == "whole\n"
-    assert ask(rerun, "pid") != worker
+def test_an_exit_in_another_interpreter_ends_the_process_too(start_host, tmp_path):
+    put_script(tmp_path, "script.tcl", "tcl", SCRIPT)
+    host = start_host(tmp_path, "--workers", "1")
+    worker = ask(host, "pid")
+    assert ask(host, "exit_child") == "whole\n"
+    assert ask(host, "pid") != worker
 
 
 def test_a_process_that_is_left_behind_retires_the_worker(rerun):
@@ -184,6 +195,14 @@ def test_packages_and_databases_work_in_every_run(rerun):
         assert ask(rerun, "clock") == "1970\n"
         assert ask(rerun, "package") == "a 1\n"
     assert ask(rerun, "pid") == worker
+
+
+def test_clock_is_that_of_tclsh(rerun):
+    for _ in range(2):
+        assert ask(rerun, "clock_locale") == "Donnerstag 86400\n"
+        assert ask(rerun, "clock") == "1970\n"
+        assert ask(rerun, "clock_error") == 'expected integer but got "x" TCL VALUE NUMBER\n'
+        assert ask(rerun, "procedures") == "whole\n"
 
 
 def test_random_numbers_differ_from_run_to_run(rerun):
@@ -207,8 +226,10 @@ def test_the_log_tells_where_a_script_was_when_its_time_was_over(start_host, tmp
     assert ask(host, "return") == "whole\n"
 
 
-def test_a_script_answers_the_same_under_nginx_and_under_fossil(rerun, start_nginx, start_fossil):
-    for server in (start_nginx(rerun.socket), start_fossil(rerun.root)):
+def test_a_script_answers_the_same_under_nginx_and_under_fossil(start_host, start_nginx, start_fossil, tmp_path):
+    put_script(tmp_path, "script.tcl", "tcl", SCRIPT)
+    host = start_host(tmp_path)
+    for server in (start_nginx(host.socket), start_fossil(host.root)):
         for _ in range(2):
             assert server.get("/script.tcl?bytes").body == b"\0\xff"
             assert server.get("/script.tcl?exit").text == "whole\n"

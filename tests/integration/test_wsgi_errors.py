@@ -2,6 +2,7 @@
 
 import pytest
 
+from apps import Apps
 from web import BrokenTransfer
 
 START = "start_response('200 OK', TEXT)\n"
@@ -179,6 +180,17 @@ def test_an_app_that_dies_costs_its_own_request_only(plain_apps, body, line):
     assert plain_apps.get(url + "?1").status >= 500
     plain_apps.host.wait_line(f"GET {url}", line, since=since)
     assert plain_apps.get(url).body == b"well"
+
+
+def test_an_app_that_takes_too_long_shows_where_it_was(tmp_path):
+    apps = Apps(tmp_path, "--timeout", "1")
+    try:
+        since = apps.host.log_position()
+        assert apps.answer("deep()", before="def deep():\n    time.sleep(100)").status == 504
+        apps.host.wait_line("in deep", "stream=stack", since=since)
+        apps.host.wait_line("in application", "stream=stack", since=since)
+    finally:
+        apps.stop()
 
 
 def test_no_memory_is_told(plain_apps):

@@ -30,7 +30,7 @@ def path(tmp_path_factory):
     ("(after(tempfile.TemporaryFile(), lambda f: (f.write(b'0123'), f.seek(2))))", b"23"),
     ("(after(tempfile.SpooledTemporaryFile(), lambda f: (f.write(b'0123'), f.seek(2))))", b"23"),
     ("(pipe(b'piped' * 1000), 7)", b"piped" * 1000), ("(Reader(b'abc', b'd'))", b"abcd"),
-    ("(Text(open(PATH, 'rb')))", b"changed")])
+    ("(Text(open(PATH, 'rb')))", b"changed")], ids=lambda value: value if isinstance(value, str) else "")
 def test_a_file_is_sent_from_where_it_stands(apps, path, body, expected):
     before = f"import gzip, io, shutil, tempfile\nPATH = {path!r}\n" + """
 ZIPPED = tempfile.NamedTemporaryFile().name

@@ -49,43 +49,43 @@ def value(apps, expression, before="", **more):
     return reply.text
 
 
-def test_an_app_is_a_module_and_not_main(apps):
-    url = apps.put("""
+def test_an_app_is_a_module_and_not_main(shared_apps):
+    url = shared_apps.put("""
         start_response("200 OK", TEXT)
         class Thing: pass
         return [repr((__name__, sys.modules[__name__].application is not None, __file__, sys.argv,
                       __spec__.origin, type(__loader__).__name__, os.getcwd(),
                       pickle.loads(pickle.dumps(Kept())).__class__ is Kept)).encode()]
         """, "import pickle\nclass Kept: pass")
-    path = f"{apps.root}{url}"
-    assert eval(apps.get(url).text) == (  # pylint: disable=eval-used
-        "exthost_app", True, path, [path], path, "SourceFileLoader", str(apps.root), True)
+    path = f"{shared_apps.root}{url}"
+    assert eval(shared_apps.get(url).text) == (  # pylint: disable=eval-used
+        "exthost_app", True, path, [path], path, "SourceFileLoader", str(shared_apps.root), True)
 
 
-def test_modules_beside_the_app_are_found_first(apps):
-    put(apps.root, "beside/helper.py", "word = 'beside'\n")
-    put(apps.root, "beside/string.py", "word = 'shadows'\n")
-    url = apps.put("import helper, string\n" + START + "return [(helper.word + string.word).encode()]",
+def test_modules_beside_the_app_are_found_first(shared_apps):
+    put(shared_apps.root, "beside/helper.py", "word = 'beside'\n")
+    put(shared_apps.root, "beside/string.py", "word = 'shadows'\n")
+    url = shared_apps.put("import helper, string\n" + START + "return [(helper.word + string.word).encode()]",
                    name="beside/app.wsgi")
-    assert apps.get(url).text == "besideshadows"
+    assert shared_apps.get(url).text == "besideshadows"
 
 
-def test_a_file_with_the_word_is_an_app_whatever_its_name(apps):
-    put(apps.root, "named.py", "#!/usr/bin/python3\n# exthost: app\n"
+def test_a_file_with_the_word_is_an_app_whatever_its_name(shared_apps):
+    put(shared_apps.root, "named.py", "#!/usr/bin/python3\n# exthost: app\n"
         "def application(environ, start_response):\n"
         "    start_response('200 OK', [('Content-Type', 'text/plain')])\n"
         "    return [__name__.encode()]\n")
-    assert apps.get("/named.py").text == "exthost_app"
+    assert shared_apps.get("/named.py").text == "exthost_app"
 
 
-def test_an_app_named_like_a_module_does_not_hide_it(apps):
-    url = apps.put("import csv\n" + START + "return [csv.__name__.encode()]", name="csv.wsgi")
-    assert apps.get(url).text == "csv"
+def test_an_app_named_like_a_module_does_not_hide_it(shared_apps):
+    url = shared_apps.put("import csv\n" + START + "return [csv.__name__.encode()]", name="csv.wsgi")
+    assert shared_apps.get(url).text == "csv"
 
 
-def test_what_an_app_keeps_is_there_in_the_next_request(apps):
-    url = apps.put("count.append(1)\n" + START + "return [b'%d' % len(count)]", "count = []")
-    assert [apps.get(url).text for _ in range(3)] == ["1", "2", "3"]
+def test_what_an_app_keeps_is_there_in_the_next_request(shared_apps):
+    url = shared_apps.put("count.append(1)\n" + START + "return [b'%d' % len(count)]", "count = []")
+    assert [shared_apps.get(url).text for _ in range(3)] == ["1", "2", "3"]
 
 
 @pytest.mark.parametrize("text, line", [
@@ -93,20 +93,20 @@ def test_what_an_app_keeps_is_there_in_the_next_request(apps):
     ("def application(:\n", "SyntaxError"), ("import no_such_module\n", "no_such_module"),
     ("raise ValueError('at load')\n", "ValueError: at load"), ("\0", "null byte"),
     ("import sys\nsys.exit(3)\n", "SystemExit: 3")])
-def test_what_does_not_load_is_told(apps, text, line):
-    url = apps.put("")
-    put(apps.root, url[1:], text, executable=True)
-    since = apps.host.log_position()
-    assert apps.get(url).status == 500
-    apps.host.wait_line(line, since=since)
+def test_what_does_not_load_is_told(shared_apps, text, line):
+    url = shared_apps.put("")
+    put(shared_apps.root, url[1:], text, executable=True)
+    since = shared_apps.host.log_position()
+    assert shared_apps.get(url).status == 500
+    shared_apps.host.wait_line(line, since=since)
 
 
-def test_a_changed_module_is_used_from_the_next_request_on(apps):
-    put(apps.root, "changing/part.py", "word = 'old'\n")
-    url = apps.put("import part\n" + START + "return [part.word.encode()]", name="changing/app.wsgi")
-    assert apps.get(url).text == "old"
-    put(apps.root, "changing/part.py", "word = 'newer'\n")
-    wait_for(lambda: apps.get(url).text == "newer", "the new module")
+def test_a_changed_module_is_used_from_the_next_request_on(shared_apps):
+    put(shared_apps.root, "changing/part.py", "word = 'old'\n")
+    url = shared_apps.put("import part\n" + START + "return [part.word.encode()]", name="changing/app.wsgi")
+    assert shared_apps.get(url).text == "old"
+    put(shared_apps.root, "changing/part.py", "word = 'newer'\n")
+    wait_for(lambda: shared_apps.get(url).text == "newer", "the new module")
 
 
 def test_python_path_comes_before_what_is_installed_and_after_the_apps_folder(start_apps, tmp_path):
@@ -161,8 +161,8 @@ def test_what_is_no_environment_for_this_python_is_told(start_apps, venv, tmp_pa
     apps.host.wait_line(line, since=since)
 
 
-def test_threads_go_on_between_requests(apps):
-    url = apps.put(START + "return [b'%d' % ticks]", """
+def test_threads_go_on_between_requests(shared_apps):
+    url = shared_apps.put(START + "return [b'%d' % ticks]", """
         import threading
         ticks = 0
         def tick():
@@ -172,14 +172,13 @@ def test_threads_go_on_between_requests(apps):
                 ticks += 1
         threading.Thread(target=tick, daemon=True).start()
         """)
-    first = int(apps.get(url).text)
-    wait_for(lambda: int(apps.get(url).text) > first + 20, "ticks")
-    apps.host.wait_line("GET", since=0)
+    first = int(shared_apps.get(url).text)
+    wait_for(lambda: int(shared_apps.get(url).text) > first + 20, "ticks")
 
 
-def test_threads_go_on_while_the_client_is_slow(apps, tmp_path):
+def test_threads_go_on_while_the_client_is_slow(shared_apps, tmp_path):
     ticks = tmp_path / "ticks"
-    url = apps.put(START + "yield b'x' * 4_000_000\nyield b'y'", f"""
+    url = shared_apps.put(START + "yield b'x' * 4_000_000\nyield b'y'", f"""
         import threading
         def tick():
             while True:
@@ -188,7 +187,7 @@ def test_threads_go_on_while_the_client_is_slow(apps, tmp_path):
                     f.write("tick ")
         threading.Thread(target=tick, daemon=True).start()
         """)
-    with fastcgi.Connection(apps.host.socket) as connection:
+    with fastcgi.Connection(shared_apps.host.socket) as connection:
         connection.begin()
         connection.params(fastcgi.variables("GET", url))
         connection.stdin(b"")
@@ -198,14 +197,14 @@ def test_threads_go_on_while_the_client_is_slow(apps, tmp_path):
         assert connection.read_outcome().stdout.endswith(b"y")
 
 
-def test_signal_handlers_of_the_app_run_between_requests(apps):
-    url = apps.put(START + "return [str(os.getpid()).encode()]", """
+def test_signal_handlers_of_the_app_run_between_requests(shared_apps):
+    url = shared_apps.put(START + "return [str(os.getpid()).encode()]", """
         import signal
         signal.signal(signal.SIGUSR2, lambda *_: print("handled", flush=True))
         """)
-    since = apps.host.log_position()
-    subprocess.run(["kill", "-USR2", apps.get(url).text], check=True)
-    apps.host.wait_line("handled", since=since)
+    since = shared_apps.host.log_position()
+    subprocess.run(["kill", "-USR2", shared_apps.get(url).text], check=True)
+    shared_apps.host.wait_line("handled", since=since)
 
 
 def test_exit_handlers_run_when_the_worker_ends_and_not_before(start_apps):

@@ -1,25 +1,15 @@
 /*
  * A third language, as small as one can be: a command a line, its argument behind a blank. It shows
  * that struct binding is enough, and lets the host run under the sanitizers, which an interpreter
- * would drown in reports of its own.
- *
- *	# a comment         print TEXT           env NAME, its value
- *	body, copied        error TEXT           repeat N TEXT
- *	exit N              crash                sleep MILLISECONDS
- *	flush               pid, as an error     module NAME
- *	spin, for ever      deaf to SIGTERM      close standard output
- *	memory N, MiB of it                      leave a process that lives in a session of its own
- *	keep, and kept: is this the kept code?
- *	count of the requests that this process has begun
- *	retire after this request
- *	load COMMAND, when the app is loaded, and only then
- *	depends FILE, beside the script
+ * would drown in reports of its own. Its commands stand in tiny_words.c.
  *
  * A module is a name that the process knows. The one named "threads" starts a thread when it is
  * loaded ahead, which a template must not have. What is kept of a script is its text without
  * comments and empty lines.
  */
 #include "tiny.h"
+
+#include "tiny_words.h"
 
 #include "host/binding.h"
 #include "host/buffer.h"
@@ -28,9 +18,11 @@
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdio_ext.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -39,34 +31,12 @@
 #define MODULES_MAX 32
 #define NAME_MAX_SIZE 64
 
-/* One script in progress. */
-struct program {
-	struct binding_run *run; /* NULL in the plain interpreter */
-	struct buffer text;
-	bool is_kept; /* the text is what an earlier run has kept */
-	int status;
-	bool ended;
-	bool loads; /* now; else lines of load are passed over */
-	bool retires;
-	unsigned long count;     /* of the requests to an app */
-	struct binding_app *app; /* NULL: it is none */
-};
-
-struct command {
-	const char *name;
-	void (*does)(struct program *program, const char *argument);
-};
-
-/* The command that is being done; a signal handler is given no argument. */
-static const char *volatile present;
-
 /* The modules of this process; a forked one begins with those of the template. */
 static char modules[MODULES_MAX][NAME_MAX_SIZE];
 static size_t module_count;
 
 static int read_text(struct buffer *text, int fd);
 static void interpret_text(struct program *program);
-static void interpret_line(struct program *program, char *line);
 static void run(struct binding_run *asked) __attribute__((noreturn));
 
 static const char *version(void)
@@ -94,7 +64,7 @@ static int start(struct error *e)
 	return module_count > 0 ? error_set(e, "tiny is started already") : 0;
 }
 
-static bool has_module(const char *name)
+bool tiny_has_module(const char *name)
 {
 	for (size_t i = 0; i < module_count; i++)
 		if (strcmp(modules[i], name) == 0)
@@ -102,7 +72,7 @@ static bool has_module(const char *name)
 	return false;
 }
 
-static int load_module(const char *name, struct error *e)
+int tiny_load_module(const char *name, struct error *e)
 {
 	for (const char *c = name; *c != '\0'; c++)
 		if (!isalpha((unsigned char)*c))
@@ -129,7 +99,7 @@ static int preload(const char *module, struct error *e)
 		return pthread_create(&thread, NULL, sleep_for_ever, NULL) == 0
 			   ? 0
 			   : error_set(e, "no thread");
-	return has_module(module) ? 0 : load_module(module, e);
+	return tiny_has_module(module) ? 0 : tiny_load_module(module, e);
 }
 
 /* The buffer of standard output, and a page or two of the heap. */
@@ -179,266 +149,10 @@ static void interpret_text(struct program *program)
 
 		if (line == NULL)
 			abort();
-		interpret_line(program, line);
+		tiny_do(program, line);
 		free(line);
 		at += size + 1;
 	}
-}
-
-static void do_print(struct program *program, const char *argument)
-{
-	(void)program;
-	printf("%s\n", argument);
-}
-
-static void do_env(struct program *program, const char *argument)
-{
-	const char *value = getenv(argument);
-
-	do_print(program, value != NULL ? value : "(not set)");
-}
-
-static void do_body(struct program *program, const char *argument)
-{
-	char piece[16384];
-	ssize_t n;
-
-	(void)program;
-	(void)argument;
-	while ((n = read(STDIN_FILENO, piece, sizeof(piece))) > 0)
-		fwrite(piece, 1, (size_t)n, stdout);
-}
-
-static void do_error(struct program *program, const char *argument)
-{
-	(void)program;
-	fprintf(stderr, "%s\n", argument);
-}
-
-static void do_repeat(struct program *program, const char *argument)
-{
-	char *text;
-	long count = strtol(argument, &text, 10);
-
-	for (text += *text == ' '; count > 0; count--)
-		do_print(program, text);
-}
-
-static void do_exit(struct program *program, const char *argument)
-{
-	program->status = atoi(argument);
-	program->ended = true;
-}
-
-static void do_crash(struct program *program, const char *argument)
-{
-	(void)program;
-	(void)argument;
-	fflush(stdout);
-	abort();
-}
-
-static void do_sleep(struct program *program, const char *argument)
-{
-	long milliseconds = strtol(argument, NULL, 10);
-	struct timespec left = {milliseconds / 1000, milliseconds % 1000 * 1000000};
-
-	(void)program;
-	while (nanosleep(&left, &left) < 0 && errno == EINTR)
-		;
-}
-
-static void do_flush(struct program *program, const char *argument)
-{
-	(void)program;
-	(void)argument;
-	fflush(stdout);
-}
-
-static void do_pid(struct program *program, const char *argument)
-{
-	(void)program;
-	(void)argument;
-	fprintf(stderr, "process %d\n", (int)getpid());
-}
-
-static void do_module(struct program *program, const char *argument)
-{
-	bool had = has_module(argument);
-	struct error e;
-
-	if (!had && load_module(argument, &e) < 0) {
-		fprintf(stderr, "tiny: %s\n", e.message);
-		program->status = 1;
-		program->ended = true;
-		return;
-	}
-	if (!had && program->run != NULL)
-		binding_notice(program->run, argument);
-	printf("%s: %s\n", argument, had ? "was loaded" : "loaded");
-}
-
-static void do_spin(struct program *program, const char *argument)
-{
-	(void)program;
-	(void)argument;
-	for (volatile int forever = 1; forever != 0;)
-		;
-}
-
-static void do_deaf(struct program *program, const char *argument)
-{
-	(void)program;
-	(void)argument;
-	signal(SIGTERM, SIG_IGN);
-}
-
-static void do_close(struct program *program, const char *argument)
-{
-	(void)program;
-	(void)argument;
-	fflush(stdout);
-	close(STDOUT_FILENO);
-}
-
-static void do_memory(struct program *program, const char *argument)
-{
-	size_t size = strtoul(argument, NULL, 10) << 20;
-	void *memory = malloc(size);
-
-	if (memory == NULL) {
-		fprintf(stderr, "tiny: no memory\n");
-		if (program->run != NULL)
-			binding_no_memory(program->run);
-		program->status = 1;
-		program->ended = true;
-	}
-	free(memory);
-}
-
-static void do_leave(struct program *program, const char *argument)
-{
-	pid_t child = fork();
-
-	(void)argument;
-	if (child < 0) {
-		fprintf(stderr, "tiny: fork: %s\n", strerror(errno));
-		program->status = 1;
-		program->ended = true;
-	} else if (child == 0) {
-		setsid();
-		for (;;)
-			pause();
-	} else {
-		printf("left %d\n", (int)child);
-	}
-}
-
-static void do_keep(struct program *program, const char *argument)
-{
-	struct buffer code = {0};
-	size_t at = 0;
-
-	(void)argument;
-	if (program->run == NULL || program->is_kept)
-		return;
-	while (at < program->text.size) {
-		const char *line = program->text.data + at;
-		size_t size = strcspn(line, "\n");
-
-		if (size > 0 && line[0] != '#')
-			buffer_printf(&code, "%.*s\n", (int)size, line);
-		at += size + 1;
-	}
-	binding_keep_code(program->run, code.data, code.size);
-	buffer_release(&code);
-}
-
-static void do_kept(struct program *program, const char *argument)
-{
-	(void)argument;
-	do_print(program, program->is_kept ? "yes" : "no");
-}
-
-static void do_count(struct program *program, const char *argument)
-{
-	(void)argument;
-	printf("%lu\n", program->count);
-}
-
-static void do_retire(struct program *program, const char *argument)
-{
-	(void)argument;
-	program->retires = true;
-}
-
-static void do_depends(struct program *program, const char *argument)
-{
-	struct buffer path = {0};
-	const char *script = program->run->script;
-
-	buffer_append(&path, script, (size_t)(strrchr(script, '/') + 1 - script));
-	buffer_append_string(&path, argument);
-	if (program->app != NULL)
-		binding_depends(program->app, buffer_string(&path));
-	buffer_release(&path);
-}
-
-static void do_load(struct program *program, const char *argument)
-{
-	(void)program;
-	(void)argument; /* done when it was loaded */
-}
-
-static void interpret_line(struct program *program, char *line)
-{
-	static const struct command commands[] = {
-	    {"print", do_print},
-	    {"env", do_env},
-	    {"body", do_body},
-	    {"error", do_error},
-	    {"repeat", do_repeat},
-	    {"exit", do_exit},
-	    {"crash", do_crash},
-	    {"sleep", do_sleep},
-	    {"flush", do_flush},
-	    {"pid", do_pid},
-	    {"module", do_module},
-	    {"spin", do_spin},
-	    {"deaf", do_deaf},
-	    {"close", do_close},
-	    {"memory", do_memory},
-	    {"leave", do_leave},
-	    {"keep", do_keep},
-	    {"kept", do_kept},
-	    {"count", do_count},
-	    {"retire", do_retire},
-	    {"depends", do_depends},
-	    {"load", do_load},
-	};
-	size_t size = strcspn(line, " ");
-	const char *argument = line[size] != '\0' ? line + size + 1 : "";
-
-	if (line[0] == '\0' || line[0] == '#')
-		return;
-	if (program->loads && strncmp(line, "load ", 5) == 0)
-		memmove(line, line + 5, strlen(line + 5) + 1);
-	else if (program->loads)
-		return;
-	size = strcspn(line, " ");
-	argument = line[size] != '\0' ? line + size + 1 : "";
-	line[size] = '\0';
-	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
-		if (strcmp(line, commands[i].name) == 0) {
-			present = commands[i].name;
-			commands[i].does(program, argument);
-			present = NULL;
-			return;
-		}
-	}
-	fprintf(stderr, "tiny: unknown command '%s'\n", line);
-	program->status = 1;
-	program->ended = true;
 }
 
 static int load(struct binding_app *app)
@@ -450,9 +164,9 @@ static int load(struct binding_app *app)
 	program->run = app->run;
 	program->app = app;
 	app->data = program;
-	program->loads = true;
+	program->only = "load ";
 	interpret_text(program);
-	program->loads = false;
+	program->only = NULL;
 	fflush(stdout);
 	return program->status == 0 ? 0 : -1;
 }
@@ -471,6 +185,9 @@ static int answer(struct binding_app *app, struct binding_call *call)
 	program->status = 0;
 	program->count++;
 	interpret_text(program);
+	/* Of a page that fails only that is sent which has been flushed. */
+	if (program->status != 0)
+		__fpurge(stdout);
 	fflush(stdout);
 	dup2(log, STDOUT_FILENO);
 	dup2(nothing, STDIN_FILENO);
@@ -480,11 +197,38 @@ static int answer(struct binding_app *app, struct binding_call *call)
 	       (program->retires ? BINDING_RETIRE : 0);
 }
 
+/* Nothing goes on in it, but that something may be left to say. */
+static bool wait_for(struct binding_app *app, int descriptor)
+{
+	struct program *program = app->data;
+	struct pollfd event = {.fd = descriptor, .events = POLLIN};
+
+	while (program->later != NULL && poll(&event, 1, 2) == 0) {
+		if (!tiny_is_there(program, "go"))
+			continue;
+		fprintf(stderr, "%s\n", program->later);
+		free(program->later);
+		program->later = NULL;
+	}
+	return false;
+}
+
+static void unload(struct binding_app *app)
+{
+	struct program *program = app->data;
+
+	program->ended = false;
+	program->only = "unload ";
+	interpret_text(program);
+	fflush(stdout);
+}
+
 static bool stack(struct binding_run *asked, int file)
 {
 	(void)asked;
-	if (present != NULL && write(file, present, strlen(present)) < 0)
-		return true;
+	const char *word = tiny_present();
+
+	(void)!write(file, word, strlen(word));
 	return true;
 }
 
@@ -511,4 +255,6 @@ const struct binding tiny_binding = {
     .stack = stack,
     .load = load,
     .answer = answer,
+    .wait = wait_for,
+    .unload = unload,
 };

@@ -171,6 +171,33 @@ static void a_block_beyond_64_kib_is_refused(void **state)
 	free(block);
 }
 
+static void assert_streams(const char *block, bool streams)
+{
+	struct reply_header h;
+	struct error e = {""};
+
+	assert_int_equal(reply_header_read(&h, block, strlen(block), &e), 0);
+	if (h.streams != streams)
+		fail_msg("%s: %s", streams ? "is held back" : "is not held back", block);
+	reply_header_release(&h);
+}
+
+static void server_sent_events_and_a_header_of_nginx_ask_to_stream(void **state)
+{
+	(void)state;
+	assert_streams("Content-Type: text/event-stream\n\n", true);
+	assert_streams("content-type:TEXT/Event-Stream; charset=utf-8\n\n", true);
+	assert_streams("Content-Type: text/event-stream;charset=utf-8\nA: b\n\n", true);
+	assert_streams("Content-Type: text/html\nX-Accel-Buffering: no\n\n", true);
+	assert_streams("x-accel-buffering: No \nContent-Type: text/html\n\n", true);
+	assert_streams("Content-Type: text/html\n\n", false);
+	assert_streams("Content-Type: text/event-streams\n\n", false);
+	assert_streams("Content-Type: text/plain; text/event-stream\n\n", false);
+	assert_streams("Content-Type: text/html\nX-Accel-Buffering: yes\n\n", false);
+	assert_streams("Content-Type: text/html\nX-Accel-Buffering: none\n\n", false);
+	assert_streams("Content-Type: text/html\nX-Accel-Buffering:\n\n", false);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -179,6 +206,7 @@ int main(void)
 	    cmocka_unit_test(location_goes_last_and_alone_means_302),
 	    cmocka_unit_test(the_status_is_three_digits_and_perhaps_a_reason),
 	    cmocka_unit_test(the_content_length_is_a_number_of_bytes),
+	    cmocka_unit_test(server_sent_events_and_a_header_of_nginx_ask_to_stream),
 	    cmocka_unit_test(a_line_must_be_a_name_and_a_value),
 	    cmocka_unit_test(a_value_has_no_control_character_but_tab),
 	    cmocka_unit_test(a_line_holds_998_bytes_and_no_more),
