@@ -190,7 +190,14 @@ def bench(demo, options):
             results["rows"].append({"row": name, "figures": found, "goals": print_memory(found)})
             continue
         row = rows.ROWS[name]
-        figures = measure_row(demo, row, options)
+        try:
+            figures = measure_row(demo, row, options)
+        except Trouble as e:
+            print(f"  {row.title}: ** {e} **\n", flush=True)
+            results["rows"].append({"row": name, "title": row.title, "trouble": str(e),
+                                    "goals": [{"goal": "to answer", "reached": False}]})
+            stop(demo)
+            continue
         goals = [judge(figures, *goal) for goal in row.goals]
         print_row(row, figures, goals)
         results["rows"].append({"row": name, "title": row.title, "clients": row.clients,

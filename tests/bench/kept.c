@@ -7,6 +7,7 @@
  */
 #define _GNU_SOURCE
 
+#include <errno.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,7 +20,7 @@
 enum { BEGIN_REQUEST = 1, END_REQUEST = 3, PARAMS = 4, STDIN = 5, HEADER = 8, MOST = 1000000 };
 
 struct connection {
-	unsigned char have[65536];
+	unsigned char have[65536 + 1];
 	size_t size;
 	double asked; /* microseconds */
 	size_t answers;
@@ -70,14 +71,23 @@ static void make_request(const char *script)
 	add_record(STDIN, "", 0);
 }
 
+/* The first one is told. */
+static void fail(struct connection *c, struct pollfd *p, const char *what)
+{
+	if (errors++ == 0)
+		fprintf(stderr, "kept: %s, connection of %zu answers: %s; %zu bytes: %.200s\n",
+		    what, c->answers, errno != 0 ? strerror(errno) : "no error", c->size,
+		    c->size > HEADER ? (char *)c->have + HEADER : "");
+	p->fd = -1;
+}
+
 static void ask(struct connection *c, struct pollfd *p)
 {
 	c->size = 0;
 	c->asked = now();
-	if (send(p->fd, request, request_size, MSG_NOSIGNAL) != (ssize_t)request_size) {
-		errors++;
-		p->fd = -1;
-	}
+	errno = 0;
+	if (send(p->fd, request, request_size, MSG_NOSIGNAL) != (ssize_t)request_size)
+		fail(c, p, "send");
 }
 
 /* 1: the answer is whole. 0: not yet. */
@@ -95,18 +105,21 @@ static int is_answered(const struct connection *c)
 
 static void take(struct connection *c, struct pollfd *p)
 {
-	ssize_t n = recv(p->fd, c->have + c->size, sizeof(c->have) - c->size, 0);
+	ssize_t n;
 
+	errno = 0;
+	n = recv(p->fd, c->have + c->size, sizeof(c->have) - 1 - c->size, 0);
 	if (n <= 0) {
-		errors++;
-		p->fd = -1;
+		fail(c, p, "recv");
 		return;
 	}
 	c->size += (size_t)n;
 	if (!is_answered(c))
 		return;
-	if (memmem(c->have, c->size, "hello", 5) == NULL)
-		errors++;
+	if (memmem(c->have, c->size, "hello", 5) == NULL) {
+		fail(c, p, "answer");
+		return;
+	}
 	if (count < MOST - 1000)
 		latencies[count++] = now() - c->asked;
 	c->answers++;

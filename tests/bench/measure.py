@@ -83,7 +83,7 @@ def load(contestant, row, seconds, folder):
     count, duration, errors, timeouts, p50, p99, most, *unanswered = map(float, line[1].split())
     if errors + timeouts > 0 or count == 0:
         raise Trouble(f"{contestant.name}, {row.title}: {count:.0f} answers, {errors:.0f} errors, "
-                      f"{timeouts:.0f} timeouts")
+                      f"{timeouts:.0f} timeouts {done.stderr.strip()}")
     figures = {"requests": int(count), "rate": count / duration * 1e6, "p50": p50 / 1e3,
                "p99": p99 / 1e3, "max": most / 1e3}
     return figures | ({"unanswered": unanswered[0]} if unanswered else {})
