@@ -4,7 +4,8 @@
 #   make run      see the samples answer under a real Fossil; ONCE=1 ends after that, PORT=8080
 #   make check    build and run all tests, with sanitizers too
 #   make fuzz     search for inputs that break a parser, with clang; FUZZ=route, FUZZ_SECONDS=600 each
-#   make bench    measure, side by side with plain CGI
+#   make bench    measure, side by side with plain CGI; and apps beside uWSGI and others:
+#                 make bench-apps, ROWS="hello flask"; make bench-fossil is the first alone
 #   make soak     mixed load for 600 s while the host is being hurt; SOAK_SECONDS=
 #   make image    a root file system and an OCI image of it in build/image; FOSSIL=, UID=499
 #   make check-image  test it, by podman; AGAIN=1: and whether it is the same built again
@@ -17,6 +18,7 @@ PORT ?= 8080
 ONCE ?=
 FUZZ ?=
 AGAIN ?=
+ROWS ?=
 FOSSIL = /usr/bin/fossil
 UID = 499
 FUZZ_SECONDS ?= 600
@@ -51,8 +53,14 @@ check-tsan: deps
 fuzz: deps
 	@tests/fuzz/run.sh $(FUZZ_SECONDS) $(FUZZ)
 
-bench: build
+bench: bench-fossil bench-apps
+
+bench-fossil: build
 	@/usr/bin/python3 tests/bench/run.py --build $(BUILD)
+
+bench-apps: build
+	@.ci/deps bench
+	@/usr/bin/python3 -B tests/bench/apps.py --build $(BUILD) $(ROWS)
 
 soak: build
 	@/usr/bin/python3 -B tests/soak/soak.py --build $(BUILD)
@@ -78,4 +86,5 @@ install: build
 clean:
 	rm -rf build
 
-.PHONY: all deps build run check check-asan check-tsan fuzz bench soak image check-image check-docker install clean
+.PHONY: all deps build run check check-asan check-tsan fuzz bench bench-fossil bench-apps soak image \
+	check-image check-docker install clean
