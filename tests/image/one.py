@@ -14,7 +14,7 @@ from image import DEFAULT, NO_CAPABILITIES, ROOT, UID, Started
 from waiting import free_port, listens, wait_for
 
 REPOSITORY = "/museum/repo.fossil"  # inside
-FIRST_LINE = {".py": "#!/usr/bin/python3\n", ".tcl": "#!/usr/bin/tclsh\n"}
+FIRST_LINE = {".py": "#!/usr/bin/python3\n", ".wsgi": "#!/usr/bin/python3\n", ".tcl": "#!/usr/bin/tclsh\n"}
 # They go on until there is a file /museum/go.
 SLOW = {
     "slow.py": "import os, time\nprint('Content-Type: application/x-slow\\n\\nbegun', flush=True)\n"
@@ -87,7 +87,10 @@ class One:
         return self.container
 
     def get(self, target, timeout=20):
-        return web.request(self.port, "GET", target, timeout=timeout)
+        return self.ask(target, timeout=timeout)
+
+    def ask(self, target, method="GET", headers=(), body=None, timeout=20):
+        return web.request(self.port, method, target, headers, body, timeout)
 
     def status(self):
         done = self.container.execute("exthost", "status", "--json")
