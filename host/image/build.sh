@@ -36,6 +36,7 @@ make_root() {
 	if [ -n "$loader" ] && [ ! -e "$root$loader" ]; then
 		ln -s "/usr/lib/$(gcc -print-multiarch)/${loader##*/}" "$root$loader"
 	fi
+	/usr/bin/python3 -IB host/image/zones.py "$root/usr/share/zoneinfo"
 	/usr/bin/python3 -IB host/image/sbom.py "$root" "$build" "$epoch" "$bill"
 	set_modes "$root"
 	find "$root" -depth -exec touch -h -d "@$epoch" {} +

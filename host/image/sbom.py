@@ -95,9 +95,12 @@ def put_licences(root, texts):
     for name in sorted(common):
         source = Path("/usr/share/common-licenses", name)
         if source.exists():
-            target = root / "usr/share/common-licenses" / name
+            target = root / "usr/share/common-licenses" / source.resolve().name
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(source.read_bytes())
+            # The newest of its kind: GPL is a link to GPL-3.
+            if source.is_symlink():
+                target.with_name(name).symlink_to(target.name)
 
 
 def spdx_id(name):
