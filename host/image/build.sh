@@ -27,6 +27,9 @@ make_root() {
 	rm -rf "$root"
 	mkdir -p "$root"/usr/{bin,lib,lib64} "$root"/{dev,proc,sys,run,etc,museum,log,tmp,ext,run/exthost}
 	ln -s usr/bin usr/lib usr/lib64 "$root"
+	# Scripts written where `make install` was name the relay there.
+	mkdir "$root/usr/local"
+	ln -s ../bin "$root/usr/local"
 	for component in "$@"; do
 		DESTDIR=$root cmake --install "$build" --component "$component" --strip \
 			>"$build/install-$component.log"
