@@ -1,8 +1,8 @@
 #!/bin/sh
 # Become a program in a root file system, in namespaces of its own for mounts and processes:
 #   unshare -mpf enter.sh ROOT UID FOLDER MOUNT... -- PROGRAM ARGUMENT...
-# The root is read-only, /tmp is empty and starts nothing; a MOUNT is SOURCE:TARGET or SOURCE:TARGET:ro,
-# or tmpfs:TARGET.
+# The root is read-only, /tmp is empty and starts nothing; a MOUNT is SOURCE:TARGET, SOURCE:TARGET:ro,
+# SOURCE:TARGET:noexec, or tmpfs:TARGET.
 set -e
 root=$1 uid=$2 folder=$3
 shift 3
@@ -22,6 +22,7 @@ while [ "$1" != -- ]; do
 	fi
 	case $rest in
 	*:ro) mount -o remount,bind,ro "$root$target" ;;
+	*:noexec) mount -o remount,bind,noexec,nosuid,nodev "$root$target" ;;
 	esac
 	shift
 done

@@ -176,8 +176,8 @@ class Site:
             if name != "ext":
                 os.chown(f"{self.folder}/{name}", UID, UID)
         self.ext = Path(self.folder, "ext")
-        self.mounts = [f"{self.folder}/museum:/museum", f"{self.folder}/ext:/ext:ro",
-                       f"{self.folder}/run:/run/exthost"]
+        self.mounts = [f"{self.folder}/museum:/museum:noexec", f"{self.folder}/ext:/ext:ro",
+                       f"{self.folder}/run:/run/exthost:noexec"]
         self.port = port
         self.programs = []
 

@@ -227,7 +227,9 @@ FIRST_LINES = {"python3.py": "#!/usr/bin/python3", "python3-u.py": "#!/usr/bin/p
                "env.py": "#!/usr/bin/env python3", "env-s.py": "#!/usr/bin/env -S python3 -u",
                "relay.py": "#!/usr/bin/exthost-cgi python", "tclsh.tcl": "#!/usr/bin/tclsh",
                "wapptclsh.tcl": "#!/usr/bin/wapptclsh", "env.tcl": "#!/usr/bin/env tclsh",
-               "relay.tcl": "#!/usr/bin/exthost-cgi tcl"}
+               "relay.tcl": "#!/usr/bin/exthost-cgi tcl",
+               # As where exthost was installed by `make install`.
+               "local.py": "#!/usr/local/bin/exthost-cgi python", "local.tcl": "#!/usr/local/bin/tclsh"}
 BODY = {".py": 'import os, sys\nprint("Content-Type: application/json\\n\\nparent", os.getppid(),'
                ' len(sys.stdin.read()))\n',
         ".tcl": 'puts "Content-Type: application/json\\n\\nparent [string length [read stdin]]"\n'}
@@ -291,21 +293,34 @@ def test_an_adversary_finds_nothing_to_start(site):
 
 
 def test_nothing_that_is_written_there_can_be_started(site):
+    """By itself, or by the loader, which is a program too."""
     script = site.ext / "written.py"
     script.write_text("""#!/usr/bin/python3
-import os, shutil, subprocess
+import glob, os, shutil, subprocess
 print("Content-Type: application/json\\n")
-for folder in ("/tmp", "/", "/usr/bin", "/ext", "/dev"):
-    try:
-        shutil.copyfile("/usr/bin/exthost-cgi", folder + "/x")
-        os.chmod(folder + "/x", 0o755)
-        print(subprocess.run([folder + "/x", "--version"], capture_output=True).stdout)
-    except OSError as e:
-        pass
-print("end")
+tried = []
+for folder in ("/tmp", "/", "/usr/bin", "/ext", "/dev", "/dev/shm", "/run", "/run/exthost", "/var/tmp", "/museum"):
+    for program in ("/usr/bin/exthost-cgi", "/usr/bin/fossil"):
+        try:
+            shutil.copyfile(program, folder + "/x")
+            os.chmod(folder + "/x", 0o755)
+        except OSError:
+            continue
+        tried.append(folder)
+        for command in ([folder + "/x"], [*glob.glob("/lib64/ld-linux*"), folder + "/x"]):
+            try:
+                done = subprocess.run([*command, "version"], capture_output=True)
+                if done.returncode not in (126, 127):
+                    print(command, done)
+            except OSError:
+                pass
+        os.unlink(folder + "/x")
+print("tried", *tried)
 """)
     script.chmod(0o755)
-    assert get(site, "/written.py").text == "end\n"
+    *started, tried = get(site, "/written.py").text.splitlines()
+    assert started == []
+    assert {"/tmp", "/museum"} <= set(tried.split())
 
 
 def test_the_first_request_is_answered_half_a_second_after_the_start():
