@@ -12,6 +12,7 @@ mount -o remount,bind,ro "$root"
 mount -t proc -o nosuid,nodev,noexec proc "$root/proc"
 mount -t tmpfs -o nosuid,nodev,noexec,mode=1777 tmpfs "$root/tmp"
 mount --rbind /dev "$root/dev"
+[ ! -d "$root/dev/shm" ] || mount -t tmpfs -o nosuid,nodev,noexec,mode=1777 tmpfs "$root/dev/shm"
 while [ "$1" != -- ]; do
 	source=${1%%:*} rest=${1#*:}
 	target=${rest%%:*}

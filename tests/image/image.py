@@ -80,8 +80,9 @@ def _command(argv, mounts, uid, options=NO_CAPABILITIES, name=None):
                             else ("-v", mount))]
     entry = [] if argv == DEFAULT else ["--entrypoint", json.dumps(argv[:1])]
     return [*_PODMAN, "run", "--rm", *(["--name", name] if name else []), *_LIMITS, *options, "--read-only",
-            "--tmpfs", "/tmp:rw,noexec,nosuid,nodev,mode=1777", "--user", f"{uid}:{uid}", *volumes,
-            *entry, "exthost:test", *([] if argv == DEFAULT else argv[1:])]
+            # Else podman adds a /run and a /var/tmp where what is written can be started.
+            "--read-only-tmpfs=false", "--tmpfs", "/tmp:rw,noexec,nosuid,nodev,mode=1777",
+            "--user", f"{uid}:{uid}", *volumes, *entry, "exthost:test", *([] if argv == DEFAULT else argv[1:])]
 
 
 def run(argv, mounts=(), uid=None, timeout=30):
