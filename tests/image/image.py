@@ -193,7 +193,7 @@ class Site:
             assert done.returncode == 0, done
         self.programs.append(Started(["/usr/bin/fossil", "server", "/museum/project.fossil", "--port",
                                     str(self.port), "--localhost", "--extroot", "/ext"], self.mounts))
-        wait_for(lambda: listens(self.port), "fossil listens")
+        wait_for(lambda: listens(self.port), "fossil listens", 60)
 
     def start_host(self):
         self.programs.append(Started(["/usr/bin/exthost", "serve", "--config", "/etc/exthost-host.conf"],
@@ -207,7 +207,7 @@ class Site:
 
 
 def wait_ready(program):
-    wait_for(lambda: any(" ready" in line for line in program.log()) or not program.running(), "ready")
+    wait_for(lambda: any(" ready" in line for line in program.log()) or not program.running(), "ready", 60)
     assert program.running(), program.log()
 
 

@@ -81,7 +81,7 @@ class One:
     def start_ready(self, **how):
         """Until Fossil serves; what several first requests at once write to its database is an error."""
         self.start(**how)
-        wait_for(lambda: listens(self.port) or not self.container.running(), "Fossil listens")
+        wait_for(lambda: listens(self.port) or not self.container.running(), "Fossil listens", 60)
         assert self.container.running(), self.container.log()
         assert web.request(self.port, "GET", "/stat").status in (200, 302)
         return self.container

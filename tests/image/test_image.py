@@ -339,7 +339,7 @@ def test_the_first_request_is_answered_half_a_second_after_the_start():
             except OSError:
                 assert host.running(), host.log()
                 return False
-        wait_for(answered, "an answer")
+        wait_for(answered, "an answer", 60)
         seconds = time.monotonic() - host.since
         print(f"from the command that starts it to the first answer: {seconds:.3f} s")
         begun = image.begun(host)
