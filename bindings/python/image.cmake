@@ -13,10 +13,11 @@ add_custom_command(OUTPUT ${ARCHIVE}
 add_custom_target(image-python ALL DEPENDS ${ARCHIVE})
 install(FILES ${ARCHIVE} DESTINATION lib COMPONENT image)
 
-# Not those for tests, terminals, sound, NIS and Berkeley DB; what the others need is found out.
+# Not those for tests, terminals, sound, NIS, Berkeley DB and the users of this machine (Python has
+# dropped these, all but the databases, in 3.13); what the others need is found out.
 file(GLOB MODULES ${STDLIB}/lib-dynload/*.so)
 list(FILTER MODULES EXCLUDE REGEX
-	"/(_test|_ctypes_test|_xx|xx|readline|_curses|_dbm|_gdbm|nis|ossaudiodev|_tkinter)[^/]*$")
+	"/(_test|_ctypes_test|_xx|xx|readline|_curses|_dbm|_gdbm|nis|ossaudiodev|audioop|_crypt|spwd|_tkinter)[^/]*$")
 set(TARGETS "")
 foreach(MODULE ${MODULES})
 	cmake_path(GET MODULE STEM STEM)

@@ -15,10 +15,11 @@ import zipfile
 from pathlib import Path
 
 # Tests, IDLE, Tk and terminals, what installs packages or converts Python 2, the texts of help(), Debian's
-# link into /etc, and what stands in where a module in C is missing.
+# link into /etc, what stands in where a module in C is missing, and what needs one that is left out.
 LEFT_OUT = {"test", "tests", "idlelib", "idle_test", "tkinter", "turtle.py", "turtledemo", "curses",
             "lib2to3", "ensurepip", "venv", "distutils", "pydoc_data", "lib-dynload", "__pycache__",
-            "sitecustomize.py", "__phello__", "_pyio.py", "_pydecimal.py", "msilib",
+            "sitecustomize.py", "__phello__", "_pyio.py", "_pydecimal.py", "msilib", "crypt.py",
+            "aifc.py", "sunau.py", "sndhdr.py",
             "_distutils_system_mod.py", "_sysconfigdata_d_linux_x86_64-linux-gnu.py"}
 
 

@@ -1,31 +1,60 @@
 # Copy Tcl's libraries for a container image: usage: image.tcl TARGET FOLDER...
 #
-# Left out: tests, the time zones (Tcl reads the system's where it has none), sources in C, packages that
-# build programs or drive others, and what loads only with Tk. No file may look like a program, so a first line with #! goes.
+# No file may look like a program, so a first line with #! goes. What loads only with Tk is left out,
+# and what is named here.
 #
-# The larger scripts of tcllib are packed: source stops at ^Z, so what stands behind it can be the
-# script, compressed, and what stands before it a line that unpacks and evaluates it in its place. Only
-# scripts beside a package's index are, since a package may open what lies deeper by itself.
+# The larger scripts are packed: source stops at ^Z, so what stands behind it can be the script,
+# compressed, and what stands before it a line that unpacks and evaluates it in its place. Only
+# scripts beside a package's index are, since a package may open what lies deeper by itself, and the
+# largest of Tcl's own; what is read at every start is not.
+#
+# The index files of tcllib's packages are put into one: each alone would take a block of the disk, and
+# all are read to find a package.
 
 set unpack {eval [apply {{} {set f [open [info script] rb]; set d [read $f]; close $f
 encoding convertfrom utf-8 [zlib decompress [string range $d [string first \x1a $d]+1 end]]}}]}
-set worth_packing 4096
+set block 4096
+set merged {}
+
+set unwanted {
+    {tests, and sources in C} {tests *.test tcltest-* *.[ch]}
+    {the system's are read where Tcl has none} {tzdata}
+    {build programs, write parsers, or drive either} {practcl bench page pt grammar_fa grammar_me grammar_peg}
+    {format manuals} {doctools doctools2* dtplite mkdoc docstrip}
+    {there is no terminal} {term}
+    {servers for other clients than a browser} {ftpd pop3d smtpd httpd nns ident}
+    {of computers before 2001; of fonts under X, no text is in them} {
+        mac*.enc ebcdic.enc dingbats.enc symbol.enc gb12345.enc cns11643.enc}
+}
 
 proc is_wanted {path} {
-    expr {![regexp {/(tzdata|tcltest-[^/]*|tclAppInit\.c|[^/]*\.test|tests|practcl|bench|page|dtplite|doctools2[a-z]*|.*\.[ch])$} $path]}
+    foreach {- patterns} $::unwanted {
+        foreach pattern $patterns {
+            if {[string match $pattern [file tail $path]]} {
+                return 0
+            }
+        }
+    }
+    return 1
 }
 
 proc needs_tk {text} {
     regexp -line {^package require Tk\M} $text
 }
 
-proc is_to_pack {path data} {
+proc may_be_packed {path} {
     expr {[string match */tcllib*/*/*.tcl $path] && [file exists [file dirname $path]/pkgIndex.tcl]
-        && [string length $data] > $::worth_packing}
+        || [regexp {/tcl8[.0-9]*/(clock\.tcl|safe\.tcl|http-.*\.tm|msgcat-.*\.tm|opt[^/]*/optparse\.tcl)$} $path]}
 }
 
+# The data, or what takes fewer blocks.
 proc packed {data} {
-    return "$::unpack\n\x1a[zlib compress $data 9]"
+    set packed "$::unpack\n\x1a[zlib compress $data 9]"
+    expr {[blocks $packed] < [blocks $data] ? $packed : $data}
+}
+
+proc blocks {data} {
+    expr {([string length $data] + $::block - 1) / $::block}
 }
 
 proc read_bytes {path} {
@@ -58,17 +87,33 @@ proc copy_folder {from to} {
             continue
         }
         regsub {^#![^\n]*} $data {#} data
-        write_bytes $to/$name [expr {[is_to_pack $path $data] ? [packed $data] : $data}]
+        write_bytes $to/$name [expr {[may_be_packed $path] ? [packed $data] : $data}]
     }
     if {[file exists $from/pkgIndex.tcl]} {
-        copy_index $from/pkgIndex.tcl $to/pkgIndex.tcl $left_out
+        copy_index $from $to $left_out
+    }
+    # In Debian they are two files.
+    if {[file exists $to/gb2312.enc] && [read_bytes $to/gb2312.enc] eq [read_bytes $to/euc-cn.enc]} {
+        file delete $to/gb2312.enc
+        file link -symbolic $to/gb2312.enc euc-cn.enc
     }
 }
 
-# An index without the packages that are left out.
+# Of one of tcllib's packages into the index of tcllib itself, which comes last.
 proc copy_index {from to left_out} {
+    set index [index_without $from/pkgIndex.tcl $left_out]
+    if {[string match tcllib* [file tail [file dirname $from]]]} {
+        append ::merged "apply [list [list dir $index]] \[file join \$dir [file tail $from]\]\n"
+    } elseif {[string match tcllib* [file tail $from]]} {
+        write_bytes $to/pkgIndex.tcl $::merged$index
+    } else {
+        write_bytes $to/pkgIndex.tcl $index
+    }
+}
+
+proc index_without {path left_out} {
     set lines {}
-    foreach line [split [read_bytes $from] \n] {
+    foreach line [split [read_bytes $path] \n] {
         set keep 1
         foreach name $left_out {
             if {[string first $name $line] >= 0} {
@@ -79,7 +124,7 @@ proc copy_index {from to left_out} {
             lappend lines $line
         }
     }
-    write_bytes $to [join $lines \n]
+    return [join $lines \n]
 }
 
 set folders [lassign $argv target]

@@ -27,6 +27,9 @@ make_root() {
 	rm -rf "$root"
 	mkdir -p "$root"/usr/{bin,lib,lib64} "$root"/{dev,proc,sys,run,etc,museum,log,tmp,ext,run/exthost}
 	ln -s usr/bin usr/lib usr/lib64 "$root"
+	# Scripts written where `make install` was name the relay there.
+	mkdir "$root/usr/local"
+	ln -s ../bin "$root/usr/local"
 	for component in "$@"; do
 		DESTDIR=$root cmake --install "$build" --component "$component" --strip \
 			>"$build/install-$component.log"
@@ -36,6 +39,7 @@ make_root() {
 	if [ -n "$loader" ] && [ ! -e "$root$loader" ]; then
 		ln -s "/usr/lib/$(gcc -print-multiarch)/${loader##*/}" "$root$loader"
 	fi
+	/usr/bin/python3 -IB host/image/zones.py "$root/usr/share/zoneinfo"
 	/usr/bin/python3 -IB host/image/sbom.py "$root" "$build" "$epoch" "$bill"
 	set_modes "$root"
 	find "$root" -depth -exec touch -h -d "@$epoch" {} +

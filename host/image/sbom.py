@@ -80,6 +80,13 @@ def copyright_of(package):
     return path.read_text(errors="replace") if path.exists() else ""
 
 
+def version_of_fossil(root):
+    """What it says itself, where it can be run."""
+    done = subprocess.run([root / "usr/bin/fossil", "version"], check=False, capture_output=True, text=True)
+    told = re.search(r"version (\S+)", done.stdout)
+    return told[1] if told else "NOASSERTION"
+
+
 def put_licences(root, texts):
     """One file for each package; those of one text are links to the first."""
     first = {}
@@ -95,9 +102,12 @@ def put_licences(root, texts):
     for name in sorted(common):
         source = Path("/usr/share/common-licenses", name)
         if source.exists():
-            target = root / "usr/share/common-licenses" / name
+            target = root / "usr/share/common-licenses" / source.resolve().name
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(source.read_bytes())
+            # The newest of its kind: GPL is a link to GPL-3.
+            if source.is_symlink():
+                target.with_name(name).symlink_to(target.name)
 
 
 def spdx_id(name):
@@ -108,14 +118,15 @@ def package_entry(name, about):
     version = about.get("Version", "NOASSERTION")
     entry = {
         "SPDXID": f"SPDXRef-Package-{spdx_id(name)}", "name": name, "versionInfo": version,
-        "supplier": f"Organization: {about.get('Maintainer', 'exthost').partition(' <')[0]}",
+        "supplier": f"Organization: {about['Maintainer'].partition(' <')[0]}" if "Maintainer" in about
+                    else "NOASSERTION",
         "downloadLocation": "NOASSERTION", "filesAnalyzed": False,
         "licenseConcluded": "NOASSERTION", "copyrightText": "NOASSERTION",
         "licenseDeclared": f"LicenseRef-{spdx_id(name)}",
     }
     if about.get("Homepage"):
         entry["homepage"] = about["Homepage"]
-    if about:
+    if "source:Package" in about:
         entry["sourceInfo"] = f"built from {about['source:Package']} {about['source:Version']}"
         entry["externalRefs"] = [{
             "referenceCategory": "PACKAGE-MANAGER", "referenceType": "purl",
@@ -139,11 +150,12 @@ def main(root, build, epoch, bill):
     copied = owners(sources(root, build))
     linked = owners(linked_archives(root, build))
     packages = sorted(set(copied.values()) | set(linked.values()) | {"ca-certificates"})
-    own = {"exthost": {}}
+    own = {"exthost": {"Maintainer": "exthost"}}
     if cached(build, "EXTHOST_FOSSIL") not in copied:
-        own["fossil"] = {}
+        own["fossil"] = {"Version": version_of_fossil(root)}
     about = {name: describe(name) for name in packages} | own
-    texts = {name: copyright_of(name) for name in packages}
+    # The licence of another Fossil is that of Debian's.
+    texts = {name: copyright_of(name) for name in {*packages, "fossil"}}
     texts["exthost"] = (SOURCE / "LICENSE").read_text()
     put_licences(root, texts)
 

@@ -5,6 +5,7 @@ the test, so that nothing stands there that was not looked at.
 
 import os
 import re
+import subprocess
 from pathlib import Path
 
 import yaml
@@ -43,9 +44,19 @@ def from_compose(extensions):
         source, target = each.split(":")[:2]
         if source in file["volumes"]:
             folders[source] = volume(source, first["image"], target)
+            _mount(folders[source], file["volumes"][source])
     assert set(folders) == set(file["volumes"])
     return {name: _from_service(service, folders, extensions)
             for name, service in file["services"].items()}
+
+
+def _mount(folder, details):
+    """As the engine does for a volume that is not just a folder."""
+    if details:
+        assert set(details) == {"driver_opts"}
+        options = details["driver_opts"]
+        assert set(options) == {"type", "device", "o"}
+        subprocess.run(["mount", "-t", options["type"], "-o", options["o"], options["device"], folder], check=True)
 
 
 def _from_service(service, folders, extensions):

@@ -4,8 +4,10 @@
 import errno
 import json
 import os
+import shutil
 import socket
 import sqlite3
+import subprocess
 
 
 def attempt(action):
@@ -29,6 +31,15 @@ def make(path):
     os.unlink(path)
 
 
+def start(path):
+    shutil.copyfile("/usr/bin/exthost-cgi", path)
+    os.chmod(path, 0o755)
+    try:
+        subprocess.run([path, "--version"], check=False, capture_output=True)
+    finally:
+        os.unlink(path)
+
+
 def status():
     with open("/proc/self/status") as f:
         return dict(line.rstrip("\n").split(":\t", 1) for line in f if ":\t" in line)
@@ -45,6 +56,8 @@ print(json.dumps({
     "make in /": attempt(lambda: make("/x")),
     "make in /ext": attempt(lambda: make("/ext/x")),
     "make in /tmp": attempt(lambda: make("/tmp/x")),
+    "start in /tmp": attempt(lambda: start("/tmp/x")),
+    "start in /run/exthost": attempt(lambda: start("/run/exthost/x")),
     "users": database.execute("SELECT count(*) FROM user").fetchone()[0],
     "capabilities": [status()[name] for name in ("CapEff", "CapPrm", "CapBnd")],
     "no new privileges": status()["NoNewPrivs"],

@@ -124,6 +124,7 @@ class Pair:
         self.host.stop()
         self.fossil.stop()
         for folder in folders_of(self.containers):
+            subprocess.run(["umount", "-l", folder], check=False, capture_output=True)
             shutil.rmtree(folder)
 
 
@@ -173,6 +174,12 @@ def test_an_extension_reads_the_repository_and_cannot_write_it(probed):
     for what in ("open the repository", "make in /museum", "make in /ext", "make in /"):
         assert probed[what] == "EROFS", what
     assert probed["make in /tmp"] == "ok"
+
+
+def test_an_extension_can_start_nothing_that_it_writes(pair, probed):
+    assert probed["start in /tmp"] == ("EACCES" if pair.kind == "compose.yaml" else "ok")
+    # A cluster has no word for that.
+    assert probed["start in /run/exthost"] == ("EACCES" if pair.kind == "compose.yaml" else "ok")
 
 
 def test_an_extension_has_no_privilege(probed):

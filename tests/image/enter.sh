@@ -1,8 +1,8 @@
 #!/bin/sh
 # Become a program in a root file system, in namespaces of its own for mounts and processes:
 #   unshare -mpf enter.sh ROOT UID FOLDER MOUNT... -- PROGRAM ARGUMENT...
-# The root is read-only, /tmp is empty and starts nothing; a MOUNT is SOURCE:TARGET or SOURCE:TARGET:ro,
-# or tmpfs:TARGET.
+# The root is read-only, /tmp is empty and starts nothing; a MOUNT is SOURCE:TARGET, SOURCE:TARGET:ro,
+# SOURCE:TARGET:noexec, or tmpfs:TARGET.
 set -e
 root=$1 uid=$2 folder=$3
 shift 3
@@ -12,6 +12,7 @@ mount -o remount,bind,ro "$root"
 mount -t proc -o nosuid,nodev,noexec proc "$root/proc"
 mount -t tmpfs -o nosuid,nodev,noexec,mode=1777 tmpfs "$root/tmp"
 mount --rbind /dev "$root/dev"
+[ ! -d "$root/dev/shm" ] || mount -t tmpfs -o nosuid,nodev,noexec,mode=1777 tmpfs "$root/dev/shm"
 while [ "$1" != -- ]; do
 	source=${1%%:*} rest=${1#*:}
 	target=${rest%%:*}
@@ -22,6 +23,7 @@ while [ "$1" != -- ]; do
 	fi
 	case $rest in
 	*:ro) mount -o remount,bind,ro "$root$target" ;;
+	*:noexec) mount -o remount,bind,noexec,nosuid,nodev "$root$target" ;;
 	esac
 	shift
 done

@@ -80,8 +80,9 @@ def _command(argv, mounts, uid, options=NO_CAPABILITIES, name=None):
                             else ("-v", mount))]
     entry = [] if argv == DEFAULT else ["--entrypoint", json.dumps(argv[:1])]
     return [*_PODMAN, "run", "--rm", *(["--name", name] if name else []), *_LIMITS, *options, "--read-only",
-            "--tmpfs", "/tmp:rw,noexec,nosuid,nodev,mode=1777", "--user", f"{uid}:{uid}", *volumes,
-            *entry, "exthost:test", *([] if argv == DEFAULT else argv[1:])]
+            # Else podman adds a /run and a /var/tmp where what is written can be started.
+            "--read-only-tmpfs=false", "--tmpfs", "/tmp:rw,noexec,nosuid,nodev,mode=1777",
+            "--user", f"{uid}:{uid}", *volumes, *entry, "exthost:test", *([] if argv == DEFAULT else argv[1:])]
 
 
 def run(argv, mounts=(), uid=None, timeout=30):
@@ -176,8 +177,8 @@ class Site:
             if name != "ext":
                 os.chown(f"{self.folder}/{name}", UID, UID)
         self.ext = Path(self.folder, "ext")
-        self.mounts = [f"{self.folder}/museum:/museum", f"{self.folder}/ext:/ext:ro",
-                       f"{self.folder}/run:/run/exthost"]
+        self.mounts = [f"{self.folder}/museum:/museum:noexec", f"{self.folder}/ext:/ext:ro",
+                       f"{self.folder}/run:/run/exthost:noexec"]
         self.port = port
         self.programs = []
 
@@ -192,7 +193,7 @@ class Site:
             assert done.returncode == 0, done
         self.programs.append(Started(["/usr/bin/fossil", "server", "/museum/project.fossil", "--port",
                                     str(self.port), "--localhost", "--extroot", "/ext"], self.mounts))
-        wait_for(lambda: listens(self.port), "fossil listens")
+        wait_for(lambda: listens(self.port), "fossil listens", 60)
 
     def start_host(self):
         self.programs.append(Started(["/usr/bin/exthost", "serve", "--config", "/etc/exthost-host.conf"],
@@ -206,7 +207,7 @@ class Site:
 
 
 def wait_ready(program):
-    wait_for(lambda: any(" ready" in line for line in program.log()) or not program.running(), "ready")
+    wait_for(lambda: any(" ready" in line for line in program.log()) or not program.running(), "ready", 60)
     assert program.running(), program.log()
 
 

@@ -14,7 +14,7 @@ from image import DEFAULT, NO_CAPABILITIES, ROOT, UID, Started
 from waiting import free_port, listens, wait_for
 
 REPOSITORY = "/museum/repo.fossil"  # inside
-FIRST_LINE = {".py": "#!/usr/bin/python3\n", ".tcl": "#!/usr/bin/tclsh\n"}
+FIRST_LINE = {".py": "#!/usr/bin/python3\n", ".wsgi": "#!/usr/bin/python3\n", ".tcl": "#!/usr/bin/tclsh\n"}
 # They go on until there is a file /museum/go.
 SLOW = {
     "slow.py": "import os, time\nprint('Content-Type: application/x-slow\\n\\nbegun', flush=True)\n"
@@ -81,13 +81,16 @@ class One:
     def start_ready(self, **how):
         """Until Fossil serves; what several first requests at once write to its database is an error."""
         self.start(**how)
-        wait_for(lambda: listens(self.port) or not self.container.running(), "Fossil listens")
+        wait_for(lambda: listens(self.port) or not self.container.running(), "Fossil listens", 60)
         assert self.container.running(), self.container.log()
         assert web.request(self.port, "GET", "/stat").status in (200, 302)
         return self.container
 
     def get(self, target, timeout=20):
-        return web.request(self.port, "GET", target, timeout=timeout)
+        return self.ask(target, timeout=timeout)
+
+    def ask(self, target, method="GET", headers=(), body=None, timeout=20):
+        return web.request(self.port, method, target, headers, body, timeout)
 
     def status(self):
         done = self.container.execute("exthost", "status", "--json")

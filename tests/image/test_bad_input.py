@@ -227,7 +227,7 @@ def test_a_museum_that_is_read_only_loses_nothing(museum):
     repository = f"{museum.folder}/museum/project.fossil"
     with open(repository, "rb") as file:
         before = file.read()
-    mounts = [museum.mounts[0] + ":ro", *museum.mounts[1:]]
+    mounts = [museum.mounts[0].replace(":noexec", ":ro"), *museum.mounts[1:]]
     done = run(["/usr/bin/fossil", "user", "new", "ada", "", "secret", "-R", "/museum/project.fossil"], mounts)
     assert done.returncode == 1
     assert "readonly database" in done.stderr

@@ -79,7 +79,7 @@ def first_answer(one):
         except (OSError, web.BrokenTransfer):
             assert container.running(), container.log()
             return False
-    wait_for(answered, "an answer")
+    wait_for(answered, "an answer", 60)
     now, seconds = time.time(), time.monotonic() - container.since
     print(f"from the command that starts Fossil and exthost in one container to the first answer: {seconds:.3f} s")
     begun = image.begun(container)
