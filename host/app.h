@@ -74,16 +74,17 @@ struct app {
 	struct app_sockets *sockets; /* NULL: the front brings the requests */
 	struct app_settings settings;
 	struct app_worker_entry *workers;
-	unsigned generation; /* counts up when its files have changed, */
-	unsigned renewed;    /* the last that began though they have not, */
-	unsigned refused;    /* the one that does not load; 0: none, */
-	int64_t refused_at;  /* when that was tried; CLOCK_REALTIME, nanoseconds, */
-	int refused_status;  /* what it means for a request, */
-	uint64_t retry_at;   /* and when to try it again; request_clock() */
-	unsigned failures;   /* of loading the present generation, ever, */
-	unsigned refusals;   /* and in a row */
-	size_t starting;     /* workers that are being started and are in no list yet */
-	size_t waiting;      /* requests */
+	unsigned generation;    /* counts up when its files have changed, */
+	unsigned renewed;       /* the last that began though they have not, */
+	unsigned refused;       /* the one that does not load; 0: none, */
+	int64_t refused_at;     /* when that was tried; CLOCK_REALTIME, nanoseconds, */
+	int refused_status;     /* what it means for a request, */
+	uint64_t retry_at;      /* and when to try it again; request_clock() */
+	unsigned failures;      /* of loading the present generation, ever, */
+	unsigned refusals;      /* and in a row */
+	uint64_t refused_clock; /* request_clock() of the last */
+	size_t starting;        /* workers that are being started and are in no list yet */
+	size_t waiting;         /* requests */
 	pthread_cond_t changed;
 	char error[256];      /* why the last load failed; "": it did not, */
 	struct buffer output; /* what it wrote then, */

@@ -122,8 +122,11 @@ static void guard(struct binding_run *run, struct app_serve_setup *setup, pid_t 
 	wait4(worker, &wait_status, 0, &usage);
 	run_end_sweep(&w.end);
 	log_flush(&setup->log);
-	give_idle(&w, false);
-	app_serve_give_waiting(setup);
+	/* Of one that has not loaded nothing is to be passed on: who waits may wait for the next. */
+	if (atomic_load(&setup->slot->serves)) {
+		give_idle(&w, false);
+		app_serve_give_waiting(setup);
+	}
 	answer_for(setup, wait_status, w.late);
 	log_flush(&setup->log);
 	run_report_end(run->channel->socket, WIFEXITED(wait_status) ? RUN_ENDED : RUN_DIED,

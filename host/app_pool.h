@@ -80,6 +80,13 @@ void app_pool_connect(struct app_pool *p, int language, int channel, const struc
 int app_pool_serve(struct app_pool *p, const struct config *config,
     const struct listener *listeners, size_t count);
 
+/*
+ * Somebody has connected to the app with this number, for which another stands in. true: it is being
+ * loaded once more, as its file has changed or some time has passed, and who stands in shall leave the
+ * connection to it. false: it would fail again.
+ */
+bool app_pool_try_again(struct app_pool *p, int number);
+
 /* The nth listener was bound anew, to this descriptor, which is the pool's from now on. */
 void app_pool_listen_again(struct app_pool *p, size_t index, int fd);
 

@@ -105,6 +105,7 @@ static int prepare(struct server *s)
 	    s->buffer == NULL)
 		return -1;
 	(void)!getrandom(&s->last_id, sizeof(s->last_id), 0);
+	atomic_store(&s->slot->serves, true);
 	set_accepting(s, true);
 	if (watch(s, s->app->channel, EPOLLIN, TAG(TAG_CHANNEL, 0)) < 0)
 		return -1;

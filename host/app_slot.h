@@ -39,6 +39,7 @@ struct app_slot {
 	 */
 	atomic_int idle[APP_SLOT_CONNECTIONS];
 	unsigned char listener[APP_SLOT_CONNECTIONS]; /* that accepted it, by its index */
+	atomic_bool serves; /* the app is loaded, and its listeners are the worker's */
 	atomic_bool asleep; /* the guardian waits to be told of the next request, by its eventfd */
 };
 

@@ -24,7 +24,12 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
+
+#define TICK 10000000 /* nanoseconds: times of files are as coarse as that */
+#define A_WHILE                                                                                    \
+	250000000 /* nanoseconds after which an app that did not load may have been mended */
 
 static int add_serving(struct app_pool *p, const struct config *config, size_t index,
     const struct listener *listeners, size_t count);
@@ -146,6 +151,35 @@ void app_tell_stand_in(struct app_pool *p, struct app *a)
 		return;
 	a->sockets->stood_in = needed;
 	p->setup->stand_in(p->setup->context, a->sockets->number, needed);
+}
+
+static bool may_load_now(const struct app_pool *p, const struct app *a)
+{
+	struct stat status;
+	int64_t changed = 0;
+
+	if (fstatat(p->setup->root, a->name, &status, 0) == 0)
+		changed = (int64_t)status.st_ctim.tv_sec * 1000000000 + status.st_ctim.tv_nsec;
+	return changed > a->refused_at - TICK || request_clock() > a->refused_clock + A_WHILE;
+}
+
+bool app_pool_try_again(struct app_pool *p, int number)
+{
+	bool loads = false;
+
+	pthread_mutex_lock(&p->lock);
+	for (struct app *a = p->apps; a != NULL; a = a->next) {
+		if (a->sockets == NULL || a->sockets->number != number)
+			continue;
+		if (a->refused == a->generation && may_load_now(p, a)) {
+			a->refused = 0;
+			app_keep_enough(p, a);
+			app_tell_stand_in(p, a);
+		}
+		loads = a->refused != a->generation;
+	}
+	pthread_mutex_unlock(&p->lock);
+	return loads;
 }
 
 /* What every serving worker is to be told. */

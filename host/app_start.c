@@ -318,6 +318,7 @@ void app_refuse(struct app_pool *p, struct app *a, const struct app_refusal *ref
 	a->refused_at = refusal->began;
 	a->refused_status = refusal->status;
 	a->refusals++;
+	a->refused_clock = request_clock();
 	a->retry_at = request_clock() + (a->sockets != NULL ? longer(a->refusals) : RETRY);
 	snprintf(a->error, sizeof(a->error), "%s", refusal->reason);
 	a->output.size = 0;

@@ -77,6 +77,9 @@ static void accept_connection(struct front *f, const struct listener *l, unsigne
 	struct error e;
 	int fd;
 
+	/* Of an app that does not load: perhaps it does by now. */
+	if (l->app != 0 && app_pool_try_again(f->shared.run.apps, l->app))
+		return;
 	if (!accepting_take(f->accepting))
 		return;
 	fd = accept4(l->fd, NULL, NULL, SOCK_CLOEXEC);
