@@ -243,16 +243,40 @@ def test_a_broken_version_is_an_error_page_where_reload_is_strict(serve, languag
     wait_for(lambda: answered(host, "/hello?x") == "mended x\n", "the mended one")
 
 
-def test_an_app_that_never_loaded_is_tried_again_when_it_is_mended(tmp_path):
+def test_an_app_that_never_loaded_is_an_error_page_and_the_mended_one_answers_the_next_request(tmp_path):
     root = tmp_path / "root"
     root.mkdir()
-    host = None
     with contextlib.ExitStack() as stack:
         host = Serving(root, text="# exthost: app\nif {\n", expect=0)
         stack.callback(host.stop)
         host.wait_line("does not load")
+        for _ in range(3):
+            reply = host.run("GET", "/hello?x").reply()
+            assert reply.status == 500, reply
         host.put(APPS["python"])
-        wait_for(lambda: answered(host) == "hello again\n", "the mended app")
+        assert host.run("GET", "/hello?again").reply().text == "hello again\n"
+
+
+@LANGUAGES
+def test_connections_that_are_kept_need_not_wait_for_a_request_that_takes_its_time(serve, language):
+    """They move to the worker that is free, whichever they were with."""
+    host = serve(language=language)
+    with contextlib.ExitStack() as stack:
+        kept = [stack.enter_context(fastcgi.Connection(host.socket, 20)) for _ in range(8)]
+
+        def ask(connection, target):
+            found = fastcgi.variables("GET", target)
+            return connection.run(found, flags=fastcgi.KEEP_CONN).reply()
+        for connection in kept:
+            assert ask(connection, "/hello?x").status == 200
+        slow = threading.Thread(target=ask, args=(kept[0], "/nap?2"))
+        began = time.monotonic()
+        slow.start()
+        for connection in kept[1:]:
+            assert ask(connection, "/hello?y").text == "hello y\n"
+        took = time.monotonic() - began
+        slow.join()
+        assert took < 1, took
 
 
 # A request that comes in pieces, while the worker must go.
