@@ -52,7 +52,7 @@ def main():
     for name in sorted(set(re.findall(r"\bmake ([a-z-]+)", readme)) - targets):
         complaints.append(f"README.md: no target 'make {name}'")
     # Of Fossil, systemctl, podman, docker and python3.
-    others = {"extroot", "port", "localhost", "nojail", "now", "entrypoint", "read-only", "tmpfs", "name",
+    others = {"extroot", "port", "localhost", "nojail", "now", "entrypoint", "read-only", "read-only-tmpfs", "tmpfs", "name",
               "cap-drop", "security-opt", "health-cmd", "version", "build-arg", "target", "from"}
     options = serve | request | status | others | options_of_mailer(program)
     for name in sorted(set(re.findall(r"--([a-z][a-z-]+)", readme)) - options):
