@@ -38,6 +38,7 @@
 #include <unistd.h>
 
 #define PATIENCE 3000000000ULL /* nanoseconds for a client that shall read of the end */
+#define LET_GO 5000000000ULL   /* and for an app to end a request that nobody waits for */
 #define LOOK_EVERY 20          /* milliseconds, */
 #define LOOK_AGAIN 4           /* and while a request lasts */
 #define QUIET_LOOKS 50         /* in which nothing has come: then it sleeps */
@@ -49,7 +50,9 @@ struct watch {
 	struct run_end end;
 	uint64_t turn;  /* at the last look */
 	unsigned quiet; /* looks in a row */
-	bool late;      /* it is being ended, as its request takes too long */
+	bool late;      /* it is being ended, as its request takes too long, */
+	bool gone;      /* or as nobody waits for it any more */
+	uint64_t leave; /* request_clock() until which it may go on without a client */
 };
 
 static void guard(struct binding_run *run, struct app_serve_setup *setup, pid_t worker)
@@ -57,7 +60,8 @@ static void guard(struct binding_run *run, struct app_serve_setup *setup, pid_t 
 static void ask_worker(int number);
 static bool wait_for_worker(struct watch *w);
 static void look_at_clock(struct watch *w);
-static void answer_for(const struct app_serve_setup *setup, int wait_status, bool late);
+static void look_at_client(struct watch *w);
+static void answer_for(const struct watch *w, int wait_status);
 static void give_idle(struct watch *w, bool ready_only);
 
 /* A signal handler is given no argument. */
@@ -127,7 +131,7 @@ static void guard(struct binding_run *run, struct app_serve_setup *setup, pid_t 
 		give_idle(&w, false);
 		app_serve_give_waiting(setup);
 	}
-	answer_for(setup, wait_status, w.late);
+	answer_for(&w, wait_status);
 	log_flush(&setup->log);
 	run_report_end(run->channel->socket, WIFEXITED(wait_status) ? RUN_ENDED : RUN_DIED,
 	    WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : wait_status, &usage);
@@ -174,8 +178,14 @@ static void look_at_clock(struct watch *w)
 	/* It has ended after all: then so has the case against it, unless SIGTERM is sent. */
 	if (!same && w->end.stage < RUN_TERMED)
 		run_end_init(&w->end, w->end.process, UINT64_MAX);
+	if (!same)
+		w->gone = false;
+	if (same && turn % 2 == 1 && !w->gone)
+		look_at_client(w);
 	if (w->end.stage == RUN_GOES_ON)
 		w->end.due = turn % 2 == 1 ? atomic_load(&w->slot->deadline) : UINT64_MAX;
+	if (w->end.stage == RUN_GOES_ON && w->gone && w->leave < w->end.due)
+		w->end.due = w->leave;
 	run_end_step(&w->end);
 	w->late = w->late || w->end.stage >= RUN_TERMED;
 	/* Others need not wait for a request that takes its time. */
@@ -185,8 +195,22 @@ static void look_at_clock(struct watch *w)
 	}
 }
 
-static void answer_for(const struct app_serve_setup *setup, int wait_status, bool late)
+/*
+ * An app finds out by itself that its client is gone when it writes; it has some seconds for that. That
+ * the client will send no more is no end: it may still read.
+ */
+static void look_at_client(struct watch *w)
 {
+	struct pollfd end = {.fd = atomic_load(&w->slot->fd), .events = 0};
+
+	/* The descriptor is the request's as long as the turn is. */
+	w->gone = poll(&end, 1, 0) > 0 && atomic_load(&w->slot->turn) == w->turn;
+	w->leave = request_clock() + LET_GO;
+}
+
+static void answer_for(const struct watch *w, int wait_status)
+{
+	const struct app_serve_setup *setup = w->setup;
 	const struct app_slot *slot = setup->slot;
 	const struct answer_shared shared = {.config = &setup->config, .run = {.log = &setup->log}};
 	struct request r;
@@ -200,11 +224,13 @@ static void answer_for(const struct app_serve_setup *setup, int wait_status, boo
 	r.response.fd = atomic_load(&slot->fd);
 	r.response.fastcgi = true;
 	r.response.request_id = slot->request_id;
-	r.status = late ? 504 : 500;
+	r.status = w->gone ? 499 : w->late ? 504 : 500;
 	r.script = setup->name;
 	variables_set(&r.variables, "REQUEST_METHOD", slot->method);
 	variables_set(&r.variables, "REQUEST_URI", slot->uri);
-	if (late)
+	if (w->gone)
+		snprintf(reason, sizeof(reason), "the client went away");
+	else if (w->late)
 		snprintf(reason, sizeof(reason), "longer than %llu s",
 		    (unsigned long long)setup->config.limits.timeout);
 	else if (WIFSIGNALED(wait_status))
@@ -216,7 +242,7 @@ static void answer_for(const struct app_serve_setup *setup, int wait_status, boo
 	r.response.deadline = request_clock() + PATIENCE;
 	if (atomic_load(&slot->released))
 		response_cut_blindly(&r.response);
-	else
+	else if (!w->gone)
 		reply_error_page(&r, r.status, NULL, 0);
 	answer_log(&shared, &r, NULL, reason);
 	fd_close(&r.response.fd);

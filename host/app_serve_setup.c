@@ -44,7 +44,6 @@ static int take_settings(struct app_serve_setup *s, const struct run_order *orde
 {
 	const struct run_app *rules = &order->app;
 
-	s->rules = *rules;
 	s->config = (struct config){.root = setting(order, "root"),
 	    .tmpdir = setting(order, "tmpdir"),
 	    .prefix = setting(order, "prefix"),
@@ -71,7 +70,7 @@ int app_serve_receive(struct app_serve_setup *s, int channel, const struct run_o
 	int fds[FD_PASS_MAX];
 	void *memory;
 
-	*s = (struct app_serve_setup){.give = -1, .take = -1, .slot_file = -1};
+	*s = (struct app_serve_setup){.give = -1, .take = -1};
 	if (take_settings(s, order) < 0)
 		return -1;
 	if (fd_receive(channel, &files, sizeof(files), fds, 0) != (ssize_t)sizeof(files))
@@ -79,7 +78,6 @@ int app_serve_receive(struct app_serve_setup *s, int channel, const struct run_o
 	for (int i = 0; i < FD_PASS_MAX; i++)
 		if (fds[i] >= 0)
 			fds[i] = move_up(fds[i]);
-	s->slot_file = fds[RUN_SERVE_SLOT];
 	s->log.fd = fds[RUN_SERVE_LOG];
 	s->give = fds[RUN_SERVE_GIVE];
 	s->take = fds[RUN_SERVE_TAKE];
@@ -92,7 +90,9 @@ int app_serve_receive(struct app_serve_setup *s, int channel, const struct run_o
 			.prefix = s->config.prefix,
 			.trust_fossil = (files.trusted & 1U << s->listener_count) != 0};
 	s->alarm = move_up(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-	memory = mmap(NULL, sizeof(*s->slot), PROT_READ | PROT_WRITE, MAP_SHARED, s->slot_file, 0);
+	memory = mmap(
+	    NULL, sizeof(*s->slot), PROT_READ | PROT_WRITE, MAP_SHARED, fds[RUN_SERVE_SLOT], 0);
+	fd_close(&fds[RUN_SERVE_SLOT]);
 	if (memory == MAP_FAILED)
 		return -1;
 	s->slot = memory;

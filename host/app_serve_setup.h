@@ -11,16 +11,14 @@ struct app_slot;
 
 /* What it needs for that beside its app. */
 struct app_serve_setup {
-	char *name; /* of the app, beneath the root */
-	struct run_app rules;
+	char *name;           /* of the app, beneath the root */
 	struct config config; /* as far as the stages of a request look at it */
 	struct log log;
 	struct listener listeners[RUN_SOCKETS_MAX];
 	size_t listener_count;
 	int give, take; /* connections for other workers of the app, and from them */
-	int alarm; /* eventfd: wakes the guardian */
+	int alarm;      /* eventfd: wakes the guardian */
 	struct app_slot *slot;
-	int slot_file;
 };
 
 /* Take the descriptors that follow the order to load, and its settings. 0 or -1. */

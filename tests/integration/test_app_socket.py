@@ -258,6 +258,21 @@ def test_an_app_that_never_loaded_is_an_error_page_and_the_mended_one_answers_th
 
 
 @LANGUAGES
+def test_a_client_that_goes_away_while_the_app_writes_nothing_ends_the_request(serve, language):
+    """Long before its time is up, and the worker is replaced."""
+    host = serve(language=language)
+    since = host.log_position()
+    with fastcgi.Connection(host.socket, 20) as connection:
+        connection.begin()
+        connection.params(fastcgi.variables("GET", "/wait"))
+        connection.stdin(b"")
+        worker = host.begun(since)
+    host.program.wait_line("status=499", "the client went away", since=since, seconds=15)
+    wait_for(lambda: not lives(worker), "its end")
+    assert host.run("GET", "/hello?x").reply().text == "hello x\n"
+
+
+@LANGUAGES
 def test_connections_that_are_kept_need_not_wait_for_a_request_that_takes_its_time(serve, language):
     """They move to the worker that is free, whichever they were with."""
     host = serve(language=language)
