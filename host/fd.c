@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 void fd_close(int *fd)
@@ -68,14 +69,20 @@ int fd_set_nonblocking(int fd, bool on)
 	return fcntl(fd, F_SETFL, on ? flags | O_NONBLOCK : flags & ~O_NONBLOCK);
 }
 
+/* Not every C library has a function for it. */
+static void close_range_of(unsigned first, unsigned last)
+{
+	syscall(SYS_close_range, first, last, 0);
+}
+
 void fd_close_from(int first, int keep)
 {
 	if (keep >= first) {
 		if (keep > first)
-			close_range((unsigned)first, (unsigned)keep - 1, 0);
+			close_range_of((unsigned)first, (unsigned)keep - 1);
 		first = keep + 1;
 	}
-	close_range((unsigned)first, UINT_MAX, 0);
+	close_range_of((unsigned)first, UINT_MAX);
 }
 
 int fd_send(int socket, const void *data, size_t size, const int *fds, int count)

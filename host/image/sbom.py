@@ -44,8 +44,11 @@ def linked_archives(root, build):
     found = set()
     if (root / "usr/bin/exthost").exists():
         found = set(re.findall(r"(?<=[ =])/usr/\S+\.a\b", (build / "build.ninja").read_text()))
-    libc = subprocess.run([cached(build, "CMAKE_C_COMPILER"), "-print-file-name=libc.a"], check=True,
-                          capture_output=True, text=True).stdout.strip()
+    specs = Path(cached(build, "EXTHOST_MUSL_SPECS"))
+    libc = specs.parent / "libc.a"
+    if not specs.is_file():
+        libc = subprocess.run([cached(build, "CMAKE_C_COMPILER"), "-print-file-name=libc.a"],
+                              check=True, capture_output=True, text=True).stdout.strip()
     return sorted(str(Path(path).resolve()) for path in found | {libc})
 
 
