@@ -34,63 +34,61 @@ static struct {
 	struct binding_run *run;
 } stack_of;
 
-struct pipes {
-	int channel[2], output[2], errors[2]; /* [0] the front's, [1] the request process's */
-};
-
-static void request_process_main(const struct request_process_setup *setup, struct pipes *pipes,
-    pid_t template) __attribute__((noreturn));
+static void request_process_main(const struct request_process_setup *setup,
+    const struct request_process_ends *ends, pid_t template) __attribute__((noreturn));
 
 static void answer_questions(const struct binding *binding, struct binding_run *run);
 static int take_limits(const struct run_limits *limits, int channel);
 static int take_lasting_limits(const struct run_limits *limits, int channel);
 
-static void pipes_close(struct pipes *p, int end)
+int request_process_open(
+    struct request_process *p, struct request_process_ends *ends, struct error *e)
 {
-	fd_close(&p->channel[end]);
-	fd_close(&p->output[end]);
-	fd_close(&p->errors[end]);
-}
+	int channel[2] = {-1, -1}, output[2] = {-1, -1}, errors[2] = {-1, -1};
+	int result = 0;
 
-static int pipes_open(struct pipes *p, struct error *e)
-{
-	*p = (struct pipes){{-1, -1}, {-1, -1}, {-1, -1}};
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, p->channel) == 0 &&
-	    pipe2(p->output, O_CLOEXEC) == 0 && pipe2(p->errors, O_CLOEXEC) == 0)
-		return 0;
-	error_errno(e, "pipes of a request process");
-	pipes_close(p, 0);
-	pipes_close(p, 1);
-	return -1;
-}
-
-int request_process_fork(const struct request_process_setup *setup, struct request_process *p,
-    int *channel, struct error *e)
-{
-	struct pipes pipes;
-	pid_t template = getpid();
-	pid_t pid;
-
-	if (pipes_open(&pipes, e) < 0)
-		return -1;
-	pid = setup->binding->fork(fork);
-	if (pid == 0)
-		request_process_main(setup, &pipes, template);
-	if (pid < 0) {
-		error_errno(e, "fork");
-		pipes_close(&pipes, 0);
-		pipes_close(&pipes, 1);
-		return -1;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, channel) < 0 ||
+	    pipe2(output, O_CLOEXEC) < 0 || pipe2(errors, O_CLOEXEC) < 0)
+		result = error_errno(e, "pipes of a request process");
+	*p = (struct request_process){.pid = -1,
+	    .channel = channel[0],
+	    .output = output[0],
+	    .errors = errors[0],
+	    .handle = -1};
+	*ends = (struct request_process_ends){channel[1], output[1], errors[1]};
+	if (result < 0) {
+		request_process_release(p);
+		request_process_close_ends(ends);
 	}
-	*p = (struct request_process){.pid = pid,
-	    .channel = pipes.channel[0],
-	    .output = pipes.output[0],
-	    .errors = pipes.errors[0],
-	    .handle = (int)syscall(SYS_pidfd_open, pid, 0)};
-	*channel = pipes.channel[1];
-	pipes.channel[1] = -1;
-	pipes_close(&pipes, 1);
-	return 0;
+	return result;
+}
+
+void request_process_release(struct request_process *p)
+{
+	fd_close(&p->channel);
+	fd_close(&p->output);
+	fd_close(&p->errors);
+	fd_close(&p->handle);
+}
+
+void request_process_close_ends(struct request_process_ends *ends)
+{
+	fd_close(&ends->channel);
+	fd_close(&ends->output);
+	fd_close(&ends->errors);
+}
+
+pid_t request_process_fork(const struct request_process_setup *setup,
+    const struct request_process_ends *ends, struct error *e)
+{
+	pid_t template = getpid();
+	pid_t pid = setup->binding->fork(fork);
+
+	if (pid == 0)
+		request_process_main(setup, ends, template);
+	if (pid < 0)
+		error_errno(e, "fork");
+	return pid;
 }
 
 /* The template has them blocked, and else as the languages left them. */
@@ -102,11 +100,11 @@ static void unblock_signals(void)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-static void take_descriptors(struct pipes *pipes, struct run_channel *channel)
+static void take_descriptors(const struct request_process_ends *ends, struct run_channel *channel)
 {
-	dup2(pipes->output[1], STDOUT_FILENO);
-	dup2(pipes->errors[1], STDERR_FILENO);
-	channel->socket = fcntl(pipes->channel[1], F_DUPFD_CLOEXEC, CHANNEL_LEAST);
+	dup2(ends->output, STDOUT_FILENO);
+	dup2(ends->errors, STDERR_FILENO);
+	channel->socket = fcntl(ends->channel, F_DUPFD_CLOEXEC, CHANNEL_LEAST);
 	if (channel->socket < 0)
 		_exit(127);
 	fd_close_from(3, channel->socket);
@@ -205,8 +203,8 @@ static int take_lasting_limits(const struct run_limits *limits, int channel)
 	return limits->processes != UINT64_MAX ? limit_processes(channel) : 0;
 }
 
-static void request_process_main(
-    const struct request_process_setup *setup, struct pipes *pipes, pid_t template)
+static void request_process_main(const struct request_process_setup *setup,
+    const struct request_process_ends *ends, pid_t template)
 {
 	const struct binding *binding = setup->binding;
 	struct run_channel channel = {.owner = getpid()};
@@ -222,7 +220,7 @@ static void request_process_main(
 		_exit(0);
 	setpgid(0, 0);
 	unblock_signals();
-	take_descriptors(pipes, &channel);
+	take_descriptors(ends, &channel);
 	if (setup->warm)
 		binding->warm();
 	if (run_order_receive(channel.socket, &order, &memory) != 1)

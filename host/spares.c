@@ -1,6 +1,7 @@
 /*
  * A pool for each language, with a lock and a template's channel of its own. Orders to the template
- * and spares from it are packets on that channel. No thread of its own reads it: whoever needs a
+ * and its answers are packets on that channel; of what has been ordered the front has its ends of
+ * the pipes already, and the answers come in the same order. No thread of its own reads it: whoever needs a
  * spare takes what has come; if nothing has, the first to need one waits at the channel and the
  * others wait for him, all of them without the lock.
  *
@@ -23,11 +24,12 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <time.h>
 
 #define TEMPLATE_DEADLINE 20 /* seconds a request waits while no template answers */
-#define STACK_MAX 256
+#define POOL_MAX 256
 
 struct pool {
 	pthread_mutex_t lock;
@@ -36,10 +38,11 @@ struct pool {
 	int retired;            /* a channel that somebody waits at, and that he shall close */
 	bool reading;           /* somebody waits at the channel */
 	size_t waiting;         /* so many find no spare */
-	size_t asked;           /* ordered and not yet come */
 	unsigned long failures; /* orders that the template could not follow, ever */
-	size_t count;
-	struct request_process stack[STACK_MAX];
+	size_t asked, count;
+	struct request_process
+	    ordered[POOL_MAX];                  /* asked for and not yet there; the oldest first */
+	struct request_process stack[POOL_MAX]; /* forked ahead */
 };
 
 struct spares {
@@ -50,7 +53,7 @@ struct spares {
 };
 
 static int fill(struct spares *s, struct pool *pool, struct error *e);
-static void order(const struct spares *s, struct pool *pool);
+static int order(const struct spares *s, struct pool *pool, struct error *e);
 static int wait_at_channel(struct pool *pool, const struct timespec *deadline);
 static bool receive_one(struct pool *pool);
 static void receive_all(struct pool *pool);
@@ -110,9 +113,9 @@ static int fill(struct spares *s, struct pool *pool, struct error *e)
 	deadline.tv_sec += TEMPLATE_DEADLINE;
 	pool->waiting++;
 	while (pool->count == 0 && result == 0) {
-		if (pool->asked < pool->waiting)
-			order(s, pool);
-		if (wait_at_channel(pool, &deadline) == ETIMEDOUT && pool->count == 0)
+		if (pool->asked < pool->waiting && order(s, pool, e) < 0)
+			result = -1;
+		else if (wait_at_channel(pool, &deadline) == ETIMEDOUT && pool->count == 0)
 			result = error_set(e, "no template process has come up");
 		else if (pool->count == 0 && pool->failures != failures)
 			result = error_set(e, "no request process could be forked");
@@ -121,16 +124,23 @@ static int fill(struct spares *s, struct pool *pool, struct error *e)
 	return result;
 }
 
-static void order(const struct spares *s, struct pool *pool)
+/* 0, also while there is no template or too much is ordered already; -1: no descriptors. */
+static int order(const struct spares *s, struct pool *pool, struct error *e)
 {
 	struct template_order message = {.warm = idle_is(s->idle)};
+	struct request_process *p = &pool->ordered[pool->asked];
+	struct request_process_ends ends;
 
-	if (pool->channel < 0)
-		return;
-	if (fd_send(pool->channel, &message, sizeof(message), NULL, 0) < 0)
+	if (pool->channel < 0 || pool->asked == POOL_MAX)
+		return 0;
+	if (request_process_open(p, &ends, e) < 0)
+		return -1;
+	pool->asked++;
+	if (fd_send(pool->channel, &message, sizeof(message),
+		(const int[]){ends.channel, ends.output, ends.errors}, REQUEST_PROCESS_ENDS) < 0)
 		disconnect(pool);
-	else
-		pool->asked++;
+	request_process_close_ends(&ends);
+	return 0;
 }
 
 static int milliseconds_until(const struct timespec *deadline)
@@ -163,41 +173,34 @@ static int wait_at_channel(struct pool *pool, const struct timespec *deadline)
 	return n == 0 ? ETIMEDOUT : 0;
 }
 
-static void release_all(int fds[FD_PASS_MAX])
-{
-	for (int i = 0; i < FD_PASS_MAX; i++)
-		fd_close(&fds[i]);
-}
-
-/* Take one packet from the template, if there is one. */
+/* Take one answer of the template, if there is one. */
 static bool receive_one(struct pool *pool)
 {
+	struct template_answer answer;
 	struct request_process p;
 	int fds[FD_PASS_MAX];
 	ssize_t n;
 
 	if (pool->channel < 0)
 		return false;
-	n = fd_receive(pool->channel, &p, sizeof(p), fds, MSG_DONTWAIT);
+	n = fd_receive(pool->channel, &answer, sizeof(answer), fds, MSG_DONTWAIT);
 	if (n < 0 && errno == EAGAIN)
 		return false;
-	if (n != (ssize_t)sizeof(p)) {
-		release_all(fds);
+	if (n != (ssize_t)sizeof(answer) || pool->asked == 0) {
+		fd_close(&fds[0]);
 		disconnect(pool);
 		return false;
 	}
-	if (pool->asked > 0)
-		pool->asked--;
-	if (p.pid <= 1 || fds[2] < 0 || pool->count == STACK_MAX) {
-		release_all(fds);
+	p = pool->ordered[0];
+	memmove(&pool->ordered[0], &pool->ordered[1], --pool->asked * sizeof(p));
+	p.pid = answer.pid;
+	p.handle = fds[0];
+	if (p.pid <= 1 || pool->count == POOL_MAX) {
+		request_process_release(&p);
 		pool->failures++;
-		return true;
+	} else {
+		pool->stack[pool->count++] = p;
 	}
-	p.channel = fds[0];
-	p.output = fds[1];
-	p.errors = fds[2];
-	p.handle = fds[3];
-	pool->stack[pool->count++] = p;
 	return true;
 }
 
@@ -222,18 +225,20 @@ static void disconnect(struct pool *pool)
 	fd_close(&pool->channel);
 	while (pool->count > 0)
 		request_process_release(&pool->stack[--pool->count]);
-	pool->asked = 0;
+	while (pool->asked > 0)
+		request_process_release(&pool->ordered[--pool->asked]);
 }
 
 void spares_connect(struct spares *s, int language, int channel)
 {
 	struct pool *pool = &s->pools[language];
+	struct error ignored;
 
 	pthread_mutex_lock(&pool->lock);
 	disconnect(pool);
 	pool->channel = channel;
 	for (size_t n = 0; n < atomic_load(&s->wanted); n++)
-		order(s, pool);
+		order(s, pool, &ignored);
 	pthread_cond_broadcast(&pool->changed);
 	pthread_mutex_unlock(&pool->lock);
 }
@@ -241,10 +246,11 @@ void spares_connect(struct spares *s, int language, int channel)
 void spares_replace(struct spares *s, int language)
 {
 	struct pool *pool = &s->pools[language];
+	struct error ignored; /* the next request without a spare meets it too, and says so */
 
 	pthread_mutex_lock(&pool->lock);
 	if (pool->count + pool->asked < atomic_load(&s->wanted))
-		order(s, pool);
+		order(s, pool, &ignored);
 	pthread_mutex_unlock(&pool->lock);
 }
 
@@ -262,7 +268,7 @@ size_t spares_count(struct spares *s, int language)
 
 void spares_want(struct spares *s, size_t wanted)
 {
-	atomic_store(&s->wanted, wanted < STACK_MAX ? wanted : STACK_MAX);
+	atomic_store(&s->wanted, wanted < POOL_MAX ? wanted : POOL_MAX);
 }
 
 void spares_destroy(struct spares *s)
@@ -276,12 +282,4 @@ void spares_destroy(struct spares *s)
 	}
 	idle_destroy(s->idle);
 	free(s);
-}
-
-void request_process_release(struct request_process *p)
-{
-	fd_close(&p->channel);
-	fd_close(&p->output);
-	fd_close(&p->errors);
-	fd_close(&p->handle);
 }

@@ -40,7 +40,4 @@ void spares_want(struct spares *s, size_t wanted);
 /* Close everything and free. Nobody may be taking one. */
 void spares_destroy(struct spares *s);
 
-/* Close the descriptors of a request process. */
-void request_process_release(struct request_process *p);
-
 #endif

@@ -30,6 +30,7 @@
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -55,7 +56,7 @@ static void prepare_process(struct template *t);
 static int thread_count(void);
 static void start_language(const struct template_setup *setup, int threads);
 static void take_orders(struct template *t);
-static void fork_one(struct template *t, bool warm);
+static void fork_one(struct template *t, bool warm, struct request_process_ends *ends);
 static void drain(struct template *t);
 static void reap_children(struct template *t);
 static void kill_orphans(const struct template *t);
@@ -194,13 +195,16 @@ static void drain(struct template *t)
 static void take_orders(struct template *t)
 {
 	struct template_order order;
+	struct request_process_ends ends;
 	int fds[FD_PASS_MAX];
 	ssize_t n = fd_receive(t->setup->channel, &order, sizeof(order), fds, MSG_DONTWAIT);
 
+	ends = (struct request_process_ends){fds[0], fds[1], fds[2]};
 	if (n == sizeof(order))
-		fork_one(t, order.warm != 0);
+		fork_one(t, order.warm != 0, &ends);
 	else if (n == 0 || (n < 0 && errno != EAGAIN))
 		t->draining = true;
+	request_process_close_ends(&ends);
 }
 
 static int children_reserve(struct template *t)
@@ -218,31 +222,31 @@ static int children_reserve(struct template *t)
 	return 0;
 }
 
-/* A fork that failed is answered too, with pid -1, so that nobody waits for it. */
-static void fork_one(struct template *t, bool warm)
+/*
+ * A fork that failed is answered too, so that nobody waits for it. The channel's end is kept: on it
+ * the child's death is told.
+ */
+static void fork_one(struct template *t, bool warm, struct request_process_ends *ends)
 {
 	const struct request_process_setup setup = {
 	    .binding = t->setup->binding, .warm = warm, .load = app_worker_main};
-	struct request_process p = {.pid = -1, .channel = -1};
-	struct child child = {.channel = -1};
-	struct error e = {""};
-	int fds[FD_PASS_MAX];
+	struct template_answer answer = {.pid = -1};
+	struct error e = {"out of memory"};
+	FD_OWNED int handle = -1;
 
-	if (children_reserve(t) < 0 || request_process_fork(&setup, &p, &child.channel, &e) < 0) {
-		p = (struct request_process){.pid = -1};
+	if (ends->errors < 0)
+		error_set(&e, "its descriptors did not come");
+	else if (children_reserve(t) == 0)
+		answer.pid = request_process_fork(&setup, ends, &e);
+	if (answer.pid > 0) {
+		handle = (int)syscall(SYS_pidfd_open, answer.pid, 0);
+		t->children[t->count++] =
+		    (struct child){.pid = answer.pid, .channel = ends->channel};
+		ends->channel = -1;
+	} else {
 		log_message(t->setup->log, LEVEL_ERROR, "no request process: %s", e.message);
-		fd_send(t->setup->channel, &p, sizeof(p), NULL, 0);
-		return;
 	}
-	child.pid = p.pid;
-	t->children[t->count++] = child;
-	fds[0] = p.channel;
-	fds[1] = p.output;
-	fds[2] = p.errors;
-	fds[3] = p.handle;
-	fd_send(t->setup->channel, &p, sizeof(p), fds, p.handle >= 0 ? 4 : 3);
-	for (int i = 0; i < 4; i++)
-		fd_close(&fds[i]);
+	fd_send(t->setup->channel, &answer, sizeof(answer), &handle, handle >= 0 ? 1 : 0);
 }
 
 static void child_died(struct template *t, pid_t pid, int wait_status, const struct rusage *usage)

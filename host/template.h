@@ -21,9 +21,18 @@ struct template_setup {
 	struct log *log; /* a copy of its own, as it is in a process of its own */
 };
 
-/* Front to template: fork one. Template to front: struct request_process and its descriptors. */
+/*
+ * Front to template, with a struct request_process_ends: fork one that has these. The front makes
+ * them, since a socket that lies in another one, unread, is dear: at each close of a unix socket,
+ * whoever's, the kernel then looks whether it is garbage.
+ */
 struct template_order {
 	uint32_t warm; /* 1: it shall touch ahead the memory that a run will write */
+};
+
+/* Template to front, for each order and in their order: the process id, with its pidfd; -1: none. */
+struct template_answer {
+	int32_t pid;
 };
 
 enum template_event {

@@ -7,7 +7,6 @@
 #include "spares.h"
 #include "template.h"
 
-#include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/socket.h>
@@ -35,17 +34,19 @@ static void *take_one(void *argument)
 	return NULL;
 }
 
-/* As the template answers an order. */
-static void send_spare(int channel)
+/* As the template does it: an order comes with three descriptors, its answer is a process id. */
+static void answer_order(int channel)
 {
-	struct request_process p = {.pid = getpid()};
-	int fds[3];
+	struct template_order order;
+	const struct template_answer answer = {.pid = getpid()};
+	int fds[FD_PASS_MAX];
 
-	for (int i = 0; i < 3; i++)
-		fds[i] = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	assert_true(fd_send(channel, &p, sizeof(p), fds, 3) >= 0);
-	for (int i = 0; i < 3; i++)
+	assert_int_equal(fd_receive(channel, &order, sizeof(order), fds, 0), sizeof(order));
+	for (int i = 0; i < REQUEST_PROCESS_ENDS; i++) {
+		assert_true(fds[i] >= 0);
 		close(fds[i]);
+	}
+	assert_true(fd_send(channel, &answer, sizeof(answer), NULL, 0) >= 0);
 }
 
 static void who_looks_how_many_there_are_keeps_none_from_who_waits(void **state)
@@ -59,13 +60,11 @@ static void who_looks_how_many_there_are_keeps_none_from_who_waits(void **state)
 	spares_connect(spares, 0, ends[0]);
 	for (int i = 0; i < TIMES; i++) {
 		struct taker t = {.spares = spares};
-		struct template_order order;
 		time_t end = time(NULL) + 5;
 		pthread_t thread;
 
 		assert_int_equal(pthread_create(&thread, NULL, take_one, &t), 0);
-		assert_int_equal(read(ends[1], &order, sizeof(order)), sizeof(order));
-		send_spare(ends[1]);
+		answer_order(ends[1]);
 		while (!atomic_load(&t.done) && time(NULL) < end)
 			spares_count(spares, 0);
 		assert_true(atomic_load(&t.done));
