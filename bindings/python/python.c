@@ -87,6 +87,7 @@ static pid_t fork_python(pid_t (*make)(void))
 
 	if (python_modules_freeze() == -1)
 		python_error_clear();
+	python_run_drop_environment();
 	PyOS_BeforeFork();
 	child = make();
 	saved = errno;

@@ -35,11 +35,18 @@ static void flush(PyObject *file);
 
 enum { STATUS_FLUSH_FAILED = 120, WRITERS = 3, APP_SECONDS = 3 };
 
+/*
+ * Names are made once, and interned: what Python remembers of where a method is, it remembers for
+ * this very string, and to look for any other writes to memory that is shared until then.
+ */
 static struct {
 	PyObject *run_exit_functions; /* atexit._run_exitfuncs */
 	PyObject *collect;            /* gc.collect */
+	PyObject *count;              /* gc.get_count */
 	PyObject *get_objects;        /* gc.get_objects */
 	PyObject *writers[WRITERS];   /* io.TextIOWrapper, io.BufferedWriter, io.BufferedRandom */
+	PyObject *flush, *closed, *threading; /* names */
+	PyObject *youngest;                   /* 0, for gc.collect */
 } needed;
 
 static PyObject *look_up(const char *module_name, const char *name)
@@ -55,11 +62,16 @@ int python_end_start(void)
 {
 	needed.run_exit_functions = look_up("atexit", "_run_exitfuncs");
 	needed.collect = look_up("gc", "collect");
+	needed.count = look_up("gc", "get_count");
 	needed.get_objects = look_up("gc", "get_objects");
 	/* Text first: its flush fills the buffers beneath. */
 	needed.writers[0] = look_up("io", "TextIOWrapper");
 	needed.writers[1] = look_up("io", "BufferedWriter");
 	needed.writers[2] = look_up("io", "BufferedRandom");
+	needed.flush = PyUnicode_InternFromString("flush");
+	needed.closed = PyUnicode_InternFromString("closed");
+	needed.threading = PyUnicode_InternFromString("threading");
+	needed.youngest = PyLong_FromLong(0);
 	return PyErr_Occurred() == NULL ? 0 : -1;
 }
 
@@ -95,8 +107,7 @@ void python_end_warm(void)
 
 static void join_threads(void)
 {
-	PyObject *name = PyUnicode_FromString("threading");
-	PyObject *threading = name != NULL ? PyImport_GetModule(name) : NULL;
+	PyObject *threading = PyImport_GetModule(needed.threading);
 	PyObject *result = NULL;
 
 	if (threading != NULL) {
@@ -107,7 +118,6 @@ static void join_threads(void)
 	PyErr_Clear();
 	Py_XDECREF(result);
 	Py_XDECREF(threading);
-	Py_XDECREF(name);
 }
 
 /* Python's own handler for SIGINT, for SIGALRM: what takes too long ends with KeyboardInterrupt. */
@@ -164,7 +174,7 @@ static int flush_output(void)
 
 	if (out != NULL && out != Py_None && !is_closed(out)) {
 		Py_INCREF(out);
-		result = PyObject_CallMethod(out, "flush", NULL);
+		result = PyObject_CallMethodNoArgs(out, needed.flush);
 		if (result == NULL) {
 			PyErr_WriteUnraisable(out);
 			failed = -1;
@@ -175,7 +185,7 @@ static int flush_output(void)
 	out = PySys_GetObject("stderr");
 	if (out != NULL && out != Py_None && !is_closed(out)) {
 		Py_INCREF(out);
-		result = PyObject_CallMethod(out, "flush", NULL);
+		result = PyObject_CallMethodNoArgs(out, needed.flush);
 		if (result == NULL)
 			failed = -1;
 		Py_XDECREF(result);
@@ -187,7 +197,7 @@ static int flush_output(void)
 
 static bool is_closed(PyObject *file)
 {
-	PyObject *closed = PyObject_GetAttrString(file, "closed");
+	PyObject *closed = PyObject_GetAttr(file, needed.closed);
 	int result = closed != NULL ? PyObject_IsTrue(closed) : 0;
 
 	Py_XDECREF(closed);
@@ -306,7 +316,7 @@ static bool is_writer(PyObject *object)
 
 static void flush(PyObject *file)
 {
-	PyObject *result = PyObject_CallMethod(file, "flush", NULL);
+	PyObject *result = PyObject_CallMethodNoArgs(file, needed.flush);
 
 	Py_XDECREF(result);
 	PyErr_Clear();
@@ -330,9 +340,27 @@ void python_end_flush_quietly(void)
 	PyErr_Restore(type, value, traceback);
 }
 
+/*
+ * Whether nothing has been collected since the last time that everything was: then all objects are
+ * of the youngest generation. (To go through all generations gives free memory back as well, which
+ * in a process that ends is work for nothing.)
+ */
+static bool are_all_young(void)
+{
+	PyObject *count = PyObject_CallNoArgs(needed.count);
+	bool result = count != NULL && PyTuple_Check(count) && PyTuple_GET_SIZE(count) == 3 &&
+		      PyLong_AsLong(PyTuple_GET_ITEM(count, 1)) == 0 &&
+		      PyLong_AsLong(PyTuple_GET_ITEM(count, 2)) == 0;
+
+	Py_XDECREF(count);
+	PyErr_Clear();
+	return result;
+}
+
 void python_end_collect(void)
 {
-	PyObject *result = PyObject_CallNoArgs(needed.collect);
+	PyObject *result = are_all_young() ? PyObject_CallOneArg(needed.collect, needed.youngest)
+					   : PyObject_CallNoArgs(needed.collect);
 
 	Py_XDECREF(result);
 	PyErr_Clear();

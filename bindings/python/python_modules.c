@@ -255,7 +255,8 @@ static PyObject *get_origin(PyObject *name)
 {
 	PyObject *module = PyDict_GetItemWithError(PyImport_GetModuleDict(), name);
 	PyObject *spec = module != NULL ? PyObject_GetAttrString(module, "__spec__") : NULL;
-	PyObject *origin = spec != NULL ? PyObject_GetAttrString(spec, "origin") : NULL;
+	PyObject *origin =
+	    spec != NULL && spec != Py_None ? PyObject_GetAttrString(spec, "origin") : NULL;
 
 	if (origin != NULL && !PyUnicode_Check(origin))
 		Py_CLEAR(origin);

@@ -79,13 +79,14 @@ static int run_script(struct binding_run *run)
 		}
 		Py_XDECREF(code);
 	}
+	if (result != NULL) {
+		Py_DECREF(result);
+		return 0;
+	}
 	python_end_flush_quietly();
-	if (result == NULL && PyErr_ExceptionMatches(PyExc_MemoryError))
+	if (PyErr_ExceptionMatches(PyExc_MemoryError))
 		binding_no_memory(run);
-	if (result == NULL)
-		return python_error_exit();
-	Py_DECREF(result);
-	return 0;
+	return python_error_exit();
 }
 
 PyObject *python_run_rehearse(const char *const *environment)
@@ -144,6 +145,11 @@ int python_run_take_environment(const char *const *environment)
 		time_zone = time_zone || strncmp(*environment, "TZ=", 3) == 0;
 	}
 	return time_zone ? set_time_zone() : 0;
+}
+
+void python_run_drop_environment(void)
+{
+	PyDict_Clear(needed.environment);
 }
 
 static int set_variable(const char *variable)

@@ -65,6 +65,7 @@ void python_warm_rehearse(void)
 	/* Modules that are preloaded after this look at the template's own environment. */
 	Py_XDECREF(python_run_rehearse((const char *const *)environ));
 	python_error_clear();
+	python_modules_put_aside();
 }
 
 void python_warm(void)
@@ -73,6 +74,7 @@ void python_warm(void)
 		python_error_clear();
 	python_end_flush_quietly();
 	python_end_warm();
+	python_modules_put_aside();
 	python_error_assert_none();
 }
 
