@@ -87,8 +87,9 @@ static int set_path(struct app_answering *a, struct request *r, struct error *e)
 			prefix--;
 		if (variables_set(&r->variables, "PATH_INFO", rest) < 0)
 			return 500;
-		/* Short, as it is the front of the path that was taken apart. */
-		snprintf(buffer, sizeof(buffer), "%.*s", (int)prefix, config->prefix);
+		/* There is room, as it is the front of the path that was taken apart. */
+		memcpy(buffer, config->prefix, prefix);
+		buffer[prefix] = '\0';
 		if (variables_set(&r->variables, "SCRIPT_NAME", buffer) < 0)
 			return 500;
 	}

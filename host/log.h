@@ -21,8 +21,8 @@ struct log {
 	int fd;     /* 2 when there is no file */
 	char *path; /* NULL: standard error */
 	bool json;
-	enum log_level least; /* lines below this level are not written */
-	atomic_ulong *lost;   /* lines that could not be written; NULL: nobody counts */
+	enum log_level least;      /* lines below this level are not written */
+	atomic_ulong *lost;        /* lines that could not be written; NULL: nobody counts */
 	struct log_gather *gather; /* lines are gathered here, for log_flush; NULL: they are not */
 };
 
@@ -31,6 +31,8 @@ struct log {
 /* Whole lines. It may stand in shared memory, so that another process can write what one has left. */
 struct log_gather {
 	atomic_size_t size;
+	int64_t second; /* of which `time` is the text, "2026-11-24T10:00:00." */
+	char time[20];
 	char text[LOG_GATHER];
 };
 

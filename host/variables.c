@@ -1,20 +1,56 @@
 /*
- * An array of strings in the shape that environ(7) and execve(2) want, searched from front to end:
- * a request has about forty variables, and each is looked at a few times.
+ * An array of strings in the shape that environ(7) and execve(2) want. A request has about forty
+ * variables, and the host looks for some thirty names: the first variables are found by a small hash
+ * table, and only in a request with very many are the others searched from front to end.
  */
 #include "variables.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define PLACED 96 /* so many are in the table; places stay free, where a search ends */
+
+/* Names of one length differ mostly in front, at the end or in the middle. */
+static unsigned place_of(const char *name, size_t size)
+{
+	const unsigned char *s = (const unsigned char *)name;
+
+	return size == 0 ? 0 : (unsigned)size + s[0] * 5U + s[size - 1] * 19U + s[size / 2] * 3U;
+}
+
+static bool is_at(const struct variables *v, size_t i, const char *name, size_t size)
+{
+	return v->names[i] == size && memcmp(v->items[i], name, size) == 0;
+}
 
 static size_t find(const struct variables *v, const char *name)
 {
 	size_t size = strlen(name);
 
-	for (size_t i = 0; i < v->count; i++)
-		if (v->names[i] == size && memcmp(v->items[i], name, size) == 0)
+	for (unsigned at = place_of(name, size);; at++) {
+		unsigned place = v->places[at % VARIABLES_PLACES];
+
+		if (place == 0)
+			break;
+		if (is_at(v, place - 1, name, size))
+			return place - 1;
+	}
+	for (size_t i = PLACED; i < v->count; i++)
+		if (is_at(v, i, name, size))
 			return i;
 	return v->count;
+}
+
+static void place(struct variables *v, size_t i)
+{
+	unsigned at = place_of(v->items[i], v->names[i]);
+
+	if (i >= PLACED)
+		return;
+	while (v->places[at % VARIABLES_PLACES] != 0)
+		at++;
+	v->places[at % VARIABLES_PLACES] = (uint8_t)(i + 1);
 }
 
 const char *variables_get(const struct variables *v, const char *name)
@@ -69,7 +105,8 @@ static int put(struct variables *v, char *item, size_t name)
 		return -1;
 	}
 	v->items[v->count] = item;
-	v->names[v->count++] = (uint32_t)name;
+	v->names[v->count] = (uint32_t)name;
+	place(v, v->count++);
 	v->items[v->count] = NULL;
 	return 0;
 }
@@ -109,7 +146,8 @@ int variables_take(struct variables *v, char *item, size_t name)
 	return put(v, item, name);
 }
 
-static void remove_at(struct variables *v, size_t i)
+/* Take one out of the array; the table is not right until it is made anew. */
+static void take_out(struct variables *v, size_t i)
 {
 	free_item(v, v->items[i]);
 	memmove(v->items + i, v->items + i + 1, (v->count - i) * sizeof(*v->items));
@@ -117,21 +155,32 @@ static void remove_at(struct variables *v, size_t i)
 	v->count--;
 }
 
+static void place_all(struct variables *v)
+{
+	memset(v->places, 0, sizeof(v->places));
+	for (size_t i = 0; i < v->count && i < PLACED; i++)
+		place(v, i);
+}
+
 void variables_remove(struct variables *v, const char *name)
 {
 	size_t i = find(v, name);
 
-	if (i < v->count)
-		remove_at(v, i);
+	if (i == v->count)
+		return;
+	take_out(v, i);
+	place_all(v);
 }
 
 void variables_remove_prefix(struct variables *v, const char *prefix)
 {
-	size_t size = strlen(prefix);
+	size_t size = strlen(prefix), before = v->count;
 
 	for (size_t i = v->count; i-- > 0;)
-		if (strncmp(v->items[i], prefix, size) == 0)
-			remove_at(v, i);
+		if (v->items[i][0] == prefix[0] && strncmp(v->items[i], prefix, size) == 0)
+			take_out(v, i);
+	if (v->count < before)
+		place_all(v);
 }
 
 void variables_release(struct variables *v)

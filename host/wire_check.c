@@ -155,24 +155,12 @@ static enum wire_verdict judge_begin(struct wire_check *check)
 	return WIRE_MORE;
 }
 
-/* One more byte of the lengths in front of a pair; with the last one the pair begins. */
-static enum wire_verdict pair_length(struct wire_check *check, unsigned char byte)
+/* The lengths in front of a pair are known, and took so many bytes. */
+static enum wire_verdict pair_begin(struct wire_check *check, size_t taken)
 {
 	struct wire_check_state *state = &check->state;
-	const unsigned char *at = state->lengths;
-	size_t have;
-	int result;
 
-	state->lengths[state->lengths_have++] = byte;
-	have = state->lengths_have;
-	result = wire_lengths_next(&at, &have, &state->name_left, &state->value_left);
-	if (result < 0)
-		return malformed(check, "a name or value of impossible length");
-	if (result == 0) {
-		state->name_left = state->value_left = 0;
-		return WIRE_MORE;
-	}
-	state->params += state->lengths_have + state->name_left + state->value_left;
+	state->params += taken + state->name_left + state->value_left;
 	if (state->params > check->rules->max_params)
 		return WIRE_TOO_LARGE;
 	if (state->name_left == 0)
@@ -181,6 +169,37 @@ static enum wire_verdict pair_length(struct wire_check *check, unsigned char byt
 	state->name_at = state->lengths_have = 0;
 	state->is_filename = state->name_left == sizeof(filename) - 1;
 	return WIRE_MORE;
+}
+
+/*
+ * The next of the bytes in front of a pair, as many as belong to its lengths: nearly always they lie
+ * together. They are gathered one by one where a record ends among them.
+ */
+static enum wire_verdict pair_lengths(
+    struct wire_check *check, const unsigned char *bytes, size_t size, size_t *at)
+{
+	struct wire_check_state *state = &check->state;
+	const unsigned char *next = bytes + *at;
+	size_t left = size - *at, before = left;
+	int result = 0;
+
+	if (state->lengths_have == 0)
+		result = wire_lengths_next(&next, &left, &state->name_left, &state->value_left);
+	while (result == 0 && *at < size) {
+		state->lengths[state->lengths_have++] = bytes[(*at)++];
+		next = state->lengths;
+		before = left = state->lengths_have;
+		result = wire_lengths_next(&next, &left, &state->name_left, &state->value_left);
+	}
+	if (result < 0)
+		return malformed(check, "a name or value of impossible length");
+	if (result == 0) {
+		state->name_left = state->value_left = 0;
+		return WIRE_MORE;
+	}
+	if (state->lengths_have == 0)
+		*at += before - left;
+	return pair_begin(check, before - left);
 }
 
 static size_t pair_name(struct wire_check_state *state, const unsigned char *bytes, size_t size)
@@ -227,7 +246,7 @@ static enum wire_verdict judge_pairs(
 		else if (state->value_left > 0)
 			at += pair_value(state, bytes + at, size - at);
 		else
-			verdict = pair_length(check, bytes[at++]);
+			verdict = pair_lengths(check, bytes, size, &at);
 	}
 	return verdict;
 }

@@ -69,6 +69,54 @@ static void the_array_is_an_environment_however_many_there_are(void **state)
 	variables_release(&v);
 }
 
+static void each_is_found_when_others_are_taken_out(void **state)
+{
+	struct variables v = {0};
+	char name[32], value[32];
+
+	(void)state;
+	for (int i = 0; i < 300; i++) {
+		snprintf(name, sizeof(name), i % 3 == 0 ? "DROP_%d" : "HTTP_X_%d", i);
+		snprintf(value, sizeof(value), "%d", i);
+		assert_int_equal(variables_set(&v, name, value), 0);
+	}
+	variables_remove_prefix(&v, "DROP_");
+	variables_remove(&v, "HTTP_X_1");
+	assert_int_equal(v.count, 199);
+	for (int i = 0; i < 300; i++) {
+		snprintf(name, sizeof(name), i % 3 == 0 ? "DROP_%d" : "HTTP_X_%d", i);
+		snprintf(value, sizeof(value), "%d", i);
+		if (i % 3 == 0 || i == 1)
+			assert_null(variables_get(&v, name));
+		else
+			assert_string_equal(variables_get(&v, name), value);
+		assert_int_equal(variables_set(&v, name, "new"), 0);
+		assert_string_equal(variables_get(&v, name), "new");
+	}
+	assert_int_equal(v.count, 300);
+	variables_release(&v);
+}
+
+static void of_two_of_one_name_the_first_is_found(void **state)
+{
+	struct variables v = {0};
+	char item[32];
+
+	(void)state;
+	variables_add(&v, "TWICE=first");
+	variables_add(&v, "TWICE=second");
+	assert_string_equal(variables_get(&v, "TWICE"), "first");
+	for (int i = 0; i < 200; i++) {
+		snprintf(item, sizeof(item), "N%d=%d", i % 150, i);
+		variables_add(&v, item);
+	}
+	assert_string_equal(variables_get(&v, "N49"), "49");
+	assert_string_equal(variables_get(&v, "N149"), "149");
+	variables_remove(&v, "TWICE");
+	assert_string_equal(variables_get(&v, "TWICE"), "second");
+	variables_release(&v);
+}
+
 static void a_prefix_removes_all_that_begin_with_it(void **state)
 {
 	struct variables v = {0};
@@ -96,6 +144,8 @@ int main(void)
 	    cmocka_unit_test(a_name_is_compared_whole),
 	    cmocka_unit_test(a_default_replaces_nothing_but_the_empty),
 	    cmocka_unit_test(the_array_is_an_environment_however_many_there_are),
+	    cmocka_unit_test(each_is_found_when_others_are_taken_out),
+	    cmocka_unit_test(of_two_of_one_name_the_first_is_found),
 	    cmocka_unit_test(a_prefix_removes_all_that_begin_with_it),
 	};
 
