@@ -5,7 +5,9 @@
  *
  * A run ends when the channel says so, and not when the pipes are closed: a process that the script
  * left behind may keep those open for ever. What the script wrote before its end is in the pipes by
- * then, so they are emptied once more without waiting.
+ * then, so they are emptied once more without waiting. Of a script's reply nothing is sent before it
+ * is whole or large, so for the first milliseconds its output is left there altogether: most scripts
+ * end within them, and each time that a thread wakes costs both processes.
  *
  * A script that closes its output and goes on has said that its reply is complete. It is answered
  * then, and goes on within its limits, watched as before.
@@ -51,13 +53,21 @@ static void answer_early(struct run *run);
 static void empty_pipes(struct run *run);
 static void log_stack(struct run *run, int file);
 
+static bool listens(struct run *run)
+{
+	if (run->listen_at != 0 && request_clock() >= run->listen_at)
+		run->listen_at = 0;
+	return run->listen_at == 0;
+}
+
 void guard_run(struct run *run)
 {
 	const struct response *response = &run->request->response;
 
 	while (!run->ended) {
 		bool watched = response->fastcgi && !run->result->answered && !run->failed;
-		struct pollfd events[] = {{.fd = run->process.output, .events = POLLIN},
+		struct pollfd events[] = {
+		    {.fd = listens(run) ? run->process.output : -1, .events = POLLIN},
 		    {.fd = run->process.errors, .events = POLLIN},
 		    {.fd = run->process.channel, .events = POLLIN},
 		    {.fd = run->notices, .events = POLLIN},
@@ -85,9 +95,10 @@ void guard_run(struct run *run)
 static int milliseconds(const struct run *run)
 {
 	int left = run_end_timeout(&run->end);
-	int quiet = run->answer_at != 0 ? request_clock_left(run->answer_at) : left;
+	uint64_t next = run->answer_at != 0 ? run->answer_at : run->listen_at;
+	int until = next != 0 ? request_clock_left(next) : left;
 
-	return quiet < left ? quiet : left;
+	return until < left ? until : left;
 }
 
 /*

@@ -86,6 +86,7 @@ struct run {
 	int notices; /* of processes it starts; -1: they are not limited */
 	uint64_t processes_left;
 	short client_events; /* what is still of interest on the connection */
+	uint64_t listen_at;  /* until then its output stays in the pipe; 0: that is over */
 	uint64_t answer_at;  /* the output is closed: when to answer; 0: not */
 	bool ended;          /* the channel has told it, or broke */
 	bool untouched;      /* the process died before it took its order: another can run it */

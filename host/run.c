@@ -23,6 +23,7 @@
 
 #define SPARE_TRIES 8
 #define SECOND 1000000000ULL
+#define LEAVE_OUTPUT 2000000 /* nanoseconds in which a script's output may stay in the pipe */
 
 static int hand_over(struct run *run, int code);
 
@@ -79,6 +80,7 @@ static int hand_over(struct run *run, int code)
 		.cpu = run->limits->cpu,
 		.processes = run->limits->processes}};
 	struct error e;
+	uint64_t now;
 	int result = -1;
 
 	if (asprintf(&path, "%s/%s", strcmp(run->shared->root, "/") == 0 ? "" : run->shared->root,
@@ -101,7 +103,9 @@ static int hand_over(struct run *run, int code)
 		guard_fail(run, RUN_HOST, 503, "%s", e.message);
 		return result;
 	}
-	run_end_init(&run->end, &run->process, request_clock() + run->limits->timeout * SECOND);
+	now = request_clock();
+	run->listen_at = now + LEAVE_OUTPUT;
+	run_end_init(&run->end, &run->process, now + run->limits->timeout * SECOND);
 	run->request->response.deadline = run->end.due;
 	run->client_events = POLLIN;
 	return 0;
