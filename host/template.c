@@ -13,6 +13,7 @@
 #include "binding.h"
 #include "error.h"
 #include "fd.h"
+#include "huge_pages.h"
 #include "log.h"
 #include "preload.h"
 #include "request_process.h"
@@ -67,7 +68,9 @@ void template_main(const struct template_setup *setup)
 	struct template t = {.setup = setup};
 
 	prepare_process(&t);
+	huge_pages_align_heap();
 	start_language(setup, thread_count());
+	huge_pages_gather();
 	tell(setup, TEMPLATE_READY, "");
 	while (!t.draining) {
 		struct pollfd events[2] = {

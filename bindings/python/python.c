@@ -2,11 +2,12 @@
  * CPython as a language of the host: struct binding, and what belongs to the template.
  *
  * The files of this folder, in the order in which a run meets them: python_config sets the
- * interpreter up (and is the plain interpreter), with python_stdio shaping the standard files;
- * python_modules knows what is loaded; python_warm touches memory ahead; python_run runs a script,
- * with its code from python_code; python_error makes of an exception what python3 makes of it;
- * python_end finishes. In an app worker python_app loads (python_venv finding what belongs to it),
- * and then python_wsgi and its parts answer, or python_rerun does. What is left out on purpose:
+ * interpreter up (and is the plain interpreter), with python_stdio shaping the standard files and
+ * python_arena its memory; python_modules knows what is loaded; python_warm touches memory ahead;
+ * python_run runs a script, with its code from python_code; python_error makes of an exception what
+ * python3 makes of it; python_end finishes. In an app worker python_app loads (python_venv finding
+ * what belongs to it), and then python_wsgi and its parts answer, or python_rerun does. What is left
+ * out on purpose:
  * sub-interpreters (8 ms for a new one, and many extension modules refuse them) and finalization.
  *
  * One interpreter, one thread, its lock held from the start to the end of the process, but where an

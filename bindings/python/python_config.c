@@ -46,6 +46,7 @@ int python_config_start(struct error *e)
 
 	clean_environment();
 	setlocale(LC_CTYPE, "C.UTF-8");
+	python_arena_start();
 	PyPreConfig_InitPythonConfig(&early);
 	early.parse_argv = 0;
 	early.configure_locale = 0;

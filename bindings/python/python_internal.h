@@ -29,6 +29,11 @@ int python_config_add_library(void);
 /* struct binding: interpret. */
 int python_interpret(int argc, char **argv);
 
+/* python_arena.c */
+
+/* Before the interpreter is initialized: lay out the memory for its small objects. */
+void python_arena_start(void);
+
 /* python_stdio.c: descriptors 0, 1 and 2 while the interpreter starts. */
 
 struct python_stdio {

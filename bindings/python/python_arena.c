@@ -1,0 +1,74 @@
+/*
+ * Where Python's small objects lie. It takes memory for them in arenas of 1 MiB (256 KiB before
+ * Python 3.10), each a mapping of its own. Here several of them share a piece that is as large as a
+ * huge page and lies where one can, so that the host can put the template's objects into huge pages.
+ */
+#include "python_internal.h"
+
+#include <stdint.h>
+#include <sys/mman.h>
+
+enum { PIECE = 0x200000 };
+
+static struct {
+	char *at; /* what is left of the last piece */
+	size_t left;
+} piece;
+
+static char *map(size_t size)
+{
+	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	return memory != MAP_FAILED ? memory : NULL;
+}
+
+/* A mapping that begins at a multiple of its size: twice as much, less what is too much. */
+static char *map_piece(void)
+{
+	char *memory = map(2 * (size_t)PIECE);
+	size_t before;
+
+	if (memory == NULL)
+		return NULL;
+	before = -(uintptr_t)memory % PIECE;
+	if (before > 0)
+		munmap(memory, before);
+	munmap(memory + before + PIECE, PIECE - before);
+	return memory + before;
+}
+
+static void *allocate(void *unused, size_t size)
+{
+	char *memory;
+
+	(void)unused;
+	if (size > PIECE)
+		return map(size);
+	if (piece.left < size) {
+		memory = map_piece();
+		if (memory == NULL)
+			return NULL;
+		/* What is left of the last one is not used any more, and never was. */
+		if (piece.left > 0)
+			munmap(piece.at, piece.left);
+		piece.at = memory;
+		piece.left = PIECE;
+	}
+	memory = piece.at;
+	piece.at += size;
+	piece.left -= size;
+	return memory;
+}
+
+static void give_back(void *unused, void *memory, size_t size)
+{
+	(void)unused;
+	munmap(memory, size);
+}
+
+void python_arena_start(void)
+{
+	PyObjectArenaAllocator allocator = {NULL, allocate, give_back};
+
+	PyObject_SetArenaAllocator(&allocator);
+}
