@@ -60,6 +60,11 @@ bool answer_request(const struct answer_shared *shared, struct request *request,
 	}
 	request->script = NULL;
 	route_release(&route);
+	/* By now the request keeps no other one waiting: this can take its time. */
+	if (request->response.broken || request->response.late) {
+		response_cut(&request->response);
+		usable = false;
+	}
 	return usable && !request->response.failed;
 }
 
@@ -285,8 +290,7 @@ static bool answer_failure(const struct answer_shared *shared, struct request *r
 		request->status = 499;
 		response_end(&request->response);
 	} else if (reply->released) {
-		response_cut(&request->response);
-		request->response.failed = true;
+		request->response.broken = true;
 	} else {
 		buffer_printf(&detail, "%s\n\n", result->reason);
 		buffer_append(&detail, result->errors.data, result->errors.size);
@@ -294,5 +298,5 @@ static bool answer_failure(const struct answer_shared *shared, struct request *r
 	}
 	answer_log(shared, request, result, result->reason);
 	buffer_release(&detail);
-	return !request->response.failed;
+	return !request->response.broken && !request->response.failed;
 }

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -34,17 +35,24 @@ static uint64_t clock_now(void)
 }
 
 /* true: it takes more. */
-static bool wait_for_client(const struct response *r)
+static bool wait_for_client(struct response *r)
 {
 	struct pollfd event = {.fd = r->fd, .events = POLLOUT};
 	uint64_t now = clock_now();
 	int patience = CLIENT_PATIENCE;
 
-	if (r->deadline != 0 && now >= r->deadline)
-		return false;
 	if (r->deadline != 0 && (r->deadline - now) / 1000000 < (uint64_t)patience)
 		patience = (int)((r->deadline - now) / 1000000) + 1;
-	return poll(&event, 1, patience) != 0;
+	r->late = (r->deadline != 0 && now >= r->deadline) || poll(&event, 1, patience) == 0;
+	return !r->late;
+}
+
+/* The end of a record can be sent yet: response_cut. */
+static void keep_left(struct response *r, const struct iovec *parts, int count)
+{
+	for (int i = 0; r->late && i < count; i++)
+		if (buffer_append(&r->left, parts[i].iov_base, parts[i].iov_len) < 0)
+			r->late = false;
 }
 
 static void send_parts(struct response *r, struct iovec *parts, int count)
@@ -60,6 +68,7 @@ static void send_parts(struct response *r, struct iovec *parts, int count)
 			continue;
 		if (n < 0) {
 			r->failed = true;
+			keep_left(r, parts, count);
 			return;
 		}
 		while (count > 0 && (size_t)n >= parts->iov_len) {
@@ -143,6 +152,11 @@ static size_t send_piece_of_file(struct response *r, int file, size_t size)
 		else
 			sent += (size_t)n;
 	}
+	/* Anything will do, as the reply is none. */
+	if (sent < size && r->late && buffer_reserve(&r->left, size - sent) == 0) {
+		memset(r->left.data, 0, size - sent);
+		r->left.size = size - sent;
+	}
 	return sent;
 }
 
@@ -214,6 +228,12 @@ void response_cut(struct response *r)
 {
 	unsigned char poison[WIRE_HEADER];
 
+	if (r->late) {
+		r->late = r->failed = false;
+		r->deadline = 0;
+		r->waiting.size = 0;
+		gather(r, r->left.data, r->left.size);
+	}
 	if (r->fastcgi)
 		gather(r, poison, wire_record_write(poison, WIRE_POISON, r->request_id, 0));
 	response_flush(r);
@@ -235,4 +255,5 @@ void response_cut_blindly(struct response *r)
 void response_release(struct response *r)
 {
 	buffer_release(&r->waiting);
+	buffer_release(&r->left);
 }

@@ -19,6 +19,9 @@ struct response {
 	uint64_t sent;         /* bytes of the reply, header included */
 	uint64_t deadline;     /* request_clock() until which the client must take it; 0: none */
 	bool failed;           /* the client took no more */
+	bool broken;           /* a part of a reply has left that will have no end: response_cut */
+	bool late;             /* it is there, but took nothing in the time it had */
+	struct buffer left;    /* then what it has not taken: the end of records that it began */
 	atomic_bool *begun;    /* set before the first byte leaves; NULL: nobody wants to know */
 };
 
@@ -40,7 +43,9 @@ void response_end(struct response *r);
 
 /*
  * The reply failed half way, and must not pass for a whole one: a record of type 255, the one sign
- * that both nginx and HAProxy turn into a broken transfer. The connection must be closed after it.
+ * that both nginx and HAProxy turn into a broken transfer. Within a record it would be no sign, so a
+ * client that was too slow has a minute more to take the end of that. The connection must be closed
+ * after it.
  */
 void response_cut(struct response *r);
 

@@ -1,11 +1,13 @@
 """Runs that do not end by themselves, and what runs leave behind."""
 
 import re
+import socket
 import time
 
 import pytest
 
-from faults import Asked, begun, gone, path, put_config, put_faults, untouched
+from fastcgi import STDOUT
+from faults import Asked, begin, begun, gone, path, put_config, put_faults, untouched
 from host import Host, SUFFIX
 from servers import Fossil, Nginx
 from web import BrokenTransfer
@@ -47,6 +49,13 @@ print("begun", os.getpid(), file=sys.stderr, flush=True)
 sys.stdout.flush()
 os.close(1)
 time.sleep(60)
+""",
+        # More than any socket takes.
+        "flood": """
+import sys
+print("Content-Type: text/plain\\n")
+while True:
+    sys.stdout.write("0123456789abcdef" * 4096)
 """,
         "lingering": """
 import os, subprocess, sys
@@ -115,6 +124,10 @@ puts stderr "begun [pid]"
 close stdout
 after 60000
 """,
+        "flood": """
+puts "Content-Type: text/plain\\n"
+while 1 { puts -nonewline [string repeat 0123456789abcdef 4096] }
+""",
         "lingering": """
 if {$env(QUERY_STRING) eq "session"} {
     set child [exec /usr/bin/setsid /bin/sleep 300 &]
@@ -168,7 +181,7 @@ def host(tmp_path_factory):
     root = put_faults(folder / "root", SCRIPTS)
     # All others, those that are asked beside the faults, keep the 30 s.
     limited = "".join(f"[extension */{name}.*]\ntimeout = 1\n" for name in (
-        "loop", "expression", "command", "deaf", "wait", "vwait", "events", "family"))
+        "loop", "expression", "command", "deaf", "wait", "vwait", "events", "family", "flood"))
     made = Host(root, *put_config(folder, limited + """\
 [extension */cpu.*]
 cpu = 1
@@ -281,6 +294,29 @@ def test_an_endless_loop_in_a_streamed_reply_cuts_it(host, language):
     asked.said("end=timeout")
     asked.said("round_and_round", "stream=stack")
     gone(begun(host, asked.since, asked.script))
+
+
+@LANGUAGES
+def test_who_reads_too_slowly_learns_that_the_reply_is_cut(host, language):
+    since = host.log_position()
+    with begin(host, path(language, "flood")) as client:
+        host.wait_line(path(language, "flood"), "the client takes no more", since=since)
+        outcome = client.read_outcome()
+    assert not outcome.ended and outcome.closed
+    assert {kind for kind, _, _ in outcome.records[:-1]} == {STDOUT} and len(outcome.records) > 3
+    assert outcome.records[-1][0] == 255
+
+
+@LANGUAGES
+def test_who_reads_too_slowly_through_nginx_learns_that_the_reply_is_cut(
+        host, start_nginx, language):
+    nginx = start_nginx(host.socket, more="fastcgi_buffering off;")
+    since = host.log_position()
+    with socket.create_connection(("127.0.0.1", nginx.port), timeout=20) as client:
+        client.sendall(f"GET {path(language, 'flood')} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+        host.wait_line(path(language, "flood"), "the client takes no more", since=since)
+        received = b"".join(iter(lambda: client.recv(1 << 20), b""))
+    assert received.startswith(b"HTTP/1.1 200") and not received.endswith(b"0\r\n\r\n")
 
 
 @LANGUAGES
