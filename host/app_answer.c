@@ -37,7 +37,7 @@ struct app_turn {
 static int set_path(struct app_answering *a, struct request *r, struct error *e);
 static void begin_turn(struct app_answering *a, struct app_turn *t);
 static void finish_turn(struct app_answering *a, int outcome);
-static void judge(struct app_turn *t, int outcome);
+static void judge(const struct app_answering *a, struct app_turn *t, int outcome);
 static void fail(struct app_answering *a, struct app_turn *t);
 static void take_usage(struct app_answering *a, struct run_result *result);
 static void show_end(struct app_answering *a, const struct request *r);
@@ -177,7 +177,7 @@ static void finish_turn(struct app_answering *a, int outcome)
 	take_errors(a, &t->result.errors);
 	app_reply_take_memory(&t->out);
 	a->memory = t->out.memory;
-	judge(t, outcome);
+	judge(a, t, outcome);
 	t->result.time = request_clock() - t->began;
 	if (t->result.time > WORTH_A_LOOK)
 		take_usage(a, &t->result);
@@ -203,12 +203,17 @@ static void blame(struct run_result *result, enum run_why why, int status, const
 }
 
 /* What the binding said of the answer. result.whole: the reply is on its way, to its end. */
-static void judge(struct app_turn *t, int outcome)
+static void judge(const struct app_answering *a, struct app_turn *t, int outcome)
 {
 	struct error e;
 
 	if (t->out.refused)
 		blame(&t->result, RUN_REPLY, 500, t->out.why.message);
+	if (t->request->response.late) {
+		error_set(&e, "longer than %llu s: the client takes no more",
+		    (unsigned long long)a->setup->config.limits.timeout);
+		blame(&t->result, RUN_TIMEOUT, 504, e.message);
+	}
 	if (t->request->response.failed)
 		blame(&t->result, RUN_CLIENT, 499, "the client went away");
 	if ((outcome & BINDING_FAILED) != 0)
@@ -238,6 +243,8 @@ static void fail(struct app_answering *a, struct app_turn *t)
 	if (t->result.why == RUN_CLIENT) {
 		r->status = 499;
 		r->response.failed = true;
+	} else if (r->response.late) {
+		r->response.failed = true; /* it is cut when the client takes more */
 	} else if (atomic_load_explicit(&a->setup->slot->released, memory_order_relaxed)) {
 		response_cut(&r->response);
 		r->response.failed = true;

@@ -166,12 +166,20 @@ static void drain(struct server *s, int fd)
 			return;
 }
 
+/* A part of the reply is in the connection, which closes now for the app and later for the client. */
+static void cut_later(struct server *s, struct response *r)
+{
+	app_cuts_add(&s->cuts, r);
+	tick(s);
+}
+
 /* The request is whole, or will never be. As app_incoming_go_on. */
 static bool finish(struct server *s, struct connection *c, int status, const struct error *e)
 {
 	struct incoming *in = &s->incoming[c->index];
 	struct request *r = &in->request;
 	bool keep = c->check.keep_conn && !s->ends;
+	bool late;
 
 	if (status == 0) {
 		keep = app_answer_request(&s->answering, r) && keep;
@@ -188,10 +196,13 @@ static bool finish(struct server *s, struct connection *c, int status, const str
 	} else {
 		keep = false;
 	}
+	late = r->response.late;
+	if (late)
+		cut_later(s, &r->response);
 	request_release(r);
 	in->begun = false;
 	if (!keep) {
-		connections_close(s->connections, c);
+		(late ? connections_forget : connections_close)(s->connections, c);
 		return false;
 	}
 	connection_next(c);

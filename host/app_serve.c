@@ -137,7 +137,7 @@ static void serve_events(struct server *s)
 	log_flush(&s->setup->log);
 }
 
-/* Once a second, as long as a connection has a deadline. */
+/* Once a second, as long as anything has a deadline. */
 static void expire(struct server *s)
 {
 	const struct itimerspec second = {.it_value.tv_sec = 1};
@@ -145,6 +145,7 @@ static void expire(struct server *s)
 
 	(void)!read(s->timer, &ticks, sizeof(ticks));
 	s->ticking = connections_expire(s->connections, request_clock());
+	s->ticking = app_cuts_go_on(&s->cuts) || s->ticking;
 	if (s->ticking)
 		timerfd_settime(s->timer, 0, &second, NULL);
 }

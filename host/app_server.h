@@ -6,6 +6,7 @@
 #define EXTHOST_APP_SERVER_H
 
 #include "app_answer.h"
+#include "app_cuts.h"
 #include "request.h"
 #include "wire_check.h"
 
@@ -28,6 +29,7 @@ struct server {
 	struct wire_rules rules;
 	struct connections *connections;
 	struct incoming *incoming;
+	struct app_cuts cuts;
 	unsigned char *buffer; /* rules.max_head bytes */
 	int epoll, timer;
 	uint64_t last_id; /* of a request, before it is mixed */

@@ -239,6 +239,18 @@ void response_cut(struct response *r)
 	response_flush(r);
 }
 
+int response_take_cut(struct response *r, struct buffer *rest)
+{
+	unsigned char poison[WIRE_HEADER];
+
+	if (!r->late)
+		return -1;
+	*rest = r->left;
+	r->left = (struct buffer){0};
+	return buffer_append(
+	    rest, poison, wire_record_write(poison, WIRE_POISON, r->request_id, 0));
+}
+
 /* After the record, which ends a reply at a boundary, comes an impossible version from anywhere else. */
 void response_cut_blindly(struct response *r)
 {

@@ -50,6 +50,12 @@ void response_end(struct response *r);
 void response_cut(struct response *r);
 
 /*
+ * For who cannot wait: what is to be sent of a response that is `late`, the end of a record and that sign.
+ * 0, or -1: there is no memory, or it is not.
+ */
+int response_take_cut(struct response *r, struct buffer *rest);
+
+/*
  * The same of a reply that another process was writing: it may stand anywhere in a record, and what is
  * sent is that sign wherever it does. (In a record, a part of it passes for contents.)
  */

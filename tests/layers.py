@@ -25,7 +25,7 @@ LAYERS = [
      "run", "guard", "guard_end", "guarded", "run_end", "run_errors", "lanes", "stats", "status", "status_metrics", "connection",
      "accepting", "answer", "answer_file", "answer_log", "answer_shared", "app", "app_pool", "app_settings", "app_start",
      "app_watch", "app_run", "app_reply", "app_slot", "app_loaded", "app_orders",
-     "app_report", "app_sockets", "app_answer", "app_serve", "app_serve_setup", "app_guardian", "app_worker", "app_server", "app_incoming"},
+     "app_report", "app_sockets", "app_answer", "app_cuts", "app_serve", "app_serve_setup", "app_guardian", "app_worker", "app_server", "app_incoming"},
     {"service_check", "service_process"},
     {"keeper", "service"},
     {"serve_config"},

@@ -134,6 +134,33 @@ def test_a_slow_client_of_nginx_too_learns_that_a_reply_is_cut_within_a_record(h
     replaced(host, since)
 
 
+@pytest.mark.parametrize("language", ["python"], scope="module")
+def test_a_client_that_reads_too_slowly_learns_that_the_reply_is_cut(host):
+    since = host.log_position()
+    with Beside(host), fastcgi.Connection(host.socket, timeout=30) as client:
+        client.begin()
+        client.params(fastcgi.variables("GET", "/piece?100000000"))
+        client.stdin(b"")
+        pid = host.begun(since)
+        host.wait_line("GET /piece", "end=timeout", "the client takes no more", since=since)
+        received = b"".join(iter(lambda: client.socket.recv(1 << 20), b""))
+    headers = list(record_headers(received))
+    assert {kind for _, kind in headers[:-1]} == {fastcgi.STDOUT}
+    assert headers[-1] == (1, 255)
+    assert pid in host.workers()
+
+
+@pytest.mark.parametrize("language", ["python"], scope="module")
+def test_a_client_of_nginx_that_reads_too_slowly_learns_that_the_reply_is_cut(host, start_nginx):
+    nginx = start_nginx(host.socket, more="fastcgi_buffering off;")
+    since = host.log_position()
+    with socket.create_connection(("127.0.0.1", nginx.port), timeout=20) as client:
+        client.sendall(b"GET /piece?100000000 HTTP/1.1\r\nHost: a\r\n\r\n")
+        host.wait_line("GET /piece", "end=timeout", "the client takes no more", since=since)
+        received = b"".join(iter(lambda: client.recv(1 << 20), b""))
+    assert received.startswith(b"HTTP/1.1 200") and not received.endswith(b"0\r\n\r\n")
+
+
 def record_headers(data):
     """(version, type) of each record."""
     at = 0
