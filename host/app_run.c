@@ -35,24 +35,13 @@ static enum app_fate fate_of(const struct run *run);
 void app_run(const struct run_shared *shared, const struct run_job *job, struct reply *reply,
     struct run_result *result)
 {
-	struct run run = {.shared = shared,
-	    .request = job->request,
-	    .route = job->route,
-	    .limits = job->limits,
-	    .language = job->found->language,
-	    .entry = job->entry,
-	    .reply = reply,
-	    .result = result,
-	    .notices = -1,
-	    .app = true,
-	    .errors = {
-		.log = shared->log, .request = job->request->id, .script = job->route->name}};
-	uint64_t began = request_clock();
+	struct run run;
 	bool begun = false;
 	uint64_t left = TRIES + job->limits->workers; /* all of them may have died */
 	int stale = 0;
 
-	*result = (struct run_result){.why = RUN_EXITED};
+	guard_begin(&run, shared, job, reply, result);
+	run.app = true;
 	while (!begun && !run.failed && stale < TRIES && left-- > 0) {
 		if (stale > 1)
 			nanosleep(&(struct timespec){.tv_nsec = stale * SETTLE}, NULL);
@@ -63,11 +52,7 @@ void app_run(const struct run_shared *shared, const struct run_job *job, struct 
 		guard_fail(&run, RUN_HOST, 503,
 		    stale < TRIES ? "every app worker died before it began"
 				  : "its files change all the time");
-	run_errors_end(&run.errors);
-	result->errors = run.errors.kept;
-	result->whole = !run.failed;
-	result->time = request_clock() - began;
-	run.request->response.deadline = 0;
+	guard_finish(&run);
 }
 
 /* true: a worker has begun it, and it has ended. */

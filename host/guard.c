@@ -53,6 +53,32 @@ static void answer_early(struct run *run);
 static void empty_pipes(struct run *run);
 static void log_stack(struct run *run, int file);
 
+void guard_begin(struct run *run, const struct run_shared *shared, const struct run_job *job,
+    struct reply *reply, struct run_result *result)
+{
+	*result = (struct run_result){.why = RUN_EXITED};
+	*run = (struct run){.shared = shared,
+	    .request = job->request,
+	    .route = job->route,
+	    .limits = job->limits,
+	    .language = job->found->language,
+	    .entry = job->entry,
+	    .reply = reply,
+	    .result = result,
+	    .notices = -1,
+	    .errors = {.log = shared->log, .request = job->request->id, .script = job->route->name},
+	    .began = request_clock()};
+}
+
+void guard_finish(struct run *run)
+{
+	run_errors_end(&run->errors);
+	run->result->errors = run->errors.kept;
+	run->result->whole = !run->failed;
+	run->result->time = request_clock() - run->began;
+	run->request->response.deadline = 0;
+}
+
 static bool listens(struct run *run)
 {
 	if (run->listen_at != 0 && request_clock() >= run->listen_at)

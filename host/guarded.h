@@ -83,6 +83,7 @@ struct run {
 	struct request_process process;
 	struct run_end end;
 	struct run_errors errors;
+	uint64_t began; /* request_clock() */
 	int notices; /* of processes it starts; -1: they are not limited */
 	uint64_t processes_left;
 	short client_events; /* what is still of interest on the connection */

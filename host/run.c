@@ -30,20 +30,9 @@ static int hand_over(struct run *run, int code);
 void run_script(const struct run_shared *shared, const struct run_job *job, struct reply *reply,
     struct run_result *result)
 {
-	struct run run = {.shared = shared,
-	    .request = job->request,
-	    .route = job->route,
-	    .limits = job->limits,
-	    .language = job->found->language,
-	    .entry = job->entry,
-	    .reply = reply,
-	    .result = result,
-	    .notices = -1,
-	    .errors = {
-		.log = shared->log, .request = job->request->id, .script = job->route->name}};
-	uint64_t began = request_clock();
+	struct run run;
 
-	*result = (struct run_result){.why = RUN_EXITED};
+	guard_begin(&run, shared, job, reply, result);
 	for (int tries = 0; tries < SPARE_TRIES; tries++) {
 		run.ended = run.untouched = false;
 		run.answer_at = 0;
@@ -59,11 +48,7 @@ void run_script(const struct run_shared *shared, const struct run_job *job, stru
 	}
 	if (run.untouched)
 		guard_fail(&run, RUN_HOST, 503, "every request process died before it began");
-	run_errors_end(&run.errors);
-	result->errors = run.errors.kept;
-	result->whole = !run.failed;
-	result->time = request_clock() - began;
-	run.request->response.deadline = 0;
+	guard_finish(&run);
 }
 
 /* A spare can have died while it waited; then the next one is taken. */
