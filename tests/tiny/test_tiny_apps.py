@@ -140,6 +140,7 @@ def test_workers_beyond_min_workers_end_when_they_are_idle(start, root):
     host = start("--workers", "3", "--idle-exit", "1")
     held = [Asked(host, "held.tiny") for _ in range(3)]
     wait_for(lambda: loaded(host, "held.tiny") == 3, "three workers", 20)
+    wait_for(lambda: begun(host) == 3, "three requests begun", 20)
     (root / "go").touch()
     workers = {int(asked.end().reply().text.split()[0]) for asked in held}
     assert len(workers) == 3
