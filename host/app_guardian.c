@@ -257,9 +257,9 @@ static void give_idle(struct watch *w, bool ready_only)
 		struct pollfd event = {.fd = fd, .events = POLLIN};
 
 		if (fd < 0 || (ready_only && poll(&event, 1, 0) <= 0) ||
-		    !atomic_compare_exchange_strong(&w->slot->idle[i], &fd, APP_SLOT_GIVEN))
+		    !atomic_compare_exchange_strong(&w->slot->idle[i], &fd, APP_SLOT_GIVING))
 			continue;
-		if (!app_serve_give(w->setup, fd, w->slot->listener[i]))
-			atomic_store(&w->slot->idle[i], fd);
+		atomic_store(&w->slot->idle[i],
+		    app_serve_give(w->setup, fd, w->slot->listener[i]) ? APP_SLOT_GIVEN : fd);
 	}
 }

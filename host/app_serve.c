@@ -204,7 +204,7 @@ static bool add_connection(struct server *s, int fd, const struct listener *l)
 /* Until it has no more to read, or belongs to somebody else. */
 static void serve(struct server *s, struct connection *c)
 {
-	if (atomic_exchange(&s->slot->idle[c->index], APP_SLOT_NONE) == APP_SLOT_GIVEN) {
+	if (app_slot_claim(s->slot, c->index) == APP_SLOT_GIVEN) {
 		connections_forget(s->connections, c);
 		return;
 	}
@@ -268,7 +268,7 @@ static void give_idle(struct server *s)
 	struct connection *c;
 
 	while ((c = connections_take_idle(s->connections)) != NULL) {
-		if (atomic_exchange(&s->slot->idle[c->index], APP_SLOT_NONE) != APP_SLOT_GIVEN)
+		if (app_slot_claim(s->slot, c->index) != APP_SLOT_GIVEN)
 			app_serve_give(s->setup, c->fd, s->slot->listener[c->index]);
 		connections_forget(s->connections, c);
 	}

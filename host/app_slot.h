@@ -34,8 +34,8 @@ struct app_slot {
 	struct log_gather lines;
 	/*
 	 * The descriptor of each connection that waits for its next request; APP_SLOT_NONE: there is
-	 * none; APP_SLOT_GIVEN: the guardian has given it to another worker, and it is to be closed.
-	 * Whoever exchanges it for something else has it.
+	 * none; APP_SLOT_GIVING: the guardian is giving it to another worker; APP_SLOT_GIVEN: it has,
+	 * and it is to be closed. Whoever exchanges it for something else has it.
 	 */
 	atomic_int idle[APP_SLOT_CONNECTIONS];
 	unsigned char listener[APP_SLOT_CONNECTIONS]; /* that accepted it, by its index */
@@ -43,6 +43,9 @@ struct app_slot {
 	atomic_bool asleep; /* the guardian waits to be told of the next request, by its eventfd */
 };
 
-enum { APP_SLOT_NONE = -1, APP_SLOT_GIVEN = -2 };
+enum { APP_SLOT_NONE = -1, APP_SLOT_GIVEN = -2, APP_SLOT_GIVING = -3 };
+
+/* For the worker: take a connection as its own. What it was: APP_SLOT_GIVEN, or anything else. */
+int app_slot_claim(struct app_slot *slot, uint32_t index);
 
 #endif
