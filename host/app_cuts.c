@@ -19,9 +19,9 @@ void app_cuts_add(struct app_cuts *cuts, struct response *r)
 	if (cuts->count == APP_CUTS_MOST)
 		return;
 	*cut = (struct app_cut){.until = request_clock() + CLIENT_TIME};
-	if (response_take_cut(r, &cut->rest) < 0)
-		return;
-	cut->fd = fcntl(r->fd, F_DUPFD_CLOEXEC, DESCRIPTORS_LEAST);
+	cut->fd = response_take_cut(r, &cut->rest) == 0
+		      ? fcntl(r->fd, F_DUPFD_CLOEXEC, DESCRIPTORS_LEAST)
+		      : -1;
 	if (cut->fd < 0)
 		buffer_release(&cut->rest);
 	else

@@ -1,3 +1,4 @@
+/* What of it is more than a field: how the worker and its guardian share the connections that wait. */
 #include "app_slot.h"
 
 #include <sched.h>

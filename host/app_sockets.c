@@ -27,9 +27,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define TICK 10000000 /* nanoseconds: times of files are as coarse as that */
-#define A_WHILE                                                                                    \
-	250000000 /* nanoseconds after which an app that did not load may have been mended */
+#define TICK 10000000     /* nanoseconds: times of files are as coarse as that */
+#define A_WHILE 250000000 /* nanoseconds after which an app that did not load may be mended */
 
 static int add_serving(struct app_pool *p, const struct config *config, size_t index,
     const struct listener *listeners, size_t count);

@@ -51,7 +51,7 @@ void response_cut(struct response *r);
 
 /*
  * For who cannot wait: what is to be sent of a response that is `late`, the end of a record and that sign.
- * 0, or -1: there is no memory, or it is not.
+ * 0, or -1: there is no memory, or it is not. *rest is the caller's to release either way.
  */
 int response_take_cut(struct response *r, struct buffer *rest);
 

@@ -98,13 +98,6 @@ int python_end_script(int status)
 	return flush_output() == -1 ? STATUS_FLUSH_FAILED : status;
 }
 
-/* The sample of python_warm is garbage now; an end looks at what is left. */
-void python_end_warm(void)
-{
-	python_end_collect();
-	python_end_flush_writers();
-}
-
 static void join_threads(void)
 {
 	PyObject *threading = PyImport_GetModule(needed.threading);

@@ -178,9 +178,6 @@ bool python_end_has_threads(void);
  */
 void python_end_app(void);
 
-/* Do, without an effect, what an end does last: for python_warm. */
-void python_end_warm(void);
-
 /* python_warm.c */
 
 /* Make what warming runs. 0 or -1. */
