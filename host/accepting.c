@@ -17,6 +17,8 @@
 #include <sys/epoll.h>
 #include <sys/resource.h>
 
+/* One thread is called for each client: without EPOLLONESHOT, all that wait, in a chain. */
+#define WANTED (EPOLLIN | EPOLLONESHOT)
 #define LISTENERS_MAX 256 /* those of the start, and those that were bound anew since */
 #define FOR_THE_FRONT 96  /* epoll, listeners, channels, the log; compiled code of some scripts */
 #define FOR_A_SPARE 4
@@ -72,7 +74,7 @@ int accepting_add(struct accepting *a, const struct listener *l)
 	int result = -1;
 
 	pthread_mutex_lock(&a->lock);
-	event.events = a->paused || l->app != 0 ? 0 : EPOLLIN;
+	event.events = a->paused || l->app != 0 ? 0 : WANTED;
 	if (a->count < LISTENERS_MAX) {
 		a->asleep[a->count] = l->app != 0;
 		atomic_store(&a->listeners[a->count++], l);
@@ -93,15 +95,28 @@ static int listener_descriptor(const struct accepting *a, size_t index)
 }
 
 /* With the lock held. */
+static void listen_at(struct accepting *a, size_t index, uint32_t events)
+{
+	struct epoll_event event = {
+	    .events = a->asleep[index] ? 0 : events, .data.u64 = a->tag + index};
+
+	epoll_ctl(a->epoll, EPOLL_CTL_MOD, listener_descriptor(a, index), &event);
+}
+
+/* With the lock held. */
 static void listen_for(struct accepting *a, uint32_t events)
 {
-	for (size_t i = 0; i < a->count; i++) {
-		struct epoll_event event = {
-		    .events = a->asleep[i] ? 0 : events, .data.u64 = a->tag + i};
-
-		epoll_ctl(a->epoll, EPOLL_CTL_MOD, listener_descriptor(a, i), &event);
-	}
+	for (size_t i = 0; i < a->count; i++)
+		listen_at(a, i, events);
 	a->paused = events == 0;
+}
+
+void accepting_next(struct accepting *a, size_t index)
+{
+	pthread_mutex_lock(&a->lock);
+	if (!a->paused && !a->ended)
+		listen_at(a, index, WANTED);
+	pthread_mutex_unlock(&a->lock);
 }
 
 void accepting_stand_in(struct accepting *a, int app, bool on)
@@ -110,14 +125,14 @@ void accepting_stand_in(struct accepting *a, int app, bool on)
 	for (size_t i = 0; i < a->count; i++)
 		if (atomic_load(&a->listeners[i])->app == app)
 			a->asleep[i] = !on;
-	listen_for(a, a->paused || a->ended ? 0 : EPOLLIN);
+	listen_for(a, a->paused || a->ended ? 0 : WANTED);
 	pthread_mutex_unlock(&a->lock);
 }
 
 static void resume(struct accepting *a)
 {
 	if (a->paused && !a->ended && a->taken < a->most)
-		listen_for(a, EPOLLIN);
+		listen_for(a, WANTED);
 }
 
 bool accepting_take(struct accepting *a)

@@ -39,6 +39,12 @@ void accepting_stand_in(struct accepting *a, int app, bool on);
 /* The listener of an event whose tag was `index` above the first. */
 const struct listener *accepting_listener(const struct accepting *a, size_t index);
 
+/*
+ * After each event, when its client is accepted (or was not there): the next one's may come. None comes
+ * while there is no place.
+ */
+void accepting_next(struct accepting *a, size_t index);
+
 /* Take a place, before accept(2). false: there is none, and no event comes until there is. */
 bool accepting_take(struct accepting *a);
 

@@ -33,7 +33,8 @@
 #define SECOND 1000000000ULL
 
 static void *thread_main(void *argument);
-static void accept_connection(struct front *f, const struct listener *l, unsigned char *buffer);
+static void accept_connection(struct front *f, size_t listener, unsigned char *buffer);
+static int accept_one(struct front *f, const struct listener *l);
 static bool is_allowed(struct front *f, const struct listener *l, int fd, struct error *e);
 static void serve_connection(struct front *f, struct connection *c, unsigned char *buffer);
 static void close_connection(struct front *f, struct connection *c);
@@ -59,8 +60,7 @@ static void *thread_main(void *argument)
 		if (n < 1)
 			continue;
 		if (event.data.u64 >= LISTENER_TAG) {
-			accept_connection(
-			    f, accepting_listener(f->accepting, event.data.u64 & 0xffff), buffer);
+			accept_connection(f, event.data.u64 & 0xffff, buffer);
 			continue;
 		}
 		c = connections_claim(f->connections, event.data.u64);
@@ -70,26 +70,17 @@ static void *thread_main(void *argument)
 	return NULL;
 }
 
-static void accept_connection(struct front *f, const struct listener *l, unsigned char *buffer)
+static void accept_connection(struct front *f, size_t listener, unsigned char *buffer)
 {
 	const struct timeval timeout = {.tv_sec = CLIENT_TIMEOUT};
+	const struct listener *l = accepting_listener(f->accepting, listener);
 	struct connection *c;
 	struct error e;
-	int fd;
+	int fd = accept_one(f, l);
 
-	/* Of an app that does not load: perhaps it does by now. */
-	if (l->app != 0 && app_pool_try_again(f->shared.run.apps, l->app))
+	accepting_next(f->accepting, listener);
+	if (fd < 0)
 		return;
-	if (!accepting_take(f->accepting))
-		return;
-	fd = accept4(l->fd, NULL, NULL, SOCK_CLOEXEC);
-	if (fd < 0) {
-		if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)
-			accepting_pause(f->accepting);
-		else
-			accepting_give_back(f->accepting);
-		return;
-	}
 	if (!is_allowed(f, l, fd, &e)) {
 		log_message(f->setup->log, LEVEL_WARNING, "%s: refused: %s", l->address, e.message);
 		close(fd);
@@ -113,6 +104,26 @@ static void accept_connection(struct front *f, const struct listener *l, unsigne
 		return;
 	}
 	serve_connection(f, c, buffer);
+}
+
+/* A client, for whom a place is taken. -1: there is none, or no place. */
+static int accept_one(struct front *f, const struct listener *l)
+{
+	int fd;
+
+	/* Of an app that does not load: perhaps it does by now. */
+	if (l->app != 0 && app_pool_try_again(f->shared.run.apps, l->app))
+		return -1;
+	if (!accepting_take(f->accepting))
+		return -1;
+	fd = accept4(l->fd, NULL, NULL, SOCK_CLOEXEC);
+	if (fd < 0) {
+		if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)
+			accepting_pause(f->accepting);
+		else
+			accepting_give_back(f->accepting);
+	}
+	return fd;
 }
 
 /* At the control socket there is nobody but the host's own user and root. */
