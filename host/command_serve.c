@@ -4,6 +4,7 @@
 #include "config_read.h"
 #include "error.h"
 #include "fd.h"
+#include "huge_pages.h"
 #include "listen.h"
 #include "log.h"
 #include "master.h"
@@ -52,6 +53,7 @@ static int serve_with_log(
 	}
 	setup.listeners = listeners.items;
 	setup.listener_count = listeners.count;
+	huge_pages_move_text();
 	result = master_run(&setup);
 	listeners_release(&listeners, true);
 	return result;

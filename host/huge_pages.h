@@ -1,6 +1,8 @@
-/* The template's memory in huge pages, so that each fork and each end of a process costs less. */
+/* Memory in huge pages, so that each fork and each end of a process costs less. */
 #ifndef EXTHOST_HUGE_PAGES_H
 #define EXTHOST_HUGE_PAGES_H
+
+#include <stddef.h>
 
 /* Before the language starts: from here on the heap grows from the beginning of a huge page. */
 void huge_pages_align_heap(void);
@@ -10,5 +12,13 @@ void huge_pages_align_heap(void);
  * the kernel has none to give (before Linux 6.1, or without memory in one piece) nothing changes.
  */
 void huge_pages_gather(void);
+
+/*
+ * In the master, before it forks anything and while it has one thread: the program's own text (huge_text.c).
+ */
+void huge_pages_move_text(void);
+
+/* Bytes of a huge page: what one page of a table of pages covers. 0: too much to be of use. */
+size_t huge_pages_size(void);
 
 #endif

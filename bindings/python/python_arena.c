@@ -8,12 +8,21 @@
 #include <stdint.h>
 #include <sys/mman.h>
 
-enum { PIECE = 0x200000 };
+enum { PIECE = 0x200000, RETURNED_MOST = 8 };
 
 static struct {
 	char *at; /* what is left of the last piece */
 	size_t left;
 } piece;
+
+/*
+ * Arenas that were given back. They stay part of their piece for the next one: a hole would make the rest of it
+ * small pages for good.
+ */
+static struct {
+	char *at[RETURNED_MOST];
+	size_t count, size; /* bytes of each: Python's arenas are all alike */
+} returned;
 
 static char *map(size_t size)
 {
@@ -44,6 +53,8 @@ static void *allocate(void *unused, size_t size)
 	(void)unused;
 	if (size > PIECE)
 		return map(size);
+	if (returned.count > 0 && returned.size == size)
+		return returned.at[--returned.count];
 	if (piece.left < size) {
 		memory = map_piece();
 		if (memory == NULL)
@@ -63,7 +74,14 @@ static void *allocate(void *unused, size_t size)
 static void give_back(void *unused, void *memory, size_t size)
 {
 	(void)unused;
-	munmap(memory, size);
+	if (size > PIECE || returned.count == RETURNED_MOST ||
+	    (returned.count > 0 && returned.size != size) ||
+	    madvise(memory, size, MADV_DONTNEED) < 0) {
+		munmap(memory, size);
+		return;
+	}
+	returned.at[returned.count++] = memory;
+	returned.size = size;
 }
 
 void python_arena_start(void)
