@@ -68,10 +68,10 @@ static size_t count_pages(uintptr_t begin, size_t size)
 
 static void gather(uintptr_t begin, uintptr_t end, size_t size)
 {
-	size_t half = size / (size_t)sysconf(_SC_PAGESIZE) / 2;
+	size_t least = size / (size_t)sysconf(_SC_PAGESIZE) / 4;
 
 	for (begin = round_up(begin, size); begin + size <= end; begin += size)
-		if (count_pages(begin, size) >= half)
+		if (count_pages(begin, size) >= least)
 			madvise((void *)begin, size, MADV_COLLAPSE);
 }
 
@@ -80,7 +80,7 @@ static void complete_heap(size_t size)
 {
 	uintptr_t end = (uintptr_t)sbrk(0), begin = end / size * size;
 
-	if (count_pages(begin, end - begin) >= size / (size_t)sysconf(_SC_PAGESIZE) / 2)
+	if (count_pages(begin, end - begin) >= size / (size_t)sysconf(_SC_PAGESIZE) / 4)
 		grow_heap(size);
 }
 

@@ -27,6 +27,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
@@ -36,6 +37,7 @@
 #include <unistd.h>
 
 #define GUARDS_LOOKED_AT 64 /* at a time, while draining */
+#define CHILDREN_FIRST 512  /* how many there is room for at first: a page */
 #define LOG_LEAST 10        /* out of the way of what languages open */
 
 struct child {
@@ -210,18 +212,26 @@ static void take_orders(struct template *t)
 	request_process_close_ends(&ends);
 }
 
+/*
+ * In memory of its own that no child gets. In the heap, where children share it until it is written, each fork
+ * would make the next write to it copy a page, and break a huge one to pieces.
+ */
 static int children_reserve(struct template *t)
 {
-	size_t capacity = t->capacity > 0 ? t->capacity * 2 : 32;
-	struct child *children;
+	size_t had = t->capacity * sizeof(*t->children);
+	size_t size = had > 0 ? 2 * had : CHILDREN_FIRST * sizeof(*t->children);
+	void *memory;
 
 	if (t->count < t->capacity)
 		return 0;
-	children = realloc(t->children, capacity * sizeof(*children));
-	if (children == NULL)
+	memory = had > 0
+		     ? mremap(t->children, had, size, MREMAP_MAYMOVE)
+		     : mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (memory == MAP_FAILED)
 		return -1;
-	t->children = children;
-	t->capacity = capacity;
+	madvise(memory, size, MADV_DONTFORK);
+	t->children = memory;
+	t->capacity = size / sizeof(*t->children);
 	return 0;
 }
 

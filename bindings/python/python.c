@@ -4,11 +4,11 @@
  * The files of this folder, in the order in which a run meets them: python_config sets the
  * interpreter up (and is the plain interpreter), with python_stdio shaping the standard files and
  * python_arena its memory; python_modules knows what is loaded; python_warm touches memory ahead;
- * python_run runs a script, with its code from python_code; python_error makes of an exception what
- * python3 makes of it; python_end finishes. In an app worker python_app loads (python_venv finding
- * what belongs to it), and then python_wsgi and its parts answer, or python_rerun does. What is left
- * out on purpose:
- * sub-interpreters (8 ms for a new one, and many extension modules refuse them) and finalization.
+ * python_run runs a script, with its code from python_code and its objects in python_heap;
+ * python_error makes of an exception what python3 makes of it; python_end finishes. In an app worker
+ * python_app loads (python_venv finding what belongs to it), and then python_wsgi and its parts
+ * answer, or python_rerun does. What is left out on purpose: sub-interpreters (8 ms for a new one,
+ * and many extension modules refuse them) and finalization.
  *
  * One interpreter, one thread, its lock held from the start to the end of the process, but where an
  * app worker waits: for the next request, and for a client that takes its time, when others want it.
@@ -71,12 +71,14 @@ static int start(struct error *e)
 	if (result == -1)
 		return -1;
 	if (python_config_add_library() == -1 || python_modules_start() == -1 ||
-	    python_run_start() == -1 || python_end_start() == -1 || python_warm_start() == -1)
+	    python_code_start() == -1 || python_run_start() == -1 || python_end_start() == -1 ||
+	    python_warm_start() == -1)
 		return python_error_set(e, "start Python");
 	python_modules_import_common();
 	if (python_modules_freeze() == -1)
 		return python_error_set(e, "start Python");
 	python_warm_rehearse();
+	python_heap_reserve();
 	python_error_assert_none();
 	return 0;
 }

@@ -8,7 +8,7 @@
 #include <stdint.h>
 #include <sys/mman.h>
 
-enum { PIECE = 0x200000, RETURNED_MOST = 8 };
+enum { PIECE = PYTHON_PIECE, ARENA_LEAST = 0x40000, RETURNED_MOST = 8 };
 
 static struct {
 	char *at; /* what is left of the last piece */
@@ -31,8 +31,8 @@ static char *map(size_t size)
 	return memory != MAP_FAILED ? memory : NULL;
 }
 
-/* A mapping that begins at a multiple of its size: twice as much, less what is too much. */
-static char *map_piece(void)
+/* Twice as much, less what is too much. */
+void *python_arena_piece(void)
 {
 	char *memory = map(2 * (size_t)PIECE);
 	size_t before;
@@ -46,17 +46,23 @@ static char *map_piece(void)
 	return memory + before;
 }
 
+/* Python asks here for other memory too, 16 KiB for frames: it would take an arena's place. */
+static bool is_arena(size_t size)
+{
+	return size >= ARENA_LEAST && size <= PIECE;
+}
+
 static void *allocate(void *unused, size_t size)
 {
 	char *memory;
 
 	(void)unused;
-	if (size > PIECE)
+	if (!is_arena(size))
 		return map(size);
 	if (returned.count > 0 && returned.size == size)
 		return returned.at[--returned.count];
 	if (piece.left < size) {
-		memory = map_piece();
+		memory = python_arena_piece();
 		if (memory == NULL)
 			return NULL;
 		/* What is left of the last one is not used any more, and never was. */
@@ -64,6 +70,7 @@ static void *allocate(void *unused, size_t size)
 			munmap(piece.at, piece.left);
 		piece.at = memory;
 		piece.left = PIECE;
+		python_heap_leave(memory);
 	}
 	memory = piece.at;
 	piece.at += size;
@@ -74,7 +81,7 @@ static void *allocate(void *unused, size_t size)
 static void give_back(void *unused, void *memory, size_t size)
 {
 	(void)unused;
-	if (size > PIECE || returned.count == RETURNED_MOST ||
+	if (!is_arena(size) || returned.count == RETURNED_MOST ||
 	    (returned.count > 0 && returned.size != size) ||
 	    madvise(memory, size, MADV_DONTNEED) < 0) {
 		munmap(memory, size);

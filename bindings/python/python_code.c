@@ -37,6 +37,18 @@ struct header {
 
 static const char magic[8] = "exthpy1";
 
+static struct {
+	int64_t magic;       /* PyImport_GetMagicNumber, which asks a module */
+	PyObject *file_name; /* interned, as in python_end.c: "co_filename" */
+} known;
+
+int python_code_start(void)
+{
+	known.magic = PyImport_GetMagicNumber();
+	known.file_name = PyUnicode_InternFromString("co_filename");
+	return known.magic != -1 && known.file_name != NULL ? 0 : -1;
+}
+
 PyObject *python_code_load(struct binding_run *run)
 {
 	PyObject *code = load_kept(run);
@@ -62,8 +74,7 @@ static PyObject *load_kept(const struct binding_run *run)
 	if (size > sizeof(header)) {
 		memcpy(&header, bytes, sizeof(header));
 		if (memcmp(header.magic, magic, sizeof(magic)) == 0 &&
-		    header.python == PyImport_GetMagicNumber() &&
-		    header.size == size - sizeof(header))
+		    header.python == known.magic && header.size == size - sizeof(header))
 			code = PyMarshal_ReadObjectFromString(
 			    bytes + sizeof(header), (Py_ssize_t)header.size);
 	}
@@ -82,7 +93,7 @@ static bool has_file_name(PyObject *code, const char *script)
 
 	if (!PyCode_Check(code))
 		return false;
-	name = PyObject_GetAttrString(code, "co_filename");
+	name = PyObject_GetAttr(code, known.file_name);
 	wanted = PyUnicode_DecodeFSDefault(script);
 	if (name != NULL && wanted != NULL)
 		same = PyObject_RichCompareBool(name, wanted, Py_EQ);
@@ -122,7 +133,7 @@ static void keep(struct binding_run *run, PyObject *code)
 {
 	PyObject *bytes = PyMarshal_WriteObjectToString(code, Py_MARSHAL_VERSION);
 	size_t size = bytes != NULL ? (size_t)PyBytes_GET_SIZE(bytes) : 0;
-	struct header header = {.python = PyImport_GetMagicNumber(), .size = size};
+	struct header header = {.python = known.magic, .size = size};
 	char *all = bytes != NULL ? malloc(sizeof(header) + size) : NULL;
 
 	if (all != NULL) {

@@ -45,8 +45,8 @@ static struct {
 	PyObject *count;              /* gc.get_count */
 	PyObject *get_objects;        /* gc.get_objects */
 	PyObject *writers[WRITERS];   /* io.TextIOWrapper, io.BufferedWriter, io.BufferedRandom */
-	PyObject *flush, *closed, *threading; /* names */
-	PyObject *youngest;                   /* 0, for gc.collect */
+	PyObject *flush, *closed, *buffer, *raw, *write, *threading; /* names */
+	PyObject *youngest;                                          /* 0, for gc.collect */
 } needed;
 
 static PyObject *look_up(const char *module_name, const char *name)
@@ -70,6 +70,9 @@ int python_end_start(void)
 	needed.writers[2] = look_up("io", "BufferedRandom");
 	needed.flush = PyUnicode_InternFromString("flush");
 	needed.closed = PyUnicode_InternFromString("closed");
+	needed.buffer = PyUnicode_InternFromString("buffer");
+	needed.raw = PyUnicode_InternFromString("raw");
+	needed.write = PyUnicode_InternFromString("write");
 	needed.threading = PyUnicode_InternFromString("threading");
 	needed.youngest = PyLong_FromLong(0);
 	return PyErr_Occurred() == NULL ? 0 : -1;
@@ -96,6 +99,28 @@ int python_end_script(int status)
 		join_threads();
 	call(needed.run_exit_functions);
 	return flush_output() == -1 ? STATUS_FLUSH_FAILED : status;
+}
+
+void python_end_rehearse(void)
+{
+	static const char *const names[] = {"stdout", "stderr"};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		PyObject *file = PySys_GetObject(names[i]);
+		PyObject *buffer = file != NULL ? PyObject_GetAttr(file, needed.buffer) : NULL;
+		PyObject *raw = buffer != NULL ? PyObject_GetAttr(buffer, needed.raw) : NULL;
+		PyObject *write = raw != NULL ? PyObject_GetAttr(raw, needed.write) : NULL;
+
+		if (write != NULL) {
+			is_closed(file);
+			is_closed(buffer);
+			is_closed(raw);
+		}
+		PyErr_Clear();
+		Py_XDECREF(write);
+		Py_XDECREF(raw);
+		Py_XDECREF(buffer);
+	}
 }
 
 static void join_threads(void)

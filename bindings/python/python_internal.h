@@ -34,6 +34,22 @@ int python_interpret(int argc, char **argv);
 /* Before the interpreter is initialized: lay out the memory for its small objects. */
 void python_arena_start(void);
 
+enum { PYTHON_PIECE = 0x200000 }; /* bytes: a huge page of x86-64 */
+
+/* So much memory, at a multiple of its size; it was never written. NULL: there is none. */
+void *python_arena_piece(void);
+
+/* python_heap.c: the small objects of a run. */
+
+/* In the template: a piece of its arenas, whose objects a run shall not free. */
+void python_heap_leave(const void *piece);
+
+/* In the template: have ready what the first objects of a run need. */
+void python_heap_reserve(void);
+
+/* In a request process, before its run: from here on small objects lie apart from the template's. */
+void python_heap_begin(void);
+
 /* python_stdio.c: descriptors 0, 1 and 2 while the interpreter starts. */
 
 struct python_stdio {
@@ -94,6 +110,9 @@ int python_modules_forget_packages(void);
 int python_shadow_take(const char *folder);
 
 /* python_code.c */
+
+/* Find out once what each run would ask for. 0 or -1. */
+int python_code_start(void);
 
 /*
  * The compiled script, from what was kept for it or else from its source, and then kept. NULL with
@@ -177,6 +196,12 @@ bool python_end_has_threads(void);
  * its exit handlers are waited for longer than a few seconds.
  */
 void python_end_app(void);
+
+/*
+ * Ask the standard files for what an end asks them, for python_warm_rehearse. Nothing is written or
+ * closed, and no exception is pending afterwards.
+ */
+void python_end_rehearse(void);
 
 /* python_warm.c */
 

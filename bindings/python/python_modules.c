@@ -49,10 +49,11 @@ static const char *const doing[] = {
     "__hello__", "__phello__", "antigravity", "idlelib", "test", "this", NULL};
 
 static struct {
-	PyObject *roots;    /* list of str: the folders of installed modules */
-	PyObject *first;    /* set of names: what python3 itself has loaded at its start */
-	PyObject *baseline; /* set of names: what the template had at its last fork */
-	bool grown;         /* something was loaded since the last freeze */
+	PyObject *roots;         /* list of str: the folders of installed modules */
+	PyObject *first;         /* set of names: what python3 itself has loaded at its start */
+	PyObject *baseline;      /* set of names: what the template had at its last fork */
+	bool grown;              /* something was loaded since the last freeze */
+	PyObject *spec, *origin; /* names, interned: see python_end.c */
 } modules;
 
 int python_modules_start(void)
@@ -66,7 +67,9 @@ int python_modules_start(void)
 	}
 	modules.roots = PySequence_List(path);
 	modules.first = PySet_New(PyImport_GetModuleDict());
-	return modules.roots != NULL && modules.first != NULL ? 0 : -1;
+	modules.spec = PyUnicode_InternFromString("__spec__");
+	modules.origin = PyUnicode_InternFromString("origin");
+	return PyErr_Occurred() == NULL ? 0 : -1;
 }
 
 void python_modules_import_common(void)
@@ -254,9 +257,9 @@ static bool is_installed(PyObject *name, PyObject *script_folder)
 static PyObject *get_origin(PyObject *name)
 {
 	PyObject *module = PyDict_GetItemWithError(PyImport_GetModuleDict(), name);
-	PyObject *spec = module != NULL ? PyObject_GetAttrString(module, "__spec__") : NULL;
+	PyObject *spec = module != NULL ? PyObject_GetAttr(module, modules.spec) : NULL;
 	PyObject *origin =
-	    spec != NULL && spec != Py_None ? PyObject_GetAttrString(spec, "origin") : NULL;
+	    spec != NULL && spec != Py_None ? PyObject_GetAttr(spec, modules.origin) : NULL;
 
 	if (origin != NULL && !PyUnicode_Check(origin))
 		Py_CLEAR(origin);

@@ -57,6 +57,7 @@ void python_run(struct binding_run *run)
 	pid_t runner = getpid();
 
 	python_error_assert_none();
+	python_heap_begin();
 	python_end(run, runner, run_script(run));
 }
 

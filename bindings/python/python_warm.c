@@ -62,6 +62,7 @@ void python_warm_rehearse(void)
 {
 	for (int i = 0; i < REHEARSALS; i++)
 		python_warm();
+	python_end_rehearse();
 	/* Modules that are preloaded after this look at the template's own environment. */
 	Py_XDECREF(python_run_rehearse((const char *const *)environ));
 	python_error_clear();
