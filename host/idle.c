@@ -1,7 +1,7 @@
 /*
- * From the first line of /proc/stat (proc(5)), which counts where the processors' time goes in
- * hundredths of a second. Reading it costs some tens of microseconds, so it is read ten times a
- * second at most; whoever comes meanwhile gets the last answer.
+ * From /proc/uptime (proc(5)), which counts the time that all processors together had nothing to do,
+ * in hundredths of a second. It is read twenty times a second at most; whoever comes meanwhile gets the
+ * last answer.
  *
  * It tells of the machine, not of a container's share of it. That errs on the safe side: processors
  * that are idle give their time to whoever asks, within his share.
@@ -18,16 +18,44 @@
 #include <time.h>
 #include <unistd.h>
 
-#define LOOK_EVERY 100000000 /* nanoseconds */
-#define IDLE_SHARE 5         /* a fifth of all processors' time is idle */
+#define SECOND 1000000000ULL /* in nanoseconds */
+#define LOOK_EVERY (SECOND / 20)
+#define IDLE_SHARE 4 /* a quarter of all processors' time is idle */
 
 struct idle {
 	pthread_mutex_t lock;
-	int file; /* /proc/stat, or -1 */
-	uint64_t looked;
-	unsigned long long spent, unused; /* at that time */
+	int file; /* /proc/uptime, or -1 */
+	uint64_t processors;
+	uint64_t looked; /* when; nanoseconds */
+	uint64_t unused; /* what all processors had not used until then */
 	bool is;
 };
+
+static uint64_t now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
+	return (uint64_t)t.tv_sec * SECOND + (uint64_t)t.tv_nsec;
+}
+
+static void look(struct idle *i, uint64_t t)
+{
+	unsigned long long seconds, hundredths;
+	uint64_t unused;
+	char line[64];
+	ssize_t n = pread(i->file, line, sizeof(line) - 1, 0);
+
+	if (n <= 0)
+		return;
+	line[n] = '\0';
+	if (sscanf(line, "%*u.%*u %llu.%llu", &seconds, &hundredths) != 2)
+		return;
+	unused = seconds * SECOND + hundredths * (SECOND / 100);
+	i->is = (unused - i->unused) * IDLE_SHARE >= (t - i->looked) * i->processors;
+	i->looked = t;
+	i->unused = unused;
+}
 
 struct idle *idle_create(void)
 {
@@ -36,38 +64,11 @@ struct idle *idle_create(void)
 	if (i == NULL)
 		return NULL;
 	pthread_mutex_init(&i->lock, NULL);
-	i->file = open("/proc/stat", O_RDONLY | O_CLOEXEC);
+	i->file = open("/proc/uptime", O_RDONLY | O_CLOEXEC);
+	i->processors = (uint64_t)sysconf(_SC_NPROCESSORS_ONLN);
+	look(i, now());
 	i->is = true;
 	return i;
-}
-
-static uint64_t now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
-	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
-}
-
-static void look(struct idle *i)
-{
-	char line[256];
-	unsigned long long user, nice, system, idle, waiting, spent, unused;
-	ssize_t n = pread(i->file, line, sizeof(line) - 1, 0);
-
-	if (n <= 0)
-		return;
-	line[n] = '\0';
-	if (sscanf(line, "cpu %llu %llu %llu %llu %llu", &user, &nice, &system, &idle, &waiting) !=
-	    5)
-		return;
-	unused = idle + waiting;
-	spent = user + nice + system + unused;
-	if (spent == i->spent)
-		return;
-	i->is = (unused - i->unused) * IDLE_SHARE >= spent - i->spent;
-	i->spent = spent;
-	i->unused = unused;
 }
 
 bool idle_is(struct idle *i)
@@ -76,10 +77,8 @@ bool idle_is(struct idle *i)
 	bool is;
 
 	pthread_mutex_lock(&i->lock);
-	if (i->file >= 0 && t - i->looked >= LOOK_EVERY) {
-		i->looked = t;
-		look(i);
-	}
+	if (i->file >= 0 && t - i->looked >= LOOK_EVERY)
+		look(i, t);
 	is = i->is;
 	pthread_mutex_unlock(&i->lock);
 	return is;

@@ -12,7 +12,7 @@ struct idle;
 /* NULL: no memory. Where the kernel does not tell (no /proc), the answer is always true. */
 struct idle *idle_create(void);
 
-/* From the last tenth of a second or more, as it was last looked at. */
+/* From the last twentieth of a second or more, as it was last looked at. */
 bool idle_is(struct idle *i);
 
 void idle_destroy(struct idle *i);
