@@ -38,6 +38,7 @@
 
 #define GUARDS_LOOKED_AT 64 /* at a time, while draining */
 #define CHILDREN_FIRST 512  /* how many there is room for at first: a page */
+#define REAP_LATER 10       /* milliseconds */
 #define LOG_LEAST 10        /* out of the way of what languages open */
 
 struct child {
@@ -52,12 +53,14 @@ struct template
 	size_t count, capacity;
 	int signals;   /* signalfd for SIGCHLD */
 	int kin;       /* the kernel's list of our children; -1: it has none */
+	bool ordered;  /* just now */
 	bool draining; /* the front wants no more of it: only wait for the children */
 };
 
 static void prepare_process(struct template *t);
 static int thread_count(void);
 static void start_language(const struct template_setup *setup, int threads);
+static void wait_for_orders(struct template *t);
 static void take_orders(struct template *t);
 static void fork_one(struct template *t, bool warm, struct request_process_ends *ends);
 static void drain(struct template *t);
@@ -74,19 +77,27 @@ void template_main(const struct template_setup *setup)
 	start_language(setup, thread_count());
 	huge_pages_gather();
 	tell(setup, TEMPLATE_READY, "");
-	while (!t.draining) {
-		struct pollfd events[2] = {
-		    {.fd = t.signals, .events = POLLIN}, {.fd = setup->channel, .events = POLLIN}};
-
-		if (poll(events, 2, -1) < 0)
-			continue;
-		if (events[0].revents != 0)
-			reap_children(&t);
-		if (events[1].revents != 0)
-			take_orders(&t);
-	}
+	while (!t.draining)
+		wait_for_orders(&t);
 	drain(&t);
 	_exit(0);
+}
+
+/*
+ * A child that ends has told the front so itself, and only what is left of it has to be cleared away. So for
+ * a moment after an order its death wakes nobody: where one request follows the other, the next order does.
+ */
+static void wait_for_orders(struct template *t)
+{
+	struct pollfd events[2] = {
+	    {.fd = t->setup->channel, .events = POLLIN}, {.fd = t->signals, .events = POLLIN}};
+
+	if (poll(events, t->ordered ? 1 : 2, t->ordered ? REAP_LATER : -1) < 0)
+		return;
+	t->ordered = events[0].revents != 0;
+	if (t->ordered)
+		take_orders(t);
+	reap_children(t);
 }
 
 /* Descriptors 0, 1 and 2 are not the host's: what a module prints at import goes nowhere. */
