@@ -40,21 +40,12 @@ static char locale[] = "LC_CTYPE=C.UTF-8";
 char **tcl_environment_lend(void)
 {
 	char **old = environ;
-	char **lent;
-	size_t count = 0;
+	char **lent = calloc(3, sizeof(*lent));
 
-	while (old[count] != NULL)
-		count++;
-	lent = calloc(count + 3, sizeof(*lent));
 	if (lent == NULL)
 		return NULL;
 	lent[0] = path;
 	lent[1] = locale;
-	count = 2;
-	/* TCLLIBPATH, TCL_LIBRARY, TCL8_6_TM_PATH and so on. */
-	for (char **entry = old; *entry != NULL; entry++)
-		if (strncmp(*entry, "TCL", 3) == 0)
-			lent[count++] = *entry;
 	environ = lent;
 	return old;
 }

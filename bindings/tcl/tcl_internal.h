@@ -100,9 +100,8 @@ int tcl_trial_count(const char *folder);
 /* tcl_environment.c: ::env, and what Tcl once derived from the environment. */
 
 /*
- * Put an environment in place of environ(7) that has nothing of the host's but what tells where
- * packages are (TCLLIBPATH and its like), and UTF-8 for its locale. Returns the old one, or NULL if
- * there is no memory.
+ * Put an environment in place of environ(7) that has nothing of the host's, and UTF-8 for its locale.
+ * Returns the old one, or NULL if there is no memory.
  */
 char **tcl_environment_lend(void);
 

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from faults import Asked, front_of, named, path, put_faults, template_of
-from host import SUFFIX, Host, environment, run_exthost
+from host import SUFFIX, Host, run_exthost
 from processes import descendants
 from waiting import wait_for
 
@@ -17,21 +17,18 @@ ROUNDS = 4
 NAP = {"tcl": {"nap": "after 1200\nputs \"Content-Type: text/plain\\n\\nrested\"\n"}}
 
 
-# A package that takes its time, so that a template can be met while it starts.
-INDEX = "package ifneeded slow 1 {after 300; package provide slow 1}\n"
+# A package that takes its time, so that a template can be met while it starts: a third of a second.
+SLOW = "tcl:pt::pgen"
 
 
 @pytest.fixture
 def host(tmp_path):
-    packages = tmp_path / "packages" / "slow"
-    packages.mkdir(parents=True)
-    (packages / "pkgIndex.tcl").write_text(INDEX)
-    root = tmp_path / "root"
-    root.mkdir()
-    made = Host(put_faults(root, NAP), "--preload", "tcl:slow",
-                env=environment(TCLLIBPATH=str(packages.parent)))
-    yield made
-    made.stop()
+    made = Host(put_faults(tmp_path / "root", NAP), "--preload", SLOW)
+    try:
+        assert not [line for line in made.program.log() if "not preloaded" in line]
+        yield made
+    finally:
+        made.stop()
 
 
 def state_of(pid):
