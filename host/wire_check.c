@@ -20,7 +20,6 @@
  */
 #include "wire_check.h"
 
-#include <stdio.h>
 #include <string.h>
 
 static const char filename[] = "SCRIPT_FILENAME";
@@ -341,41 +340,11 @@ static enum wire_verdict foreign_record(struct wire_check *check)
 	return WIRE_MORE;
 }
 
-/* Answer GET_VALUES (section 4.1). -1: malformed. A name asked for twice is answered once. */
-static int get_values(struct wire_check *check, const unsigned char *content)
-{
-	const struct {
-		const char *name;
-		unsigned value;
-	} known[] = {{"FCGI_MAX_CONNS", check->rules->max_conns},
-	    {"FCGI_MAX_REQS", check->rules->max_reqs},
-	    {"FCGI_MPXS_CONNS", check->rules->mpxs_conns}};
-	bool told[sizeof(known) / sizeof(known[0])] = {false};
-	size_t size = check->state.header.content, at = WIRE_HEADER;
-	struct wire_param param;
-	char digits[16];
-	int result;
-
-	while ((result = wire_param_next(&content, &size, &param)) == 1) {
-		for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
-			if (told[i] || param.name_size != strlen(known[i].name) ||
-			    memcmp(param.name, known[i].name, param.name_size) != 0)
-				continue;
-			told[i] = true;
-			param.value = (const unsigned char *)digits;
-			param.value_size =
-			    (size_t)snprintf(digits, sizeof(digits), "%u", known[i].value);
-			at += wire_param_write(check->answer + at, WIRE_ANSWER_MAX - at, &param);
-		}
-	}
-	wire_record_write(check->answer, WIRE_GET_VALUES_RESULT, 0, at - WIRE_HEADER);
-	memset(check->answer + at, 0, wire_padding(at));
-	check->answer_size = at + wire_padding(at);
-	return result;
-}
-
 static enum wire_verdict management_record(struct wire_check *check, const unsigned char *content)
 {
+	const struct wire_values values = {
+	    check->rules->max_conns, check->rules->max_reqs, check->rules->mpxs_conns};
+
 	if (check->state.begun) {
 		check->unfit = "a management record between PARAMS";
 		return WIRE_MORE;
@@ -387,8 +356,11 @@ static enum wire_verdict management_record(struct wire_check *check, const unsig
 		check->reason = "a management record of unknown type";
 		check->answer_size =
 		    wire_unknown_type_write(check->answer, check->state.header.type);
-	} else if (get_values(check, content) != 0) {
-		return malformed(check, "GET_VALUES with a cut name or value");
+	} else {
+		check->answer_size = wire_values_answer(
+		    &values, content, check->state.header.content, check->answer);
+		if (check->answer_size == 0)
+			return malformed(check, "GET_VALUES with a cut name or value");
 	}
 	return WIRE_ANSWER;
 }

@@ -13,8 +13,9 @@
 #define EXTHOST_WIRE_CHECK_H
 
 #include "wire.h"
+#include "wire_values.h"
 
-#define WIRE_ANSWER_MAX 96
+#define WIRE_ANSWER_MAX WIRE_VALUES_MAX
 
 struct wire_rules {
 	size_t max_params; /* content of all PARAMS of a request; more: WIRE_TOO_LARGE */

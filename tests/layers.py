@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[1]
 # From the lowest up. A file of host/ includes its own layer and those below it.
 LAYERS = [
     {"error", "buffer", "fd", "log", "variables", "binding"},
-    {"wire", "wire_check"},
+    {"wire", "wire_check", "wire_values"},
     {"config"},
     {"option"},
     {"config_file"},
@@ -40,7 +40,8 @@ LAYERS = [
 # Those that stand alone: all that they may include.
 ALONE = {
     "wire": {"wire"},
-    "wire_check": {"wire", "wire_check"},
+    "wire_check": {"wire", "wire_values"},
+    "wire_values": {"wire"},
     "relay": {"relay_reply", "relay_start", "wire", "error", "fd"},
     "relay_start": {"relay_start"},
     "relay_reply": {"relay_reply", "wire", "fd"},
