@@ -11,7 +11,8 @@
  * is refused (an older kernel, vm.memfd_noexec, no huge page to be had) all stays as the kernel loaded it.
  *
  * A program that may be loaded anywhere is left alone: such are those built with a sanitizer, which finds the
- * names of functions by the file that is mapped.
+ * names of functions by the file that is mapped. So does perf(1): for names build with
+ * -DEXTHOST_STATIC_LANGUAGES=OFF.
  */
 #include "huge_pages.h"
 

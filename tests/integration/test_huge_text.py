@@ -10,7 +10,7 @@ import subprocess
 import pytest
 
 from host import EXTHOST, SUFFIX, copy_scripts
-from processes import descendants, lives
+from processes import descendants
 
 HUGE = 2 << 20
 MADV_COLLAPSE = 25
@@ -36,14 +36,17 @@ def is_at_a_fixed_address():
 
 
 def text_of(pid):
-    """(where it is mapped from, KiB of it in huge pages) for the program's own code."""
-    with open(f"/proc/{pid}/smaps") as f:
-        mappings = re.split(r"^(?=[0-9a-f]+-)", f.read(), flags=re.M)
+    """(where it is mapped from, KiB of it in huge pages) for the program's own code; None: it has ended."""
+    try:
+        with open(f"/proc/{pid}/smaps") as f:
+            mappings = re.split(r"^(?=[0-9a-f]+-)", f.read(), flags=re.M)
+    except (FileNotFoundError, ProcessLookupError):
+        return None
     for mapping in mappings:
         name = mapping.split("\n")[0].split(maxsplit=5)
         if len(name) == 6 and name[1].startswith("r-x") and "exthost" in name[5]:
             return name[5], int(re.search(r"^ShmemPmdMapped:\s*(\d+)", mapping, re.M)[1])
-    return "", 0
+    return ("", 0) if mappings != [""] else None
 
 
 @pytest.fixture(scope="module")
@@ -51,18 +54,19 @@ def root(tmp_path_factory):
     return copy_scripts(tmp_path_factory.mktemp("root"))
 
 
-def processes_of(host):
-    return [pid for pid in descendants(host.pid) if lives(pid)]
+def texts_of(host):
+    """text_of for every process of the host that lives."""
+    return [text for text in map(text_of, descendants(host.pid)) if text]
 
 
 @pytest.mark.skipif(not is_at_a_fixed_address(), reason="this program may be loaded anywhere")
 @pytest.mark.skipif(not kernel_gives_them(), reason="the kernel gives no huge page")
 def test_every_process_has_the_programs_text_in_huge_pages(host, language):
     assert host.get(f"/{language}/hello{SUFFIX[language]}").status == 200
-    found = {pid: text_of(pid) for pid in processes_of(host)}
+    found = texts_of(host)
     assert len(found) >= 3, found
-    assert all("memfd:exthost" in name for name, _ in found.values()), found
-    assert all(huge >= HUGE // 1024 for _, huge in found.values()), found
+    assert all("memfd:exthost" in name for name, _ in found), found
+    assert all(huge >= HUGE // 1024 for _, huge in found), found
 
 
 def master_of(host):
@@ -92,7 +96,7 @@ def test_where_it_is_refused_all_is_served_as_ever(start_host, root, refuse, lan
     host = start_host(root, before=before)
     try:
         assert host.get(f"/{language}/hello{SUFFIX[language]}").status == 200
-        assert not [pid for pid in processes_of(host) if "memfd" in text_of(pid)[0]]
+        assert not [name for name, _ in texts_of(host) if "memfd" in name]
         os.kill(master_of(host), signal.SIGTERM)
         assert host.program.wait_exit() == 0
     finally:
