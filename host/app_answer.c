@@ -15,13 +15,11 @@
 #include "reply.h"
 #include "request.h"
 
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#define DESCRIPTORS_LEAST 260 /* numbers that no script expects to get */
 #define SECOND 1000000000ULL
 #define WORTH_A_LOOK 1000000 /* nanoseconds: below it is not asked what a request has used */
 
@@ -114,7 +112,7 @@ static void set_errors_aside(struct app_answering *a)
 	if (a->errors < 0)
 		a->errors = fd_memory_file("exthost-errors");
 	if (a->log < 0)
-		a->log = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, DESCRIPTORS_LEAST);
+		a->log = fd_copy_up(STDERR_FILENO);
 	if (a->errors >= 0 && a->log >= 0)
 		dup2(a->errors, STDERR_FILENO);
 }

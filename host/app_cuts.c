@@ -6,10 +6,8 @@
 #include "response.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <sys/socket.h>
 
-#define DESCRIPTORS_LEAST 260      /* numbers that no script expects to get */
 #define CLIENT_TIME 60000000000ULL /* nanoseconds, as everywhere for a client that takes nothing */
 
 void app_cuts_add(struct app_cuts *cuts, struct response *r)
@@ -19,9 +17,7 @@ void app_cuts_add(struct app_cuts *cuts, struct response *r)
 	if (cuts->count == APP_CUTS_MOST)
 		return;
 	*cut = (struct app_cut){.until = request_clock() + CLIENT_TIME};
-	cut->fd = response_take_cut(r, &cut->rest) == 0
-		      ? fcntl(r->fd, F_DUPFD_CLOEXEC, DESCRIPTORS_LEAST)
-		      : -1;
+	cut->fd = response_take_cut(r, &cut->rest) == 0 ? fd_copy_up(r->fd) : -1;
 	if (cut->fd < 0)
 		buffer_release(&cut->rest);
 	else

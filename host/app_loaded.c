@@ -17,8 +17,6 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-#define FOLDER_LEAST 250 /* a number that no script expects to get */
-
 static void take_order(struct app_loaded *a, const struct run_order *order);
 static bool is_too_large(const struct app_loaded *a);
 static void limit_cpu(struct app_loaded *a);
@@ -58,9 +56,7 @@ static const char *text_or_null(const struct run_order *order, const char *name)
 
 static int open_folder(const char *path)
 {
-	FD_OWNED int folder = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-
-	return fcntl(folder, F_DUPFD_CLOEXEC, FOLDER_LEAST);
+	return fd_move_up(open(path, O_PATH | O_DIRECTORY | O_CLOEXEC));
 }
 
 static void take_order(struct app_loaded *a, const struct run_order *order)

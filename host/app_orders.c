@@ -13,10 +13,7 @@
 #include "fd.h"
 #include "run_channel.h"
 
-#include <fcntl.h>
 #include <stdlib.h>
-
-#define DESCRIPTORS_LEAST 260 /* numbers that no script expects to get */
 
 static bool follow_one(struct app_loaded *a);
 static bool answer(struct app_loaded *a, struct run_order *order);
@@ -26,15 +23,6 @@ void app_orders_follow(struct app_loaded *a)
 	while (follow_one(a))
 		;
 	app_leave(a);
-}
-
-/* So that the first file that a script opens gets the number it would get elsewhere. */
-static int move_up(int fd)
-{
-	int up = fd >= 0 ? fcntl(fd, F_DUPFD_CLOEXEC, DESCRIPTORS_LEAST) : -1;
-
-	fd_close(&fd);
-	return up;
 }
 
 /* One order. false: there will be no other. */
@@ -48,8 +36,8 @@ static bool follow_one(struct app_loaded *a)
 	if (run_order_receive(a->channel, &order, &memory) != 1)
 		return false;
 	if (a->app.rerun) {
-		order.body = move_up(order.body);
-		order.output = move_up(order.output);
+		order.body = fd_move_up(order.body);
+		order.output = fd_move_up(order.output);
 	}
 	if (order.accept != 0)
 		app_files_accept(&a->files, order.accept);

@@ -4,23 +4,12 @@
 #include "app_slot.h"
 #include "fd.h"
 
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-#define DESCRIPTORS_LEAST 250 /* numbers that no script expects to get */
-
-static int move_up(int fd)
-{
-	int up = fcntl(fd, F_DUPFD_CLOEXEC, DESCRIPTORS_LEAST);
-
-	close(fd);
-	return up;
-}
 
 static char *setting(const struct run_order *order, const char *name)
 {
@@ -76,8 +65,7 @@ int app_serve_receive(struct app_serve_setup *s, int channel, const struct run_o
 	if (fd_receive(channel, &files, sizeof(files), fds, 0) != (ssize_t)sizeof(files))
 		return -1;
 	for (int i = 0; i < FD_PASS_MAX; i++)
-		if (fds[i] >= 0)
-			fds[i] = move_up(fds[i]);
+		fds[i] = fd_move_up(fds[i]);
 	s->log.fd = fds[RUN_SERVE_LOG];
 	s->give = fds[RUN_SERVE_GIVE];
 	s->take = fds[RUN_SERVE_TAKE];
@@ -89,7 +77,7 @@ int app_serve_receive(struct app_serve_setup *s, int channel, const struct run_o
 			.address = (char *)order->script,
 			.prefix = s->config.prefix,
 			.trust_fossil = (files.trusted & 1U << s->listener_count) != 0};
-	s->alarm = move_up(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+	s->alarm = fd_move_up(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
 	memory = mmap(
 	    NULL, sizeof(*s->slot), PROT_READ | PROT_WRITE, MAP_SHARED, fds[RUN_SERVE_SLOT], 0);
 	fd_close(&fds[RUN_SERVE_SLOT]);

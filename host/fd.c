@@ -15,6 +15,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+/* Not more than the kernel's table of descriptors holds in its next size, 256. */
+#define UP 250
+
 void fd_close(int *fd)
 {
 	int saved = errno;
@@ -23,6 +26,19 @@ void fd_close(int *fd)
 		close(*fd);
 	*fd = -1;
 	errno = saved;
+}
+
+int fd_copy_up(int fd)
+{
+	return fd >= 0 ? fcntl(fd, F_DUPFD_CLOEXEC, UP) : -1;
+}
+
+int fd_move_up(int fd)
+{
+	int up = fd_copy_up(fd);
+
+	fd_close(&fd);
+	return up;
 }
 
 int fd_write_all(int fd, const void *data, size_t size)

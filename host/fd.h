@@ -14,6 +14,14 @@ void fd_close(int *fd);
 /* A descriptor that is closed when its name goes out of scope. */
 #define FD_OWNED __attribute__((cleanup(fd_close)))
 
+/*
+ * A copy above the numbers that a script could get for what it opens, or the very thing moved there:
+ * its first file has the number that it would have elsewhere. Close-on-exec. -1 for -1, and with
+ * errno; what is to be moved is closed in any case.
+ */
+int fd_copy_up(int fd);
+int fd_move_up(int fd);
+
 /* Write all, through short writes and EINTR. 0, or -1 with errno. */
 int fd_write_all(int fd, const void *data, size_t size);
 

@@ -25,9 +25,6 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-#define CHANNEL_LEAST 250 /* a number that no script expects to get */
-#define SOURCE_LEAST 260
-
 /* A signal handler is given no argument; this is for take_stack alone. */
 static struct {
 	const struct binding *binding;
@@ -104,7 +101,7 @@ static void take_descriptors(const struct request_process_ends *ends, struct run
 {
 	dup2(ends->output, STDOUT_FILENO);
 	dup2(ends->errors, STDERR_FILENO);
-	channel->socket = fcntl(ends->channel, F_DUPFD_CLOEXEC, CHANNEL_LEAST);
+	channel->socket = fd_copy_up(ends->channel);
 	if (channel->socket < 0)
 		_exit(127);
 	fd_close_from(3, channel->socket);
@@ -122,14 +119,6 @@ static int enter_folder(const char *script)
 	result = chdir(folder[0] != '\0' ? folder : "/");
 	free(folder);
 	return result;
-}
-
-static int move_up(int fd)
-{
-	int up = fd >= 0 ? fcntl(fd, F_DUPFD_CLOEXEC, SOURCE_LEAST) : -1;
-
-	fd_close(&fd);
-	return up;
 }
 
 /* Where is it? Told when the front asks, and when the processor time is used up. */
@@ -237,8 +226,8 @@ static void request_process_main(const struct request_process_setup *setup,
 	}
 	run.script = order.script;
 	run.environment = order.environment;
-	run.source = move_up(order.source);
-	run.code = move_up(order.code);
+	run.source = fd_move_up(order.source);
+	run.code = fd_move_up(order.code);
 	answer_questions(binding, &run);
 	if ((order.kind == RUN_ORDER_LOAD ? take_lasting_limits : take_limits)(
 		&order.limits, channel.socket) < 0) {

@@ -28,9 +28,9 @@
 #include <unistd.h>
 
 #include "host/binding.h"
+#include "host/fd.h"
 
 #define SIGNALS 32
-#define DESCRIPTOR_LEAST 271 /* a number that no script expects to get */
 
 struct rerun {
 	struct binding_app *app;
@@ -96,12 +96,7 @@ static struct rerun *make_rerun(Tcl_Interp *interp, struct binding_app *app)
 
 static int open_high(const char *path, int flags)
 {
-	int low = open(path, flags | O_CLOEXEC);
-	int high = low == -1 ? -1 : fcntl(low, F_DUPFD_CLOEXEC, DESCRIPTOR_LEAST);
-
-	if (low != -1)
-		close(low);
-	return high;
+	return fd_move_up(open(path, flags | O_CLOEXEC));
 }
 
 static int save_process(struct rerun *r)
@@ -174,7 +169,7 @@ int tcl_rerun_answer(struct binding_app *app, struct binding_call *call)
 
 static int run_script(struct rerun *r, Tcl_Interp *interp)
 {
-	int source = fcntl(r->app->run->source, F_DUPFD_CLOEXEC, DESCRIPTOR_LEAST);
+	int source = fd_copy_up(r->app->run->source);
 	int code;
 
 	if (source == -1 || lseek(source, 0, SEEK_SET) == -1) {

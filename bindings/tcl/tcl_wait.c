@@ -15,7 +15,6 @@
 #include "tcl_app.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -24,7 +23,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define ALARM_LEAST 270 /* a number that no script expects to get */
+#include "host/fd.h"
 
 struct handler {
 	Tcl_FileProc *function;
@@ -85,12 +84,9 @@ void tcl_wait_start(void)
 	    .serviceModeHookProc = set_service_mode,
 	};
 
-	int alarm = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-
 	own = &first;
 	/* There is no other thread yet that could want to wake this one. */
-	first.alarm = fcntl(alarm, F_DUPFD_CLOEXEC, ALARM_LEAST);
-	close(alarm);
+	first.alarm = fd_move_up(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
 	Tcl_SetNotifier(&procs);
 }
 
