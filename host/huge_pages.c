@@ -10,18 +10,16 @@
 #include "huge_pages.h"
 
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
-#ifndef MADV_COLLAPSE
-#define MADV_COLLAPSE 25
-#endif
-
 #define SIZE_MOST 0x400000      /* bytes: a larger huge page would be mostly empty */
 #define MAPPING_MOST 0x10000000 /* bytes: a larger one is a reserve and no heap */
 #define PAGES_MOST 4096
+#define FULL_ENOUGH 4 /* a quarter of its pages are there already */
 
 /* 2 MiB on x86-64, and on AArch64 with pages of 4 KiB. */
 size_t huge_pages_size(void)
@@ -66,12 +64,15 @@ static size_t count_pages(uintptr_t begin, size_t size)
 	return count;
 }
 
+static bool is_full_enough(uintptr_t begin, size_t size, size_t huge)
+{
+	return count_pages(begin, size) * FULL_ENOUGH >= huge / (size_t)sysconf(_SC_PAGESIZE);
+}
+
 static void gather(uintptr_t begin, uintptr_t end, size_t size)
 {
-	size_t least = size / (size_t)sysconf(_SC_PAGESIZE) / 4;
-
 	for (begin = round_up(begin, size); begin + size <= end; begin += size)
-		if (count_pages(begin, size) >= least)
+		if (is_full_enough(begin, size, size))
 			madvise((void *)begin, size, MADV_COLLAPSE);
 }
 
@@ -80,7 +81,7 @@ static void complete_heap(size_t size)
 {
 	uintptr_t end = (uintptr_t)sbrk(0), begin = end / size * size;
 
-	if (count_pages(begin, end - begin) >= size / (size_t)sysconf(_SC_PAGESIZE) / 4)
+	if (is_full_enough(begin, end - begin, size))
 		grow_heap(size);
 }
 

@@ -3,19 +3,22 @@
 #define EXTHOST_HUGE_PAGES_H
 
 #include <stddef.h>
+#include <sys/mman.h>
+
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE 25 /* Linux 6.1; the C library's headers are older */
+#endif
 
 /* Before the language starts: from here on the heap grows from the beginning of a huge page. */
 void huge_pages_align_heap(void);
 
 /*
- * When all is loaded: put what is there into huge pages, wherever one would be half full or more. Where
+ * When all is loaded: put what is there into huge pages, wherever one would be a quarter full or more. Where
  * the kernel has none to give (before Linux 6.1, or without memory in one piece) nothing changes.
  */
 void huge_pages_gather(void);
 
-/*
- * In the master, before it forks anything and while it has one thread: the program's own text (huge_text.c).
- */
+/* The program's own text, in the master, before it forks and while it has one thread: huge_text.c. */
 void huge_pages_move_text(void);
 
 /* Bytes of a huge page: what one page of a table of pages covers. 0: too much to be of use. */

@@ -1,17 +1,19 @@
 /*
  * The program's code and constants, for all processes of the host, in huge pages.
  *
- * A mapped file comes into a process sixteen pages at a time, each time by a fault, and at its end each page is
- * counted off again. For a request process that lives two milliseconds this is a sixth of its time: it looks at
- * 3 MB of the program in some fifty places. A huge page comes in one fault and goes as one entry.
+ * A mapped file comes into a process sixteen pages at a time, each time by a fault, and at its end
+ * each page is counted off again. For a request process that lives two milliseconds this is a sixth
+ * of its time: it looks at 3 MB of the program in some fifty places. A huge page comes in one fault
+ * and goes as one entry.
  *
- * Pages of a file on disk cannot be made huge everywhere (it needs CONFIG_READ_ONLY_THP_FOR_FS), those of a
- * memfd can (MADV_COLLAPSE, since Linux 6.1), so the text moves into one, and is mapped from there at the place
- * where it was. The mapping is private, as that of a program is: a debugger can set its breakpoints. Where a step
- * is refused (an older kernel, vm.memfd_noexec, no huge page to be had) all stays as the kernel loaded it.
+ * Pages of a file on disk cannot be made huge everywhere (it needs CONFIG_READ_ONLY_THP_FOR_FS),
+ * those of a memfd can (MADV_COLLAPSE, since Linux 6.1), so the text moves into one, and is mapped
+ * from there at the place where it was. The mapping is private, as that of a program is: a debugger
+ * can set its breakpoints. Where a step is refused (an older kernel, vm.memfd_noexec, no huge page
+ * to be had) all stays as the kernel loaded it.
  *
- * A program that may be loaded anywhere is left alone: such are those built with a sanitizer, which finds the
- * names of functions by the file that is mapped. So does perf(1): for names build with
+ * A program that may be loaded anywhere is left alone: such are those built with a sanitizer, which
+ * finds the names of functions by the file that is mapped. So does perf(1): for names build with
  * -DEXTHOST_STATIC_LANGUAGES=OFF.
  */
 #include "huge_pages.h"
@@ -26,9 +28,6 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#ifndef MADV_COLLAPSE
-#define MADV_COLLAPSE 25
-#endif
 #ifndef MFD_EXEC
 #define MFD_EXEC 0x10U
 #endif

@@ -41,19 +41,19 @@ static uint64_t now(void)
 
 static void look(struct idle *i, uint64_t t)
 {
+	uint64_t passed = (t - i->looked) * i->processors, unused;
 	unsigned long long seconds, hundredths;
-	uint64_t unused;
 	char line[64];
 	ssize_t n = pread(i->file, line, sizeof(line) - 1, 0);
 
+	i->looked = t;
 	if (n <= 0)
 		return;
 	line[n] = '\0';
 	if (sscanf(line, "%*u.%*u %llu.%llu", &seconds, &hundredths) != 2)
 		return;
 	unused = seconds * SECOND + hundredths * (SECOND / 100);
-	i->is = (unused - i->unused) * IDLE_SHARE >= (t - i->looked) * i->processors;
-	i->looked = t;
+	i->is = (unused - i->unused) * IDLE_SHARE >= passed;
 	i->unused = unused;
 }
 

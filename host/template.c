@@ -84,8 +84,9 @@ void template_main(const struct template_setup *setup)
 }
 
 /*
- * A child that ends has told the front so itself, and only what is left of it has to be cleared away. So for
- * a moment after an order its death wakes nobody: where one request follows the other, the next order does.
+ * A child that ends has told the front so itself, and only what is left of it has to be cleared
+ * away. So for a moment after an order its death wakes nobody: where one request follows the other,
+ * the next order does. One that has told nothing (a crash, _exit(2), an exec) is that much later.
  */
 static void wait_for_orders(struct template *t)
 {
@@ -224,8 +225,8 @@ static void take_orders(struct template *t)
 }
 
 /*
- * In memory of its own that no child gets. In the heap, where children share it until it is written, each fork
- * would make the next write to it copy a page, and break a huge one to pieces.
+ * In memory of its own that no child gets. In the heap, where children share it until it is written,
+ * each fork would make the next write to it copy a page, and break a huge one to pieces.
  */
 static int children_reserve(struct template *t)
 {

@@ -16,8 +16,8 @@ static struct {
 } piece;
 
 /*
- * Arenas that were given back. They stay part of their piece for the next one: a hole would make the rest of it
- * small pages for good.
+ * Arenas that were given back. They stay part of their piece for the next one: a hole would make the
+ * rest of it small pages for good.
  */
 static struct {
 	char *at[RETURNED_MOST];
