@@ -384,7 +384,8 @@ def test_a_removed_service_that_ignores_sigterm_is_killed_after_the_grace_time(s
     host = services.start(("stubborn", run(path)), grace=1)
     pid = services.ready("stubborn")
     services.reload(grace=1)
-    assert services.status()["stubborn"]["state"] == "is being stopped"
+    # The reload is told before the service is.
+    wait_for(lambda: services.status()["stubborn"]["state"] == "is being stopped", "its stop")
     host.wait_line("service stubborn: killed")
     wait_for(lambda: not lives(pid), "its end")
     wait_for(lambda: services.status() == {}, "it is forgotten")
