@@ -11,6 +11,8 @@
 #include "request.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <stdio.h>
 #include <string.h>
 
 void reply_init(struct reply *r, struct request *request, const struct config *config,
@@ -29,10 +31,27 @@ static int send_piece(void *user, const void *data, size_t size)
 	return r->request->response.failed ? 1 : 0;
 }
 
+/*
+ * Fossil reads a reply without a length until the relay's process is gone, and one with a length no
+ * longer than that. It keeps the number in an int.
+ */
+static void tell_length(struct reply *r)
+{
+	char line[64];
+	int size;
+
+	if (r->header.length >= 0 || r->body.size == 0 || r->body.size > INT_MAX)
+		return;
+	size = snprintf(line, sizeof(line), "Content-Length: %d\n", (int)r->body.size);
+	response_write(&r->request->response, line, (size_t)size);
+}
+
 static int let_go(struct reply *r, struct error *e)
 {
 	r->released = true;
 	r->request->status = r->header.status;
+	if (r->request->relay)
+		tell_length(r);
 	response_write(&r->request->response, r->header.text.data, r->header.text.size);
 	return spool_each(&r->body, send_piece, r) < 0 ? error_errno(e, "held reply") : 0;
 }

@@ -11,7 +11,7 @@ import threading
 
 import pytest
 
-from host import EXTHOST, PLAIN, RELAY, SCRIPTS, SUFFIX, copy_scripts, put, sanitized
+from host import EXTHOST, PLAIN, RELAY, SCRIPTS, SUFFIX, copy_scripts, put, put_script, sanitized
 from processes import lives
 from servers import Fossil
 from waiting import wait_for
@@ -182,6 +182,27 @@ def test_a_plain_cgi_program_killed_half_way_is_a_complete_200(plain_fossil, scr
     reply = plain_fossil.get(script("crash") + "?5000")
     assert reply.status == 200
     assert reply.body.startswith(b"xxxxxxxx")
+
+
+# Without a Content-Length Fossil reads on until the relay's process is gone.
+
+def test_fossil_is_told_how_long_a_reply_is(site, language):
+    reply = site.host.as_fossil("GET", f"{language}/hello{SUFFIX[language]}", query="x").reply()
+    assert (reply.status, reply.header("Content-Length")) == (200, str(len(reply.body)))
+
+
+@pytest.mark.parametrize("header, body, told", [("Content-Length: 3", "abc", ["3"]),
+                                                ("Content-Length: 2", "abc", ["2"]),
+                                                ("Status: 204", "", []), ("X-Empty: 1", "", [])])
+def test_what_the_script_says_of_its_length_stands_and_nothing_has_none(site, header, body, told):
+    put_script(site.root, "python/length.py", "python",
+               f'print("Content-Type: text/plain\\n{header}\\n\\n{body}", end="")\n')
+    reply = site.host.as_fossil("GET", "python/length.py").reply()
+    assert (reply.all("Content-Length"), reply.body) == (told, body.encode())
+
+
+def test_only_fossil_is_told(site, language):
+    assert site.host.get(f"/{language}/hello{SUFFIX[language]}").header("Content-Length") is None
 
 
 # Fossil stops reading headers at Location.
