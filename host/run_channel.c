@@ -130,27 +130,38 @@ static void wait_for_order(int channel)
 		;
 }
 
-/* The environment's pointers stand in front of the strings, in the same piece of memory. */
-int run_order_receive(int channel, struct run_order *order, char **memory)
+/* The head alone, which stays in the channel. 1; 0 at its end; -1 with errno. */
+static int look_at_head(int channel, struct order_head *head)
 {
-	char piece[PIECE];
-	struct order_head head;
-	int fds[FD_PASS_MAX];
-	size_t pointers, have;
 	ssize_t n;
 
 	wait_for_order(channel);
-	n = fd_receive(channel, piece, sizeof(piece), fds, 0);
-	if (n <= 0)
+	do
+		n = recv(channel, head, sizeof(*head), MSG_PEEK);
+	while (n < 0 && errno == EINTR);
+	return n > 0 ? 1 : (int)n;
+}
+
+/* The environment's pointers stand in front, then the head and the strings, in one piece of memory. */
+int run_order_receive(int channel, struct run_order *order, char **memory)
+{
+	struct order_head head;
+	int fds[FD_PASS_MAX];
+	size_t pointers;
+	char *strings;
+	ssize_t n = look_at_head(channel, &head);
+
+	if (n != 1)
 		return (int)n;
-	memcpy(&head, piece, sizeof(head));
-	have = (size_t)n - sizeof(head);
 	pointers = (head.variables + 1) * sizeof(char *);
-	*memory = malloc(pointers + head.size);
+	*memory = malloc(pointers + sizeof(head) + head.size);
 	if (*memory == NULL)
 		return -1;
-	memcpy(*memory + pointers, piece + sizeof(head), have);
-	if (receive_rest(channel, *memory + pointers, have, head.size) < 0)
+	n = fd_receive(channel, *memory + pointers, sizeof(head) + head.size, fds, 0);
+	if (n <= 0)
+		return (int)n;
+	strings = *memory + pointers + sizeof(head);
+	if (receive_rest(channel, strings, (size_t)n - sizeof(head), head.size) < 0)
 		return -1;
 	*order = (struct run_order){.kind = head.kind,
 	    .environment = (char **)*memory,
@@ -160,7 +171,7 @@ int run_order_receive(int channel, struct run_order *order, char **memory)
 	    .limits = head.limits,
 	    .app = head.app};
 	take_descriptors(order, head.flags, fds);
-	take_strings(order, *memory + pointers, head.variables);
+	take_strings(order, strings, head.variables);
 	return 1;
 }
 
