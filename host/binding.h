@@ -53,6 +53,12 @@ struct binding {
 	int (*preload)(const char *module, struct error *e);
 
 	/*
+	 * All is loaded, and nothing but forks will follow: get ready what a run begins with, and
+	 * clear away what none needs. NULL: there is nothing of this kind.
+	 */
+	void (*settle)(void);
+
+	/*
 	 * Make a process by this function, which is fork(2) or like it, with what the language needs
 	 * done before and after that, on both sides. Returns what it returns.
 	 */

@@ -13,6 +13,7 @@
 #include "binding.h"
 #include "error.h"
 #include "fd.h"
+#include "heap_holes.h"
 #include "huge_pages.h"
 #include "log.h"
 #include "preload.h"
@@ -75,6 +76,7 @@ void template_main(const struct template_setup *setup)
 	prepare_process(&t);
 	huge_pages_align_heap();
 	start_language(setup, thread_count());
+	heap_fill_holes();
 	huge_pages_gather();
 	tell(setup, TEMPLATE_READY, "");
 	while (!t.draining)
@@ -181,6 +183,8 @@ static void start_language(const struct template_setup *setup, int threads)
 		fail(setup, "the language started a thread");
 	for (size_t i = 0; i < setup->preload_count; i++)
 		preload_one(setup, setup->preload[i], threads);
+	if (setup->binding->settle != NULL)
+		setup->binding->settle();
 }
 
 /*

@@ -25,6 +25,7 @@
 
 static const char *version(void);
 static int start(struct error *e);
+static void settle(void);
 static pid_t fork_python(pid_t (*make)(void));
 
 static const char *const suffixes[] = {".py", ".wsgi", NULL};
@@ -39,6 +40,7 @@ const struct binding python_binding = {
     .interpret = python_interpret,
     .start = start,
     .preload = python_modules_preload,
+    .settle = settle,
     .fork = fork_python,
     .warm = python_warm,
     .run = python_run,
@@ -75,12 +77,21 @@ static int start(struct error *e)
 	    python_warm_start() == -1)
 		return python_error_set(e, "start Python");
 	python_modules_import_common();
-	if (python_modules_freeze() == -1)
-		return python_error_set(e, "start Python");
-	python_warm_rehearse();
-	python_heap_reserve();
 	python_error_assert_none();
 	return 0;
+}
+
+static void settle(void)
+{
+	if (python_modules_freeze() == -1)
+		python_error_clear();
+	python_warm_rehearse();
+	if (python_run_prepare() == -1)
+		python_error_clear();
+	python_run_drop_environment();
+	python_modules_put_aside();
+	python_heap_reserve();
+	python_error_assert_none();
 }
 
 static pid_t fork_python(pid_t (*make)(void))
@@ -88,8 +99,6 @@ static pid_t fork_python(pid_t (*make)(void))
 	pid_t child;
 	int saved;
 
-	if (python_modules_freeze() == -1)
-		python_error_clear();
 	python_run_drop_environment();
 	PyOS_BeforeFork();
 	child = make();

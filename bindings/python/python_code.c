@@ -37,16 +37,12 @@ struct header {
 
 static const char magic[8] = "exthpy1";
 
-static struct {
-	int64_t magic;       /* PyImport_GetMagicNumber, which asks a module */
-	PyObject *file_name; /* interned, as in python_end.c: "co_filename" */
-} known;
+static int64_t magic_number; /* PyImport_GetMagicNumber, which asks a module */
 
 int python_code_start(void)
 {
-	known.magic = PyImport_GetMagicNumber();
-	known.file_name = PyUnicode_InternFromString("co_filename");
-	return known.magic != -1 && known.file_name != NULL ? 0 : -1;
+	magic_number = PyImport_GetMagicNumber();
+	return magic_number != -1 ? 0 : -1;
 }
 
 PyObject *python_code_load(struct binding_run *run)
@@ -74,7 +70,7 @@ static PyObject *load_kept(const struct binding_run *run)
 	if (size > sizeof(header)) {
 		memcpy(&header, bytes, sizeof(header));
 		if (memcmp(header.magic, magic, sizeof(magic)) == 0 &&
-		    header.python == known.magic && header.size == size - sizeof(header))
+		    header.python == magic_number && header.size == size - sizeof(header))
 			code = PyMarshal_ReadObjectFromString(
 			    bytes + sizeof(header), (Py_ssize_t)header.size);
 	}
@@ -88,18 +84,16 @@ static PyObject *load_kept(const struct binding_run *run)
 /* Tracebacks show the name that was compiled in. */
 static bool has_file_name(PyObject *code, const char *script)
 {
-	PyObject *name, *wanted;
-	int same = 0;
+	PyObject *wanted;
+	bool same;
 
 	if (!PyCode_Check(code))
 		return false;
-	name = PyObject_GetAttr(code, known.file_name);
 	wanted = PyUnicode_DecodeFSDefault(script);
-	if (name != NULL && wanted != NULL)
-		same = PyObject_RichCompareBool(name, wanted, Py_EQ);
-	Py_XDECREF(name);
+	same =
+	    wanted != NULL && PyUnicode_Compare(((PyCodeObject *)code)->co_filename, wanted) == 0;
 	Py_XDECREF(wanted);
-	return same == 1;
+	return same;
 }
 
 /* NULL means: by the file. Leaves no exception pending. */
@@ -133,7 +127,7 @@ static void keep(struct binding_run *run, PyObject *code)
 {
 	PyObject *bytes = PyMarshal_WriteObjectToString(code, Py_MARSHAL_VERSION);
 	size_t size = bytes != NULL ? (size_t)PyBytes_GET_SIZE(bytes) : 0;
-	struct header header = {.python = known.magic, .size = size};
+	struct header header = {.python = magic_number, .size = size};
 	char *all = bytes != NULL ? malloc(sizeof(header) + size) : NULL;
 
 	if (all != NULL) {

@@ -24,6 +24,7 @@
 static void join_threads(void);
 static void call(PyObject *function);
 static int flush_output(void);
+static int flush_standard(const char *name, bool tell);
 static bool is_closed(PyObject *file);
 static void release_script(void);
 static void restore_system(void);
@@ -111,11 +112,6 @@ void python_end_rehearse(void)
 		PyObject *raw = buffer != NULL ? PyObject_GetAttr(buffer, needed.raw) : NULL;
 		PyObject *write = raw != NULL ? PyObject_GetAttr(raw, needed.write) : NULL;
 
-		if (write != NULL) {
-			is_closed(file);
-			is_closed(buffer);
-			is_closed(raw);
-		}
 		PyErr_Clear();
 		Py_XDECREF(write);
 		Py_XDECREF(raw);
@@ -186,30 +182,36 @@ static void call(PyObject *function)
 /* As Python itself: a failure on standard output is told, one on standard error is not. */
 static int flush_output(void)
 {
-	PyObject *out = PySys_GetObject("stdout");
-	PyObject *result;
+	int failed = flush_standard("stdout", true);
+
+	return flush_standard("stderr", false) == -1 ? -1 : failed;
+}
+
+/*
+ * What is closed is let be. A file of Python's own says so itself when it is flushed, and to ask it
+ * before would look up more than the flush.
+ */
+static int flush_standard(const char *name, bool tell)
+{
+	PyObject *file = PySys_GetObject(name);
+	bool own = file != NULL && Py_IS_TYPE(file, (PyTypeObject *)needed.writers[0]);
+	PyObject *type, *value, *traceback, *result;
 	int failed = 0;
 
-	if (out != NULL && out != Py_None && !is_closed(out)) {
-		Py_INCREF(out);
-		result = PyObject_CallMethodNoArgs(out, needed.flush);
-		if (result == NULL) {
-			PyErr_WriteUnraisable(out);
-			failed = -1;
-		}
-		Py_XDECREF(result);
-		Py_DECREF(out);
-	}
-	out = PySys_GetObject("stderr");
-	if (out != NULL && out != Py_None && !is_closed(out)) {
-		Py_INCREF(out);
-		result = PyObject_CallMethodNoArgs(out, needed.flush);
-		if (result == NULL)
-			failed = -1;
-		Py_XDECREF(result);
-		Py_DECREF(out);
+	if (file == NULL || file == Py_None || (!own && is_closed(file)))
+		return 0;
+	Py_INCREF(file);
+	result = PyObject_CallMethodNoArgs(file, needed.flush);
+	if (result == NULL) {
+		PyErr_Fetch(&type, &value, &traceback);
+		failed = own && is_closed(file) ? 0 : -1;
+		PyErr_Restore(type, value, traceback);
+		if (failed == -1 && tell)
+			PyErr_WriteUnraisable(file);
 	}
 	PyErr_Clear();
+	Py_XDECREF(result);
+	Py_DECREF(file);
 	return failed;
 }
 
@@ -251,10 +253,12 @@ static void restore_system(void)
 	for (const char *const *name = none; *name != NULL; name++)
 		if (PySys_GetObject(*name) != NULL)
 			PySys_SetObject(*name, Py_None);
+	python_run_drop_path();
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		PyObject *original = PySys_GetObject(names[i][1]);
 
-		PySys_SetObject(names[i][0], original != NULL ? original : Py_None);
+		if (PySys_GetObject(names[i][0]) != original || original == NULL)
+			PySys_SetObject(names[i][0], original != NULL ? original : Py_None);
 	}
 	PyErr_Clear();
 }

@@ -79,11 +79,23 @@ void python_heap_leave(const void *piece)
 	remember(piece, OF_TEMPLATE);
 }
 
+/* A piece that the table knows. */
+static struct piece *make_piece(void)
+{
+	struct piece *piece = python_arena_piece();
+
+	if (piece != NULL && !remember(piece, 0)) {
+		munmap(piece, PYTHON_PIECE);
+		piece = NULL;
+	}
+	return piece;
+}
+
 /* Its few pages shall be small ones, even where huge ones are given without being asked for. */
 void python_heap_reserve(void)
 {
 #if PY_VERSION_HEX < 0x030c0000
-	heap.reserved = python_arena_piece();
+	heap.reserved = make_piece();
 	if (heap.reserved != NULL)
 		madvise(heap.reserved, PYTHON_PIECE, MADV_NOHUGEPAGE);
 #endif
@@ -91,15 +103,11 @@ void python_heap_reserve(void)
 
 static bool add_piece(void)
 {
-	struct piece *piece = heap.reserved != NULL ? heap.reserved : python_arena_piece();
+	struct piece *piece = heap.reserved != NULL ? heap.reserved : make_piece();
 
 	heap.reserved = NULL;
 	if (piece == NULL)
 		return false;
-	if (!remember(piece, 0)) {
-		munmap(piece, PYTHON_PIECE);
-		return false;
-	}
 	heap.current = piece;
 	heap.slice = sizeof(*piece) / SLICE;
 	return true;

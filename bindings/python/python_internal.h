@@ -74,7 +74,7 @@ void python_modules_import_common(void);
 /* Import one module. 0, or -1 with *e filled and no exception pending. */
 int python_modules_preload(const char *name, struct error *e);
 
-/* Before a fork: what is loaded now is the template's. 0 or -1. */
+/* Before the first fork: what is loaded now is the template's. 0 or -1. */
 int python_modules_freeze(void);
 
 /* Tell the host which installed modules the script loaded. No exception is pending afterwards. */
@@ -134,6 +134,9 @@ PyObject *python_code_run_file(struct binding_run *run, PyObject *globals);
 /* Look up what a run needs. 0 or -1. */
 int python_run_start(void);
 
+/* In the template, when all else is started: have ready what a run begins with. 0 or -1. */
+int python_run_prepare(void);
+
 /* struct binding: run. */
 void python_run(struct binding_run *run) __attribute__((noreturn));
 
@@ -154,6 +157,9 @@ int python_run_set_argv(PyObject *script);
 
 /* Put the script's folder in front of sys.path. 0 or -1. */
 int python_run_take_path(const char *script);
+
+/* Take out of the template's sys.path what the run has put in. */
+void python_run_drop_path(void);
 
 /*
  * Do what comes before a run, for python_warm, with a module that no list has: a new reference to

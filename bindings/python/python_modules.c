@@ -51,8 +51,7 @@ static const char *const doing[] = {
 static struct {
 	PyObject *roots;         /* list of str: the folders of installed modules */
 	PyObject *first;         /* set of names: what python3 itself has loaded at its start */
-	PyObject *baseline;      /* set of names: what the template had at its last fork */
-	bool grown;              /* something was loaded since the last freeze */
+	PyObject *baseline;      /* set of names: what the template has at its forks */
 	PyObject *spec, *origin; /* names, interned: see python_end.c */
 } modules;
 
@@ -60,7 +59,6 @@ int python_modules_start(void)
 {
 	PyObject *path = PySys_GetObject("path");
 
-	modules.grown = true;
 	if (path == NULL) {
 		PyErr_SetString(PyExc_RuntimeError, "sys.path is missing");
 		return -1;
@@ -118,7 +116,6 @@ int python_modules_preload(const char *name, struct error *e)
 	PyObject *module = PyImport_ImportModule(name);
 	char doing_what[256];
 
-	modules.grown = true;
 	snprintf(doing_what, sizeof(doing_what), "preload %s", name);
 	if (module == NULL)
 		return python_error_set(e, doing_what);
@@ -153,18 +150,13 @@ int python_modules_freeze(void)
 {
 	PyObject *names;
 
-	if (!modules.grown)
-		return 0;
 	python_end_flush_quietly();
 	names = PySet_New(PyImport_GetModuleDict());
 	if (names == NULL)
 		return -1;
 	Py_XSETREF(modules.baseline, names);
 	python_end_collect();
-	if (freeze() == -1)
-		return -1;
-	modules.grown = false;
-	return 0;
+	return freeze();
 }
 
 static int freeze(void)
@@ -174,6 +166,8 @@ static int freeze(void)
 
 	Py_XDECREF(gc);
 	Py_XDECREF(result);
+	/* Finds nothing; but it empties the lists of free objects, which lie in shared memory. */
+	PyGC_Collect();
 	return result != NULL ? 0 : -1;
 }
 

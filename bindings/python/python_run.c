@@ -9,7 +9,6 @@
 #include "python_internal.h"
 
 #include <libgen.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -19,15 +18,28 @@
 static int run_script(struct binding_run *run);
 static PyObject *make_main(void);
 int python_run_take_script(const char *path, PyObject *globals);
+static PyObject *make_loader(PyObject *script);
 static int set_names(PyObject *globals, PyObject *script);
 static int set_variable(const char *variable);
 static int set_time_zone(void);
 
 static struct {
-	PyObject *environment; /* posix.environ, the dict beneath os.environ */
-	PyObject *loader;      /* importlib's SourceFileLoader */
-	PyObject *builtins;    /* the module */
+	PyObject *environment;  /* posix.environ, the dict beneath os.environ */
+	PyObject *loader;       /* importlib's SourceFileLoader */
+	PyObject *loader_path;  /* the name of its attribute */
+	PyObject *ready_loader; /* one for the first run of this process, whose path is to be set */
+	PyObject *builtins;     /* the module */
 } needed;
+
+/*
+ * What a run puts something of its own in the place of. To free it would write to all memory that it
+ * lies in, and that it names: the template holds it, and so it stays.
+ */
+static struct {
+	PyObject *main, *argv, *orig_argv, *loader;
+	PyObject *path;   /* the list, which a run gets, */
+	PyObject *places; /* and a copy of it */
+} held;
 
 int python_run_start(void)
 {
@@ -39,17 +51,41 @@ int python_run_start(void)
 		needed.environment = PyObject_GetAttrString(environment, "_data");
 	if (machinery != NULL)
 		needed.loader = PyObject_GetAttrString(machinery, "SourceFileLoader");
+	needed.loader_path = PyUnicode_InternFromString("path");
 	needed.builtins = PyImport_ImportModule("builtins");
 	Py_XDECREF(os);
 	Py_XDECREF(environment);
 	Py_XDECREF(machinery);
-	if (needed.environment == NULL || needed.loader == NULL || needed.builtins == NULL)
+	if (needed.environment == NULL || needed.loader == NULL || needed.loader_path == NULL ||
+	    needed.builtins == NULL)
 		return -1;
 	if (!PyDict_CheckExact(needed.environment)) {
 		PyErr_SetString(PyExc_RuntimeError, "os.environ is not made of a dict");
 		return -1;
 	}
 	return 0;
+}
+
+static PyObject *hold_of_system(const char *name)
+{
+	PyObject *object = PySys_GetObject(name);
+
+	Py_XINCREF(object);
+	return object;
+}
+
+int python_run_prepare(void)
+{
+	held.loader = PyObject_CallFunction(needed.loader, "ss", "__main__", "");
+	/* Once done, Python knows the way to this attribute: see python_end.c. */
+	if (held.loader != NULL && PyObject_SetAttr(held.loader, needed.loader_path, Py_None) == 0)
+		needed.ready_loader = Py_NewRef(held.loader);
+	held.main = PyImport_ImportModule("__main__");
+	held.argv = hold_of_system("argv");
+	held.orig_argv = hold_of_system("orig_argv");
+	held.path = hold_of_system("path");
+	held.places = held.path != NULL ? PySequence_List(held.path) : NULL;
+	return PyErr_Occurred() == NULL ? 0 : -1;
 }
 
 void python_run(struct binding_run *run)
@@ -190,9 +226,21 @@ int python_run_take_script(const char *path, PyObject *globals)
 	return result;
 }
 
+static PyObject *make_loader(PyObject *script)
+{
+	PyObject *loader = needed.ready_loader;
+
+	needed.ready_loader = NULL;
+	if (loader == NULL)
+		return PyObject_CallFunction(needed.loader, "sO", "__main__", script);
+	if (PyObject_SetAttr(loader, needed.loader_path, script) == -1)
+		Py_CLEAR(loader);
+	return loader;
+}
+
 static int set_names(PyObject *globals, PyObject *script)
 {
-	PyObject *loader = PyObject_CallFunction(needed.loader, "sO", "__main__", script);
+	PyObject *loader = make_loader(script);
 	int result = -1;
 
 	if (loader != NULL && PyDict_SetItemString(globals, "__loader__", loader) == 0 &&
@@ -220,20 +268,38 @@ int python_run_set_argv(PyObject *script)
 /* The first place for modules is the folder where the script truly lies, links followed. */
 int python_run_take_path(const char *script)
 {
-	char real[PATH_MAX];
+	char *real = realpath(script, NULL);
 	PyObject *path = PySys_GetObject("path");
 	PyObject *folder;
 	int result = -1;
 
 	if (path == NULL || !PyList_Check(path)) {
 		PyErr_SetString(PyExc_RuntimeError, "sys.path is no list");
+		free(real);
 		return -1;
 	}
-	folder = realpath(script, real) != NULL
-		     ? PyUnicode_DecodeFSDefault(dirname(real))
-		     : PyErr_SetFromErrnoWithFilename(PyExc_OSError, script);
+	folder = real != NULL ? PyUnicode_DecodeFSDefault(dirname(real))
+			      : PyErr_SetFromErrnoWithFilename(PyExc_OSError, script);
 	if (folder != NULL && PyList_Insert(path, 0, folder) == 0)
 		result = python_shadow_take(real);
 	Py_XDECREF(folder);
+	free(real);
 	return result;
+}
+
+static bool is_place(const PyObject *item)
+{
+	for (Py_ssize_t i = 0; i < PyList_GET_SIZE(held.places); i++)
+		if (PyList_GET_ITEM(held.places, i) == item)
+			return true;
+	return false;
+}
+
+void python_run_drop_path(void)
+{
+	if (held.path == NULL || held.places == NULL)
+		return;
+	for (Py_ssize_t i = PyList_GET_SIZE(held.path); i-- > 0;)
+		if (!is_place(PyList_GET_ITEM(held.path, i)))
+			PyList_SetSlice(held.path, i, i + 1, NULL);
 }

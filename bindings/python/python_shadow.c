@@ -10,30 +10,41 @@
 #include "python_internal.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-static int take_entry(const char *folder, const struct dirent *entry);
+enum { ENTRIES = 2048 }; /* bytes of a folder that are read at a time */
+
+static int take_entry(const char *folder, const struct dirent64 *entry);
 static bool is_module_file(const char *suffix);
 static bool is_package(const char *folder, const char *name);
 static int unload(PyObject *name);
 
+/* A run writes to as little memory as it can, and readdir(3) has a buffer of 32 KiB. */
 int python_shadow_take(const char *folder)
 {
-	DIR *entries = opendir(folder);
+	int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct dirent64 entries[ENTRIES / sizeof(struct dirent64)];
+	ssize_t size;
 	int result = 0;
 
-	if (entries == NULL)
+	if (fd == -1)
 		return 0;
-	for (struct dirent *entry; result == 0 && (entry = readdir(entries)) != NULL;)
-		result = take_entry(folder, entry);
-	closedir(entries);
+	while (result == 0 && (size = getdents64(fd, entries, sizeof(entries))) > 0)
+		for (ssize_t at = 0; result == 0 && at < size;) {
+			const struct dirent64 *entry = (void *)((char *)entries + at);
+
+			result = take_entry(folder, entry);
+			at += entry->d_reclen;
+		}
+	close(fd);
 	return result;
 }
 
-static int take_entry(const char *folder, const struct dirent *entry)
+static int take_entry(const char *folder, const struct dirent64 *entry)
 {
 	size_t length = strcspn(entry->d_name, ".");
 	const char *suffix = entry->d_name + length;

@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from host import PLAIN, put_script, sanitized
+from host import PLAIN, put_script, run_exthost, run_plain, sanitized
 
 # What can go wrong with memory: blocks that are used again, that grow and shrink, that were the
 # template's, that other threads and processes use, and more of them than one piece holds.
@@ -65,6 +65,41 @@ print(told.getvalue())
 """
 
 
+# What a run finds of its own in place of what the template had, and what becomes of it at the end.
+FOUND = """\
+import sys
+print("Content-Type: text/plain\\n")
+main = sys.modules["__main__"]
+print(main.__dict__ is globals(), type(__loader__).__name__, __loader__.name)
+print(__loader__.path == __file__ == sys.argv[0], __loader__.get_source("__main__")[-9:])
+print(len(sys.argv), sys.orig_argv[1:] == sys.argv, sys.path[0], sys.path[1:4])
+"""
+PLACES = """\
+import os, sys
+print("Content-Type: text/plain\\n")
+class Place(str):
+    def __del__(self, write=os.write):
+        write(1, f"{self} is let go\\n".encode())
+sys.stdout.flush()
+sys.path.append(Place("the last"))
+CHANGE
+"""
+CHANGES = {"nothing": "", "a second": "sys.path.insert(1, Place('the second'))",
+           "another list": "sys.path = [Place('the only one')]", "an empty one": "sys.path.clear()",
+           "a turned one": "sys.path.reverse()", "none": "del sys.path"}
+# Of standard output, at the end: an exit status, and what is told.
+OUTPUTS = {
+    "closed": "sys.stdout.close()", "the buffer closed": "sys.stdout.flush(); sys.stdout.buffer.close()",
+    "the file closed": "sys.stdout.flush(); sys.stdout.buffer.raw.close()",
+    "the file closed too early": "sys.stdout.buffer.raw.close()",
+    "detached": "sys.stdout.flush(); sys.stdout.detach()", "none": "sys.stdout = None",
+    "another": "import io; sys.stdout = io.StringIO()",
+    "one that fails": "class Out:\n    closed = False\n    def flush(self): 1 / 0\nsys.stdout = Out()",
+    "one that is closed": "class Out:\n    closed = True\n    def flush(self): 1 / 0\nsys.stdout = Out()",
+    "standard error closed": "sys.stderr.close()",
+    "a full disk": "os.dup2(os.open('/dev/full', os.O_WRONLY), 1)"}
+
+
 def plain(path):
     done = subprocess.run([PLAIN["python"], path], capture_output=True, text=True, check=True)
     return done.stdout.split("\n\n", 1)[1]
@@ -89,6 +124,30 @@ def test_a_script_that_churns_through_objects_prints_what_python3_prints(run):
 def test_what_is_freed_is_used_again(run):
     path, text = run(PEAK)
     assert int(text) < 2 * int(plain(path))
+
+
+def test_a_run_finds_names_and_places_as_under_python3(run):
+    path, text = run(FOUND)
+    assert text == plain(path)
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_what_a_script_puts_into_its_path_is_let_go(run, change):
+    path, text = run(PLACES.replace('CHANGE', CHANGES[change]))
+    assert "is let go" in text
+    assert sorted(text.splitlines()) == sorted(plain(path).splitlines())
+
+
+@pytest.mark.parametrize("output", OUTPUTS)
+def test_the_end_is_that_of_python3_whatever_became_of_standard_output(tmp_path, output):
+    path = put_script(tmp_path, "script.py", "python", "import os, sys\n"
+                      f"print('Content-Type: text/plain\\n\\nall', flush=True)\n{OUTPUTS[output]}\n")
+    own = run_exthost("request", "/script.py", "--root", str(tmp_path))
+    wanted = run_plain("python", path, {})
+    told = wanted.stderr.splitlines()[-1:]
+    assert (b"exit status 120" in own.stderr) == (wanted.returncode == 120), own
+    assert all(text in own.stderr for text in told), own
+    assert told or b"Error" not in own.stderr, own
 
 
 def test_cpythons_own_tests_of_its_containers_pass_in_a_run(run):

@@ -250,7 +250,8 @@ def test_an_app_answers_a_cgi_request_that_no_host_takes(root):
     done = subprocess.run([TINY, "request", "--cgi", f"{root}/echo.tiny"], input=b"a body",
                           capture_output=True, timeout=60, check=False,
                           env={"PATH": "/usr/bin:/bin", **variables})
-    assert done.stdout.decode().replace("\r", "") == "Content-Type: text/plain\n\na body"
+    assert (done.stdout.decode().replace("\r", "")
+            == "Content-Length: 6\nContent-Type: text/plain\n\na body")
     assert done.returncode == 0, done.stderr
 
 
