@@ -3,7 +3,7 @@
  *
  * The files of this folder, in the order in which a run meets them: tcl_shell makes an interpreter
  * what tclsh makes it (and is the plain interpreter); tcl_packages and tcl_index know the packages,
- * tcl_trial tries one; tcl_warm touches memory ahead; tcl_run runs a script, with its text
+ * tcl_trial tries one; tcl_memory and tcl_warm prepare memory ahead; tcl_run runs a script, with its text
  * from tcl_source and its environment from tcl_environment; tcl_error prints errors and takes them
  * to the host; tcl_words calls commands. Apps begin in tcl_app, which tells of the others. tcl_wapp
  * and tcl_provide are for a package that is a plain script.
@@ -28,6 +28,7 @@ static int start(struct error *e);
 static int start_interpreter(struct error *e);
 static int make_channels(struct error *e);
 static int preload(const char *package, struct error *e);
+static void settle(void);
 static void warm(void);
 static void run(struct binding_run *asked) __attribute__((noreturn));
 static int load(struct binding_app *app);
@@ -53,6 +54,7 @@ const struct binding tcl_binding = {
     .interpret = tcl_shell_interpret,
     .start = start,
     .preload = preload,
+    .settle = settle,
     .fork = fork_tcl,
     .warm = warm,
     .run = run,
@@ -141,6 +143,16 @@ static int preload(const char *package, struct error *e)
 	tcl_environment_return(environment);
 	tcl_error_assert_none(interpreter);
 	return result;
+}
+
+static void settle(void)
+{
+	char **environment = tcl_environment_lend();
+
+	tcl_warm(interpreter);
+	Tcl_ResetResult(interpreter);
+	tcl_environment_return(environment);
+	tcl_memory_settle();
 }
 
 static void warm(void)

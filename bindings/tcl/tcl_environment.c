@@ -63,10 +63,27 @@ static int is_plain(const char *value)
 	       (value[0] == 'C' && (value[1] == '\0' || value[1] == '.'));
 }
 
+/*
+ * At the whole of it. The words are made once, in the template: Tcl keeps with them what it has found
+ * out about them.
+ */
+static void look_at_array(Tcl_Interp *interp)
+{
+	static Tcl_Obj *words[3];
+
+	if (words[0] == NULL) {
+		words[0] = Tcl_NewStringObj("array", -1);
+		words[1] = Tcl_NewStringObj("size", -1);
+		words[2] = Tcl_NewStringObj("::env", -1);
+		for (int i = 0; i < 3; i++)
+			Tcl_IncrRefCount(words[i]);
+	}
+	Tcl_EvalObjv(interp, 3, words, TCL_EVAL_GLOBAL);
+}
+
 void tcl_environment_follow(Tcl_Interp *interp)
 {
-	/* This is looking at the whole array. */
-	tcl_words(interp, "array", "size", "::env", NULL);
+	look_at_array(interp);
 	/* msgcat, which belongs to `clock` and so to the template, has taken "C" for its locale. */
 	if (!is_plain(getenv("LC_ALL")) || !is_plain(getenv("LC_MESSAGES")) ||
 	    !is_plain(getenv("LANG")))

@@ -159,6 +159,11 @@ void tcl_end_move(Tcl_Interp *interp);
 /* The app is loaded: from now on it may call `exit`. */
 void tcl_end_app_is_loaded(void);
 
+/* tcl_memory.c */
+
+/* In the template, when all is loaded: let what a run allocates lie side by side. */
+void tcl_memory_settle(void);
+
 /* tcl_warm.c */
 
 /* Make what warming runs. */
