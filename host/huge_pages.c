@@ -64,15 +64,20 @@ static size_t count_pages(uintptr_t begin, size_t size)
 	return count;
 }
 
-static bool is_full_enough(uintptr_t begin, size_t size, size_t huge)
+bool huge_pages_are_worth(size_t pages)
 {
-	return count_pages(begin, size) * FULL_ENOUGH >= huge / (size_t)sysconf(_SC_PAGESIZE);
+	return pages * FULL_ENOUGH >= huge_pages_size() / (size_t)sysconf(_SC_PAGESIZE);
+}
+
+static bool is_full_enough(uintptr_t begin, size_t size)
+{
+	return huge_pages_are_worth(count_pages(begin, size));
 }
 
 static void gather(uintptr_t begin, uintptr_t end, size_t size)
 {
 	for (begin = round_up(begin, size); begin + size <= end; begin += size)
-		if (is_full_enough(begin, size, size))
+		if (is_full_enough(begin, size))
 			madvise((void *)begin, size, MADV_COLLAPSE);
 }
 
@@ -81,7 +86,7 @@ static void complete_heap(size_t size)
 {
 	uintptr_t end = (uintptr_t)sbrk(0), begin = end / size * size;
 
-	if (is_full_enough(begin, end - begin, size))
+	if (is_full_enough(begin, end - begin))
 		grow_heap(size);
 }
 
@@ -96,6 +101,7 @@ void huge_pages_gather(void)
 
 	if (maps == NULL)
 		return;
+	huge_pages_move_data();
 	complete_heap(size);
 	while (fgets(line, sizeof(line), maps) != NULL)
 		if (sscanf(line, "%" SCNxPTR "-%" SCNxPTR " %7s %*s %*s %lu", &begin, &end, access,

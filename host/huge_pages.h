@@ -2,6 +2,7 @@
 #ifndef EXTHOST_HUGE_PAGES_H
 #define EXTHOST_HUGE_PAGES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/mman.h>
 
@@ -18,8 +19,14 @@ void huge_pages_align_heap(void);
  */
 void huge_pages_gather(void);
 
-/* The program's own text, in the master, before it forks and while it has one thread: huge_text.c. */
+/* The program's own text, in the master, before it forks and while it has one thread: huge_program.c. */
 void huge_pages_move_text(void);
+
+/* Its variables, in a template, when all is loaded and while it has one thread: likewise. */
+void huge_pages_move_data(void);
+
+/* Whether so many pages, with what they hold, are enough for a huge one to take their place. */
+bool huge_pages_are_worth(size_t pages);
 
 /* Bytes of a huge page: what one page of a table of pages covers. 0: too much to be of use. */
 size_t huge_pages_size(void);
