@@ -63,21 +63,13 @@ static int is_plain(const char *value)
 	       (value[0] == 'C' && (value[1] == '\0' || value[1] == '.'));
 }
 
-/*
- * At the whole of it. The words are made once, in the template: Tcl keeps with them what it has found
- * out about them.
- */
+/* At the whole of it. */
 static void look_at_array(Tcl_Interp *interp)
 {
-	static Tcl_Obj *words[3];
+	static Tcl_Obj *kept[3];
+	Tcl_Obj *words[] = {
+	    tcl_word(&kept[0], "array"), tcl_word(&kept[1], "size"), tcl_word(&kept[2], "::env")};
 
-	if (words[0] == NULL) {
-		words[0] = Tcl_NewStringObj("array", -1);
-		words[1] = Tcl_NewStringObj("size", -1);
-		words[2] = Tcl_NewStringObj("::env", -1);
-		for (int i = 0; i < 3; i++)
-			Tcl_IncrRefCount(words[i]);
-	}
 	Tcl_EvalObjv(interp, 3, words, TCL_EVAL_GLOBAL);
 }
 

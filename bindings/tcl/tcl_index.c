@@ -12,7 +12,6 @@
 #include "tcl_index.h"
 
 #include <string.h>
-#include <sys/stat.h>
 
 static void look_for_modules(
     struct tcl_index *index, Tcl_Interp *interp, int count, Tcl_Obj *const words[]);
@@ -21,7 +20,6 @@ static int read_folders(
     struct tcl_index *index, Tcl_Interp *interp, Tcl_Obj *folders, const char *name);
 static void mark_folders(struct tcl_index *index, Tcl_Interp *interp);
 static bool is_changed(Tcl_Obj *folder, Tcl_Obj *mark);
-static Tcl_WideInt change_time(Tcl_Obj *folder);
 static void restore_path(Tcl_Interp *interp, Tcl_Obj *old, Tcl_Size given);
 static void note_installed(struct tcl_index *index, Tcl_Interp *interp);
 static bool has_better(
@@ -163,25 +161,14 @@ static void mark_folders(struct tcl_index *index, Tcl_Interp *interp)
 		return;
 	for (Tcl_Size i = 0; i < count; i++)
 		Tcl_DictObjPut(
-		    NULL, index->scanned, elements[i], Tcl_NewWideIntObj(change_time(elements[i])));
+		    NULL, index->scanned, elements[i], Tcl_NewWideIntObj(tcl_folder_time(elements[i])));
 }
 
 static bool is_changed(Tcl_Obj *folder, Tcl_Obj *mark)
 {
 	Tcl_WideInt time;
 
-	return Tcl_GetWideIntFromObj(NULL, mark, &time) != TCL_OK || time != change_time(folder);
-}
-
-/* In nanoseconds; 0 if there is no such folder. */
-static Tcl_WideInt change_time(Tcl_Obj *folder)
-{
-	const char *path = Tcl_FSGetNativePath(folder);
-	struct stat status;
-
-	if (path == NULL || stat(path, &status) == -1)
-		return 0;
-	return (Tcl_WideInt)status.st_mtim.tv_sec * 1000000000 + status.st_mtim.tv_nsec;
+	return Tcl_GetWideIntFromObj(NULL, mark, &time) != TCL_OK || time != tcl_folder_time(folder);
 }
 
 /* The old auto_path, and behind it what the reading has added to the given folders. */

@@ -159,6 +159,11 @@ void tcl_end_move(Tcl_Interp *interp);
 /* The app is loaded: from now on it may call `exit`. */
 void tcl_end_app_is_loaded(void);
 
+/* tcl_folder.c */
+
+/* When this folder has changed, in nanoseconds; 0 if there is none. */
+Tcl_WideInt tcl_folder_time(Tcl_Obj *folder);
+
 /* tcl_memory.c */
 
 /* In the template, when all is loaded: let what a run allocates lie side by side. */
@@ -204,5 +209,11 @@ int tcl_words(Tcl_Interp *interp, ...) __attribute__((sentinel));
  * first word is the name.
  */
 int tcl_words_call(const Tcl_CmdInfo *command, Tcl_Interp *interp, ...) __attribute__((sentinel));
+
+/*
+ * One word that every run has need of: made once, and kept. What Tcl has found out about it in the
+ * template (which command it names), it finds with it in a run.
+ */
+Tcl_Obj *tcl_word(Tcl_Obj **kept, const char *text);
 
 #endif

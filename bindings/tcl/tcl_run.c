@@ -11,7 +11,6 @@
 #include "tcl_internal.h"
 
 #include <limits.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -53,16 +52,19 @@ Tcl_Obj *tcl_run_prepare(Tcl_Interp *interp, const char *script)
 /* All processes would inherit the state of rand(), if something has used it in the template. */
 static void reseed(Tcl_Interp *interp)
 {
+	static Tcl_Obj *kept;
+	Tcl_Obj *words[2] = {tcl_word(&kept, "::tcl::mathfunc::srand")};
 	unsigned char bytes[4];
-	char number[16];
 	unsigned seed = 0;
 
 	if (getrandom(bytes, sizeof(bytes), GRND_NONBLOCK) != (ssize_t)sizeof(bytes))
 		return;
 	for (size_t i = 0; i < sizeof(bytes); i++)
 		seed = seed << 8 | bytes[i];
-	snprintf(number, sizeof(number), "%u", seed & INT_MAX);
-	tcl_words(interp, "::tcl::mathfunc::srand", number, NULL);
+	words[1] = Tcl_NewWideIntObj(seed & INT_MAX);
+	Tcl_IncrRefCount(words[1]);
+	Tcl_EvalObjv(interp, 2, words, TCL_EVAL_GLOBAL);
+	Tcl_DecrRefCount(words[1]);
 	Tcl_ResetResult(interp);
 }
 

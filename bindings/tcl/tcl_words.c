@@ -47,6 +47,15 @@ int tcl_words_call(const Tcl_CmdInfo *command, Tcl_Interp *interp, ...)
 	return code;
 }
 
+Tcl_Obj *tcl_word(Tcl_Obj **kept, const char *text)
+{
+	if (*kept == NULL) {
+		*kept = Tcl_NewStringObj(text, -1);
+		Tcl_IncrRefCount(*kept);
+	}
+	return *kept;
+}
+
 static void add(struct words *words, const char *text)
 {
 	Tcl_Obj *word;
