@@ -17,7 +17,6 @@
 #include "route.h"
 #include "run.h"
 #include "script.h"
-#include "spares.h"
 #include "stats.h"
 #include "status.h"
 
@@ -198,10 +197,10 @@ static bool answer_in_turn(const struct answer_shared *shared, struct run_job *j
 		job->entry = stats_begin(shared->run.stats, job->request->id, job->route->name,
 		    variables_text(&job->request->variables, "FOSSIL_USER"));
 	if (wait_for_place(shared, job->request, job->route, job->limits, &lane)) {
+		job->request->language = job->found->language;
 		usable = answer_by_run(shared, job);
 		if (lane != NULL)
 			lanes_leave(shared->lanes, lane, shared->config->concurrency);
-		spares_replace(shared->run.spares, job->found->language);
 	}
 	if (shared->run.stats != NULL)
 		stats_leave(shared->run.stats, job->entry);

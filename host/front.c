@@ -18,6 +18,7 @@
 #include "listen.h"
 #include "log.h"
 #include "request.h"
+#include "spares.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -38,7 +39,9 @@ static int accept_one(struct front *f, const struct listener *l);
 static bool is_allowed(struct front *f, const struct listener *l, int fd, struct error *e);
 static void serve_connection(struct front *f, struct connection *c, unsigned char *buffer);
 static void close_connection(struct front *f, struct connection *c);
-static bool serve_request(struct front *f, struct connection *c, unsigned char *buffer);
+static bool serve_request(
+    struct front *f, struct connection *c, unsigned char *buffer, int *language);
+static void replace_spare(struct front *f, int language);
 static void refuse_request(struct front *f, struct connection *c, int status, const char *reason);
 static void log_ignored(const struct front *f, const struct connection *c);
 static void log_close(const struct front *f, const struct connection *c, const struct error *e);
@@ -142,17 +145,21 @@ static bool is_allowed(struct front *f, const struct listener *l, int fd, struct
 static void serve_connection(struct front *f, struct connection *c, unsigned char *buffer)
 {
 	struct error e;
-	int status;
+	int status, language;
+	bool keep;
 
 	for (;;) {
 		switch (connection_look(c, buffer, &status, &e)) {
 		case LOOK_READY:
 			log_ignored(f, c);
-			if (!serve_request(f, c, buffer)) {
+			keep = serve_request(f, c, buffer, &language);
+			if (keep)
+				connection_next(c);
+			else
 				close_connection(f, c);
+			replace_spare(f, language);
+			if (!keep)
 				return;
-			}
-			connection_next(c);
 			break;
 		case LOOK_WAIT:
 			if (connections_park(f->connections, c,
@@ -187,8 +194,16 @@ static void begin_request(struct request *r, const struct connection *c)
 	r->response.request_id = c->check.request_id;
 }
 
-/* true: the connection goes on with another request. */
-static bool serve_request(struct front *f, struct connection *c, unsigned char *buffer)
+/* After all else, since a socket that is on its way makes each close of another dear: template.h. */
+static void replace_spare(struct front *f, int language)
+{
+	if (language >= 0)
+		spares_replace(f->shared.run.spares, language);
+}
+
+/* true: the connection goes on with another request. *language: as in the request. */
+static bool serve_request(
+    struct front *f, struct connection *c, unsigned char *buffer, int *language)
 {
 	struct request r;
 	struct error e;
@@ -216,6 +231,7 @@ static bool serve_request(struct front *f, struct connection *c, unsigned char *
 			log_close(f, c, &e);
 		}
 	}
+	*language = r.language;
 	request_release(&r);
 	config_let_go(f->configs, held);
 	return keep;

@@ -48,7 +48,7 @@ int request_clock_left(uint64_t due)
 
 void request_init_numbered(struct request *r, uint64_t number)
 {
-	*r = (struct request){.body = -1, .began = request_clock()};
+	*r = (struct request){.body = -1, .began = request_clock(), .language = -1};
 	for (size_t i = REQUEST_ID_SIZE - 1; i-- > 0; number >>= 4)
 		r->id[i] = "0123456789abcdef"[number & 15];
 }

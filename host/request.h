@@ -30,6 +30,7 @@ struct request {
 	struct response response;
 	uint64_t began;  /* nanoseconds, CLOCK_MONOTONIC */
 	uint64_t queued; /* nanoseconds that it waited for a place to run */
+	int language;    /* a request process of this one was taken for it; -1: none yet */
 	/* For the log, filled on the way. */
 	const char *script; /* name beneath the root; NULL while there is none */
 	int status;         /* of the reply; 0 while there is none */
