@@ -54,9 +54,9 @@ struct binding {
 
 	/*
 	 * All is loaded, and nothing but forks will follow: get ready what a run begins with, and
-	 * clear away what none needs. NULL: there is nothing of this kind.
+	 * clear away what none needs. 0, or -1 with *e filled. NULL: there is nothing of this kind.
 	 */
-	void (*settle)(void);
+	int (*settle)(struct error *e);
 
 	/*
 	 * Make a process by this function, which is fork(2) or like it, with what the language needs

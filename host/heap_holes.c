@@ -16,13 +16,13 @@
 
 #ifdef __GLIBC__
 
-#define LARGEST                                                                                    \
-	16384 /* bytes: what is larger serves many allocations, and so keeps them together */
-#define CACHED_MOST                                                                                \
-	1032         /* up to here glibc keeps what is freed aside, for the next of that size: */
-#define CACHED 7     /* so many of each */
-#define STEP 16      /* its sizes differ by this */
-#define MOST 1048576 /* bytes in holes of one size: where there seem to be more, nothing is known */
+enum {
+	LARGEST = 16384,    /* bytes: a larger hole keeps many allocations together */
+	CACHED_MOST = 1032, /* what is freed up to here glibc keeps for the next of its size, */
+	CACHED = 7,         /* so many of each */
+	STEP = 16,          /* its sizes differ by this */
+	MOST = 1048576      /* bytes in holes of one size: beyond that nothing is known */
+};
 
 /* The blocks lie side by side but for the size in front of each. */
 static bool are_neighbours(char *block, const char *next)

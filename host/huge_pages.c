@@ -30,7 +30,7 @@ size_t huge_pages_size(void)
 	return size <= SIZE_MOST && size / page <= PAGES_MOST ? size : 0;
 }
 
-static uintptr_t round_up(uintptr_t address, size_t size)
+uintptr_t huge_pages_round_up(uintptr_t address, size_t size)
 {
 	return (address + size - 1) / size * size;
 }
@@ -40,7 +40,7 @@ static void grow_heap(size_t size)
 {
 	uintptr_t end = (uintptr_t)sbrk(0);
 
-	(void)!sbrk((intptr_t)(round_up(end, size) - end));
+	(void)!sbrk((intptr_t)(huge_pages_round_up(end, size) - end));
 }
 
 void huge_pages_align_heap(void)
@@ -76,7 +76,7 @@ static bool is_full_enough(uintptr_t begin, size_t size)
 
 static void gather(uintptr_t begin, uintptr_t end, size_t size)
 {
-	for (begin = round_up(begin, size); begin + size <= end; begin += size)
+	for (begin = huge_pages_round_up(begin, size); begin + size <= end; begin += size)
 		if (is_full_enough(begin, size))
 			madvise((void *)begin, size, MADV_COLLAPSE);
 }
@@ -101,7 +101,6 @@ void huge_pages_gather(void)
 
 	if (maps == NULL)
 		return;
-	huge_pages_move_data();
 	complete_heap(size);
 	while (fgets(line, sizeof(line), maps) != NULL)
 		if (sscanf(line, "%" SCNxPTR "-%" SCNxPTR " %7s %*s %*s %lu", &begin, &end, access,

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/mman.h>
 
 #ifndef MADV_COLLAPSE
@@ -14,8 +15,9 @@
 void huge_pages_align_heap(void);
 
 /*
- * When all is loaded: put what is there into huge pages, wherever one would be a quarter full or more. Where
- * the kernel has none to give (before Linux 6.1, or without memory in one piece) nothing changes.
+ * When all is loaded: put what is there into huge pages, wherever one would be a quarter full or
+ * more. Where the kernel has none to give (before Linux 6.1, or without memory in one piece) nothing
+ * changes.
  */
 void huge_pages_gather(void);
 
@@ -27,6 +29,9 @@ void huge_pages_move_data(void);
 
 /* Whether so many pages, with what they hold, are enough for a huge one to take their place. */
 bool huge_pages_are_worth(size_t pages);
+
+/* The next multiple of size, or the address itself if it is one. */
+uintptr_t huge_pages_round_up(uintptr_t address, size_t size);
 
 /* Bytes of a huge page: what one page of a table of pages covers. 0: too much to be of use. */
 size_t huge_pages_size(void);

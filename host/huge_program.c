@@ -60,11 +60,6 @@ static char *reserve(size_t length, char **space);
 static size_t count_own(struct range range);
 static void move_variables(struct range data, size_t size);
 
-static uintptr_t round_up(uintptr_t address, size_t size)
-{
-	return (address + size - 1) / size * size;
-}
-
 void huge_pages_move_text(void)
 {
 	FD_OWNED int fd = -1;
@@ -73,8 +68,8 @@ void huge_pages_move_text(void)
 
 	if (size == 0 || text.end == 0)
 		return;
-	text.begin = round_up(text.begin, size);
-	limit = round_up(text.end, size);
+	text.begin = huge_pages_round_up(text.begin, size);
+	limit = huge_pages_round_up(text.end, size);
 	if (!is_free((struct range){text.end, limit}))
 		text.end = limit = limit - size;
 	if (text.begin >= limit)
@@ -106,7 +101,7 @@ static struct range find_part(ElfW(Word) flags)
 	struct part part = {.flags = flags};
 
 	dl_iterate_phdr(look_at_object, &part);
-	part.range.end = round_up(part.range.end, (size_t)sysconf(_SC_PAGESIZE));
+	part.range.end = huge_pages_round_up(part.range.end, (size_t)sysconf(_SC_PAGESIZE));
 	return part.range;
 }
 
@@ -181,7 +176,7 @@ void huge_pages_move_data(void)
 	if (size == 0 || data.end == 0)
 		return;
 	/* In front of it is what the linker has made read-only. */
-	data.begin = round_up(data.begin, size);
+	data.begin = huge_pages_round_up(data.begin, size);
 	if (data.begin < data.end && data.end - data.begin <= size &&
 	    huge_pages_are_worth(count_own(data)) &&
 	    is_free((struct range){data.end, data.begin + size}))

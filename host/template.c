@@ -77,6 +77,7 @@ void template_main(const struct template_setup *setup)
 	huge_pages_align_heap();
 	start_language(setup, thread_count());
 	heap_fill_holes();
+	huge_pages_move_data();
 	huge_pages_gather();
 	tell(setup, TEMPLATE_READY, "");
 	while (!t.draining)
@@ -183,8 +184,8 @@ static void start_language(const struct template_setup *setup, int threads)
 		fail(setup, "the language started a thread");
 	for (size_t i = 0; i < setup->preload_count; i++)
 		preload_one(setup, setup->preload[i], threads);
-	if (setup->binding->settle != NULL)
-		setup->binding->settle();
+	if (setup->binding->settle != NULL && setup->binding->settle(&e) < 0)
+		fail(setup, e.message);
 }
 
 /*

@@ -25,7 +25,7 @@
 
 static const char *version(void);
 static int start(struct error *e);
-static void settle(void);
+static int settle(struct error *e);
 static pid_t fork_python(pid_t (*make)(void));
 
 static const char *const suffixes[] = {".py", ".wsgi", NULL};
@@ -81,17 +81,18 @@ static int start(struct error *e)
 	return 0;
 }
 
-static void settle(void)
+static int settle(struct error *e)
 {
 	if (python_modules_freeze() == -1)
-		python_error_clear();
+		return python_error_set(e, "settle Python");
 	python_warm_rehearse();
 	if (python_run_prepare() == -1)
-		python_error_clear();
+		return python_error_set(e, "settle Python");
 	python_run_drop_environment();
 	python_modules_put_aside();
 	python_heap_reserve();
 	python_error_assert_none();
+	return 0;
 }
 
 static pid_t fork_python(pid_t (*make)(void))
@@ -99,7 +100,6 @@ static pid_t fork_python(pid_t (*make)(void))
 	pid_t child;
 	int saved;
 
-	python_run_drop_environment();
 	PyOS_BeforeFork();
 	child = make();
 	saved = errno;

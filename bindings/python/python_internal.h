@@ -143,7 +143,7 @@ void python_run(struct binding_run *run) __attribute__((noreturn));
 /* Fill os.environ anew. 0 or -1. */
 int python_run_take_environment(const char *const *environment);
 
-/* Empty os.environ: each process that is forked fills it, and then has nothing to take out first. */
+/* Empty os.environ, in the template: each process that is forked fills it anew. */
 void python_run_drop_environment(void);
 
 /* Put a new module in the place of __main__: its globals, borrowed; or NULL. */

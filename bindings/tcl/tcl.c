@@ -3,10 +3,10 @@
  *
  * The files of this folder, in the order in which a run meets them: tcl_shell makes an interpreter
  * what tclsh makes it (and is the plain interpreter); tcl_packages and tcl_index know the packages,
- * tcl_trial tries one; tcl_memory and tcl_warm prepare memory ahead; tcl_run runs a script, with its text
- * from tcl_source and its environment from tcl_environment; tcl_error prints errors and takes them
- * to the host; tcl_words calls commands. Apps begin in tcl_app, which tells of the others. tcl_wapp
- * and tcl_provide are for a package that is a plain script.
+ * tcl_trial tries one; tcl_memory and tcl_warm prepare memory ahead; tcl_run runs a script, with its
+ * text from tcl_source and its environment from tcl_environment; tcl_error prints errors and takes
+ * them to the host; tcl_words calls commands. Apps begin in tcl_app, which tells of the others.
+ * tcl_wapp and tcl_provide are for a package that is a plain script.
  *
  * One interpreter in one thread. Tcl starts a thread of its own only when it first waits for an
  * event, which the template never does; after a fork its own handler (pthread_atfork) makes the
@@ -28,7 +28,7 @@ static int start(struct error *e);
 static int start_interpreter(struct error *e);
 static int make_channels(struct error *e);
 static int preload(const char *package, struct error *e);
-static void settle(void);
+static int settle(struct error *e);
 static void warm(void);
 static void run(struct binding_run *asked) __attribute__((noreturn));
 static int load(struct binding_app *app);
@@ -145,14 +145,13 @@ static int preload(const char *package, struct error *e)
 	return result;
 }
 
-static void settle(void)
+/* It cannot fail. */
+static int settle(struct error *e)
 {
-	char **environment = tcl_environment_lend();
-
-	tcl_warm(interpreter);
+	(void)e;
 	Tcl_ResetResult(interpreter);
-	tcl_environment_return(environment);
 	tcl_memory_settle();
+	return 0;
 }
 
 static void warm(void)
