@@ -42,6 +42,8 @@ struct app_worker_entry {
 	unsigned accepted;     /* and a later one that it serves on beside, as that does not load */
 	int64_t began;         /* CLOCK_REALTIME when it was started, nanoseconds */
 	bool stale;            /* it serves, and waits for one of a newer generation */
+	bool died;             /* its template has told so, and this: */
+	int32_t wait_status;   /* as of waitpid(2) */
 	struct app_slot *slot; /* of one that serves; else NULL */
 	char request[17];      /* the id of the request whose messages are being logged */
 	struct run_end end;
@@ -81,7 +83,8 @@ struct app {
 	int refused_status;     /* what it means for a request, */
 	uint64_t retry_at;      /* and when to try it again; request_clock() */
 	unsigned failures;      /* of loading the present generation, ever, */
-	unsigned refusals;      /* and in a row */
+	unsigned refusals;      /* and in a row, of what is beside the same files */
+	uint64_t settled_at;    /* no load begins before this request_clock() */
 	uint64_t refused_clock; /* request_clock() of the last */
 	size_t starting;        /* workers that are being started and are in no list yet */
 	size_t waiting;         /* requests */
@@ -157,6 +160,12 @@ void app_tell_stand_in(struct app_pool *p, struct app *a);
 
 /* Send what a worker that serves needs, behind its order to load. 0 or -1 with errno. */
 int app_send_sockets(struct app_pool *p, const struct app *a, int channel, struct app_slot **slot);
+
+/*
+ * Its files have changed. `settle`: milliseconds until a load can tell their last state from the one
+ * before. With the lock held.
+ */
+void app_begin_generation(struct app *a, int32_t settle);
 
 /* Those that serve and have found themselves stale: go on, as what is new does not load. Lock held. */
 void app_resume(struct app *a);

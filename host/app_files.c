@@ -10,7 +10,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define TICK 10000000 /* nanoseconds: times of files are as coarse as that */
+#define MILLISECOND 1000000                /* nanoseconds */
+#define TICK (10 * MILLISECOND)            /* times of files are as coarse as that, */
+#define COARSE_TICK (2000LL * MILLISECOND) /* or so where they seem to be whole seconds */
 
 struct app_file {
 	char *path;
@@ -81,14 +83,49 @@ static int64_t nanoseconds(const struct timespec *time)
 	return (int64_t)time->tv_sec * 1000000000 + time->tv_nsec;
 }
 
+static int64_t now(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_REALTIME, &time);
+	return nanoseconds(&time);
+}
+
+static int64_t tick_of(const struct timespec *changed)
+{
+	return changed->tv_nsec == 0 ? COARSE_TICK : TICK;
+}
+
 /* Perhaps. A time that is yet to come tells nothing: the clock has been set back since. */
 static bool is_later(const struct timespec *changed, int64_t than)
 {
-	struct timespec now;
+	return nanoseconds(changed) > than - tick_of(changed) &&
+	       nanoseconds(changed) <= now() + TICK;
+}
 
-	clock_gettime(CLOCK_REALTIME, &now);
-	return nanoseconds(changed) > than - TICK &&
-	       nanoseconds(changed) <= nanoseconds(&now) + TICK;
+int32_t app_file_settle(const struct stat *status)
+{
+	int64_t left = nanoseconds(&status->st_ctim) + tick_of(&status->st_ctim) - now();
+
+	if (left <= 0 || left > tick_of(&status->st_ctim) + TICK)
+		return 0;
+	return (int32_t)((left + MILLISECOND - 1) / MILLISECOND);
+}
+
+int32_t app_files_settle(const struct app_files *files)
+{
+	struct stat status;
+	int32_t most = 0;
+
+	for (size_t i = 0; i < files->count; i++) {
+		int32_t settle = fstatat(files->folder, files->items[i].path, &status, 0) == 0
+				     ? app_file_settle(&status)
+				     : 0;
+
+		if (settle > most)
+			most = settle;
+	}
+	return most;
 }
 
 void app_files_add(struct app_files *files, const char *path, const struct timespec *since)

@@ -42,7 +42,7 @@ static bool follow_one(struct app_loaded *a)
 	if (order.accept != 0)
 		app_files_accept(&a->files, order.accept);
 	if (app_files_changed(&a->files))
-		run_report_send(a->channel, RUN_STALE, 0, "", -1);
+		run_report_send(a->channel, RUN_STALE, app_files_settle(&a->files), "", -1);
 	else
 		goes_on = answer(a, &order);
 	fd_close(&order.body);

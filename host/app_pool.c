@@ -31,6 +31,7 @@
 #include <time.h>
 
 #define SECOND 1000000000ULL
+#define MILLISECOND 1000000ULL
 
 static struct app *find(struct app_pool *p, const struct run_job *job);
 static int wait_for_worker(struct app_pool *p, struct app *a, struct app_worker_entry **w,
@@ -326,22 +327,31 @@ static bool is_outdated(const struct app *a, const struct app_worker_entry *w)
 	       (has_loaded(a, true) || (a->settings.strict && a->renewed != a->generation));
 }
 
+/* What was refused before may have been other files. */
+void app_begin_generation(struct app *a, int32_t settle)
+{
+	a->generation++;
+	a->refusals = 0;
+	a->settled_at = request_clock() + (uint64_t)(settle > 0 ? settle : 0) * MILLISECOND;
+}
+
 /* Its files have changed. If that is no news a new one is loading, and nothing else will do now. */
-static void become_stale(struct app *a, const struct app_worker_entry *w)
+static void become_stale(struct app *a, const struct app_worker_entry *w, int32_t settle)
 {
 	if (w->generation == a->generation || w->accepted == a->generation)
-		a->generation++;
+		app_begin_generation(a, settle);
 	else
 		a->renewed = 0;
 }
 
-void app_pool_give_back(struct app_pool *p, struct app_worker_entry *w, enum app_fate fate)
+void app_pool_give_back(
+    struct app_pool *p, struct app_worker_entry *w, enum app_fate fate, int32_t settle)
 {
 	struct app *a = w->app;
 
 	pthread_mutex_lock(&p->lock);
 	if (fate == APP_FATE_STALE)
-		become_stale(a, w);
+		become_stale(a, w, settle);
 	if (fate == APP_FATE_DEAD) {
 		app_remove(p, w);
 	} else {

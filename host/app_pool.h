@@ -64,7 +64,9 @@ enum app_fate {
 	APP_FATE_DEAD
 };
 
-void app_pool_give_back(struct app_pool *p, struct app_worker_entry *worker, enum app_fate fate);
+/* settle: of one that is stale, the milliseconds until its files have come to rest. */
+void app_pool_give_back(
+    struct app_pool *p, struct app_worker_entry *worker, enum app_fate fate, int32_t settle);
 
 /*
  * There is a new template of this language, at this channel: spares_connect, and its apps are loaded

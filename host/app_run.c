@@ -82,7 +82,7 @@ static bool attempt(struct run *run, const struct run_job *job)
 	/* The guard closes what has come to its end. */
 	taken.process->errors = run->process.errors;
 	*taken.notices = run->notices;
-	app_pool_give_back(run->shared->apps, taken.worker, fate_of(run));
+	app_pool_give_back(run->shared->apps, taken.worker, fate_of(run), run->settle);
 	return !run->stale && !run->untouched;
 }
 

@@ -237,7 +237,7 @@ void app_server_become_stale(struct server *s)
 {
 	s->stale = true;
 	set_accepting(s, false);
-	run_report_send(s->app->channel, RUN_STALE, 0, "", -1);
+	run_report_send(s->app->channel, RUN_STALE, app_files_settle(&s->app->files), "", -1);
 }
 
 static void take_order(struct server *s)

@@ -5,6 +5,7 @@
  */
 #include "app.h"
 
+#include "app_files.h"
 #include "app_pool.h"
 #include "binding.h"
 #include "config_share.h"
@@ -21,10 +22,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #define SPARE_TRIES 8
 #define SECOND 1000000000ULL
+#define MILLISECOND 1000000ULL
 #define RETRY_MOST (60 * SECOND)
 #define RETRY (2 * SECOND) /* until an app that did not load is tried again, though unchanged */
 
@@ -34,6 +37,7 @@ struct start {
 	struct app *app;
 	struct app_settings settings;
 	unsigned generation;
+	uint64_t settled_at;
 	int64_t began;
 	char *name;
 	bool ready; /* the settings are copied */
@@ -55,7 +59,7 @@ static void begin(struct start *s, struct app_pool *p, struct app *a)
 	    .app = a,
 	    .settings = a->settings,
 	    .generation = a->generation,
-	    .began = real_time(),
+	    .settled_at = a->settled_at,
 	    .name = a->name};
 	s->settings.manners = (struct manners){0};
 	s->ready = app_copy_manners(&s->settings, &a->settings.manners) >= 0;
@@ -177,6 +181,29 @@ static int find_language(struct start *s, const struct route *route, struct erro
 	return 0;
 }
 
+/*
+ * A load that begins within a tick of its files' last change could not tell that state from one before:
+ * whatever became of it, it would prove nothing.
+ */
+static void wait_for_rest(struct start *s)
+{
+	uint64_t at = s->settled_at, clock = request_clock();
+	struct timespec wait;
+	struct stat status;
+
+	if (fstatat(s->pool->setup->root, s->name, &status, 0) == 0) {
+		uint64_t script = clock + (uint64_t)app_file_settle(&status) * MILLISECOND;
+
+		at = script > at ? script : at;
+	}
+	if (at > clock) {
+		wait = (struct timespec){.tv_sec = (time_t)((at - clock) / SECOND),
+		    .tv_nsec = (long)((at - clock) % SECOND)};
+		nanosleep(&wait, NULL);
+	}
+	s->began = real_time();
+}
+
 /* Without the lock. */
 static int do_start(struct start *s, struct error *e)
 {
@@ -185,6 +212,7 @@ static int do_start(struct start *s, struct error *e)
 	char path[4096];
 	int result = -1;
 
+	wait_for_rest(s);
 	snprintf(path, sizeof(path), "/%s", s->name);
 	route_find(&route, setup->root, path, e);
 	if (route.kind == ROUTE_STATIC)

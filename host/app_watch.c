@@ -40,9 +40,11 @@ static struct app_worker_entry *find(struct app_pool *p, uint64_t id);
 static void take_event(struct app_pool *p, struct app_worker_entry *w, unsigned kind);
 static void take_errors(struct app_worker_entry *w);
 static void take_report(struct app_pool *p, struct app_worker_entry *w);
+static void take_death(struct app_worker_entry *w, const struct run_report *report);
 static void take_loaded(struct app_pool *p, struct app_worker_entry *w);
 static void take_end(struct app_pool *p, struct app_worker_entry *w, const struct run_report *end);
-static void take_stale(struct app_pool *p, struct app_worker_entry *w);
+static void take_last(struct app_pool *p, struct app_worker_entry *w, bool unread);
+static void take_stale(struct app_pool *p, struct app_worker_entry *w, int32_t settle);
 static void take_stack(struct app_worker_entry *w, int file);
 static void look_at_all(struct app_pool *p);
 
@@ -165,23 +167,25 @@ static void empty_errors(struct app_worker_entry *w)
 
 static void take_report(struct app_pool *p, struct app_worker_entry *w)
 {
-	struct run_report report = {.type = RUN_DIED};
+	struct run_report report;
 	FD_OWNED int descriptor = -1;
 	int n = run_report_receive(w->process.channel, &report, &descriptor);
 
 	if (n < 0 && errno == EAGAIN)
 		return;
-	if (n <= 0)
-		report = (struct run_report){.type = RUN_DIED, .value = SIGKILL};
+	if (n <= 0) {
+		take_last(p, w, n < 0 && errno == ECONNRESET);
+		return;
+	}
 	switch (report.type) {
 	case RUN_LOADED: take_loaded(p, w); break;
-	case RUN_STALE: take_stale(p, w); break;
+	case RUN_STALE: take_stale(p, w, report.value); break;
 	case RUN_STACK:
 		if (descriptor >= 0 && w->state != APP_IDLE)
 			take_stack(w, descriptor);
 		break;
-	case RUN_ENDED:
-	case RUN_DIED: take_end(p, w, &report); break;
+	case RUN_ENDED: take_end(p, w, &report); break;
+	case RUN_DIED: take_death(w, &report); break;
 	case RUN_PROCESSES:
 		app_unwatch(p, w);
 		fd_close(&w->notices);
@@ -191,6 +195,15 @@ static void take_report(struct app_pool *p, struct app_worker_entry *w)
 		break;
 	default: break;
 	}
+}
+
+/* What follows from it depends on how the channel ends. */
+static void take_death(struct app_worker_entry *w, const struct run_report *report)
+{
+	if (report->type != RUN_DIED)
+		return;
+	w->died = true;
+	w->wait_status = report->value;
 }
 
 /* The first of its generation: those of earlier ones are not needed any more. */
@@ -223,15 +236,15 @@ static void take_loaded(struct app_pool *p, struct app_worker_entry *w)
 }
 
 /* A worker that serves has found its files changed, and begins no request until another takes over. */
-static void take_stale(struct app_pool *p, struct app_worker_entry *w)
+static void take_stale(struct app_pool *p, struct app_worker_entry *w, int32_t settle)
 {
 	struct app *a = w->app;
 
 	w->stale = true;
-	if (w->generation == a->generation || w->accepted == a->generation)
-		a->generation++;
-	else if (a->refused == a->generation)
-		a->generation++; /* whether it has found what was refused nobody knows */
+	/* Whether it has found what was refused nobody knows. */
+	if (w->generation == a->generation || w->accepted == a->generation ||
+	    a->refused == a->generation)
+		app_begin_generation(a, settle);
 	app_keep_enough(p, a);
 }
 
@@ -297,8 +310,40 @@ static void take_end(struct app_pool *p, struct app_worker_entry *w, const struc
 		    (int)w->process.pid, how);
 		app_enter(w, APP_LEAVES);
 	}
-	if (end->type != RUN_DIED)
-		return;
+}
+
+/* Neither is a failure of the app, which is loaded in another process. */
+static void take_loss(struct app_pool *p, struct app_worker_entry *w)
+{
+	empty_errors(w);
+	if (w->died)
+		note_early_death(w->app, w);
+	if (w->state != APP_LEAVES)
+		log_message(p->setup->log, LEVEL_WARNING, "%s: app worker %d is gone, %s",
+		    w->app->name, (int)w->process.pid,
+		    w->died ? "before it began to load" : "with its template");
+}
+
+/*
+ * The channel has ended. Its template tells of a death and closes its end then, so if it has not it is dead
+ * itself. A reset instead of an end says that an order was left unread (unix(7)): the first, of one that
+ * loads; then nothing of the app was tried. A reset stands in front of what has been told.
+ */
+static void take_last(struct app_pool *p, struct app_worker_entry *w, bool unread)
+{
+	struct run_report report;
+	int descriptor;
+
+	while (unread && run_report_receive(w->process.channel, &report, &descriptor) == 1) {
+		fd_close(&descriptor);
+		take_death(w, &report);
+	}
+	if (!w->died || (unread && w->state == APP_LOADS)) {
+		take_loss(p, w);
+	} else {
+		report = (struct run_report){.type = RUN_DIED, .value = w->wait_status};
+		take_end(p, w, &report);
+	}
 	run_end_sweep(&w->end);
 	app_remove(p, w);
 }

@@ -326,7 +326,10 @@ static void take_report(struct run *run)
 			take_stack(run, report.value, descriptor);
 		break;
 	case RUN_ANSWERED: guard_take_answer(run, &report); break;
-	case RUN_STALE: run->ended = run->alive = run->stale = true; break;
+	case RUN_STALE:
+		run->ended = run->alive = run->stale = true;
+		run->settle = report.value;
+		break;
 	case RUN_NO_MEMORY: run->no_memory = true; break;
 	case RUN_PROCESSES:
 		fd_close(&run->notices);

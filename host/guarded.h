@@ -95,6 +95,7 @@ struct run {
 	bool alive;          /* which goes on after it, */
 	bool retires;        /* but takes no other, */
 	bool stale;          /* or has not begun this one, as the app's files have changed */
+	int32_t settle;      /* then: milliseconds until they have come to rest */
 	bool dead;           /* nothing more will come from the process */
 	bool failed;
 	bool no_memory;

@@ -97,7 +97,7 @@ enum run_report_type {
 	RUN_PROCESSES, /* a descriptor, on which it is told when the script starts a process */
 	RUN_LOADED,    /* the app worker is ready */
 	RUN_ANSWERED,  /* value: BINDING_FAILED, BINDING_RETIRE, or-ed */
-	RUN_STALE      /* a file that the app is made of has changed */
+	RUN_STALE      /* a file that the app is made of has changed; value: app_files_settle() */
 };
 
 #define RUN_TEXT_MAX 256

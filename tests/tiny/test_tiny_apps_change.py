@@ -1,5 +1,6 @@
 """Apps whose files change: what is used from when on, and what happens when it does not load."""
 
+import datetime
 import os
 import signal
 import threading
@@ -221,6 +222,19 @@ def test_no_request_waits_for_further_tries_of_a_version_that_does_not_load(host
         return [x for x in host.program.log(since) if "app.tiny does not load" in x]
     wait_for(tried_again, "another try", 20)
     assert slowest < 1
+
+
+def test_a_load_begins_when_its_files_times_can_tell_what_it_has_read(host, root):
+    """So that one which fails has proved something; and one is enough."""
+    assert ask(host)[0] == 1
+    for version in range(2, 8):
+        since = host.program.log_position()
+        put_version(root, version, BAD)
+        changed = os.stat(root / "app.tiny").st_ctime
+        assert ask(host)[0] == 1
+        line = host.wait_line("it is broken", since=since)
+        began = datetime.datetime.fromisoformat(line.split()[0]).timestamp()
+        assert began >= changed + 0.010 - 0.001, (began, changed)
 
 
 def test_with_reload_strict_a_version_that_does_not_load_is_500(start, root):

@@ -9,7 +9,7 @@ import time
 import pytest
 
 import fastcgi
-from tiny_host import APP, HEAD, LATE_SIGNALS, TINY, Asked, Load, put, sanitizer
+from tiny_host import APP, HEAD, LATE_SIGNALS, TINY, Asked, Load, put, sanitizer, status
 from processes import lives
 from waiting import wait_for
 
@@ -365,6 +365,47 @@ def test_a_killed_template_costs_the_requests_that_are_being_answered_and_no_lat
         gone(template)
         assert host.get("count.tiny").status == 200
     host.wait_line("template: signal 9", since=since)
+
+
+def test_a_template_that_dies_while_an_app_loads_is_no_failure_of_the_app(host, root):
+    put(root, "slow.tiny", APP + "load error begun\nload await go\n" + HEAD + "process\n")
+    asked = [Asked(host, "slow.tiny") for _ in range(2)]
+    since = asked[0].since
+    for _ in range(3):
+        host.wait_line("begun", "script=slow.tiny", since=since)
+        since = host.program.log_position()
+        os.kill(host.template(), signal.SIGKILL)
+        host.wait_line("slow.tiny: app worker", "is gone, with its template", since=since)
+    (root / "go").touch()
+    assert [each.end().reply().status for each in asked] == [200, 200]
+    assert [line for line in host.log() if "does not load" in line] == []
+    (told,) = [app for app in status(root)["apps"] if app["name"] == "slow.tiny"]
+    assert "error" not in told
+
+
+def test_templates_that_die_with_an_idle_worker_do_not_delay_the_next_one(host):
+    """As a worker would that died early, again and again, by itself."""
+    process(host)
+    for _ in range(4):
+        since = host.program.log_position()
+        os.kill(host.template(), signal.SIGKILL)
+        host.wait_line("app.tiny: app worker", "is gone, with its template", since=since)
+        host.wait_line("app.tiny loaded in process", since=since)
+    assert host.get("app.tiny").status == 200
+
+
+def test_a_process_that_dies_before_it_has_read_what_to_load_is_no_failure_of_the_app(host, root):
+    for number in range(5):
+        put(root, f"app{number}.tiny", APP + HEAD + "process\n")
+        template = host.template()
+        spares = [pid for pid in host.pids_named("exthost-templ") if pid != template]
+        for pid in spares:
+            os.kill(pid, signal.SIGSTOP)
+        asked = Asked(host, f"app{number}.tiny")
+        for pid in spares:
+            os.kill(pid, signal.SIGKILL)
+        assert asked.end().reply().status == 200, (spares, host.log())
+    assert [line for line in host.log() if "does not load" in line] == []
 
 
 def test_after_a_killed_template_the_workers_come_back_though_nobody_asks(host):
