@@ -86,6 +86,14 @@ int master_run(const struct master_setup *setup)
 	return m.exit_status;
 }
 
+/* As by a shell that starts the host in the background: then a Ctrl-C is for somebody else. */
+static bool is_ignored(int number)
+{
+	struct sigaction action;
+
+	return sigaction(number, NULL, &action) == 0 && action.sa_handler == SIG_IGN;
+}
+
 static void master_start(struct master *m)
 {
 	static const int taken[] = {SIGCHLD, SIGTERM, SIGINT, SIGHUP, SIGUSR1};
@@ -94,7 +102,8 @@ static void master_start(struct master *m)
 	notify_init(&m->notify);
 	sigemptyset(&set);
 	for (size_t i = 0; i < sizeof(taken) / sizeof(taken[0]); i++)
-		sigaddset(&set, taken[i]);
+		if (taken[i] != SIGINT || !is_ignored(SIGINT))
+			sigaddset(&set, taken[i]);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	prctl(PR_SET_CHILD_SUBREAPER, 1);

@@ -21,8 +21,8 @@ struct master_setup {
 };
 
 /*
- * Serve until SIGTERM or SIGINT. The exit status of the program: 0, or 1 when the template cannot
- * start at all.
+ * Serve until SIGTERM, or SIGINT if that was not ignored when the program began. The exit status of the
+ * program: 0, or 1 when the template cannot start at all.
  */
 int master_run(const struct master_setup *setup);
 

@@ -8,7 +8,8 @@ import subprocess
 
 import pytest
 
-from host import EXTHOST, RELAY, copy_scripts, environment, put, run_exthost
+import fastcgi
+from host import EXTHOST, RELAY, Host, copy_scripts, environment, put, run_exthost
 from waiting import wait_for
 
 
@@ -163,12 +164,34 @@ def test_sigusr1_opens_the_log_file_again(start_host, root, tmp_path):
         log.rename(tmp_path / "old")
         process.send_signal(signal.SIGUSR1)
         wait_for(log.exists, "the new log file")
-        import fastcgi
-        assert fastcgi.request(f"{tmp_path}/s", "GET", "/tcl/hello.tcl").reply().status == 200
-        wait_for(lambda: "hello.tcl" in log.read_text(), "the request in the new file")
+
+        # The front opens it after the master.
+        def logged():
+            assert fastcgi.request(f"{tmp_path}/s", "GET", "/tcl/hello.tcl").reply().status == 200
+            return "hello.tcl" in log.read_text()
+        wait_for(logged, "a request in the new file")
     finally:
         process.terminate()
         assert process.wait(timeout=20) == 0
+
+
+def test_sigint_ends_the_host(root):
+    host = Host(root, before=["/usr/bin/env", "--default-signal=INT"])
+    try:
+        host.program.send(signal.SIGINT)
+        assert host.program.wait_exit() == 0
+    finally:
+        host.kill()
+
+
+def test_sigint_is_left_ignored_where_it_was(start_host, root):
+    host = start_host(root, before=["/usr/bin/env", "--ignore-signal=INT"])
+    host.program.send(signal.SIGINT)
+    # A signal behind it is taken, and not that one.
+    since = host.log_position()
+    host.program.send(signal.SIGHUP)
+    host.wait_line("reload", since=since)
+    assert host.get("/tcl/hello.tcl").status == 200
 
 
 @pytest.mark.parametrize("program", [EXTHOST, RELAY])

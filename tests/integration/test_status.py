@@ -236,10 +236,12 @@ def test_check_says_in_one_line_which_service_is_not_well(start_host, root, tmp_
 
 def test_watch_prints_again_and_again_until_sigint(start_host, root):
     start_host(root)
-    program = Program([EXTHOST, "status", "--root", str(root), "--watch"], env=environment())
+    # What a shell starts in the background ignores SIGINT, and so does all that is started there.
+    program = Program(["/usr/bin/env", "--default-signal=INT", EXTHOST, "status", "--root", str(root),
+                       "--watch"], env=environment())
     try:
         wait_for(lambda: sum(line.startswith("exthost ") for line in program.log()) >= 2,
-                 "the second table", 15)
+                 "the second table")
         program.send(signal.SIGINT)
         assert program.wait_exit() == -signal.SIGINT
     finally:
