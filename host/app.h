@@ -42,7 +42,7 @@ struct app_worker_entry {
 	unsigned accepted;     /* and a later one that it serves on beside, as that does not load */
 	int64_t began;         /* CLOCK_REALTIME when it was started, nanoseconds */
 	bool stale;            /* it serves, and waits for one of a newer generation */
-	bool died;             /* its template has told so, and this: */
+	bool died;             /* its template or guardian has told so, and this: */
 	int32_t wait_status;   /* as of waitpid(2) */
 	struct app_slot *slot; /* of one that serves; else NULL */
 	char request[17];      /* the id of the request whose messages are being logged */

@@ -197,10 +197,10 @@ static void take_report(struct app_pool *p, struct app_worker_entry *w)
 	}
 }
 
-/* What follows from it depends on how the channel ends. */
+/* The first word counts: a guardian's own, of its worker. What follows depends on how the channel ends. */
 static void take_death(struct app_worker_entry *w, const struct run_report *report)
 {
-	if (report->type != RUN_DIED)
+	if (report->type != RUN_DIED || w->died)
 		return;
 	w->died = true;
 	w->wait_status = report->value;

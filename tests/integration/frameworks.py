@@ -54,7 +54,7 @@ class Site:
             for way, socket in ("nginx", self.host.socket), ("own", self.own):
                 self._servers[way] = Nginx(socket, keepalive=2)
                 stack.callback(self._servers[way].stop)
-            wait_for(lambda: self._loaded() >= 2, "the app is loaded", 30)
+            wait_for(lambda: self._loaded() >= 2, "the app is loaded")
             self._stack = stack.pop_all()
 
     def _loaded(self):

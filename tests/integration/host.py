@@ -148,7 +148,7 @@ class Host:
     def log_position(self):
         return self.program.log_position()
 
-    def wait_line(self, *texts, since=0, seconds=10.0):
+    def wait_line(self, *texts, since=0, seconds=30.0):
         return self.program.wait_line(*texts, since=since, seconds=seconds)
 
     def tcp_port(self):
@@ -189,7 +189,7 @@ class Host:
         status, left = self.program.stop()
         sockets = [name for name in (self.socket, self.trusted) if os.path.exists(name)]
         shutil.rmtree(self.folder, ignore_errors=True)
-        tail = "\n".join(self.program.log()[-30:])
+        tail = "\n".join([*self.program.hung, *self.program.log()[-30:]])
         assert was_running, f"the host died (status {status}):\n{tail}"
         assert status == 0, f"exit status {status} after SIGTERM:\n{tail}"
         assert left == [], f"processes left after SIGTERM: {left}\n{tail}"

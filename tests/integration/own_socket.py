@@ -1,5 +1,6 @@
 """An app that serves a socket of its own, whose paths do what a test asks of them, in each language."""
 
+import datetime
 import re
 
 from faults import name_of
@@ -168,6 +169,17 @@ proc application {} {
 def other_version(text, version):
     return text.replace('VERSION = "hello"', f'VERSION = "{version}"') \
         .replace("set version hello", f"set version {version}")
+
+
+def time_of(line):
+    """When a line was logged, in seconds."""
+    return datetime.datetime.fromisoformat(line.split()[0]).timestamp()
+
+
+def seconds_between(host, *texts):
+    """By the host's own log, between the last lines that end with these texts."""
+    first, second = ([line for line in host.program.log() if line.endswith(text)][-1] for text in texts)
+    return time_of(second) - time_of(first)
 
 
 class Serving(Host):

@@ -67,8 +67,31 @@ def marked(mark):
 
 
 def lives(pid):
-    stat = _stat(pid)
-    return stat is not None and stat[1] not in "ZX"
+    """Whether any of its threads does: the first may have ended, and the process show as a zombie."""
+    try:
+        tasks = os.listdir(f"/proc/{pid}/task")
+    except OSError:
+        return False
+    states = [_stat(f"{pid}/task/{task}") for task in tasks]
+    return any(stat is not None and stat[1] not in "ZX" for stat in states)
+
+
+def condition(pid):
+    """Where a process is, in one line, for a message about one that should have ended."""
+    found = [f"{pid}"]
+    for name in ("comm", "wchan", "syscall"):
+        try:
+            with open(f"/proc/{pid}/{name}") as f:
+                found.append(f.read().strip())
+        except OSError as e:
+            found.append(f"{name}: {e.strerror}")
+    try:
+        with open(f"/proc/{pid}/status") as f:
+            found += [" ".join(line.split()) for line in f
+                      if line.startswith(("State", "SigPnd", "ShdPnd", "SigBlk"))]
+    except OSError:
+        pass
+    return ", ".join(found)
 
 
 def status_number(pid, field):
@@ -102,6 +125,7 @@ class Program:
         environment = dict(os.environ if env is None else env)
         environment[MARK] = self.mark
         self._lines = []
+        self.hung = []
         self._process = subprocess.Popen(
             inside(argv, cwd), env=environment, cwd=cwd, stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, pass_fds=pass_fds)
@@ -125,7 +149,7 @@ class Program:
         """Drop all lines of its log but the last ones; earlier positions mean nothing then."""
         del self._lines[:-kept]
 
-    def wait_line(self, *texts, since=0, seconds=10.0):
+    def wait_line(self, *texts, since=0, seconds=30.0):
         """The first log line that holds all these texts, once it is there."""
         def look():
             for line in self.log(since):
@@ -149,16 +173,16 @@ class Program:
     def send(self, number):
         os.kill(self.pid, number)
 
-    def wait_exit(self, seconds=15.0):
+    def wait_exit(self, seconds=60.0):
         """Its exit status, negative for a signal."""
         status = self._process.wait(seconds)
         self._reader.join(1)
         return status
 
-    def stop(self, seconds=15.0):
+    def stop(self, seconds=60.0):
         """
         SIGTERM, then wait. Returns (exit status, processes that were left). What is left, or does
-        not end in time, is killed, each by its process id.
+        not end in time, is killed, each by its process id; .hung then tells where each of them was.
         """
         before = self.pids()
         if self.running():
@@ -167,12 +191,13 @@ class Program:
             status = self.wait_exit(seconds)
         except subprocess.TimeoutExpired:
             status = None
+            self.hung = [condition(pid) for pid in self.pids()]
 
         def rest():
             pids = dict.fromkeys([*before, *marked(self.mark)])
             return [pid for pid in pids if lives(pid)]
         try:
-            wait_for(lambda: not rest(), "", 2.0)
+            wait_for(lambda: not rest(), "")
             left = []
         except AssertionError:
             left = rest()

@@ -7,14 +7,13 @@ import os
 import signal
 import socket
 import threading
-import time
 
 import pytest
 
 import fastcgi
-from faults import gone, is_refused, processor_time
+from faults import are_quiet, gone, is_refused
 from host import SUFFIX, environment, put
-from own_socket import APPS, Serving, other_version
+from own_socket import APPS, Serving, other_version, seconds_between
 from processes import lives
 from users import open_to_all, root_only, speak_as
 from waiting import free_port, wait_for
@@ -167,7 +166,8 @@ def test_the_log_is_opened_again_on_sigusr1(tmp_path, language):
             assert host.run("POST", "/echo?second", body=b"abc").reply().body == b"abc"
             return "/hello?second" in log.read_text() and "echoed 3" in log.read_text()
         wait_for(logged, "requests and what they print are in the new log")
-        assert len(host.workers()) == 1
+        # A new template, to which SIGUSR1 leads as well, replaces the worker.
+        wait_for(lambda: len(host.workers()) == 1, "one worker")
     finally:
         host.stop()
 
@@ -188,19 +188,18 @@ def test_requests_in_flight_end_well_when_the_host_stops(tmp_path, language):
             gate.touch()
         assert [reply.result().text for reply in replies] == ["held\n"] * 2
         stopper.join()
-    assert not [pid for pid in host.pids() if lives(pid)]
+    assert host.pids() == []
 
 
 def test_after_so_many_requests_a_worker_is_replaced_and_none_is_lost(serve, start_nginx):
     host = serve("--max-requests", "50")
     nginx = start_nginx(host.socket, keepalive=4)
-    began = time.monotonic()
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
         seen = [reply.text for reply in pool.map(lambda _: nginx.get("/process"), range(600))]
     assert all(text.isdigit() for text in seen)
     assert max(seen.count(pid) for pid in set(seen)) <= 50 and len(set(seen)) >= 12
-    assert time.monotonic() - began < 8  # and not a second for each that is replaced
-    assert not [line for line in host.program.log() if "status=5" in line]
+    # None of them counts as one that died early, whose successor begins a second later.
+    assert not [line for line in host.program.log() if "status=5" in line or ", exit status" in line]
 
 
 # A changed app.
@@ -273,7 +272,8 @@ def test_a_client_that_goes_away_while_the_app_writes_nothing_ends_the_request(s
 
 
 @LANGUAGES
-def test_connections_that_are_kept_need_not_wait_for_a_request_that_takes_its_time(serve, language):
+def test_connections_that_are_kept_need_not_wait_for_a_request_that_takes_its_time(
+        serve, tmp_path, language):
     """They move to the worker that is free, whichever they were with."""
     host = serve(language=language)
     with contextlib.ExitStack() as stack:
@@ -284,14 +284,16 @@ def test_connections_that_are_kept_need_not_wait_for_a_request_that_takes_its_ti
             return connection.run(found, flags=fastcgi.KEEP_CONN).reply()
         for connection in kept:
             assert ask(connection, "/hello?x").status == 200
-        slow = threading.Thread(target=ask, args=(kept[0], "/nap?2"))
-        began = time.monotonic()
+        gate, since = tmp_path / "go on", host.log_position()
+        slow = threading.Thread(target=ask, args=(kept[0], f"/hold?{gate}"))
         slow.start()
-        for connection in kept[1:]:
-            assert ask(connection, "/hello?y").text == "hello y\n"
-        took = time.monotonic() - began
-        slow.join()
-        assert took < 1, took
+        try:
+            host.begun(since)
+            for connection in kept[1:]:
+                assert ask(connection, "/hello?y").text == "hello y\n"
+        finally:
+            gate.touch()
+            slow.join()
 
 
 # A request that comes in pieces, while the worker must go.
@@ -334,18 +336,15 @@ def test_waiting_costs_a_worker_no_time(serve):
         host.wait_line("does not load", since=since)
         host.put(APPS["python"])
         wait_for(lambda: host.loaded(since) >= 2, "the mended one")
-        before, began = processor_time(host.workers()), time.monotonic()
-        # Beyond the second in which a deadline is looked at.
-        wait_for(lambda: time.monotonic() > began + 1.5, "some time")
-        assert processor_time(host.workers()) - before < 0.3
+        are_quiet(host.workers())
 
 
 def test_a_client_that_stops_half_way_does_not_keep_a_worker_from_ending(tmp_path):
-    host = Serving(tmp_path / "root", "--grace", "2")
+    host = Serving(tmp_path / "root", "--grace", "1")
     with socket.socket(socket.AF_UNIX) as client:
         client.connect(host.socket)
         client.sendall(fastcgi.begin()[:12])
         assert host.get("/hello?x").status == 200
-        began = time.monotonic()
         host.stop()
-        assert time.monotonic() - began < 6
+    # Long before the ten seconds that a client may take for what it sends.
+    assert seconds_between(host, "stopping", "stopped") < 8

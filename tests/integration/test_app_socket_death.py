@@ -1,6 +1,7 @@
 """An app's own socket: what a worker's death, or its being killed, costs, and whom."""
 
 import os
+import re
 import signal
 import socket
 import struct
@@ -11,8 +12,8 @@ import pytest
 
 import fastcgi
 from faults import Asked, front_of, gone, named
-from host import SUFFIX, sanitized
-from own_socket import APPS, Serving
+from host import SUFFIX
+from own_socket import APPS, Serving, seconds_between, time_of
 from processes import descendants, lives
 from waiting import wait_for
 from web import BrokenTransfer
@@ -67,9 +68,9 @@ class Beside:
         assert self.mistakes == []
 
 
-def replaced(host, since, seconds=5.0):
+def replaced(host, since):
     """Those that die young, one after another, are replaced with a pause; the first is at once."""
-    wait_for(lambda: host.loaded(since) >= 1, "another worker", seconds * (5 if sanitized() else 1))
+    wait_for(lambda: host.loaded(since) >= 1, "another worker")
     wait_for(lambda: len(host.workers()) == 2, "two workers")
 
 
@@ -147,7 +148,7 @@ def test_a_client_that_reads_too_slowly_learns_that_the_reply_is_cut(host):
     headers = list(record_headers(received))
     assert {kind for _, kind in headers[:-1]} == {fastcgi.STDOUT}
     assert headers[-1] == (1, 255)
-    assert pid in host.workers()
+    assert lives(pid)
 
 
 @pytest.mark.parametrize("language", ["python"], scope="module")
@@ -218,7 +219,7 @@ def test_an_error_costs_no_worker(host):
 def test_a_loop_without_end_is_a_504_with_the_stack_in_the_log(host):
     since = host.log_position()
     with Beside(host):
-        asked = Asked(host, "/spin", timeout=6 if not sanitized() else 40)  # 2 s, and 2 s, and some
+        asked = Asked(host, "/spin")
         reply = asked.end().reply()
     assert reply.status == 504 and "</div>" in reply.text
     host.wait_line("status=504", "longer than 2 s", since=since)
@@ -264,35 +265,33 @@ def answers(host):
         return False
 
 
-def test_the_first_worker_that_dies_is_replaced_within_a_second(own_host):
-    # One that has lived for less is held to die again.
-    wait_for(lambda: time.monotonic() > began_at(own_host) + 1.1, "a worker of some age")
-    since, began = own_host.log_position(), time.monotonic()
-    os.kill(own_host.workers()[0], signal.SIGKILL)
-    replaced(own_host, since)
-    if not sanitized():
-        assert time.monotonic() - began < 1.0
-
-
-def began_at(host):
-    """When its youngest worker began, on the clock of time.monotonic()."""
-    def ticks(pid):
-        with open(f"/proc/{pid}/stat") as f:
-            return int(f.read().rpartition(")")[2].split()[19])
-    return max(map(ticks, host.workers())) / os.sysconf("SC_CLK_TCK")
+def test_a_worker_of_some_age_that_dies_is_replaced_at_once(own_host):
+    """And not a second later, as one that dies again and again when it is young."""
+    def pause():
+        """Between its death and the moment when its successor began to load, as the log has them."""
+        loaded = [line for line in own_host.program.log() if "loaded in process" in line][-1]
+        wait_for(lambda: time.time() > time_of(loaded) + 1.1, "a worker of some age")
+        since = own_host.log_position()
+        os.kill(own_host.workers()[0], signal.SIGKILL)
+        died = own_host.wait_line("app worker ", "ended by signal 9", since=since)
+        loaded = own_host.wait_line("loaded in process", since=since)
+        replaced(own_host, since)
+        return time_of(loaded) - int(re.search(r"(\d+) ms$", loaded)[1]) / 1000 - time_of(died)
+    # What else keeps the machine busy may delay one of them.
+    assert min(pause() for _ in range(3)) < 1.0
 
 
 def test_a_front_that_is_killed_is_replaced_and_its_workers_with_it(own_host):
     workers, since = own_host.workers(), own_host.log_position()
     front = front_of(own_host)
     os.kill(front, signal.SIGKILL)
-    wait_for(lambda: front_of(own_host) != front, "another front", 5)
+    wait_for(lambda: front_of(own_host) != front, "another front")
     wait_for(lambda: own_host.loaded(since) == 2, "workers of its own")
     for pid in workers:
         gone(pid)
     assert answers(own_host)
     # Nobody else answers there either.
-    assert len(own_host.guardians()) == 2
+    wait_for(lambda: len(own_host.guardians()) == 2, "two guardians")
 
 
 def test_a_template_that_is_killed_is_replaced_and_so_are_its_workers_that_end_with_it(own_host):
@@ -302,7 +301,7 @@ def test_a_template_that_is_killed_is_replaced_and_so_are_its_workers_that_end_w
         os.kill(pid, signal.SIGKILL)
     wait_for(lambda: not set(named(own_host, "exthost-templ")) & set(templates)
              and len(named(own_host, "exthost-templ")) == len(templates), "other templates")
-    wait_for(lambda: answers(own_host), "an answer", 2)
+    wait_for(lambda: answers(own_host), "an answer")
     wait_for(lambda: own_host.loaded(since) >= 2, "both workers, of the new template")
 
 
@@ -310,17 +309,16 @@ def test_a_host_that_stops_while_its_workers_load_does_not_wait_for_them(tmp_pat
     text = APPS["python"].replace("VERSION =", f"while not os.path.exists({str(tmp_path / 'go')!r}):\n"
                                   "    time.sleep(0.01)\nVERSION =")
     (tmp_path / "go").touch()
-    host = Serving(tmp_path / "root", text=text, workers=1)
+    host = Serving(tmp_path / "root", "--grace", "40", text=text, workers=1)
     (tmp_path / "go").unlink()
-    since, began = host.log_position(), time.monotonic()
+    since = host.log_position()
     try:
         os.kill(host.workers()[0], signal.SIGKILL)
         host.wait_line("ended by signal 9", since=since)
         wait_for(lambda: len(host.workers()) == 1, "another, that loads")
-        began = time.monotonic()
     finally:
         host.stop()
-    assert time.monotonic() - began < 9.0  # and not the ten seconds of --grace
+    assert seconds_between(host, "stopping", "stopped") < 25  # and not the 40 of --grace
 
 
 def test_a_guardian_that_is_killed_takes_its_worker_with_it_and_both_are_replaced(own_host):
@@ -328,13 +326,13 @@ def test_a_guardian_that_is_killed_takes_its_worker_with_it_and_both_are_replace
     guardian = own_host.guardians()[0]
     worker = descendants(guardian)[0]
     os.kill(guardian, signal.SIGKILL)
-    gone(worker, 1.0)
+    gone(worker)
     replaced(own_host, since)
-    wait_for(lambda: answers(own_host), "an answer", 2)
+    wait_for(lambda: answers(own_host), "an answer")
 
 
 def test_when_the_master_is_killed_nothing_is_left(own_host):
     before = own_host.pids()
     assert set(descendants(own_host.pid)) >= set(own_host.workers())
     os.kill(own_host.pid, signal.SIGKILL)
-    wait_for(lambda: not [pid for pid in before if lives(pid)], "the end of all its processes", 2)
+    wait_for(lambda: not [pid for pid in before if lives(pid)], "the end of all its processes")

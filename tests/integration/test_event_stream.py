@@ -7,18 +7,16 @@ import os
 import shutil
 import subprocess
 import tempfile
-import time
 
 import pytest
 
-from host import Host, put, relay_line, sanitized
+from host import Host, put, relay_line
 from processes import Program
 from servers import Nginx
 from waiting import wait_for
 
 CHROMIUM = "/usr/bin/chromium"
 EVENTS = 5
-SOON = 0.5 if not sanitized() else 3.0  # seconds; what holds events back does so for good
 
 PAGE = """<!doctype html><title>events</title><script>
 var source = new EventSource("events?run=%s&header=no");
@@ -217,11 +215,8 @@ def test_each_event_arrives_before_the_next_is_made(streams, language, where, ho
     with Curl(f"{url}/events?run={run}" + ("" if unbuffered else "&header=no")) as curl:
         for n in range(EVENTS):
             event = curl.event()
-            now = time.monotonic()
-            number, made = event["data"].split()
-            assert int(number) == n
-            if language == "python":
-                assert now - float(made) < SOON
+            # The next one is not made before this one has come.
+            assert int(event["data"].split()[0]) == n
             open(streams.gate(run, n), "x").close()
         assert curl.event() is None
 
@@ -231,7 +226,7 @@ def test_a_client_that_goes_away_ends_the_generator(streams, language, where):
     with Curl(f"{streams.url(language, where, True)}/pings?run={run}") as curl:
         assert curl.event() is not None and curl.event() is not None
         assert not os.path.exists(streams.gate(run, "closed"))
-    wait_for(lambda: os.path.exists(streams.gate(run, "closed")), "the generator is closed", 2.0)
+    wait_for(lambda: os.path.exists(streams.gate(run, "closed")), "the generator is closed")
 
 
 @pytest.mark.skipif(not os.path.exists(CHROMIUM), reason="chromium is not installed")
@@ -246,7 +241,7 @@ def test_a_browsers_eventsource_gets_them_as_they_are_made(streams, language, wh
     try:
         last = streams.gate(run, EVENTS - 1)
         wait_for(lambda: os.path.exists(last) and os.path.getsize(last) or not browser.running(),
-                 "the last event", 30)
+                 "the last event")
         assert browser.running(), "\n".join(browser.log())
         with open(last) as f:
             assert f.read() == "-".join(map(str, range(EVENTS)))

@@ -282,7 +282,7 @@ class Clients:
 
     def wait_more(self, count=40):
         target = self.answered + count
-        wait_for(lambda: self.answered >= target, f"{count} more answers", 30)
+        wait_for(lambda: self.answered >= target, f"{count} more answers")
 
     def __enter__(self):
         for thread in self._threads:

@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import time
 
 import pytest
 
@@ -243,11 +242,9 @@ def test_a_killed_template_is_replaced_and_the_other_language_never_notices(host
         running = Asked(host, path(language, "wait"))
         pid = running.begun()
         os.kill(old, signal.SIGKILL)
-        killed = time.monotonic()
         assert running.end().reply().status == 500
         gone(pid)
         assert host.get(path(language, "hello")).status == 200
-        assert time.monotonic() - killed < 5.0  # about 0.3 s on a machine that is not busy
         host.wait_line(f"{language} template: signal 9", since=since)
         assert template_of(host, language) != old
 
@@ -312,15 +309,15 @@ def test_a_killed_master_takes_everything_with_it_and_the_socket_refuses(root):
     host = Host(root, listen=["unix:{folder}/s"])
     try:
         asked = [Asked(host, path(language, "wait")) for language in SUFFIX]
-        for each in asked:
-            each.begun()
+        for language, each in zip(SUFFIX, asked):
+            begun(host, each.since, path(language, "wait")[1:])
         pids = host.pids()
         assert len(pids) >= 6  # master, front, two templates, two runs
         os.kill(host.pid, signal.SIGKILL)
         for each in asked:
             outcome = each.end()
             assert outcome.closed and not outcome.ended
-        wait_for(lambda: not any(lives(pid) for pid in pids), "all of its processes end", 3.0)
+        wait_for(lambda: not any(lives(pid) for pid in pids), "all of its processes end")
         assert host.pids() == []
         assert is_refused(host.socket)
         with pytest.raises(ConnectionRefusedError):

@@ -166,7 +166,7 @@ def test_output_without_end_for_a_client_that_reads_nothing_is_not_kept_and_ende
         try:
             pid = begun(host, since)
             wait_for(lambda: sum("end=timeout" in line for line in host.program.log(since)) == 4,
-                     "the end of the runs at their time", 12)
+                     "the end of the runs at their time")
             if not sanitized():
                 assert status_number(front, "VmHWM") - before < 8192
             gone(pid)

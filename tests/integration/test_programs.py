@@ -213,7 +213,7 @@ def at_a_terminal(command, typed, wanted):
             if select.select([master], [], [], 0.05)[0]:
                 shown += os.read(master, 4096)
             return text in shown[shown.find(after):] if after in shown else False
-        wait_for(look, f"{text!r} at the terminal", 20)
+        wait_for(look, f"{text!r} at the terminal")
     try:
         read_until(wanted[0])
         os.write(master, typed)

@@ -224,4 +224,4 @@ def test_the_median_is_what_the_requests_took(start_host, root):
     # The client's clock bounds it where the machine is too busy to sleep 200 ms in 200 ms.
     assert 180 <= told["p50_ms"] <= 1.1 * statistics.median(times)
     assert told["p50_ms"] <= told["p95_ms"] <= told["p99_ms"]
-    assert told["cpu_ms"] < 9 * 150
+    assert 0 < told["cpu_ms"] < sum(times)

@@ -4,8 +4,11 @@ import socket
 import time
 
 
-def wait_for(condition, what, seconds=10.0):
-    """Call condition() until it returns something true, and return that. Fails after seconds."""
+def wait_for(condition, what, seconds=30.0):
+    """
+    Call condition() until it returns something true, and return that. Fails after seconds: many, for a
+    machine that is busy, and less than the minute that scripts wait that should be ended before.
+    """
     deadline = time.monotonic() + seconds
     pause = 0.002
     while True:

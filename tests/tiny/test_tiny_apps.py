@@ -98,8 +98,8 @@ def test_sixteen_clients_get_each_their_own_answers(host):
 def test_workers_are_started_by_need_up_to_the_limit_and_further_requests_wait(start, root):
     host = start("--workers", "3")
     held = [Asked(host, "held.tiny") for _ in range(3)]
-    wait_for(lambda: loaded(host, "held.tiny") == 3, "three workers", 20)
-    wait_for(lambda: begun(host) == 3, "three requests begun", 20)
+    wait_for(lambda: loaded(host, "held.tiny") == 3, "three workers")
+    wait_for(lambda: begun(host) == 3, "three requests begun")
     late = [Asked(host, "held.tiny") for _ in range(4)]
     assert host.get("query.tiny?beside").text == "beside\n"
     assert all(asked.outcome is None for asked in held + late)
@@ -130,28 +130,28 @@ def test_an_idle_worker_that_dies_is_replaced_before_anybody_asks(host):
 def test_as_many_workers_as_min_workers_says_stay_there(start, root):
     host = start("--min-workers", "2")
     old, _ = ask(host)
-    wait_for(lambda: loaded(host, "count.tiny") == 2, "a second worker", 20)
+    wait_for(lambda: loaded(host, "count.tiny") == 2, "a second worker")
     os.kill(old, signal.SIGKILL)
-    wait_for(lambda: loaded(host, "count.tiny") == 3, "a third worker", 20)
+    wait_for(lambda: loaded(host, "count.tiny") == 3, "a third worker")
     assert not lives(old)
 
 
 def test_workers_beyond_min_workers_end_when_they_are_idle(start, root):
     host = start("--workers", "3", "--idle-exit", "1")
     held = [Asked(host, "held.tiny") for _ in range(3)]
-    wait_for(lambda: loaded(host, "held.tiny") == 3, "three workers", 20)
-    wait_for(lambda: begun(host) == 3, "three requests begun", 20)
+    wait_for(lambda: loaded(host, "held.tiny") == 3, "three workers")
+    wait_for(lambda: begun(host) == 3, "three requests begun")
     (root / "go").touch()
     workers = {int(asked.end().reply().text.split()[0]) for asked in held}
     assert len(workers) == 3
-    wait_for(lambda: sum(lives(pid) for pid in workers) == 1, "two of three end", 20)
+    wait_for(lambda: sum(lives(pid) for pid in workers) == 1, "two of three end")
     assert int(host.get("held.tiny").text.split()[0]) in workers
 
 
 def test_without_min_workers_none_stays(start, root):
     host = start("--min-workers", "0", "--idle-exit", "1")
     old, _ = ask(host)
-    wait_for(lambda: not lives(old), "the end of the idle worker", 20)
+    wait_for(lambda: not lives(old), "the end of the idle worker")
     new, count = ask(host)
     assert new != old and count == 1
 
@@ -176,7 +176,7 @@ def test_a_worker_that_has_grown_beyond_max_rss_is_replaced_after_its_reply(star
     host = start("--max-rss", "256m")
     old, _ = ask(host, "grow.tiny?no")
     assert ask(host, "grow.tiny?grow") == (old, 2)
-    wait_for(lambda: not lives(old), "the end of the worker", 20)
+    wait_for(lambda: not lives(old), "the end of the worker")
     assert ask(host, "grow.tiny?no")[1] == 1
 
 
@@ -209,7 +209,7 @@ def test_a_worker_that_does_not_come_to_its_end_is_killed(host, root):
     put(root, "stays.tiny", APP + HEAD + "process\nretire\nunload deaf\nunload spin\n")
     pid = int(host.get("stays.tiny").text)
     assert lives(pid)
-    wait_for(lambda: not lives(pid), "the end of the worker", 20)
+    wait_for(lambda: not lives(pid), "the end of the worker")
 
 
 def test_what_it_writes_between_requests_is_in_the_log_with_its_name(host, root):
@@ -289,7 +289,7 @@ def test_sighup_replaces_template_and_workers_under_load_and_loses_no_request(ho
             host.program.send(signal.SIGHUP)
             host.wait_line("query.tiny loaded in process", since=since)
             # No worker of the old template's is left, or it would be there still.
-            wait_for(lambda: not lives(template), "the end of the old template", 30)
+            wait_for(lambda: not lives(template), "the end of the old template")
     finally:
         mistakes = load.end()
     assert mistakes == []
@@ -301,21 +301,21 @@ def test_sighup_has_idle_workers_replaced_though_nobody_asks(host):
     since = host.program.log_position()
     host.program.send(signal.SIGHUP)
     host.wait_line("count.tiny loaded in process", since=since)
-    wait_for(lambda: not lives(old), "the end of the old worker", 20)
+    wait_for(lambda: not lives(old), "the end of the old worker")
     new, count = ask(host)
     assert new != old and count == 1
 
 
 def test_sighup_loses_none_of_the_requests_that_are_being_answered(host, root):
     held = [Asked(host, "held.tiny") for _ in range(3)]
-    wait_for(lambda: begun(host) == 3, "three begun", 20)
+    wait_for(lambda: begun(host) == 3, "three begun")
     template = host.template()
     host.program.send(signal.SIGHUP)
-    wait_for(lambda: host.template() != template, "a new template", 20)
+    wait_for(lambda: host.template() != template, "a new template")
     assert host.get("query.tiny?beside").text == "beside\n"
     (root / "go").touch()
     assert all(asked.end().reply().text.endswith("gone on\n") for asked in held)
-    wait_for(lambda: not lives(template), "the end of the old template", 30)
+    wait_for(lambda: not lives(template), "the end of the old template")
 
 
 def test_other_settings_are_those_of_new_workers_from_the_next_request_on(start, tmp_path):
@@ -324,5 +324,5 @@ def test_other_settings_are_those_of_new_workers_from_the_next_request_on(start,
     template = host.template()
     config(tmp_path, "[extension count.tiny]\nmax-requests = 1\n")
     host.program.send(signal.SIGHUP)
-    wait_for(lambda: not lives(template), "the end of the old template", 30)
+    wait_for(lambda: not lives(template), "the end of the old template")
     assert [ask(host)[1] for _ in range(3)] == [1, 1, 1]

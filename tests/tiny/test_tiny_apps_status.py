@@ -35,7 +35,7 @@ def wait_app(root, **wanted):
     def look():
         app = apps(root).get("app.tiny", {})
         return app if {**app, **wanted} == app else None
-    return wait_for(look, f"{wanted} in the status", 20)
+    return wait_for(look, f"{wanted} in the status")
 
 
 def break_it(host, root):
@@ -81,7 +81,7 @@ def test_a_version_that_does_not_load_is_told_with_its_reason_and_since_when(hos
     def tried_again():
         host.get("app.tiny")
         return [x for x in host.program.log(position) if "does not load" in x]
-    wait_for(tried_again, "another try", 20)
+    wait_for(tried_again, "another try")
     assert apps(root)["app.tiny"]["error_time"] == since
     assert re.search(r"^  does not load, for [\d.]+ s: exit status 1$", table(root), re.M)
     put(root, "app.tiny", APP + HEAD + "print mended\n")

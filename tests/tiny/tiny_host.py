@@ -58,7 +58,7 @@ class Host:
                  "TSAN_OPTIONS": f"{reports}:atexit_sleep_ms=0:allocator_may_return_null=1"}, cwd="/")
         try:
             wait_for(lambda: any(" ready, " in line for line in self.log())
-                     or not self.program.running(), "ready or dead", 30)
+                     or not self.program.running(), "ready or dead")
             assert self.program.running(), "\n".join(["the host ended:", *self.log()])
         except AssertionError:
             self.stop()
@@ -75,7 +75,7 @@ class Host:
         return lines
 
     def wait_line(self, *texts, since=0):
-        return self.program.wait_line(*texts, since=since, seconds=20)
+        return self.program.wait_line(*texts, since=since)
 
     def pids_named(self, name):
         """Those of the host's processes that have this name, the kernel's: "exthost-front"."""
@@ -89,7 +89,7 @@ class Host:
         return found
 
     def front(self):
-        return wait_for(lambda: self.pids_named("exthost-front"), "a front", 20)[0]
+        return wait_for(lambda: self.pids_named("exthost-front"), "a front")[0]
 
     def template(self):
         """The template that has forked; a request process has its name, but another parent."""
@@ -97,7 +97,7 @@ class Host:
             parents = [pid for pid in self.pids_named("exthost-templ")
                        if _parent(pid) == self.program.pid]
             return parents[-1] if parents else None
-        return wait_for(look, "a template", 20)
+        return wait_for(look, "a template")
 
     def reports(self):
         texts = ["\n".join(self.log())]
@@ -109,12 +109,12 @@ class Host:
         if self.folder is None:
             return None
         was_running = self.program.running()
-        status, left = self.program.stop(30)
+        status, left = self.program.stop()
         socket_left = os.path.exists(self.socket)
         reports = self.reports()
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder = None
-        tail = "\n".join(self.log()[-30:])
+        tail = "\n".join([*self.program.hung, *self.log()[-30:]])
         assert not reports, "\n".join(reports)
         assert was_running, f"the host died (status {status}):\n{tail}"
         assert status == 0, f"exit status {status}:\n{tail}"
