@@ -16,7 +16,8 @@ import uuid
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-sys.path += [str(HERE.parent / "integration"), str(HERE.parent / "image")]
+# In front: installed packages have names as simple as those there (web, image).
+sys.path[:0] = [str(HERE.parent / "integration"), str(HERE.parent / "image")]
 # pylint: disable=wrong-import-position
 from processes import Program
 from waiting import wait_for

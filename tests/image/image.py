@@ -14,7 +14,8 @@ import time
 import uuid
 from pathlib import Path
 
-sys.path.append(str(Path(__file__).resolve().parents[1] / "integration"))
+# In front: installed packages have names as simple as those there (web).
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "integration"))
 # pylint: disable=wrong-import-position
 from processes import Program, descendants
 from waiting import listens, wait_for
