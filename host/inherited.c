@@ -8,6 +8,7 @@
 
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -79,4 +80,11 @@ int inherited_take(struct inherited *in, int *given, int *family, struct error *
 	if (fd == STDIN_FILENO)
 		fd = fcntl(fd, F_DUPFD_CLOEXEC, LISTEN_FDS_START);
 	return fd < 0 ? error_errno(e, "descriptor 0") : fd;
+}
+
+bool inherited_ignores(int number)
+{
+	struct sigaction action;
+
+	return sigaction(number, NULL, &action) == 0 && action.sa_handler == SIG_IGN;
 }

@@ -1,4 +1,4 @@
-/* Listening sockets that whoever started us has passed in. */
+/* What whoever started us has passed in: listening sockets, and signals that are ignored. */
 #ifndef EXTHOST_INHERITED_H
 #define EXTHOST_INHERITED_H
 
@@ -28,5 +28,11 @@ bool inherited_left(const struct inherited *in);
  * none left, or it is no stream socket that listens.
  */
 int inherited_take(struct inherited *in, int *given, int *family, struct error *e);
+
+/*
+ * Whether this signal has been ignored since before the program began, and shall be: a shell has what it
+ * starts in the background ignore SIGINT, since a Ctrl-C is then meant for somebody else.
+ */
+bool inherited_ignores(int number);
 
 #endif

@@ -10,6 +10,7 @@
 #include "error.h"
 #include "fd.h"
 #include "front_keeper.h"
+#include "inherited.h"
 #include "keeper.h"
 #include "language.h"
 #include "listen.h"
@@ -86,14 +87,6 @@ int master_run(const struct master_setup *setup)
 	return m.exit_status;
 }
 
-/* As by a shell that starts the host in the background: then a Ctrl-C is for somebody else. */
-static bool is_ignored(int number)
-{
-	struct sigaction action;
-
-	return sigaction(number, NULL, &action) == 0 && action.sa_handler == SIG_IGN;
-}
-
 static void master_start(struct master *m)
 {
 	static const int taken[] = {SIGCHLD, SIGTERM, SIGINT, SIGHUP, SIGUSR1};
@@ -102,7 +95,7 @@ static void master_start(struct master *m)
 	notify_init(&m->notify);
 	sigemptyset(&set);
 	for (size_t i = 0; i < sizeof(taken) / sizeof(taken[0]); i++)
-		if (taken[i] != SIGINT || !is_ignored(SIGINT))
+		if (taken[i] != SIGINT || !inherited_ignores(SIGINT))
 			sigaddset(&set, taken[i]);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	signal(SIGPIPE, SIG_IGN);
