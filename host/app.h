@@ -67,7 +67,7 @@ struct app_sockets {
 	int number;      /* of the app, in the listeners */
 	bool stood_in;   /* somebody else accepts there, as it does not load */
 	int exchange[2]; /* for connections that one worker gives to another */
-	char *prefix;
+	char *prefix, *section; /* [app NAME]'s name */
 };
 
 struct app {

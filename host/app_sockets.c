@@ -76,8 +76,9 @@ static int add_serving(struct app_pool *p, const struct config *config, size_t i
 	a->sockets = sockets;
 	sockets->number = (int)index + 1;
 	sockets->prefix = strdup(what->prefix);
+	sockets->section = strdup(what->name);
 	take_listeners(sockets, (int)index + 1, listeners, count);
-	if (sockets->prefix == NULL ||
+	if (sockets->prefix == NULL || sockets->section == NULL ||
 	    socketpair(
 		AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, sockets->exchange) < 0)
 		return -1;
@@ -90,12 +91,15 @@ static int add_serving(struct app_pool *p, const struct config *config, size_t i
 
 int app_take_settings(struct app_pool *p, struct app *a, const struct config *config)
 {
+	const struct config_app *section = config_find_app(config, a->sockets->section);
 	uint64_t workers = a->settings.limits.workers;
 	struct manners manners;
 
 	(void)p;
 	config_limits(config, a->name, &a->settings.limits);
 	config_manners(config, a->name, &manners);
+	if (section != NULL)
+		config_override(&section->own, &a->settings.limits, &manners);
 	a->settings.limits.workers = workers;
 	a->settings.debug = config->debug;
 	a->settings.strict = strcmp(manners.reload, "strict") == 0;

@@ -58,6 +58,14 @@ struct config_service {
 	uint64_t restart_delay;      /* seconds */
 };
 
+/* [extension PATTERN] in the configuration file. */
+struct config_section {
+	char *pattern; /* of a path beneath the root, fnmatch(3) */
+	struct limits limits;
+	struct manners manners;
+	unsigned given; /* bit n: the nth member of limits is set here; of manners, if not NULL */
+};
+
 /* [app NAME] in the configuration file: an app that serves sockets of its own. */
 struct config_app {
 	char *name;
@@ -65,14 +73,7 @@ struct config_app {
 	struct config_list listen;
 	char *prefix;
 	uint64_t workers;
-};
-
-/* [extension PATTERN] in the configuration file. */
-struct config_section {
-	char *pattern; /* of a path beneath the root, fnmatch(3) */
-	struct limits limits;
-	struct manners manners;
-	unsigned given; /* bit n: the nth member of limits is set here; of manners, if not NULL */
+	struct config_section own; /* what is set here of what a section [extension] may set */
 };
 
 struct config {
@@ -149,6 +150,13 @@ void config_limits(const struct config *config, const char *name, struct limits 
 
 /* Its manners, likewise; the strings are the configuration's. */
 void config_manners(const struct config *config, const char *name, struct manners *manners);
+
+/* The section [app NAME] of this name, or NULL. */
+const struct config_app *config_find_app(const struct config *config, const char *name);
+
+/* What this section sets, in the place of what was there. */
+void config_override(
+    const struct config_section *section, struct limits *limits, struct manners *manners);
 
 /* The largest max_body of all; what is larger need not be read to know that it is refused. */
 uint64_t config_largest_body(const struct config *config);

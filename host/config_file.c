@@ -117,14 +117,6 @@ static bool has_service(const struct config *config, const char *name)
 	return false;
 }
 
-static bool has_app(const struct config *config, const char *name)
-{
-	for (size_t i = 0; i < config->app_count; i++)
-		if (strcmp(config->apps[i].name, name) == 0)
-			return true;
-	return false;
-}
-
 /* The name behind "[word " and before "]", with no blanks around it. false: it is another section. */
 static bool section_name(const char *line, const char *word, char *name, size_t size)
 {
@@ -165,7 +157,7 @@ static void begin_section(struct reading *r, const char *line)
 		if (r->service == NULL)
 			refuse(r, "out of memory");
 	} else if (section_name(line, "app", name, sizeof(name))) {
-		if (has_app(r->config, name))
+		if (config_find_app(r->config, name) != NULL)
 			refuse(r, "there are two apps of this name");
 		else
 			r->app = add_app(r->config, name, &e);
@@ -206,15 +198,35 @@ static char *read_line(char *line, int size, void *stream)
 }
 
 static int set_in_section(
-    struct reading *r, const struct option *o, const char *value, struct error *e)
+    struct config_section *section, const struct option *o, const char *value, struct error *e)
 {
 	size_t within = o->offset - offsetof(struct config, limits);
 
 	if (o->type == TYPE_STRING || o->type == TYPE_CHOICE)
 		return option_set(
-		    (char *)&r->section->manners + o->offset - MANNERS_OFFSET, o, value, e);
-	r->section->given |= 1U << within / sizeof(uint64_t);
-	return option_set((char *)&r->section->limits + within, o, value, e);
+		    (char *)&section->manners + o->offset - MANNERS_OFFSET, o, value, e);
+	section->given |= 1U << within / sizeof(uint64_t);
+	return option_set((char *)&section->limits + within, o, value, e);
+}
+
+/* What an app's section has of its own, or else as a section of extensions. */
+static int set_in_app(
+    struct config_app *app, const struct option *o, const char *value, struct error *e)
+{
+	return (o->commands & CONFIG_APP) != 0
+		   ? option_set((char *)app + o->offset - APP_OFFSET, o, value, e)
+		   : set_in_section(&app->own, o, value, e);
+}
+
+/* The option that the key means in the present section; an app's own goes before all others. */
+static const struct option *find_key(const struct reading *r, const char *name)
+{
+	int commands = r->service != NULL ? CONFIG_SERVICE
+		       : r->app != NULL   ? CONFIG_APP
+					  : CONFIG_SERVE;
+	const struct option *o = option_find(name, strlen(name), commands);
+
+	return o == NULL && r->app != NULL ? option_find(name, strlen(name), CONFIG_SERVE) : o;
 }
 
 static int set_and_check(
@@ -228,10 +240,7 @@ static int set_and_check(
 /* 0, or -1 with *why. */
 static int set_key(struct reading *r, const char *name, const char *value, struct error *why)
 {
-	int commands = r->service != NULL ? CONFIG_SERVICE
-		       : r->app != NULL   ? CONFIG_APP
-					  : CONFIG_SERVE;
-	const struct option *o = option_find(name, strlen(name), commands);
+	const struct option *o = find_key(r, name);
 	int result = 0;
 
 	if (o == NULL || o->offset == offsetof(struct config, config_file) ||
@@ -239,6 +248,8 @@ static int set_key(struct reading *r, const char *name, const char *value, struc
 		return error_set(why, "unknown key '%s'", name);
 	if (r->section != NULL && (o->commands & CONFIG_EXTENSION) == 0)
 		return error_set(why, "%s cannot be set for some extensions only", name);
+	if (r->app != NULL && (o->commands & (CONFIG_APP | CONFIG_EXTENSION)) == 0)
+		return error_set(why, "%s cannot be set for one app only", name);
 	/* It would take the keys below it, if they are indented too, for its own values. */
 	if (r->service != NULL && r->indented && !r->seen[o - options])
 		return error_set(why, "a key begins at the beginning of its line");
@@ -250,9 +261,9 @@ static int set_key(struct reading *r, const char *name, const char *value, struc
 	if (r->service != NULL)
 		result = option_set((char *)r->service + o->offset - SERVICE_OFFSET, o, value, why);
 	else if (r->app != NULL)
-		result = option_set((char *)r->app + o->offset - APP_OFFSET, o, value, why);
+		result = set_in_app(r->app, o, value, why);
 	else if (r->section != NULL)
-		result = set_in_section(r, o, value, why);
+		result = set_in_section(r->section, o, value, why);
 	else if (!r->given[o - options])
 		result = set_and_check(r, o, value, why);
 	return result < 0 ? error_prefix(why, "%s", name) : 0;

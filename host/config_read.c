@@ -213,6 +213,7 @@ void config_release(struct config *config)
 	for (size_t i = 0; i < config->app_count; i++) {
 		free(config->apps[i].name);
 		release_values(&config->apps[i], offsetof(struct config, app), CONFIG_APP);
+		release_manners(&config->apps[i].own.manners);
 	}
 	free(config->apps);
 	config->apps = NULL;

@@ -12,9 +12,10 @@ import pytest
 
 import fastcgi
 from faults import are_quiet, gone, is_refused
-from host import SUFFIX, environment, put
+from host import SUFFIX, environment, put, put_script
 from own_socket import APPS, Serving, other_version, seconds_between
 from processes import lives
+from reloading import Configured
 from users import open_to_all, root_only, speak_as
 from waiting import free_port, wait_for
 
@@ -87,6 +88,41 @@ max-body = 10
                            PATH_INFO="/echo").reply().body == b"x" * 11
     # The very same files answer where everything does, too.
     assert host.get("/tcl.tcl/hello?shared").text == "hello shared\n"
+
+
+# Each run counts its own; an app counts all.
+COUNTS = {"python": """
+import os, sys
+count = getattr(sys.modules["__main__"], "count", 0) + 1
+print(f"Content-Type: text/plain\\n\\n{count} {os.getpid()}")
+""", "tcl": """
+incr count
+puts "Content-Type: text/plain\\n\\n$count [pid]"
+"""}
+
+
+@LANGUAGES
+def test_how_an_app_is_run_can_be_set_in_its_section(tmp_path, start_host, language):
+    """And holds at its own socket alone, also when it is changed by a reload."""
+    root, name = tmp_path / "root", "counts" + SUFFIX[language]
+    put_script(root, name, language, COUNTS[language])
+    made = Configured(start_host, root, tmp_path, section := f"""
+[app counts]
+script = {name}
+listen = unix:{tmp_path}/own
+workers = 1
+mode = rerun
+""")
+    made.host.wait_line("loaded in process")
+
+    def ask(address):
+        count, process = fastcgi.request(address, "GET", f"/{name}").reply().text.split()
+        assert count == "1"
+        return process
+    assert len({ask(f"{tmp_path}/own") for _ in range(5)}) == 1
+    assert len({ask(made.host.socket) for _ in range(5)}) == 5
+    made.apply(section + "max-requests = 1\n")
+    wait_for(lambda: ask(f"{tmp_path}/own") != ask(f"{tmp_path}/own"), "a process for each request")
 
 
 @pytest.mark.parametrize("trusted", [False, True])

@@ -4,6 +4,7 @@
 #include "config_read.h"
 #include "error.h"
 #include "fd.h"
+#include "option.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -152,6 +153,74 @@ static void a_pattern_is_as_long_as_a_line_may_be(void **state)
 	done(&r);
 }
 
+/* All that a section of extensions may set: whatever is added to the table is taken here, too. */
+static void the_section_of_an_app_takes_every_key_of_an_extensions(void **state)
+{
+	static const char app[] = "[app a]\nscript = x.py\nlisten = unix:/s\n";
+	struct reading r;
+	size_t tried = 0;
+
+	(void)state;
+	for (size_t i = 0; i < option_count; i++) {
+		const struct option *o = &options[i];
+		char text[512], value[64] = "/x";
+
+		if ((o->commands & CONFIG_EXTENSION) == 0)
+			continue;
+		if (o->type == TYPE_NUMBER || o->type == TYPE_SIZE)
+			snprintf(value, sizeof(value), "%llu", (unsigned long long)o->least + 1);
+		if (o->type == TYPE_CHOICE)
+			snprintf(value, sizeof(value), "%.*s", (int)strcspn(o->argument, "|"),
+			    o->argument);
+		snprintf(text, sizeof(text), "%s%s = %s\n", app, o->name, value);
+		accept(&r, text);
+		done(&r);
+		tried++;
+	}
+	assert_true(tried > 10);
+}
+
+static void what_an_apps_section_sets_holds_for_it_alone_and_above_its_paths(void **state)
+{
+	struct reading r;
+	struct limits limits;
+	struct manners manners;
+	const struct config_app *app;
+
+	(void)state;
+	accept(&r, "timeout = 3\ncpu = 4\nmemory = 2m\n[app a]\nscript = x.py\nlisten = unix:/s\n"
+		   "mode = rerun\ntimeout = 7\n[extension x.py]\ntimeout = 5\ncpu = 6\n"
+		   "reload = strict\n[app b]\nscript = x.py\nlisten = unix:/t\n");
+	app = config_find_app(&r.config, "a");
+	config_limits(&r.config, "x.py", &limits);
+	config_manners(&r.config, "x.py", &manners);
+	assert_int_equal(limits.timeout, 5);
+	assert_string_equal(manners.mode, "auto");
+	config_override(&app->own, &limits, &manners);
+	assert_int_equal(limits.timeout, 7);
+	assert_int_equal(limits.cpu, 6);
+	assert_int_equal(limits.memory, 2 << 20);
+	assert_string_equal(manners.mode, "rerun");
+	assert_string_equal(manners.reload, "strict");
+	app = config_find_app(&r.config, "b");
+	assert_int_equal(app->workers, 2);
+	assert_int_equal(app->own.given, 0);
+	assert_null(config_find_app(&r.config, "c"));
+	done(&r);
+}
+
+static void a_key_of_the_whole_host_cannot_be_set_for_one_app(void **state)
+{
+	(void)state;
+	assert_refused("[app a]\nspares = 3\n", "conf:2: spares cannot be set for one app only");
+	assert_refused(
+	    "[app a]\nmode = no\n", "conf:2: mode: 'no' is not one of auto|cgi|app|rerun");
+	assert_refused("[app a]\nmode = app\nmode = cgi\n",
+	    "conf:3: mode has a value already, and cannot have 'cgi' too");
+	assert_refused("[app a]\nconfig = x\n", "conf:2: unknown key 'config'");
+	assert_refused("[app a]\nrestart = never\n", "conf:2: unknown key 'restart'");
+}
+
 static void a_section_without_an_end_is_none(void **state)
 {
 	(void)state;
@@ -207,6 +276,9 @@ int main(void)
 	    cmocka_unit_test(a_key_above_the_sections_cannot_be_set_below_one),
 	    cmocka_unit_test(unlimited_takes_a_limit_away_again),
 	    cmocka_unit_test(a_pattern_is_as_long_as_a_line_may_be),
+	    cmocka_unit_test(the_section_of_an_app_takes_every_key_of_an_extensions),
+	    cmocka_unit_test(what_an_apps_section_sets_holds_for_it_alone_and_above_its_paths),
+	    cmocka_unit_test(a_key_of_the_whole_host_cannot_be_set_for_one_app),
 	    cmocka_unit_test(a_section_without_an_end_is_none),
 	    cmocka_unit_test(an_empty_file_sets_nothing),
 	    cmocka_unit_test(a_file_is_read_from_a_descriptor_any_number_of_times),
