@@ -22,7 +22,6 @@
 #include "service.h"
 #include "service_process.h"
 
-#include <errno.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
