@@ -30,10 +30,8 @@ def environment(**more):
     passed = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
     if sanitized():
         # CPython's own tests ask for too much memory on purpose. What the interpreters never free is
-        # listed in a file; any other leak is reported and fails the test.
+        # listed in tests/lsan.supp; any other leak is reported and fails the test.
         passed.setdefault("ASAN_OPTIONS", "allocator_may_return_null=1")
-        passed.setdefault("LSAN_OPTIONS", "print_suppressions=0:suppressions="
-                          + str(REPOSITORY / "tests" / "lsan.supp"))
     return {**ENVIRONMENT, **passed, **more}
 
 

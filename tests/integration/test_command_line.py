@@ -5,6 +5,7 @@ import re
 import signal
 import socket
 import subprocess
+import sys
 
 import pytest
 
@@ -203,6 +204,20 @@ def test_a_link_called_env_starts_an_interpreter(tmp_path, program, words, outpu
     (tmp_path / "env").symlink_to(program)
     done = subprocess.run([tmp_path / "env", *words], capture_output=True, text=True, check=True, timeout=30)
     assert done.stdout == output
+
+
+def test_an_interpreter_ends_well_whatever_installed_packages_have_run_at_its_start(tmp_path):
+    """With no environment of the tests: as a script starts it. Under a sanitizer, nothing is reported."""
+    (tmp_path / "env").symlink_to(EXTHOST)
+    version = "%d.%d" % sys.version_info[:2]
+    put(tmp_path, f"base/lib/python{version}/site-packages/package.pth",
+        "import importlib.util, sys, types; m = sys.modules['by_pth'] = types.ModuleType('by_pth'); "
+        "exec('class A: pass', m.__dict__); m.itself = [m, m.A()]\n")
+    done = subprocess.run(
+        [tmp_path / "env", "python3", "-c", "import by_pth; print(by_pth.A.__name__)"],
+        env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "PYTHONUSERBASE": str(tmp_path / "base")},
+        capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "A\n", "")
 
 
 @pytest.mark.parametrize("words, reason", [
