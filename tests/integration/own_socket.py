@@ -1,11 +1,10 @@
 """An app that serves a socket of its own, whose paths do what a test asks of them, in each language."""
 
-import datetime
 import re
 
 from faults import name_of
 from host import SUFFIX, Host, put
-from processes import descendants
+from processes import descendants, time_of
 from waiting import wait_for
 
 APPS = {"python": '''\
@@ -169,11 +168,6 @@ proc application {} {
 def other_version(text, version):
     return text.replace('VERSION = "hello"', f'VERSION = "{version}"') \
         .replace("set version hello", f"set version {version}")
-
-
-def time_of(line):
-    """When a line was logged, in seconds."""
-    return datetime.datetime.fromisoformat(line.split()[0]).timestamp()
 
 
 def seconds_between(host, *texts):

@@ -4,6 +4,7 @@ A program's processes are found in two ways: as descendants of the one that was 
 variable in the environment it was started with, which tells even those whose parent has died.
 """
 
+import datetime
 import os
 import signal
 import subprocess
@@ -114,6 +115,11 @@ def descriptor_count(pids):
         except OSError:
             pass
     return count
+
+
+def time_of(line):
+    """When a line of the host's log was written, in seconds."""
+    return datetime.datetime.fromisoformat(line.split()[0]).timestamp()
 
 
 class Program:

@@ -13,8 +13,8 @@ import pytest
 import fastcgi
 from faults import Asked, front_of, gone, named
 from host import SUFFIX
-from own_socket import APPS, Serving, seconds_between, time_of
-from processes import descendants, lives
+from own_socket import APPS, Serving, seconds_between
+from processes import descendants, lives, time_of
 from waiting import wait_for
 from web import BrokenTransfer
 
