@@ -210,8 +210,9 @@ void binding_no_memory(struct binding_run *run);
 
 /*
  * The absolute path of the folder lib/exthost, which holds a folder for each binding by its name
- * (and the links by which a script starts the interpreter again: lib/exthost/bin/python3, tclsh).
- * It is found beside the program, so an installed and a built exthost each find their own.
+ * (and hard links to the program by which a script starts the interpreter again:
+ * lib/exthost/bin/python3, tclsh). It is found beside the program, by whichever of these names the
+ * program was started, so an installed and a built exthost each find their own.
  */
 const char *binding_library(void);
 

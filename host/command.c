@@ -8,12 +8,16 @@
 #include "config_read.h"
 #include "language.h"
 
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
+#include <unistd.h>
 
 #define ENV_WORDS 1024
+#define LINKS_MAX 40 /* from one link to the next, as the kernel has it (path_resolution(7)) */
 
 int command_fail(int status, const char *format, ...)
 {
@@ -154,6 +158,46 @@ static const struct binding *interpreter_by_name(
 	return language >= 0 && bindings[language]->command != NULL ? bindings[language] : NULL;
 }
 
+/* Put what the link at this path (of PATH_MAX bytes) names in its place. False: it is no link. */
+static bool follow_link(char *path)
+{
+	char target[PATH_MAX];
+	ssize_t size = readlink(path, target, sizeof(target) - 1);
+	char *slash = strrchr(path, '/');
+	size_t folder = slash != NULL ? (size_t)(slash + 1 - path) : 0;
+
+	if (size <= 0)
+		return false;
+	target[size] = '\0';
+	if (target[0] == '/')
+		folder = 0;
+	if (folder + (size_t)size >= PATH_MAX)
+		return false;
+	strcpy(path + folder, target);
+	return true;
+}
+
+/*
+ * The file that was executed (AT_EXECFN, getauxval(3)), or a link on the way from there to the
+ * program, has an interpreter's name. A caller may put anything into argv[0]:
+ * subprocess.Popen(["worker", ...], executable=sys.executable).
+ */
+static const struct binding *interpreter_by_file(const struct binding *const *bindings)
+{
+	const char *executed = (const char *)getauxval(AT_EXECFN);
+	const struct binding *interpreter;
+	char path[PATH_MAX];
+	int links = 0;
+
+	if (executed == NULL || strlen(executed) >= sizeof(path))
+		return NULL;
+	strcpy(path, executed);
+	do
+		interpreter = interpreter_by_name(bindings, path);
+	while (interpreter == NULL && links++ < LINKS_MAX && follow_link(path));
+	return interpreter;
+}
+
 static bool is_env(const char *path)
 {
 	const char *slash = strrchr(path, '/');
@@ -217,6 +261,9 @@ int command_run(const struct binding *const *bindings, int argc, char **argv)
 		return interpreter->interpret(argc, argv);
 	if (argc > 0 && is_env(argv[0]))
 		return run_env(bindings, argc, argv);
+	interpreter = argc > 0 ? interpreter_by_file(bindings) : NULL;
+	if (interpreter != NULL)
+		return interpreter->interpret(argc, argv);
 	if (argc < 2)
 		return command_fail(2, "which command? 'exthost --help' lists them");
 	command = argv[1];

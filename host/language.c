@@ -13,6 +13,15 @@
 #include <string.h>
 #include <unistd.h>
 
+#define LIBRARY "/lib/exthost"
+
+static bool ends_with(const char *text, const char *end)
+{
+	size_t size = strlen(text), n = strlen(end);
+
+	return size >= n && strcmp(text + size - n, end) == 0;
+}
+
 const char *binding_library(void)
 {
 	static char library[PATH_MAX]; /* the same for the life of the process */
@@ -29,8 +38,11 @@ const char *binding_library(void)
 		*slash = '\0';
 		slash = strrchr(program, '/');
 		if (slash != NULL)
-			snprintf(library, sizeof(library), "%.*s/lib/exthost",
-			    (int)(slash - program), program);
+			*slash = '\0';
+		/* The program is PREFIX/bin/exthost, or PREFIX/lib/exthost/bin/python3. */
+		if (slash != NULL)
+			snprintf(library, sizeof(library), "%s%s", program,
+			    ends_with(program, LIBRARY) ? "" : LIBRARY);
 	}
 	if (library[0] == '\0' || access(library, F_OK) < 0)
 		snprintf(library, sizeof(library), "%s", EXTHOST_LIBRARY);

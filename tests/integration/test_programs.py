@@ -198,6 +198,73 @@ def test_a_link_by_the_name_of_an_interpreter_is_that_interpreter(tmp_path, name
     assert (done.returncode, done.stdout) == (0, f"as {name}\n".encode()), done.stderr
 
 
+SAYS = {"python": ("import sys; print(sys.executable)", "import sys\nprint('python', sys.argv[1:])\n",
+                   b"python ['a']\n"),
+        "tclsh": ("puts [info nameofexecutable]", "puts [list tcl {*}$argv]\n", b"tcl a\n")}
+
+
+def own_program(command):
+    """The path by which the plain interpreter says that it can be started again."""
+    done = run_exthost(command, input=SAYS[command][0].encode())
+    assert done.returncode == 0, done.stderr
+    return done.stdout.decode().strip()
+
+
+def starts_again(tmp_path, command, name, executable):
+    """Whether this file, called by this name, is the interpreter: it runs a script."""
+    script = put(tmp_path, "again", SAYS[command][1])
+    done = subprocess.run([name, script, "a"], executable=executable, capture_output=True, check=False,
+                          timeout=30, env=environment())
+    assert (done.returncode, done.stdout) == (0, SAYS[command][2]), done.stderr
+
+
+@pytest.mark.parametrize("command", SAYS)
+@pytest.mark.parametrize("name", ["worker", "/no/such/worker", "exthost", ""])
+def test_the_interpreter_that_a_script_starts_again_is_one_by_whatever_name_it_is_called(
+        tmp_path, command, name):
+    starts_again(tmp_path, command, name, own_program(command))
+
+
+@pytest.mark.parametrize("command", SAYS)
+def test_the_interpreters_program_is_the_interpreter_with_all_links_resolved(tmp_path, command):
+    program = os.path.realpath(own_program(command))
+    starts_again(tmp_path, command, program, program)
+
+
+@pytest.mark.parametrize("command", SAYS)
+def test_a_link_of_any_name_to_the_interpreters_program_is_the_interpreter(tmp_path, command):
+    first, second = tmp_path / "first", tmp_path / "links" / "second"
+    first.symlink_to(own_program(command))
+    second.parent.mkdir()
+    second.symlink_to("../first")
+    starts_again(tmp_path, command, str(second), str(second))
+
+
+SPAWNS = """
+import multiprocessing, os, sys
+
+def work(x):
+    return x * 6, os.path.basename(sys.executable)
+
+if __name__ == "__main__":
+    multiprocessing.set_executable(os.path.realpath(sys.executable))
+    for method in "spawn", "forkserver":
+        with multiprocessing.get_context(method).Pool(1) as pool:
+            print(pool.apply(work, (7,)))
+"""
+
+
+def test_processes_of_multiprocessing_are_spawned_by_the_resolved_path_of_the_program(tmp_path):
+    done = run_exthost("python", put(tmp_path, "spawns.py", SPAWNS))
+    assert (done.returncode, done.stdout) == (0, b"(42, 'python3')\n" * 2), done.stderr
+
+
+def test_a_word_that_means_no_command_is_still_refused_under_the_programs_own_name():
+    done = run_exthost("-c", "print(1)")
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert b"unknown command '-c'" in done.stderr
+
+
 def at_a_terminal(command, typed, wanted):
     """What the program shows at a terminal until `wanted` is there."""
     master, slave = pty.openpty()
