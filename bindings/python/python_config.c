@@ -2,9 +2,10 @@
  * How the interpreter is set up: for scripts, and as the plain interpreter.
  *
  * Left to itself CPython looks for its standard library from the place of its program, found
- * through PATH, where another installation may come first. So the home and the program are always
- * told: the home is that of the library we are linked with, the program is the link in our own
- * library folder by which a script can start the interpreter again as sys.executable.
+ * through PATH, where another installation may come first. So both are set: sys.prefix is that of
+ * the library we are linked with, and the program is the link in our own library folder by which a
+ * script can start the interpreter again as sys.executable. config.home would do in place of the
+ * prefix, but is for a user's PYTHONHOME: with it CPython looks for no pyvenv.cfg and no ._pth file.
  *
  * For scripts everything else is as `python3 script.py` has it in the bare environment of a CGI
  * program. There, without LANG, python3 chooses UTF-8 for file names and text (PEP 538, PEP 540:
@@ -13,8 +14,11 @@
  * host's own environment says to Python or of a time zone is not meant for scripts and is removed;
  * that is better than to have it ignored, since sys.flags then stays as under python3.
  *
- * The plain interpreter honours its environment as usual. Its home is ours unless PYTHONHOME is
- * set, and heeded, or it was called through a link of a virtual environment, which it then finds.
+ * The plain interpreter honours its environment as usual. Its places are ours unless PYTHONHOME is
+ * set, and heeded, or it was called through a link with a place of its own: that of a virtual
+ * environment, or one with a ._pth file beside it, which sets sys.path
+ * (https://docs.python.org/3/using/windows.html#finding-modules, and in getpath.py for all systems).
+ * A copy of the program, away from our library folder, looks for everything as CPython does.
  */
 #include "python_internal.h"
 
@@ -29,13 +33,24 @@
 #include "host/binding.h"
 #include "host/error.h"
 
+/* Where the plain interpreter was called from. */
+struct place {
+	char program[PATH_MAX]; /* the link by which it was called; "": none was found */
+	bool copy;              /* it is not the program of our library folder */
+	bool venv;              /* a virtual environment */
+	bool pth;               /* a ._pth file */
+};
+
 static void clean_environment(void);
 static PyStatus set_places(PyConfig *config);
+static PyStatus set_prefix(PyConfig *config);
 static PyStatus set_string(PyConfig *config, wchar_t **member, const char *value);
-static PyStatus read_command_line(PyConfig *config, int argc, char **argv, bool user_home);
-static bool find_virtual_environment(const char *name, char *program);
+static struct place find_place(const char *name);
+static PyStatus read_command_line(
+    PyConfig *config, int argc, char **argv, const struct place *place, bool user_home);
+static bool find_program(const char *name, char *program);
 static bool is_our_program(const char *path);
-static bool has_pyvenv(const char *program);
+static bool has_file(const char *program, size_t length, const char *rest);
 static void program_path(char *path);
 
 int python_config_start(struct error *e)
@@ -93,13 +108,22 @@ static PyStatus set_places(PyConfig *config)
 	PyStatus status;
 
 	program_path(program);
-	status = set_string(config, &config->home, EXTHOST_PYTHON_HOME);
+	status = set_prefix(config);
 	if (!PyStatus_Exception(status))
 		status = set_string(config, &config->program_name, program);
 	if (!PyStatus_Exception(status))
 		status = set_string(config, &config->executable, program);
 	if (!PyStatus_Exception(status))
 		status = set_string(config, &config->base_executable, program);
+	return status;
+}
+
+static PyStatus set_prefix(PyConfig *config)
+{
+	PyStatus status = set_string(config, &config->prefix, EXTHOST_PYTHON_HOME);
+
+	if (!PyStatus_Exception(status))
+		status = set_string(config, &config->exec_prefix, EXTHOST_PYTHON_HOME);
 	return status;
 }
 
@@ -126,11 +150,12 @@ static void program_path(char *path)
 }
 
 /* Whether the command line lets PYTHONHOME be heeded: -E and -I do not. */
-static bool heeds_environment(int argc, char **argv)
+static bool heeds_environment(int argc, char **argv, const struct place *place)
 {
 	PyConfig config;
-	bool heeds = !PyStatus_Exception(read_command_line(&config, argc, argv, true)) &&
-	             !PyStatus_Exception(PyConfig_Read(&config)) && config.use_environment != 0;
+	PyStatus status = read_command_line(&config, argc, argv, place, true);
+	bool heeds = !PyStatus_Exception(status) && !PyStatus_Exception(PyConfig_Read(&config)) &&
+		     config.use_environment != 0;
 
 	PyConfig_Clear(&config);
 	return heeds;
@@ -139,11 +164,12 @@ static bool heeds_environment(int argc, char **argv)
 int python_interpret(int argc, char **argv)
 {
 	const char *user_home = getenv("PYTHONHOME");
+	const struct place place = find_place(argc > 0 ? argv[0] : "");
 	bool wants_home =
-	    user_home != NULL && *user_home != '\0' && heeds_environment(argc, argv);
+	    user_home != NULL && *user_home != '\0' && heeds_environment(argc, argv, &place);
 	PyConfig config;
 	/* It is read by Py_InitializeFromConfig: what was read before, 3.11 copies in part only. */
-	PyStatus status = read_command_line(&config, argc, argv, wants_home);
+	PyStatus status = read_command_line(&config, argc, argv, &place, wants_home);
 
 	if (!PyStatus_Exception(status))
 		status = Py_InitializeFromConfig(&config);
@@ -155,12 +181,14 @@ int python_interpret(int argc, char **argv)
 		    status.err_msg != NULL ? status.err_msg : "cannot start");
 		return 1;
 	}
-	if (python_config_add_library() == -1)
+	/* A ._pth file says all of sys.path. */
+	if (!place.pth && python_config_add_library() == -1)
 		python_error_clear();
 	return Py_RunMain();
 }
 
-static PyStatus read_command_line(PyConfig *config, int argc, char **argv, bool user_home)
+static PyStatus read_command_line(
+    PyConfig *config, int argc, char **argv, const struct place *place, bool user_home)
 {
 	char program[PATH_MAX];
 	PyStatus status;
@@ -169,8 +197,10 @@ static PyStatus read_command_line(PyConfig *config, int argc, char **argv, bool 
 	status = PyConfig_SetBytesArgv(config, argc, argv);
 	if (PyStatus_Exception(status))
 		return status;
-	if (argc > 0 && find_virtual_environment(argv[0], program)) {
-		status = set_string(config, &config->program_name, program);
+	if (place->copy || place->venv || place->pth) {
+		status = set_string(config, &config->program_name, place->program);
+		if (!PyStatus_Exception(status) && !place->copy)
+			status = set_prefix(config);
 	} else if (user_home) {
 		program_path(program);
 		status = set_string(config, &config->program_name, program);
@@ -182,25 +212,42 @@ static PyStatus read_command_line(PyConfig *config, int argc, char **argv, bool 
 	return status;
 }
 
+static struct place find_place(const char *name)
+{
+	struct place place = {0};
+	char own[PATH_MAX];
+	size_t folder;
+
+	if (!find_program(name, place.program)) {
+		place.program[0] = '\0';
+		return place;
+	}
+	program_path(own);
+	folder = (size_t)(strrchr(place.program, '/') + 1 - place.program);
+	place.copy = !is_our_program(own);
+	place.venv = has_file(place.program, folder, "pyvenv.cfg") ||
+		     has_file(place.program, folder, "../pyvenv.cfg");
+	place.pth = has_file(place.program, strlen(place.program), "._pth");
+	return place;
+}
+
 /*
- * Whether the name we were called by, looked for in PATH if it is no path, is a link to us in a
- * virtual environment; then program (of PATH_MAX bytes) is the path of that link.
+ * Whether the name we were called by, looked for in PATH if it is no path, is a link to us; then
+ * program (of PATH_MAX bytes) is the path of that link.
  */
-static bool find_virtual_environment(const char *name, char *program)
+static bool find_program(const char *name, char *program)
 {
 	const char *path = getenv("PATH");
 
-	if (strchr(name, '/') != NULL) {
-		if (snprintf(program, PATH_MAX, "%s", name) >= PATH_MAX)
-			return false;
-		return is_our_program(program) && has_pyvenv(program);
-	}
+	if (strchr(name, '/') != NULL)
+		return snprintf(program, PATH_MAX, "%s", name) < PATH_MAX &&
+		       is_our_program(program);
 	while (path != NULL && *path != '\0') {
 		int length = (int)strcspn(path, ":");
 		int size = snprintf(program, PATH_MAX, "%.*s/%s", length, path, name);
 
 		if (size < PATH_MAX && access(program, X_OK) == 0)
-			return is_our_program(program) && has_pyvenv(program);
+			return is_our_program(program);
 		path += length + (path[length] == ':');
 	}
 	return false;
@@ -214,15 +261,11 @@ static bool is_our_program(const char *path)
 	       theirs.st_dev == ours.st_dev && theirs.st_ino == ours.st_ino;
 }
 
-/* pyvenv.cfg stands beside the program or one folder above. */
-static bool has_pyvenv(const char *program)
+/* The first length bytes of the program's path, and the rest. */
+static bool has_file(const char *program, size_t length, const char *rest)
 {
-	int folder = (int)(strrchr(program, '/') - program);
 	char path[PATH_MAX + 32];
 
-	snprintf(path, sizeof(path), "%.*s/pyvenv.cfg", folder, program);
-	if (access(path, R_OK) == 0)
-		return true;
-	snprintf(path, sizeof(path), "%.*s/../pyvenv.cfg", folder, program);
+	snprintf(path, sizeof(path), "%.*s%s", (int)length, program, rest);
 	return access(path, R_OK) == 0;
 }

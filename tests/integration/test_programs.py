@@ -259,6 +259,41 @@ def test_processes_of_multiprocessing_are_spawned_by_the_resolved_path_of_the_pr
     assert (done.returncode, done.stdout) == (0, b"(42, 'python3')\n" * 2), done.stderr
 
 
+PLACES = "import sys; print([*sys.path, sys.prefix, sys.base_prefix, sys.executable])"
+
+
+def places(program):
+    done = subprocess.run([program, "-c", PLACES], capture_output=True, text=True, check=False,
+                          timeout=30, env=environment(PYTHONPATH="/from/environment"))
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
+
+
+def standard_library():
+    """The folder of Python's."""
+    return os.path.dirname(run_exthost("python", "-c", "print(__import__('os').__file__)").stdout.decode())
+
+
+def test_a_pth_file_beside_a_link_to_the_python_interpreter_says_all_of_its_path(tmp_path):
+    """https://docs.python.org/3/using/windows.html#finding-modules; getpath.py does so on Linux as well."""
+    put(tmp_path, "python3._pth", f"# comment\n{standard_library()}\nhere\n")
+    got = []
+    for program in ("/usr/bin/python3", own_program("python")):
+        (tmp_path / "python3").unlink(missing_ok=True)
+        (tmp_path / "python3").symlink_to(program)
+        got.append(places(tmp_path / "python3"))
+    assert got[0] == got[1] and f"'{tmp_path}/here'" in got[0]
+
+
+def test_a_copy_of_the_program_beside_a_standard_library_is_python_there(tmp_path):
+    program, library = tmp_path / "bin/python3", standard_library()
+    program.parent.mkdir()
+    shutil.copy(EXTHOST, program)
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib" / os.path.basename(library)).symlink_to(library)
+    assert places(program).endswith(f", '{tmp_path}', '{tmp_path}', '{program}']\n")
+
+
 def test_a_word_that_means_no_command_is_still_refused_under_the_programs_own_name():
     done = run_exthost("-c", "print(1)")
     assert (done.returncode, done.stdout) == (2, b"")
