@@ -4,7 +4,8 @@
  * The files of this folder, in the order in which a run meets them: tcl_shell makes an interpreter
  * what tclsh makes it (and is the plain interpreter); tcl_packages and tcl_index know the packages,
  * tcl_trial tries one; tcl_memory and tcl_warm prepare memory ahead; tcl_run runs a script, with its
- * text from tcl_source and its environment from tcl_environment; tcl_error prints errors and takes
+ * text from tcl_source, its environment from tcl_environment and the encoding of its standard
+ * channels from tcl_encoding; tcl_error prints errors and takes
  * them to the host; tcl_words calls commands. Apps begin in tcl_app, which tells of the others.
  * tcl_wapp and tcl_provide are for a package that is a plain script.
  *
@@ -103,6 +104,7 @@ static int start_interpreter(struct error *e)
 		return -1;
 	if (tcl_end_start(interpreter) != TCL_OK || tcl_warm_start(interpreter) != TCL_OK)
 		return tcl_error_set(interpreter, e, "start Tcl");
+	tcl_encoding_watch(interpreter);
 	tcl_stack_start(interpreter);
 	tcl_error_assert_none(interpreter);
 	return 0;

@@ -37,6 +37,18 @@ int tcl_channel_end(Tcl_Interp *interp);
 /* The request has failed: what has not left yet shall not. */
 void tcl_channel_discard(void);
 
+/*
+ * The app is loaded: the encoding that it has made the system's is that of each request's channels
+ * from now on.
+ */
+void tcl_channel_take_encoding(void);
+
+/*
+ * The app has changed the system's encoding, in a request perhaps: the request's channels have it
+ * too, unless they have been used or another encoding was chosen for them.
+ */
+void tcl_channel_follow_encoding(void);
+
 /* The client of this request is gone, as something that wrote to it has found. */
 bool tcl_channel_is_broken(void);
 

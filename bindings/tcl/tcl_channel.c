@@ -38,6 +38,7 @@ struct standard {
 	uint64_t left;             /* stdin: bytes of the body */
 	int watched;               /* TCL_READABLE or TCL_WRITABLE: an event is wanted */
 	Tcl_TimerToken timer;      /* which makes the event */
+	bool used;                 /* something was read or written */
 };
 
 static bool are_plain(void);
@@ -47,6 +48,8 @@ static void take_away(Tcl_Interp *interp, int type, const char *name);
 static bool has_errors(Tcl_Interp *interp);
 static void make(
     Tcl_Interp *interp, int type, const char *name, int mode, struct standard *standard);
+static const char *encoding(void);
+static bool is_untouched(const struct standard *standard);
 static void release(struct standard *standard);
 static int close_standard(void *data, Tcl_Interp *interp, int flags);
 static int read_body(void *data, char *bytes, int size, int *error);
@@ -75,6 +78,7 @@ static struct {
 	bool broken;                        /* the client is gone */
 	bool discarded;                     /* what is written goes nowhere */
 	bool last;                          /* what is written is the end of the reply */
+	char encoding[64]; /* what they are made with, as the app chose it; "": UTF-8, no app */
 } standards;
 
 void tcl_channel_start(Tcl_Interp *interp)
@@ -214,9 +218,9 @@ static void make(
 	Tcl_SetStdChannel(made->channel, type);
 	Tcl_RegisterChannel(NULL, made->channel);
 	Tcl_RegisterChannel(interp, made->channel);
-	/* Those of a CGI run were made before the script could change the system's encoding. */
-	if (strcmp(Tcl_GetEncodingName(NULL), "utf-8") != 0)
-		Tcl_SetChannelOption(NULL, made->channel, "-encoding", "utf-8");
+	/* An earlier request may have changed the system's. */
+	if (strcmp(Tcl_GetEncodingName(NULL), encoding()) != 0)
+		Tcl_SetChannelOption(NULL, made->channel, "-encoding", encoding());
 	if (type == TCL_STDIN) {
 		standards.in = made;
 		if (made->left > 0)
@@ -231,6 +235,41 @@ static void make(
 		standards.errors = made;
 		Tcl_SetChannelOption(NULL, made->channel, "-buffering", "none");
 	}
+}
+
+static const char *encoding(void)
+{
+	return standards.encoding[0] != '\0' ? standards.encoding : "utf-8";
+}
+
+void tcl_channel_take_encoding(void)
+{
+	snprintf(standards.encoding, sizeof(standards.encoding), "%s", Tcl_GetEncodingName(NULL));
+}
+
+void tcl_channel_follow_encoding(void)
+{
+	struct standard *const all[] = {standards.in, standards.out};
+
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]) && standards.encoding[0] != '\0'; i++)
+		if (all[i] != NULL && all[i]->call != NULL && is_untouched(all[i]))
+			Tcl_SetChannelOption(
+			    NULL, all[i]->channel, "-encoding", Tcl_GetEncodingName(NULL));
+}
+
+static bool is_untouched(const struct standard *standard)
+{
+	Tcl_DString present;
+	bool same;
+
+	if (standard->used || Tcl_InputBuffered(standard->channel) != 0 ||
+	    Tcl_OutputBuffered(standard->channel) != 0)
+		return false;
+	Tcl_DStringInit(&present);
+	same = Tcl_GetChannelOption(NULL, standard->channel, "-encoding", &present) == TCL_OK &&
+	       strcmp(Tcl_DStringValue(&present), encoding()) == 0;
+	Tcl_DStringFree(&present);
+	return same;
 }
 
 /* Something else has the channel still, or there is none. */
@@ -264,6 +303,7 @@ static int read_body(void *data, char *bytes, int size, int *error)
 	size_t most = standard->left < (uint64_t)size ? (size_t)standard->left : (size_t)size;
 	ssize_t got = 0;
 
+	standard->used = true;
 	if (most == 0)
 		return 0;
 	do
@@ -282,6 +322,7 @@ static int write_reply(void *data, const char *bytes, int size, int *error)
 	struct standard *standard = data;
 	struct iovec piece = {.iov_base = (void *)(uintptr_t)bytes, .iov_len = (size_t)size};
 
+	standard->used = true;
 	if (standard->call == NULL)
 		return write_log(standard->descriptor, bytes, size, error);
 	if (standards.discarded)

@@ -75,6 +75,17 @@ void tcl_wapp_watch(Tcl_Interp *interp);
 /* Make known to `package` what this script, if there is one, says that it provides. */
 void tcl_provide_declare(Tcl_Interp *interp, Tcl_Obj *path);
 
+/* tcl_encoding.c */
+
+/*
+ * From now on `encoding system` gives its encoding to the standard channels too, as long as the
+ * script has used no channel.
+ */
+void tcl_encoding_watch(Tcl_Interp *interp);
+
+/* What has been done with channels until now is not the script's. */
+void tcl_encoding_begin(Tcl_Interp *interp);
+
 /* tcl_stack.c */
 
 /* Once, in the template. */

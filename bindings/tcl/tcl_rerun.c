@@ -149,6 +149,7 @@ int tcl_rerun_answer(struct binding_app *app, struct binding_call *call)
 	if (reply != -1)
 		dup2(reply, STDOUT_FILENO);
 	tcl_channel_begin(interp, call);
+	tcl_encoding_begin(interp);
 	result = run_script(r, interp);
 	if (result != 0)
 		tcl_channel_discard();

@@ -58,6 +58,7 @@ int tcl_shell_init_like(Tcl_Interp *interp, Tcl_Interp *first)
 	copy_variable(interp, first, "auto_path");
 	Tcl_SetVar2(interp, "tcl_rcFileName", NULL, "~/.tclshrc", TCL_GLOBAL_ONLY);
 	tcl_wapp_watch(interp);
+	tcl_encoding_watch(interp);
 	return TCL_OK;
 }
 
@@ -126,8 +127,12 @@ static int init_main(Tcl_Interp *interp)
 	if (shell.lent_locale)
 		Tcl_UnsetVar2(interp, "env", "LC_CTYPE", TCL_GLOBAL_ONLY);
 	if (Tcl_GetStartupScript(NULL) == NULL) {
+		/* Tcl_Main makes the standard channels now, before it reads the first command. */
 		name = Tcl_NewStringObj(shell.name, -1);
 		Tcl_SetVar2Ex(interp, "argv0", NULL, name, TCL_GLOBAL_ONLY);
+	} else {
+		tcl_encoding_watch(interp);
+		tcl_encoding_begin(interp);
 	}
 	return TCL_OK;
 }
