@@ -120,6 +120,8 @@ struct binding_run {
 	const char *script;       /* absolute path: argv[0], __file__, [info script] */
 	char *const *environment; /* "NAME=value"..., NULL; the same as environ(7) */
 	int source;               /* the script itself, open for reading, at its beginning */
+	const char *path;         /* python-path, tcl-path: folders for modules, ':' between; NULL:
+	                             none. An app has its own. */
 	int code;                 /* a file with what binding_keep_code was given in an earlier run
 	                             of the very same script, or -1 */
 	struct run_channel *channel; /* the host's own, */

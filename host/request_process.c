@@ -225,6 +225,7 @@ static void request_process_main(const struct request_process_setup *setup,
 		binding_end(&run, 1);
 	}
 	run.script = order.script;
+	run.path = order.path;
 	run.environment = order.environment;
 	run.source = fd_move_up(order.source);
 	run.code = fd_move_up(order.code);

@@ -9,6 +9,7 @@
 #include "fd.h"
 #include "guard.h"
 #include "guard_end.h"
+#include "option.h"
 #include "request.h"
 #include "route.h"
 #include "run_channel.h"
@@ -25,7 +26,7 @@
 #define SECOND 1000000000ULL
 #define LEAVE_OUTPUT 2000000 /* nanoseconds in which a script's output may stay in the pipe */
 
-static int hand_over(struct run *run, int code);
+static int hand_over(struct run *run, const struct run_job *job);
 
 void run_script(const struct run_shared *shared, const struct run_job *job, struct reply *reply,
     struct run_result *result)
@@ -36,7 +37,7 @@ void run_script(const struct run_shared *shared, const struct run_job *job, stru
 	for (int tries = 0; tries < SPARE_TRIES; tries++) {
 		run.ended = run.untouched = false;
 		run.answer_at = 0;
-		if (hand_over(&run, job->found->code) < 0)
+		if (hand_over(&run, job) < 0)
 			break;
 		stats_runs(shared->stats, run.entry, run.process.pid, run.process.handle);
 		guard_run(&run);
@@ -52,13 +53,15 @@ void run_script(const struct run_shared *shared, const struct run_job *job, stru
 }
 
 /* A spare can have died while it waited; then the next one is taken. */
-static int hand_over(struct run *run, int code)
+static int hand_over(struct run *run, const struct run_job *job)
 {
 	char *path = NULL;
 	struct run_order order = {.kind = RUN_ORDER_SCRIPT,
+	    .path = option_manner(
+		job->manners, scripts_language(run->shared->scripts, run->language), "path"),
 	    .environment = run->request->variables.items,
 	    .source = run->route->file,
-	    .code = code,
+	    .code = job->found->code,
 	    .body = run->request->body,
 	    .output = -1,
 	    .limits = {.memory = run->limits->memory,

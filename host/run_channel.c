@@ -21,8 +21,8 @@
 
 struct order_head {
 	uint32_t kind;
-	uint32_t size;      /* of all strings together, the script's path first */
-	uint32_t variables; /* how many strings follow the path */
+	uint32_t size;      /* of all strings together, the script's path and the folders first */
+	uint32_t variables; /* how many strings follow these two */
 	uint32_t flags;
 	int64_t accept;
 	uint64_t body_size;
@@ -33,7 +33,8 @@ struct order_head {
 /* The head and behind it all strings, in one piece of memory; NULL with errno. */
 static char *pack(const struct run_order *order, struct order_head *head)
 {
-	size_t size = strlen(order->script) + 1;
+	const char *path = order->path != NULL ? order->path : "";
+	size_t size = strlen(order->script) + 1 + strlen(path) + 1;
 	char *memory, *at;
 
 	for (char **item = order->environment; *item != NULL; item++) {
@@ -46,6 +47,7 @@ static char *pack(const struct run_order *order, struct order_head *head)
 	head->size = (uint32_t)size;
 	memcpy(memory, head, sizeof(*head));
 	at = stpcpy(memory + sizeof(*head), order->script) + 1;
+	at = stpcpy(at, path) + 1;
 	for (char **item = order->environment; *item != NULL; item++)
 		at = stpcpy(at, *item) + 1;
 	return memory;
@@ -111,6 +113,8 @@ static void take_descriptors(struct run_order *order, uint32_t flags, const int 
 static void take_strings(struct run_order *order, char *strings, uint32_t count)
 {
 	order->script = strings;
+	strings += strlen(strings) + 1;
+	order->path = strings[0] != '\0' ? strings : NULL;
 	for (uint32_t i = 0; i < count; i++) {
 		strings += strlen(strings) + 1;
 		order->environment[i] = strings;

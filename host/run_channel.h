@@ -74,6 +74,7 @@ struct run_serve_files {
 struct run_order {
 	enum run_order_kind kind;
 	const char *script; /* absolute path; "" with RUN_ORDER_ANSWER */
+	const char *path;   /* with RUN_ORDER_SCRIPT: folders for modules; NULL: none */
 	char **environment; /* NULL-terminated; with RUN_ORDER_LOAD settings, NAME=value */
 	int source;         /* the script, open for reading, or -1 */
 	int code;           /* kept code, or -1 */

@@ -56,6 +56,11 @@ struct scripts *scripts_create(const struct binding *const *bindings)
 	return s;
 }
 
+const char *scripts_language(const struct scripts *s, int language)
+{
+	return s->bindings[language]->name;
+}
+
 static struct entry *place(struct scripts *s, const struct stat *status)
 {
 	uint64_t mixed =

@@ -25,6 +25,9 @@ struct script_found {
 /* NULL: no memory. */
 struct scripts *scripts_create(const struct binding *const *bindings);
 
+/* The name of the language of this index: "tcl". */
+const char *scripts_language(const struct scripts *s, int language);
+
 /*
  * The language of an open script: told by the program in its #! line (env is looked through; after
  * exthost-cgi stands the language's name), else by the suffix of its name. 0, or -1 with the reason

@@ -26,7 +26,6 @@
 #include "python_wsgi.h"
 
 static int prepare(struct binding_app *app);
-static int take_folders(const char *folders);
 static int load_application(struct binding_app *app);
 static PyObject *load_module(struct binding_run *run);
 static PyObject *make_module(const char *script);
@@ -99,7 +98,7 @@ static int prepare(struct binding_app *app)
 	    python_run_take_environment((const char *const *)app->run->environment) == 0 &&
 	    python_run_set_argv(script) == 0 &&
 	    (app->venv == NULL || python_venv_enter(app->venv) == 0) &&
-	    (app->path == NULL || take_folders(app->path) == 0))
+	    (app->path == NULL || python_shadow_take_path(app->path) == 0))
 		result = python_run_take_path(app->run->script);
 	Py_XDECREF(script);
 	return result;
@@ -121,28 +120,6 @@ static int write_lines(const char *name)
 	Py_XDECREF(how);
 	Py_XDECREF(done);
 	return done != NULL ? 0 : -1;
-}
-
-/* Names with ':' between. The first comes first on sys.path. 0 or -1. */
-static int take_folders(const char *folders)
-{
-	PyObject *path = PySys_GetObject("path");
-	char *copy = strdup(folders), *rest = copy, *folder;
-	int result = copy != NULL && path != NULL ? 0 : -1;
-
-	for (Py_ssize_t i = 0; result == 0 && (folder = strsep(&rest, ":")) != NULL;) {
-		PyObject *name;
-
-		if (*folder == '\0')
-			continue;
-		name = PyUnicode_DecodeFSDefault(folder);
-		result = name != NULL ? PyList_Insert(path, i++, name) : -1;
-		if (result == 0)
-			result = python_shadow_take(folder);
-		Py_XDECREF(name);
-	}
-	free(copy);
-	return result;
 }
 
 static PyObject *load_module(struct binding_run *run)
@@ -192,15 +169,26 @@ static PyObject *make_module(const char *script)
 	return module;
 }
 
+/* PEP 3333 gives it no name: most servers look for "application", Flask's own texts say "app". */
 static int take_application(struct binding_app *app, PyObject *module)
 {
-	PyObject *application = PyDict_GetItemString(PyModule_GetDict(module), "application");
+	PyObject *globals = PyModule_GetDict(module);
+	const char *name = "application";
+	PyObject *application = PyDict_GetItemString(globals, name);
 	PyObject *validate;
 
-	if (application == NULL || !PyCallable_Check(application)) {
-		PySys_WriteStderr("%s: %s (PEP 3333)\n", app->run->script,
-		    application == NULL ? "it defines no \"application\""
-					: "its \"application\" cannot be called");
+	if (application == NULL) {
+		name = "app";
+		application = PyDict_GetItemString(globals, name);
+	}
+	if (application == NULL) {
+		PySys_WriteStderr("%s: it defines neither \"application\" nor \"app\" (PEP 3333)\n",
+		    app->run->script);
+		return -1;
+	}
+	if (!PyCallable_Check(application)) {
+		PySys_WriteStderr(
+		    "%s: its \"%s\" cannot be called (PEP 3333)\n", app->run->script, name);
 		return -1;
 	}
 	loaded.application = Py_NewRef(application);

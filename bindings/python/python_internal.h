@@ -109,6 +109,12 @@ int python_modules_forget_packages(void);
  */
 int python_shadow_take(const char *folder);
 
+/*
+ * python-path: put these folders (':' between) in front of sys.path, in their order, and do the
+ * same for each. 0 or -1.
+ */
+int python_shadow_take_path(const char *folders);
+
 /* python_code.c */
 
 /* Find out once what each run would ask for. 0 or -1. */

@@ -106,6 +106,7 @@ static int run_script(struct binding_run *run)
 	if (globals != NULL &&
 	    python_run_take_environment((const char *const *)run->environment) == 0 &&
 	    python_run_take_script(run->script, globals) == 0 &&
+	    (run->path == NULL || python_shadow_take_path(run->path) == 0) &&
 	    python_run_take_path(run->script) == 0) {
 		code = python_code_load(run);
 		if (code != NULL) {

@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -41,6 +42,27 @@ int python_shadow_take(const char *folder)
 			at += entry->d_reclen;
 		}
 	close(fd);
+	return result;
+}
+
+int python_shadow_take_path(const char *folders)
+{
+	PyObject *path = PySys_GetObject("path");
+	char *copy = strdup(folders), *rest = copy, *folder;
+	int result = copy != NULL && path != NULL ? 0 : -1;
+
+	for (Py_ssize_t i = 0; result == 0 && (folder = strsep(&rest, ":")) != NULL;) {
+		PyObject *name;
+
+		if (*folder == '\0')
+			continue;
+		name = PyUnicode_DecodeFSDefault(folder);
+		result = name != NULL ? PyList_Insert(path, i++, name) : -1;
+		if (result == 0)
+			result = python_shadow_take(folder);
+		Py_XDECREF(name);
+	}
+	free(copy);
 	return result;
 }
 

@@ -69,8 +69,10 @@ static int load(Tcl_Interp *interp, struct binding_app *app, Tcl_Obj *path)
 	*loaded = (struct loaded){.application = Tcl_NewStringObj("application", -1)};
 	Tcl_IncrRefCount(loaded->application);
 	code = tcl_exit_watch(interp, &loaded->exits);
+	tcl_wapp_load(interp, true);
 	if (code == TCL_OK)
 		code = tcl_source_evaluate(interp, path, run->source);
+	tcl_wapp_load(interp, false);
 	if (code != TCL_OK) {
 		tcl_error_tell(interp, run, code);
 		return -1;
@@ -98,6 +100,7 @@ int tcl_app_answer(Tcl_Interp *interp, struct binding_app *app, struct binding_c
 		dprintf(STDERR_FILENO, "%s: no memory\n", app->run->script);
 		return BINDING_FAILED;
 	}
+	tcl_wapp_renew(interp);
 	tcl_channel_begin(interp, call);
 	result = call_application(interp, app);
 	if ((result & BINDING_FAILED) != 0)

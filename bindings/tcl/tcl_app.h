@@ -1,5 +1,5 @@
 /*
- * What the files of apps share: tcl_app, tcl_channel, tcl_children, tcl_wait, tcl_path,
+ * What the files of apps share: tcl_app, tcl_channel, tcl_children, tcl_wait,
  * tcl_depends, tcl_exit and tcl_rerun. The first of them tells how they work together.
  */
 #ifndef EXTHOST_TCL_APP_H
@@ -67,14 +67,6 @@ void tcl_wait_start(void);
 
 /* struct binding: wait. */
 bool tcl_wait(int descriptor);
-
-/* tcl_path.c: tcl-path. */
-
-/*
- * Make `package require` find what is in these folders (':' between; NULL is none) before all
- * else: packages with an index, modules, and plain scripts that provide a package.
- */
-void tcl_path_add(Tcl_Interp *interp, const char *folders);
 
 /* tcl_depends.c */
 

@@ -38,6 +38,11 @@ void tcl_encoding_begin(Tcl_Interp *interp)
 	Tcl_DeleteAssocData(interp, table);
 }
 
+bool tcl_encoding_has_begun(Tcl_Interp *interp)
+{
+	return Tcl_GetAssocData(interp, table, NULL) != NULL;
+}
+
 static int system_command(void *data, Tcl_Interp *interp, int count, Tcl_Obj *const words[])
 {
 	const Tcl_CmdInfo *command = data;
@@ -45,10 +50,10 @@ static int system_command(void *data, Tcl_Interp *interp, int count, Tcl_Obj *co
 
 	if (code != TCL_OK || count < 2)
 		return code;
-	if (Tcl_GetAssocData(interp, table, NULL) == NULL)
-		follow();
-	else
+	if (tcl_encoding_has_begun(interp))
 		tcl_channel_follow_encoding();
+	else
+		follow();
 	return code;
 }
 

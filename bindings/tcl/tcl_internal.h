@@ -70,6 +70,27 @@ void tcl_clock_share(Tcl_Interp *interp, Tcl_Interp *first);
 /* From now on `package require wapp` finds wapp.tcl beside the script, or says what is missing. */
 void tcl_wapp_watch(Tcl_Interp *interp);
 
+/*
+ * If the script's first line names wapptclsh, or the plain interpreter was called by that name:
+ * load sqlite3 and wapp, or let what needs them say what is missing. Returns a Tcl completion code.
+ */
+int tcl_wapp_begin(Tcl_Interp *interp, int source);
+int tcl_wapp_called(Tcl_Interp *interp, const char *name);
+
+/* An app begins to be loaded, or is loaded: until then wapp-start is refused. */
+void tcl_wapp_load(Tcl_Interp *interp, bool begins);
+
+/* Before a request of an app: wapp knows nothing of an earlier one. */
+void tcl_wapp_renew(Tcl_Interp *interp);
+
+/* tcl_path.c: tcl-path. */
+
+/*
+ * Make `package require` find what is in these folders (':' between; NULL is none) before all
+ * else: packages with an index, modules, and plain scripts that provide a package.
+ */
+void tcl_path_add(Tcl_Interp *interp, const char *folders);
+
 /* tcl_provide.c */
 
 /* Make known to `package` what this script, if there is one, says that it provides. */
@@ -85,6 +106,9 @@ void tcl_encoding_watch(Tcl_Interp *interp);
 
 /* What has been done with channels until now is not the script's. */
 void tcl_encoding_begin(Tcl_Interp *interp);
+
+/* Something has used a channel since then. */
+bool tcl_encoding_has_begun(Tcl_Interp *interp);
 
 /* tcl_stack.c */
 
@@ -134,8 +158,8 @@ void tcl_environment_leave(Tcl_Interp *interp, char **environment);
 /* tcl_source.c */
 
 /*
- * What `tclsh path` does with its script, but with the text from this open descriptor, which is
- * closed. Returns a Tcl completion code.
+ * What `tclsh path`, or wapptclsh if that is in its first line, does with its script, but with the
+ * text from this open descriptor, which is closed. Returns a Tcl completion code.
  */
 int tcl_source_evaluate(Tcl_Interp *interp, Tcl_Obj *path, int descriptor);
 

@@ -4,7 +4,7 @@
  * such a script is made known to `package` by what it says itself. An index that names the same
  * version is read later, and has the last word.
  */
-#include "tcl_app.h"
+#include "tcl_internal.h"
 
 #include <dirent.h>
 #include <string.h>

@@ -28,6 +28,8 @@ void tcl_run(Tcl_Interp *interp, struct binding_run *run)
 		binding_end(run, EXIT_FAILURE);
 	tcl_environment_follow(interp);
 	path = tcl_run_prepare(interp, run->script);
+	if (run->path != NULL)
+		tcl_path_add(interp, run->path);
 	tcl_encoding_begin(interp);
 	tcl_error_assert_none(interp);
 	tcl_run_leave(interp, evaluate(interp, path, run));

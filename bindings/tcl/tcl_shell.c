@@ -134,7 +134,7 @@ static int init_main(Tcl_Interp *interp)
 		tcl_encoding_watch(interp);
 		tcl_encoding_begin(interp);
 	}
-	return TCL_OK;
+	return tcl_wapp_called(interp, shell.name);
 }
 
 static int append_library(Tcl_Interp *interp)

@@ -35,10 +35,11 @@ static const Tcl_Filesystem filesystem = {
 int tcl_source_evaluate(Tcl_Interp *interp, Tcl_Obj *path, int descriptor)
 {
 	struct source source = {.path = Tcl_GetString(path), .descriptor = descriptor};
-	int code;
+	int code = tcl_wapp_begin(interp, descriptor);
 
 	Tcl_FSRegister(&source, &filesystem);
-	code = Tcl_FSEvalFileEx(interp, path, NULL);
+	if (code == TCL_OK)
+		code = Tcl_FSEvalFileEx(interp, path, NULL);
 	if (source.descriptor != -1)
 		close(source.descriptor);
 	Tcl_FSUnregister(&filesystem);

@@ -1,10 +1,11 @@
 """Packages of Tcl apps: tcl-path, wapp, and files that change."""
 
+import os
 import subprocess
 
 import pytest
 
-from host import EXTHOST, environment, put, put_script
+from host import EXTHOST, environment, put, put_script, run_exthost
 from waiting import wait_for
 
 # As much of wapp as is needed to see that it was found.
@@ -47,7 +48,10 @@ proc application {} {
 RERUN = APP.replace("exthost: app", "exthost: rerun") + "application\n"
 
 
-@pytest.mark.parametrize("text", [APP, RERUN], ids=["app", "rerun"])
+CGI = RERUN.replace("# exthost: rerun\n", "")
+
+
+@pytest.mark.parametrize("text", [APP, RERUN, CGI], ids=["app", "rerun", "cgi"])
 def test_packages_of_tcl_path_are_found_before_the_installed_ones(start_host, tmp_path, packages, text):
     root = tmp_path / "root"
     put_script(root, "uses", "tcl", text)
@@ -110,7 +114,7 @@ def test_wapp_is_found_beside_the_script(start_host, tmp_path, kind):
         assert host.get("/page").text == "from wapp\n"
 
 
-@pytest.mark.parametrize("kind", ["app", "rerun"])
+@pytest.mark.parametrize("kind", WITH_WAPP)
 def test_wapp_is_found_on_tcl_path(start_host, tmp_path, kind):
     put(tmp_path / "root", "page", "#!/usr/bin/wapptclsh\n" + WITH_WAPP[kind])
     put(tmp_path, "lib/wapp.tcl", WAPP)
@@ -119,10 +123,131 @@ def test_wapp_is_found_on_tcl_path(start_host, tmp_path, kind):
         assert host.get("/page").text == "from wapp\n"
 
 
-def run_wapptclsh(folder, script):
+# As published: with no `package require`, since wapptclsh has both built in.
+BUILT_IN = """proc wapp-before-dispatch-hook {} { wapp "hooked " }
+proc wapp-default {} {
+	wapp-before-dispatch-hook
+	sqlite3 db :memory:
+	wapp "[db one {SELECT 6*7}] [package present sqlite3]\n"
+	db close
+}
+"""
+WITH_BUILT_IN = {kind: text.replace(USES_WAPP, BUILT_IN) for kind, text in WITH_WAPP.items()}
+FIRST_LINES = ["#!/usr/bin/wapptclsh", "#! /usr/local/bin/wapptclsh8.6", "#!/usr/bin/env wapptclsh",
+               "#!/usr/bin/env -S A=b wapptclsh"]
+
+
+def sqlite_version():
+    done = run_exthost("tclsh", input=b"puts [package require sqlite3]\n")
+    return done.stdout.decode()
+
+
+@pytest.mark.parametrize("first", FIRST_LINES)
+@pytest.mark.parametrize("kind", WITH_BUILT_IN)
+def test_a_script_of_wapptclsh_has_wapp_and_sqlite3_from_the_start(start_host, tmp_path, kind, first):
+    put(tmp_path, "page.tcl", first + "\n" + WITH_BUILT_IN[kind])
+    # The script's own hook stays, so wapp has been there before it.
+    put(tmp_path, "wapp.tcl", WAPP + "proc wapp-before-dispatch-hook {} {}\n")
+    host = start_host(tmp_path)
+    for _ in range(3):
+        assert host.get("/page.tcl").text == "hooked 42 " + sqlite_version()
+
+
+@pytest.mark.parametrize("kind", WITH_BUILT_IN)
+def test_a_script_of_tclsh_has_neither(start_host, tmp_path, kind):
+    put(tmp_path, "page.tcl", "#!/usr/bin/tclsh\n" + WITH_BUILT_IN[kind])
+    put(tmp_path, "wapp.tcl", WAPP)
+    host = start_host(tmp_path)
+    assert host.get("/page.tcl").status == 500
+    host.wait_line('invalid command name "wapp-start"')
+
+
+@pytest.mark.parametrize("kind", WITH_BUILT_IN)
+def test_the_log_says_what_to_add_for_a_script_that_takes_wapp_as_built_in(start_host, tmp_path, kind):
+    put(tmp_path, "page", "#!/usr/bin/wapptclsh\n" + WITH_BUILT_IN[kind])
+    host = start_host(tmp_path)
+    assert host.get("/page").status == 500
+    host.wait_line(f'no command "wapp-start": {MISSING}')
+
+
+def test_another_unknown_command_of_a_script_of_wapptclsh_is_told_as_ever(start_host, tmp_path):
+    put(tmp_path, "page", "#!/usr/bin/wapptclsh\nwapped 1\n")
+    host = start_host(tmp_path)
+    assert host.get("/page").status == 500
+    host.wait_line('invalid command name "wapped"')
+
+
+@pytest.mark.parametrize("kind", WITH_BUILT_IN)
+def test_an_error_in_wapp_itself_is_shown(start_host, tmp_path, kind):
+    put(tmp_path, "page", "#!/usr/bin/wapptclsh\n" + WITH_BUILT_IN[kind])
+    put(tmp_path, "wapp.tcl", "package provide wapp 1.0\nerror {a broken wapp}\n")
+    host = start_host(tmp_path)
+    assert host.get("/page").status == 500
+    host.wait_line("a broken wapp")
+
+
+@pytest.mark.parametrize("kind", ["cgi", "rerun"])
+def test_the_encoding_that_a_script_of_wapptclsh_sets_first_is_that_of_its_output(start_host, tmp_path, kind):
+    put(tmp_path, "page", f"#!/usr/bin/wapptclsh\n# exthost: {kind}\nencoding system iso8859-1\n"
+        'puts "Content-Type: text/plain\n\n\u00fc"\n')
+    put(tmp_path, "wapp.tcl", WAPP)
+    host = start_host(tmp_path)
+    for _ in range(2):
+        assert host.get("/page").body == b"\xfc\n"
+
+
+# What the real one does: CGI if the environment says so, else a server for a browser that it starts;
+# and all of a request in one variable.
+STARTS = WAPP.replace("proc wapp-start {arguments} {", """proc wapp-start {arguments} {
+	if {![info exists ::env(GATEWAY_INTERFACE)]} {
+		close [open started w]
+		socket -server accept -myaddr 127.0.0.1 0
+		vwait forever
+	}
+	if {[info exists ::env(HTTP_COOKIE)]} { dict set ::wapp cookie $::env(HTTP_COOKIE) }
+""")
+
+
+def test_wapp_in_an_app_is_refused_with_the_line_to_write_instead(start_host, tmp_path):
+    page = "#!/usr/bin/wapptclsh\n# exthost: %s\nproc wapp-default {} { wapp here\\n }\nwapp-start $argv\n"
+    put(tmp_path, "page", page % "app")
+    put(tmp_path, "wapp.tcl", STARTS)
+    host = start_host(tmp_path)
+    assert host.get("/page").status == 500
+    host.wait_line('write "# exthost: rerun" in place of "# exthost: app"')
+    assert not (tmp_path / "started").exists()
+    put(tmp_path, "page", page % "rerun")
+    for _ in range(2):
+        assert host.get("/page").text == "here\n"
+
+
+def test_wapp_in_an_app_is_refused_where_it_is_sourced_by_the_script(start_host, tmp_path):
+    put_script(tmp_path, "page", "tcl", "# exthost: app\nsource wapp.tcl\nwapp-start {}\n")
+    put(tmp_path, "wapp.tcl", STARTS)
+    host = start_host(tmp_path)
+    assert host.get("/page").status == 500
+    host.wait_line('write "# exthost: rerun" in place of "# exthost: app"')
+    assert not (tmp_path / "started").exists()
+
+
+@pytest.mark.parametrize("loads", ["package require wapp\ndict set ::wapp own 1\n", ""], ids=["first", "late"])
+def test_wapp_in_an_app_knows_nothing_of_an_earlier_request(start_host, tmp_path, loads):
+    put(tmp_path, "page", "#!/usr/bin/tclsh\n# exthost: app\n" + loads + """
+proc wapp-default {} { wapp [expr {[info exists ::wapp] ? $::wapp : ""}] }
+proc application {} { package require wapp; wapp-start {} }
+""")
+    put(tmp_path, "wapp.tcl", STARTS)
+    host = start_host(tmp_path)
+    own = "own 1" if loads else ""
+    for _ in range(2):
+        assert host.get("/page", [("Cookie", "secret")]).text == f"{own} cookie secret".strip()
+        assert host.get("/page").text == own
+
+
+def run_wapptclsh(folder, script, before=()):
     link = folder / "wapptclsh"
     link.symlink_to(EXTHOST)
-    return subprocess.run([link, script], capture_output=True, text=True, timeout=20, check=False,
+    return subprocess.run([*before, link, script], capture_output=True, text=True, timeout=20, check=False,
                           stdin=subprocess.DEVNULL, env=environment())
 
 
@@ -134,3 +259,32 @@ def test_wapptclsh_finds_wapp_beside_its_script_and_says_what_to_add_when_it_is_
     (tmp_path / "wapptclsh").unlink()
     done = run_wapptclsh(tmp_path, script)
     assert (done.returncode, done.stdout) == (0, "Content-Type: text/plain\n\nfrom wapp\n")
+
+
+def test_wapptclsh_has_wapp_and_sqlite3_from_the_start(tmp_path):
+    script = put(tmp_path, "scripts/page.tcl", WITH_BUILT_IN["cgi"])
+    put(tmp_path, "scripts/wapp.tcl", WAPP)
+    done = run_wapptclsh(tmp_path, script)
+    assert (done.returncode, done.stdout, done.stderr) == \
+        (0, "Content-Type: text/plain\n\nhooked 42 " + sqlite_version(), "")
+
+
+def test_wapptclsh_says_what_to_add_when_wapp_is_missing_and_was_not_required(tmp_path):
+    done = run_wapptclsh(tmp_path, put(tmp_path, "scripts/page.tcl", WITH_BUILT_IN["cgi"]))
+    assert done.returncode == 1 and f'no command "wapp-start": {MISSING}' in done.stderr
+
+
+def without(folder):
+    """What runs a command where this folder is empty, or a skip."""
+    hide = ["unshare", "--mount", "sh", "-c", f"mount -t tmpfs none {folder} && exec \"$@\"", "sh"]
+    if subprocess.run([*hide, "true"], check=False, capture_output=True).returncode != 0:
+        pytest.skip("no mount may be made here")
+    return hide
+
+
+def test_wapptclsh_says_what_to_install_when_sqlite3_is_missing(tmp_path):
+    library = run_exthost("tclsh", input=b"package require sqlite3\nputs [lindex [info loaded {}] 0 0]\n")
+    script = put(tmp_path, "page.tcl", "sqlite3 db :memory:\n")
+    done = run_wapptclsh(tmp_path, script, without(os.path.dirname(library.stdout.decode())))
+    assert done.returncode == 1
+    assert 'no command "sqlite3": the package sqlite3 is not installed (in Debian: libsqlite3-tcl)' in done.stderr

@@ -8,7 +8,7 @@ import pytest
 
 import fastcgi
 from apps import Apps
-from host import put
+from host import put, put_script
 from waiting import wait_for
 
 START = "start_response('200 OK', TEXT)\n"
@@ -88,8 +88,44 @@ def test_what_an_app_keeps_is_there_in_the_next_request(shared_apps):
     assert [shared_apps.get(url).text for _ in range(3)] == ["1", "2", "3"]
 
 
+NAMED = """#!/usr/bin/python3
+# exthost: app
+def make(word):
+    def answer(environ, start_response):
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        return [word]
+    return answer
+
+"""
+
+
+@pytest.mark.parametrize("last, word", [
+    ("application = make(b'application')", "application"), ("app = make(b'app')", "app"),
+    ("app = make(b'app')\napplication = make(b'application')", "application"),
+    ("app = 5\napplication = make(b'application')", "application")])
+def test_application_is_the_app_and_else_app(shared_apps, last, word):
+    put(shared_apps.root, "which.py", NAMED + last + "\n")
+    assert shared_apps.get("/which.py").text == word
+
+
+def test_an_app_of_flask_is_named_as_flasks_own_texts_name_it(shared_apps):
+    pytest.importorskip("flask")
+    put(shared_apps.root, "site.wsgi", """#!/usr/bin/python3
+from flask import Flask
+
+app = Flask(__name__)
+
+
+@app.route("/hello")
+def hello():
+    return "from flask"
+""")
+    assert shared_apps.get("/site.wsgi/hello").text == "from flask"
+
+
 @pytest.mark.parametrize("text, line", [
-    ("x = 1\n", 'it defines no "application"'), ("application = 5\n", "cannot be called"),
+    ("app = 5\n", 'its "app" cannot be called'), ("application = 5\napp = print\n", 'its "application" cannot'),
+    ("x = 1\n", 'it defines neither "application" nor "app"'), ("application = 5\n", "cannot be called"),
     ("def application(:\n", "SyntaxError"), ("import no_such_module\n", "no_such_module"),
     ("raise ValueError('at load')\n", "ValueError: at load"), ("\0", "null byte"),
     ("import sys\nsys.exit(3)\n", "SystemExit: 3")])
@@ -119,6 +155,20 @@ def test_python_path_comes_before_what_is_installed_and_after_the_apps_folder(st
     put(apps.root, "here.py", "word = 'here'\n")
     assert value(apps, "' '.join(m.word for m in (one, two, json, here))",
                  "import one, two, json, here") == "first second mine here"
+
+
+@pytest.mark.parametrize("mode", ["cgi", "rerun"])
+def test_python_path_is_that_of_cgi_scripts_too(start_host, tmp_path, mode):
+    put(tmp_path, "first/one.py", "word = 'first'\n")
+    put(tmp_path, "second/one.py", "word = 'second'\n")
+    put(tmp_path, "second/json.py", "word = 'mine'\n")
+    put(tmp_path, "second/here.py", "word = 'not this'\n")
+    put(tmp_path, "root/here.py", "word = 'here'\n")
+    put_script(tmp_path / "root", "script.py", "python", f"# exthost: {mode}\nimport one, json, here\n"
+               "print('Content-Type: text/plain\\n')\nprint(one.word, json.word, here.word)\n")
+    host = start_host(tmp_path / "root", "--python-path", f"{tmp_path}/first:{tmp_path}/second")
+    for _ in range(2):
+        assert host.get("/script.py").text == "first mine here\n"
 
 
 def test_a_virtual_environment_is_entered(start_apps, venv):

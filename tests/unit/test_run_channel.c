@@ -61,6 +61,7 @@ static void an_order_arrives_with_its_files(void **state)
 	char first[] = "A=1", empty[] = "EMPTY=", last[] = "LAST=a=b c";
 	char *environment[] = {first, empty, last, NULL};
 	struct run_order sent = {.script = "/root/x.py",
+	    .path = "/first:/second",
 	    .environment = environment,
 	    .source = file_with("source"),
 	    .code = file_with("code"),
@@ -71,6 +72,7 @@ static void an_order_arrives_with_its_files(void **state)
 	assert_int_equal(run_order_send(ends->front, &sent), 0);
 	assert_int_equal(run_order_receive(ends->process, &order, &memory), 1);
 	assert_string_equal(order.script, "/root/x.py");
+	assert_string_equal(order.path, "/first:/second");
 	for (size_t i = 0; i < 3; i++)
 		assert_string_equal(order.environment[i], environment[i]);
 	assert_null(order.environment[3]);
@@ -100,6 +102,7 @@ static void what_an_order_lacks_is_not_there(void **state)
 
 	assert_int_equal(run_order_send(ends->front, &sent), 0);
 	assert_int_equal(run_order_receive(ends->process, &order, &memory), 1);
+	assert_null(order.path);
 	assert_null(order.environment[0]);
 	assert_int_equal(order.code, -1);
 	assert_file(order.body, "body");
