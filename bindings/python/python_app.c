@@ -56,6 +56,7 @@ int python_app_load(struct binding_app *app)
 	}
 	tell_files(app);
 	python_end_flush_quietly();
+	python_lines_end();
 	python_error_assert_none();
 	return result;
 }
@@ -95,6 +96,7 @@ static int prepare(struct binding_app *app)
 
 	/* Each of these puts itself in front of what is there. */
 	if (script != NULL && write_lines("stdout") == 0 && write_lines("stderr") == 0 &&
+	    python_lines_start(!app->rerun) == 0 &&
 	    python_run_take_environment((const char *const *)app->run->environment) == 0 &&
 	    python_run_set_argv(script) == 0 &&
 	    (app->venv == NULL || python_venv_enter(app->venv) == 0) &&
@@ -212,6 +214,7 @@ int python_app_answer(struct binding_app *app, struct binding_call *call)
 		result = python_rerun_answer(app, call);
 	else
 		result = python_wsgi_answer(loaded.application, app->run, call);
+	python_lines_end();
 	if (PyDict_Size(PyImport_GetModuleDict()) != loaded.modules)
 		tell_files(app);
 	python_error_assert_none();

@@ -101,6 +101,14 @@ bool python_modules_can_be_shadowed(PyObject *name);
  */
 int python_modules_forget_packages(void);
 
+/* python_lines.c */
+
+/* From now on it is known of sys.stderr, and sys.stdout if output, whether its last line is open. 0 or -1. */
+int python_lines_start(bool output);
+
+/* End the lines that are open. Leaves no exception. */
+void python_lines_end(void);
+
 /* python_shadow.c */
 
 /*

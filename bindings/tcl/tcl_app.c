@@ -84,7 +84,7 @@ static int load(Tcl_Interp *interp, struct binding_app *app, Tcl_Obj *path)
 	}
 	/* Else it would be empty in `application`, where under CGI it is the script. */
 	tcl_words(interp, "info", "script", Tcl_GetString(path), NULL);
-	tcl_channel_take_encoding();
+	tcl_channel_loaded();
 	tcl_end_app_is_loaded();
 	return 0;
 }

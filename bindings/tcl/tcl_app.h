@@ -29,7 +29,7 @@ void tcl_channel_begin(Tcl_Interp *interp, struct binding_call *call);
 
 /*
  * Write what is left, and put new ones in their place that know no request; the request's write to
- * the log from here on, if something still has them. 0, or -1: the reply could not be written, and
+ * the log from here on, if something still has them. A line of the log that has no end gets it. 0, or -1: the reply could not be written, and
  * if that is not the client's doing, standard error has the reason.
  */
 int tcl_channel_end(Tcl_Interp *interp);
@@ -38,10 +38,10 @@ int tcl_channel_end(Tcl_Interp *interp);
 void tcl_channel_discard(void);
 
 /*
- * The app is loaded: the encoding that it has made the system's is that of each request's channels
- * from now on.
+ * The app is loaded: what it wrote to the log is whole lines, and the encoding that it has made the
+ * system's is that of each request's channels from now on.
  */
-void tcl_channel_take_encoding(void);
+void tcl_channel_loaded(void);
 
 /*
  * The app has changed the system's encoding, in a request perhaps: the request's channels have it

@@ -55,6 +55,7 @@ static int close_standard(void *data, Tcl_Interp *interp, int flags);
 static int read_body(void *data, char *bytes, int size, int *error);
 static int write_reply(void *data, const char *bytes, int size, int *error);
 static int write_log(int descriptor, const char *bytes, int size, int *error);
+static void end_line(void);
 static void watch(void *data, int mask);
 static void notify(void *data);
 static int get_handle(void *data, int direction, void **handle);
@@ -78,6 +79,7 @@ static struct {
 	bool broken;                        /* the client is gone */
 	bool discarded;                     /* what is written goes nowhere */
 	bool last;                          /* what is written is the end of the reply */
+	bool open_line;    /* what was last written to the log has no end of line */
 	char encoding[64]; /* what they are made with, as the app chose it; "": UTF-8, no app */
 } standards;
 
@@ -120,6 +122,7 @@ int tcl_channel_end(Tcl_Interp *interp)
 	else
 		/* Closing may write still: a transformation does. */
 		replace(interp, NULL);
+	end_line();
 	return standards.broken ? -1 : result;
 }
 
@@ -242,8 +245,9 @@ static const char *encoding(void)
 	return standards.encoding[0] != '\0' ? standards.encoding : "utf-8";
 }
 
-void tcl_channel_take_encoding(void)
+void tcl_channel_loaded(void)
 {
+	end_line();
 	snprintf(standards.encoding, sizeof(standards.encoding), "%s", Tcl_GetEncodingName(NULL));
 }
 
@@ -344,7 +348,17 @@ static int write_log(int descriptor, const char *bytes, int size, int *error)
 	while (written == -1 && errno == EINTR);
 	if (written == -1)
 		*error = errno;
+	else if (written > 0)
+		standards.open_line = bytes[written - 1] != '\n';
 	return (int)written;
+}
+
+/* Of the log, at the end of a request: else it would go on with what a later one writes. */
+static void end_line(void)
+{
+	if (standards.open_line)
+		(void)!write(STDERR_FILENO, "\n", 1);
+	standards.open_line = false;
 }
 
 /* Tcl calls this again after each event, so there is no need to go on by itself. */
