@@ -3,6 +3,10 @@
  * RESOLVE_BENEATH: no link and no ".." leads out, and nobody can exchange the file between the
  * check and its use. Where openat2 is refused (old container profiles), each element is opened in
  * turn and links are not followed.
+ *
+ * Nearly always the whole path names the file, and one call opens it. Else the file is looked for
+ * from the front: the first element that is no folder is it, so that the calls are as many as the
+ * file lies deep, however long the PATH_INFO is.
  */
 #include "route.h"
 
@@ -22,16 +26,18 @@
 
 #define OPEN_FLAGS (O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)
 
-static int check_path(const char *path, struct error *e);
+static size_t nameable(const char *path, struct error *e);
 static int open_longest(struct route *r, int root, const char *path, struct error *e);
 static int open_index(struct route *r, int root, struct error *e);
-static int open_beneath(int root, const char *name);
+static int open_first_file(struct route *r, int root);
+static int open_beneath(int root, const char *name, int flags);
 static int judge(struct route *r, const char *path, struct error *e);
 
 void route_find(struct route *r, int root, const char *path, struct error *e)
 {
 	*r = (struct route){.file = -1};
-	if (check_path(path, e) < 0 || open_longest(r, root, path, e) < 0 || judge(r, path, e) < 0)
+	if (route_check_path(path, e) < 0 || open_longest(r, root, path, e) < 0 ||
+	    judge(r, path, e) < 0)
 		fd_close(&r->file);
 }
 
@@ -50,7 +56,7 @@ void route_find_script(
 		return;
 	}
 	path = script + size;
-	if (check_path(path, e) < 0 || open_longest(r, root, path, e) < 0 ||
+	if (route_check_path(path, e) < 0 || open_longest(r, root, path, e) < 0 ||
 	    judge(r, path, e) < 0) {
 		fd_close(&r->file);
 	} else if (r->kind == ROUTE_SCRIPT && r->path_info[0] != '\0') {
@@ -66,46 +72,99 @@ static bool is_allowed(unsigned char c)
 	       c == '_' || c == '-' || c == '.' || c == '/';
 }
 
-static int check_path(const char *path, struct error *e)
+int route_check_path(const char *path, struct error *e)
 {
-	if (path[0] != '/')
-		return error_set(e, "the path does not begin with /");
-	for (const char *at = path; *at != '\0'; at++) {
-		if (!is_allowed((unsigned char)*at))
-			return error_set(
-			    e, "the path has a character other than A-Z a-z 0-9 _ - . /");
-		if (*at == '/' && (at[1] == '.' || at[1] == '-'))
-			return error_set(e, "a path element begins with %c", at[1]);
-		if (*at == '/' && at[1] == '/')
-			return error_set(e, "a path element is empty");
+	for (const char *at = strchr(path, '/'); at != NULL; at = strchr(at + 1, '/')) {
+		size_t size = strcspn(at + 1, "/");
+
+		if ((size == 1 && at[1] == '.') || (size == 2 && at[1] == '.' && at[2] == '.'))
+			return error_set(e, "a path element is . or ..");
 	}
 	return 0;
 }
 
-/* Shorten the name until it is a file: only ENOTDIR says that a leading part is one. */
+/* Whether this element (size bytes) can be one of a file's name; else -1 with *e. */
+static int check_element(const char *element, size_t size, struct error *e)
+{
+	if (size == 0)
+		return error_set(e, "a path element is empty");
+	if (element[0] == '.' || element[0] == '-')
+		return error_set(e, "a path element begins with %c", element[0]);
+	for (size_t i = 0; i < size; i++)
+		if (!is_allowed((unsigned char)element[i]))
+			return error_set(e, "the path has a character other than "
+					    "A-Z a-z 0-9 _ - . / in the name of a file");
+	return 0;
+}
+
+/*
+ * How many bytes of the path can name a file. If not all, *e says what is wrong with the rest, which
+ * begins with a slash.
+ */
+static size_t nameable(const char *path, struct error *e)
+{
+	size_t at = 0;
+
+	while (path[at] == '/' && path[at + 1] != '\0') {
+		size_t size = strcspn(path + at + 1, "/");
+
+		if (check_element(path + at + 1, size, e) < 0)
+			return at;
+		at += 1 + size;
+	}
+	return strlen(path);
+}
+
+bool route_names_file(const char *path)
+{
+	struct error e;
+
+	return path[0] == '/' && nameable(path, &e) == strlen(path);
+}
+
 static int open_longest(struct route *r, int root, const char *path, struct error *e)
 {
-	r->name = strdup(path + 1);
+	size_t size = nameable(path, e);
+
+	if (path[0] != '/')
+		return error_set(e, "the path does not begin with /");
+	r->name = strndup(path + 1, size > 0 ? size - 1 : 0);
 	if (r->name == NULL)
 		return error_errno(e, "route");
-	for (;;) {
-		char *slash;
-
-		r->file = open_beneath(root, r->name[0] != '\0' ? r->name : ".");
-		if (r->file >= 0)
-			break;
-		slash = strrchr(r->name, '/');
-		if (errno != ENOTDIR || slash == NULL)
-			return error_errno(e, "open %s", r->name);
-		*slash = '\0';
-	}
+	r->file = open_beneath(root, r->name[0] != '\0' ? r->name : ".", OPEN_FLAGS);
+	if (r->file < 0 && (errno == ENOTDIR || errno == ENAMETOOLONG))
+		r->file = open_first_file(r, root);
+	if (r->file < 0)
+		return error_errno(e, "open %s", r->name);
 	if (fstat(r->file, &r->status) < 0)
 		return error_errno(e, "stat %s", r->name);
 	if (!S_ISDIR(r->status.st_mode))
 		return 0;
-	if (path[strlen(path) - 1] != '/')
+	if (path[size] != '\0')
+		return -1; /* as nameable said */
+	if (path[size - 1] != '/')
 		return error_set(e, "%s is a folder", r->name);
 	return open_index(r, root, e);
+}
+
+static bool is_folder(int root, const char *name)
+{
+	struct stat status;
+	FD_OWNED int fd = open_beneath(root, name, O_PATH | O_CLOEXEC);
+
+	return fd >= 0 && fstat(fd, &status) == 0 && S_ISDIR(status.st_mode);
+}
+
+/* Cut the name behind its first element that is no folder. The file, or -1 with errno. */
+static int open_first_file(struct route *r, int root)
+{
+	for (char *slash = strchr(r->name, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
+		*slash = '\0';
+		if (!is_folder(root, r->name))
+			break;
+		*slash = '/';
+	}
+	return open_beneath(root, r->name, OPEN_FLAGS);
 }
 
 static int open_index(struct route *r, int root, struct error *e)
@@ -118,7 +177,7 @@ static int open_index(struct route *r, int root, struct error *e)
 
 		if (asprintf(&name, "%s%s", r->name, names[i]) < 0)
 			return error_errno(e, "route");
-		file = open_beneath(root, name);
+		file = open_beneath(root, name, OPEN_FLAGS);
 		if (file >= 0 && fstat(file, &r->status) == 0 && S_ISREG(r->status.st_mode)) {
 			fd_close(&r->file);
 			r->file = file;
@@ -154,7 +213,7 @@ static int judge(struct route *r, const char *path, struct error *e)
 	return 0;
 }
 
-static int open_by_elements(int root, const char *name)
+static int open_by_elements(int root, const char *name, int flags)
 {
 	char *copy = strdup(name);
 	char *rest = copy;
@@ -162,7 +221,7 @@ static int open_by_elements(int root, const char *name)
 
 	while (copy != NULL && at >= 0 && rest != NULL) {
 		const char *element = strsep(&rest, "/");
-		int next = openat(at, element[0] != '\0' ? element : ".", OPEN_FLAGS | O_NOFOLLOW);
+		int next = openat(at, element[0] != '\0' ? element : ".", flags | O_NOFOLLOW);
 
 		fd_close(&at);
 		at = next;
@@ -171,14 +230,14 @@ static int open_by_elements(int root, const char *name)
 	return at;
 }
 
-static int open_beneath(int root, const char *name)
+static int open_beneath(int root, const char *name, int flags)
 {
 	struct open_how how = {
-	    .flags = OPEN_FLAGS, .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS};
+	    .flags = (unsigned)flags, .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS};
 	int fd = (int)syscall(SYS_openat2, root, name, &how, sizeof(how));
 
 	if (fd < 0 && (errno == ENOSYS || errno == EPERM))
-		fd = open_by_elements(root, name);
+		fd = open_by_elements(root, name, flags);
 	return fd;
 }
 

@@ -176,6 +176,35 @@ static void check_place(const struct route *r)
 	    "the status of another file");
 }
 
+static int leads_up(const char *path)
+{
+	for (; (path = strchr(path, '/')) != NULL; path++) {
+		size_t size = strcspn(path + 1, "/");
+
+		if (size >= 1 && size <= 2 && strspn(path + 1, ".") >= size)
+			return 1;
+	}
+	return 0;
+}
+
+/* A script that is there is found, whatever stands behind it. */
+static void check_scripts(const struct route *r, const char *path)
+{
+	for (size_t i = 0; i < sizeof(entries) / sizeof(entries[0]); i++) {
+		const char *name = entries[i].name + 5;
+		size_t size = strlen(entries[i].name) < 6 ? 0 : strlen(name);
+
+		if (size == 0 || (entries[i].mode & 0111) == 0 ||
+		    strncmp(entries[i].name, "root/", 5) != 0 || !is_plain(name) ||
+		    path[0] != '/' || strncmp(path + 1, name, size) != 0 ||
+		    (path[1 + size] != '\0' && path[1 + size] != '/') || leads_up(path))
+			continue;
+		insist(r->kind == ROUTE_SCRIPT && strcmp(r->name, name) == 0 &&
+			   strcmp(r->path_info, path + 1 + size) == 0,
+		    "a script that is not found");
+	}
+}
+
 static void check_route(const struct route *r, const char *path, const struct error *e)
 {
 	size_t name_size;
@@ -185,6 +214,7 @@ static void check_route(const struct route *r, const char *path, const struct er
 		insist(e->message[0] != '\0', "not found without a reason");
 		return;
 	}
+	insist(!leads_up(path), "an element that leads up");
 	check_place(r);
 	insist(S_ISREG(r->status.st_mode), "no regular file");
 	insist((r->kind == ROUTE_SCRIPT) == ((r->status.st_mode & 0111) != 0),
@@ -267,6 +297,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 	close(lowest);
 	route_find(&r, place.root, path, &e);
 	check_route(&r, path, &e);
+	check_scripts(&r, path);
 	route_old(&r, path);
 	route_script(&r, path);
 	insist(route_media_type(path)[0] != '\0', "no media type");

@@ -157,24 +157,85 @@ static void the_root_serves_its_index_too(void **state)
 static void a_path_has_only_plain_characters(void **state)
 {
 	static const char *const paths[] = {"/a~b.py", "/hello.py?x", "/hello py", "/hello%2epy",
-	    "/h\xc3\xa4llo.py", "/hello.py/a:b", "/a\\b", "/hello.py\n", "/hello.py/a+b"};
+	    "/h\xc3\xa4llo.py", "/a\\b", "/hello.py\n", "/reports/a:b", "/reports/month.py;x/y"};
 
 	for (size_t i = 0; i < UNIT_COUNT(paths); i++)
 		assert_not_found(*state, paths[i], "A-Z");
 }
 
-static void no_element_begins_with_a_dot_or_a_dash_or_is_empty(void **state)
+static void no_element_of_a_name_begins_with_a_dot_or_a_dash_or_is_empty(void **state)
 {
 	assert_not_found(*state, "/.hidden.py", "begins with .");
 	assert_not_found(*state, "/-dash.py", "begins with -");
 	assert_not_found(*state, "/reports/.secret/x.txt", "begins with .");
-	assert_not_found(*state, "/../outside.py", "begins with .");
-	assert_not_found(*state, "/hello.py/../data.txt", "begins with .");
-	assert_not_found(*state, "/hello.py/.x", "begins with .");
+	assert_not_found(*state, "/reports/-x/month.py", "begins with -");
 	assert_not_found(*state, "//hello.py", "empty");
-	assert_not_found(*state, "/hello.py//", "empty");
+	assert_not_found(*state, "/reports//month.py", "empty");
+	assert_not_found(*state, "/html//", "empty");
 	assert_not_found(*state, "hello.py", "begin with /");
 	assert_not_found(*state, "", "begin with /");
+}
+
+static void path_info_may_hold_anything(void **state)
+{
+	static const char *const infos[] = {"/.hgignore", "/-1", "/a b", "/\xe6\xb8\xac", "/\xff\xfe",
+	    "/~a+b@c:d,e;f=g&h", "//", "//x", "/x//y/", "/...", "/..x/x..", "/a\\..\\b", "/%2e%2e",
+	    "/\n\x01\x7f", "/.a/-b/c d"};
+
+	for (size_t i = 0; i < UNIT_COUNT(infos); i++) {
+		char path[128];
+
+		snprintf(path, sizeof(path), "/hello.py%s", infos[i]);
+		assert_found(*state, path, ROUTE_SCRIPT, "hello.py", infos[i], "hello");
+		snprintf(path, sizeof(path), "/reports/month.py%s", infos[i]);
+		assert_found(*state, path, ROUTE_SCRIPT, "reports/month.py", infos[i], "month");
+		snprintf(path, sizeof(path), "/data.txt%s", infos[i]);
+		assert_not_found(*state, path, "static");
+	}
+}
+
+static void path_info_is_as_long_as_it_comes(void **state)
+{
+	char path[40001] = "/reports/month.py";
+	size_t name = strlen(path);
+
+	memset(path + name, 'x', sizeof(path) - 1 - name);
+	path[name] = '/';
+	assert_found(*state, path, ROUTE_SCRIPT, "reports/month.py", path + name, "month");
+	for (size_t i = name; i + 1 < sizeof(path); i += 2)
+		path[i] = '/';
+	assert_found(*state, path, ROUTE_SCRIPT, "reports/month.py", path + name, "month");
+}
+
+static void an_element_that_leads_up_is_refused_wherever_it_stands(void **state)
+{
+	static const char *const paths[] = {"/../outside.py", "/hello.py/../data.txt", "/hello.py/..",
+	    "/hello.py/a/../b", "/hello.py/./x", "/hello.py/.", "/hello.py//../x", "/hello.py/a b/..",
+	    "/html/../x", "/html/./", "/./hello.py", "/..", "/reports/../hello.py"};
+
+	for (size_t i = 0; i < UNIT_COUNT(paths); i++)
+		assert_not_found(*state, paths[i], "is . or ..");
+}
+
+static void a_folder_is_no_script_whatever_follows_it(void **state)
+{
+	assert_not_found(*state, "/reports/.x", "begins with .");
+	assert_not_found(*state, "/html/a b", "A-Z");
+	assert_not_found(*state, "/reports/.x/y", "begins with .");
+	assert_not_found(*state, "/none/ /x", "A-Z");
+	assert_not_found(*state, "/nothing/a b", "No such file");
+}
+
+static void a_folder_that_only_lets_through_leads_to_its_script(void **state)
+{
+	const struct place *p = *state;
+	char *path = unit_path(p->root_path, "reports");
+
+	assert_int_equal(chmod(path, 0711), 0);
+	assert_found(p, "/reports/month.py", ROUTE_SCRIPT, "reports/month.py", "", "month");
+	assert_found(p, "/reports/month.py/a/b", ROUTE_SCRIPT, "reports/month.py", "/a/b", "month");
+	assert_int_equal(chmod(path, 0755), 0);
+	free(path);
 }
 
 static void what_is_not_there_is_not_found(void **state)
@@ -226,6 +287,8 @@ static void a_script_named_by_path_must_lie_beneath_the_root(void **state)
 	assert_int_equal(find_script(p, root, root, "hello.py"), ROUTE_SCRIPT);
 	assert_int_equal(find_script(p, root, root, "reports/month.py"), ROUTE_SCRIPT);
 	assert_int_equal(find_script(p, root, root, "hello.py/more"), ROUTE_NOT_FOUND);
+	assert_int_equal(find_script(p, root, root, "hello.py/.x"), ROUTE_NOT_FOUND);
+	assert_int_equal(find_script(p, root, root, "hello.py/ "), ROUTE_NOT_FOUND);
 	assert_int_equal(find_script(p, root, root, ".hidden.py"), ROUTE_NOT_FOUND);
 	assert_int_equal(find_script(p, root, root, "outer.py"), ROUTE_NOT_FOUND);
 	assert_int_equal(find_script(p, root, p->folder, "outside.py"), ROUTE_NOT_FOUND);
@@ -257,7 +320,12 @@ int main(void)
 	    cmocka_unit_test(a_folder_with_a_slash_serves_its_index),
 	    cmocka_unit_test(the_root_serves_its_index_too),
 	    cmocka_unit_test(a_path_has_only_plain_characters),
-	    cmocka_unit_test(no_element_begins_with_a_dot_or_a_dash_or_is_empty),
+	    cmocka_unit_test(no_element_of_a_name_begins_with_a_dot_or_a_dash_or_is_empty),
+	    cmocka_unit_test(path_info_may_hold_anything),
+	    cmocka_unit_test(path_info_is_as_long_as_it_comes),
+	    cmocka_unit_test(an_element_that_leads_up_is_refused_wherever_it_stands),
+	    cmocka_unit_test(a_folder_is_no_script_whatever_follows_it),
+	    cmocka_unit_test(a_folder_that_only_lets_through_leads_to_its_script),
 	    cmocka_unit_test(what_is_not_there_is_not_found),
 	    cmocka_unit_test(links_are_followed_as_long_as_they_stay),
 	    cmocka_unit_test(a_script_named_by_path_must_lie_beneath_the_root),
