@@ -71,7 +71,7 @@ bool answer_request(const struct answer_shared *shared, struct request *request,
 static bool is_metrics(
     const struct answer_shared *shared, const struct request *request, const char *prefix)
 {
-	char buffer[1024];
+	char buffer[REQUEST_PATH_MAX];
 	struct error e;
 	const char *path;
 
@@ -100,7 +100,7 @@ static int set_found(const struct answer_shared *shared, struct request *request
     const char *prefix, const struct route *route)
 {
 	const char *root = shared->config->root;
-	char text[8192];
+	char text[REQUEST_PATH_MAX];
 
 	snprintf(text, sizeof(text), "%s/%s", strcmp(root, "/") == 0 ? "" : root, route->name);
 	if (variables_set(&request->variables, "SCRIPT_FILENAME", text) < 0 ||
@@ -120,7 +120,7 @@ static bool find_file(const struct answer_shared *shared, struct request *reques
     const char *prefix, struct route *route)
 {
 	const char *script = variables_get(&request->variables, "SCRIPT_FILENAME");
-	char buffer[8192];
+	char buffer[REQUEST_PATH_MAX];
 	const char *path;
 	struct error e = {""};
 

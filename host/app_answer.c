@@ -14,6 +14,7 @@
 #include "fd.h"
 #include "reply.h"
 #include "request.h"
+#include "route.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -73,13 +74,13 @@ void app_answer_end(void *answering, int status)
 static int set_path(struct app_answering *a, struct request *r, struct error *e)
 {
 	const struct config *config = &a->setup->config;
-	char buffer[4096];
+	char buffer[REQUEST_PATH_MAX];
 	const char *rest = "";
 	size_t prefix = strlen(config->prefix);
 
 	if (!r->relay) {
 		rest = request_path(r, config->prefix, buffer, sizeof(buffer), e);
-		if (rest == NULL)
+		if (rest == NULL || route_check_path(rest, e) < 0)
 			return 404;
 		while (prefix > 0 && config->prefix[prefix - 1] == '/')
 			prefix--;

@@ -41,6 +41,8 @@ struct once {
 	struct answer_shared shared;
 	struct app_pool_setup apps;
 	struct request request;
+	int refused; /* the status of a request that no web server would hand on; 0: it is well */
+	struct error why;
 	pid_t template;
 };
 
@@ -191,12 +193,46 @@ static int read_body(struct once *o, struct error *e)
 	return variables_set(&o->request.variables, "CONTENT_LENGTH", size);
 }
 
+/*
+ * A URL's path (size bytes) as web servers hand it on: each %XX is the byte (RFC 3986, 2.1), a '+' stays.
+ * They refuse a '%' with no two digits, and NUL; so does this, in *o. NULL: no memory.
+ */
+static char *decode_path(struct once *o, const char *path, size_t size)
+{
+	char *decoded = malloc(size + 1), *to = decoded;
+
+	for (size_t i = 0; decoded != NULL && i < size; i++) {
+		bool is_escaped = path[i] == '%' && size - i > 2 &&
+				  isxdigit((unsigned char)path[i + 1]) &&
+				  isxdigit((unsigned char)path[i + 2]);
+		char byte = path[i];
+
+		if (is_escaped) {
+			const char digits[] = {path[i + 1], path[i + 2], '\0'};
+
+			byte = (char)strtoul(digits, NULL, 16);
+			i += 2;
+		} else if (byte == '%') {
+			o->refused = 400;
+			error_set(&o->why, "the path has a %% without two hexadecimal digits");
+		}
+		if (byte == '\0') {
+			o->refused = 404;
+			error_set(&o->why, "the path has a NUL");
+		}
+		*to++ = byte;
+	}
+	if (decoded != NULL)
+		*to = '\0';
+	return decoded;
+}
+
 /* The variables of a request that a server would have sent. */
 static int describe(struct once *o, const char *method, const char *path, struct error *e)
 {
 	struct variables *v = &o->request.variables;
 	size_t size = strcspn(path, "?");
-	char *script = strndup(path, size);
+	char *script = decode_path(o, path, size);
 	int bad;
 
 	if (path[0] != '/') {
@@ -277,7 +313,6 @@ static int answer(struct once *o, struct error *e)
 	struct config *config = o->config;
 	int languages = 0;
 	int language;
-	int refused = 0;
 	int result = 0;
 
 	signal(SIGPIPE, SIG_IGN);
@@ -304,10 +339,10 @@ static int answer(struct once *o, struct error *e)
 	    o->shared.run.scripts == NULL)
 		return error_errno(e, "extension root %s", config->root);
 	if (config->cgi)
-		refused = request_read_cgi(&o->request, config, e);
+		o->refused = request_read_cgi(&o->request, config, &o->why);
 	language = find_language(o);
-	if (refused > 0)
-		answer_refusal(&o->shared, &o->request, refused, e->message);
+	if (o->refused > 0)
+		answer_refusal(&o->shared, &o->request, o->refused, o->why.message);
 	else if (language >= 0 && start_template(o, language, e) < 0)
 		result = -1;
 	else

@@ -119,6 +119,8 @@ int request_read_body(
  */
 int request_complete_variables(struct request *r, struct error *e);
 
+#define REQUEST_PATH_MAX 8192 /* more than a request line that nginx or Apache lets through */
+
 /*
  * The path that the web server sent (SCRIPT_NAME and PATH_INFO), in one piece in `path`, less the prefix;
  * NULL with the reason in *e.

@@ -60,6 +60,26 @@ def test_a_prefix_is_script_name_and_what_is_not_below_it_is_404(serve, language
     assert host.get("/forumvariables").status == 404
 
 
+@LANGUAGES
+@pytest.mark.parametrize("info", ["/.hgignore/-1/", "/a b/\u6e2c/", "//~+@:,//", "/.../", "/" + "x" * 6000 + "/"],
+                         ids=range(5))
+def test_path_info_is_whatever_the_web_server_sends(serve, language, info):
+    host = serve("--prefix", "/forum", language=language)
+    found = variables_of(host, SCRIPT_NAME=f"/forum{info}variables")["PATH_INFO"]
+    if language == "python":
+        found = found.encode("latin-1").decode()  # PEP 3333's strings
+    assert found == f"{info}variables"
+
+
+@LANGUAGES
+def test_an_element_of_the_path_that_leads_up_is_404_as_behind_the_front(serve, language):
+    host = serve("--prefix", "/forum", language=language)
+    for path in "/forum/../variables", "/forum/a/./variables", "/forum/a/..", "/forum/.", "/forum/x y/../variables":
+        since = host.log_position()
+        assert host.run("GET", "/x", SCRIPT_NAME=path).reply().status == 404
+        host.wait_line("status=404", "is . or ..", since=since)
+
+
 def test_apps_of_a_configuration_have_sockets_limits_and_prefixes_of_their_own(tmp_path, start_host):
     root = tmp_path / "root"
     for language, text in APPS.items():

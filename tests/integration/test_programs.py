@@ -5,6 +5,7 @@ import pty
 import select
 import shutil
 import subprocess
+import urllib.parse
 
 import pytest
 
@@ -135,6 +136,34 @@ def test_hgweb_serves_a_real_clone_and_push_through_nginx(start_host, start_ngin
     hg("commit", "-m", "second", cwd=tmp_path / "work", home=home)
     hg("push", url, cwd=tmp_path / "work", home=home)
     assert hg("log", "--template", "{desc}\n", cwd=central, home=home) == "second\nfirst\n"
+
+
+STRANGE = [".hgignore", "-1", "a b", "~ada+b@c:d,e", "%41", "..x/x.."]
+
+
+@pytest.mark.parametrize("server", ["nginx", "apache"])
+def test_hgweb_shows_files_of_any_name_and_revisions(start_host, start_nginx, start_apache, tmp_path, server):
+    central = tmp_path / "central"
+    central.mkdir()
+    hg("init", cwd=central, home=tmp_path)
+    for name in STRANGE:
+        put(central, name, f"this is {name}\n")
+    hg("add", cwd=central, home=tmp_path)
+    hg("commit", "-m", "strange names", cwd=central, home=tmp_path)
+    # Apache runs as another user.
+    tmp_path.chmod(0o755)
+    application = f"from mercurial.hgweb import hgweb\napplication = hgweb({str(central).encode()!r})\n"
+    put(tmp_path, "root/hg.py", relay_line("python") + "\n# exthost: app\n" + application)
+    put(tmp_path, "root/hg.cgi", relay_line("python") + "\n" + application
+        + "from mercurial.hgweb import wsgicgi\nwsgicgi.launch(application)\n")
+    host = start_host(tmp_path / "root", "--prefix", "/ext", "--allow-uid", "33", listen=["unix:{folder}/s,mode=0666"])
+    front = start_nginx(host.socket) if server == "nginx" else start_apache(host.socket)
+    for script in "hg.py", "hg.cgi":
+        url = f"{'/ext' if server == 'nginx' else ''}/{script}"
+        assert "strange names" in front.get(f"{url}/rev/-1").text
+        for name in STRANGE:
+            reply = front.get(f"{url}/raw-file/tip/" + urllib.parse.quote(name, safe="/~+@:,"))
+            assert (reply.status, reply.text) == (200, f"this is {name}\n"), name
 
 
 def test_pythons_own_tests_pass_under_the_interpreter(python_own_tests):

@@ -19,6 +19,8 @@ def place(tmp_path_factory):
     for language, suffix in SUFFIX.items():
         put_script(root, f"tell{suffix}", language, TELL[language])
         put_script(root, f"sub/deep/tell{suffix}", language, TELL[language])
+    put_script(root, "bytes.py", "python", 'import os, sys\nprint("Content-Type: text/plain\\n", flush=True)\n'
+                                           'sys.stdout.buffer.write(os.environb[b"PATH_INFO"])\n')
     put_script(root, ".hidden.py", "python", TELL["python"])
     put_script(root, "-dash.py", "python", TELL["python"])
     put_script(root, "a b.py", "python", TELL["python"])
@@ -58,9 +60,49 @@ def test_the_longest_leading_part_that_names_a_file_is_the_script(served, place,
         assert told == [name, rest, f"{root}{name}", str(root)]
 
 
+# What stands behind the name of a script, as it is decoded: names of files in a program's own pages.
+INFOS = ["/file/tip/.hgignore", "/rev/-1", "/name/a b", "/\u6e2c/\xe9", "/~ada+b@c:d,e;f=g&h'\"", "//", "//x//y/",
+         "/...", "/a\\b", "/%41", "/" + "x" * 6000, "/x" * 3000]
+
+
+@pytest.mark.parametrize("language", SUFFIX)
+@pytest.mark.parametrize("info", INFOS, ids=range(len(INFOS)))
+def test_path_info_may_hold_what_no_file_name_may(served, language, info):
+    name = f"/sub/deep/tell{SUFFIX[language]}"
+    for sent in {"SCRIPT_NAME": name + info}, {"SCRIPT_NAME": name, "PATH_INFO": info}:
+        told = served.run("GET", "/x", **sent).reply().text
+        assert told.startswith(f"{name} {info} /"), told
+
+
+@pytest.mark.parametrize("info", [b"/\xff\xfe", b"/\x01\t\x7f"])
+def test_path_info_need_not_be_text(served, place, info):
+    told = served.run("GET", "/x", SCRIPT_NAME=b"/bytes.py" + info).reply()
+    assert told.body == info
+
+
+@pytest.mark.parametrize("target, info", [
+    ("/tell.py/a%20b/%E6%B8%AC", "/a b/\u6e2c"), ("/tell.py/a+b%2Bc", "/a+b+c"), ("/t%65ll.py/.x/-y", "/.x/-y"),
+    ("/tell.py/%252e", "/%2e"), ("/tell.py/a%2Fb?q=%20", "/a/b")])
+def test_a_request_at_the_command_line_is_decoded_as_a_web_server_does(place, target, info):
+    done = run_exthost("request", target, "--root", str(place / "root"))
+    assert done.returncode == 0, done
+    assert done.stdout.decode().partition("\n\n")[2].startswith(f"/tell.py {info} /"), done
+
+
+@pytest.mark.parametrize("target, status, reason", [
+    ("/tell.py/%00", 404, "NUL"), ("/tell.py%00.txt", 404, "NUL"), ("/tell.py/%2e%2e/x", 404, "is . or .."),
+    ("/%2e%2e/outside.py", 404, "is . or .."), ("/tell.py/%", 400, "hexadecimal"), ("/tell.py/%4", 400, "hexadecimal"),
+    ("/tell.py/%zz", 400, "hexadecimal"), ("/a%20b.py", 404, "A-Z")])
+def test_what_no_web_server_hands_on_is_refused_at_the_command_line_too(place, target, status, reason):
+    done = run_exthost("request", target, "--root", str(place / "root"))
+    assert done.stdout.startswith(b"Status: %d " % status), done
+    assert (done.returncode, reason in done.stderr.decode()) == (1, True), done
+
+
 @pytest.mark.parametrize("path", [
     "/.hidden.py", "/-dash.py", "/a b.py", "/a%20b.py", "/sub/../tell.py", "/./tell.py", "//tell.py",
-    "/tell.py/../x", "/tell.py/.x", "/tell.py/-x", "/tell.py//x", "/t\xe9ll.py", "/tell.py;x",
+    "/tell.py/../x", "/tell.py/x/..", "/tell.py/./x", "/tell.py/.", "/sub/deep/../tell.py", "/docs/../x",
+    "/t\xe9ll.py", "/tell.py;x", "/docs//", "/sub//deep/tell.py", "/sub/.x", "/style.css/a b",
     "/nothing.py", "/sub/nothing/tell.py", "/sub", "/sub/deep", "/empty/", "/relative.py",
     "/absolute.py", "/absolute_inside.py", "/out/outside.py", "/style.css/more", "/style.css/",
     "/tell", "/.exthost.sock", ""])
