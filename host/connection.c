@@ -9,6 +9,7 @@
 
 #include "error.h"
 #include "fd.h"
+#include "listen.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -67,7 +68,7 @@ struct connection *connections_add(struct connections *t, int fd, const struct l
 		c = &t->places[index];
 		*c = (struct connection){.fd = fd,
 		    .listener = l,
-		    .check = {.rules = &t->rules},
+		    .check = {.rules = &t->rules, .from_relay = l->trust_fossil},
 		    .index = index,
 		    .generation = generation,
 		    .state = OWNED};

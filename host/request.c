@@ -86,7 +86,7 @@ static int copy_variables(struct request *r, char **params, struct error *e)
 		if (strncmp(*params, "FCGI_ROLE=", 10) != 0 &&
 		    variables_add(&r->variables, *params) < 0)
 			return error_errno(e, "variables of the request");
-	return 0;
+	return variables_settle(&r->variables) < 0 ? error_errno(e, "variables of the request") : 0;
 }
 
 static int check_length(
@@ -289,7 +289,8 @@ int request_complete_variables(struct request *r, struct error *e)
 {
 	struct variables *v = &r->variables;
 
-	variables_remove(v, "HTTP_PROXY"); /* a header named Proxy would steer HTTP clients */
+	/* A header named Proxy would steer HTTP clients, some of which look for it in small letters. */
+	variables_remove_any_case(v, "HTTP_PROXY");
 	if (!r->trust_fossil)
 		variables_remove_prefix(v, "FOSSIL_");
 	if (variables_default(v, "GATEWAY_INTERFACE", "CGI/1.1") < 0 ||

@@ -40,7 +40,7 @@ static int take_variables(struct request *r, unsigned char *block, size_t size, 
 		if (!is_role && variables_take(&r->variables, item, p.name_size) < 0)
 			return error_errno(e, "variables of the request");
 	}
-	return 0;
+	return variables_settle(&r->variables) < 0 ? error_errno(e, "variables of the request") : 0;
 }
 
 /* Multiplexing is not for us (FastCGI, 3.3): a second request meanwhile is told so, if it listens. */

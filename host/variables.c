@@ -1,13 +1,15 @@
 /*
  * An array of strings in the shape that environ(7) and execve(2) want. A request has about forty
  * variables, and the host looks for some thirty names: the first variables are found by a small hash
- * table, and only in a request with very many are the others searched from front to end.
+ * table, and only in a request with very many are the others searched from front to end. There the
+ * names that came twice are found by sorting, as a client could make a larger hash table slow.
  */
 #include "variables.h"
 
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #define PLACED 96 /* so many are in the table; places stay free, where a search ends */
 
@@ -24,10 +26,9 @@ static bool is_at(const struct variables *v, size_t i, const char *name, size_t 
 	return v->names[i] == size && memcmp(v->items[i], name, size) == 0;
 }
 
-static size_t find(const struct variables *v, const char *name)
+/* Among those in the table. v->count: it is not there. */
+static size_t find_placed(const struct variables *v, const char *name, size_t size)
 {
-	size_t size = strlen(name);
-
 	for (unsigned at = place_of(name, size);; at++) {
 		unsigned place = v->places[at % VARIABLES_PLACES];
 
@@ -36,10 +37,18 @@ static size_t find(const struct variables *v, const char *name)
 		if (is_at(v, place - 1, name, size))
 			return place - 1;
 	}
-	for (size_t i = PLACED; i < v->count; i++)
-		if (is_at(v, i, name, size))
-			return i;
 	return v->count;
+}
+
+static size_t find(const struct variables *v, const char *name)
+{
+	size_t size = strlen(name);
+	size_t found = find_placed(v, name, size);
+
+	for (size_t i = PLACED; found == v->count && i < v->count; i++)
+		if (is_at(v, i, name, size))
+			found = i;
+	return found;
 }
 
 static void place(struct variables *v, size_t i)
@@ -138,21 +147,75 @@ int variables_default(struct variables *v, const char *name, const char *value)
 
 int variables_add(struct variables *v, const char *item)
 {
-	return put(v, strdup(item), strcspn(item, "="));
+	return variables_take(v, strdup(item), strcspn(item, "="));
 }
 
 int variables_take(struct variables *v, char *item, size_t name)
 {
-	return put(v, item, name);
+	size_t i = item != NULL ? find_placed(v, item, name) : v->count;
+
+	if (i == v->count)
+		return put(v, item, name);
+	free_item(v, v->items[i]);
+	v->items[i] = item;
+	return 0;
 }
 
-/* Take one out of the array; the table is not right until it is made anew. */
-static void take_out(struct variables *v, size_t i)
+/* By name, and of one name in the order they came. */
+static int compare(const void *left, const void *right, void *variables)
 {
-	free_item(v, v->items[i]);
-	memmove(v->items + i, v->items + i + 1, (v->count - i) * sizeof(*v->items));
-	memmove(v->names + i, v->names + i + 1, (v->count - i - 1) * sizeof(*v->names));
-	v->count--;
+	const struct variables *v = variables;
+	size_t a = *(const uint32_t *)left, b = *(const uint32_t *)right;
+	int order = v->names[a] == v->names[b] ? memcmp(v->items[a], v->items[b], v->names[a])
+		    : v->names[a] < v->names[b] ? -1
+						: 1;
+
+	return order != 0 ? order : a < b ? -1 : a > b;
+}
+
+/* Close the gaps that NULLs make from this place on. */
+static void close_gaps(struct variables *v, size_t from)
+{
+	size_t to = from;
+
+	for (size_t i = from; i < v->count; i++) {
+		if (v->items[i] == NULL)
+			continue;
+		v->items[to] = v->items[i];
+		v->names[to++] = v->names[i];
+	}
+	v->count = to;
+	if (v->items != NULL)
+		v->items[to] = NULL;
+}
+
+int variables_settle(struct variables *v)
+{
+	size_t count = v->count > PLACED ? v->count - PLACED : 0, first = 0;
+	uint32_t *sorted;
+
+	if (count < 2)
+		return 0;
+	sorted = malloc(count * sizeof(*sorted));
+	if (sorted == NULL)
+		return -1;
+	for (size_t i = 0; i < count; i++)
+		sorted[i] = (uint32_t)(PLACED + i);
+	qsort_r(sorted, count, sizeof(*sorted), compare, v);
+	for (size_t i = 1; i < count; i++) {
+		uint32_t before = sorted[first], here = sorted[i];
+
+		if (!is_at(v, before, v->items[here], v->names[here])) {
+			first = i;
+			continue;
+		}
+		free_item(v, v->items[before]);
+		v->items[before] = v->items[here];
+		v->items[here] = NULL;
+	}
+	free(sorted);
+	close_gaps(v, PLACED);
+	return 0;
 }
 
 static void place_all(struct variables *v)
@@ -162,6 +225,19 @@ static void place_all(struct variables *v)
 		place(v, i);
 }
 
+/* This one goes; the table is not right until all have been taken out. */
+static void take_out(struct variables *v, size_t i)
+{
+	free_item(v, v->items[i]);
+	v->items[i] = NULL;
+}
+
+static void taken_out(struct variables *v)
+{
+	close_gaps(v, 0);
+	place_all(v);
+}
+
 void variables_remove(struct variables *v, const char *name)
 {
 	size_t i = find(v, name);
@@ -169,18 +245,37 @@ void variables_remove(struct variables *v, const char *name)
 	if (i == v->count)
 		return;
 	take_out(v, i);
-	place_all(v);
+	taken_out(v);
+}
+
+void variables_remove_any_case(struct variables *v, const char *name)
+{
+	size_t size = strlen(name);
+	bool found = false;
+
+	for (size_t i = 0; i < v->count; i++) {
+		if (v->names[i] == size && strncasecmp(v->items[i], name, size) == 0) {
+			take_out(v, i);
+			found = true;
+		}
+	}
+	if (found)
+		taken_out(v);
 }
 
 void variables_remove_prefix(struct variables *v, const char *prefix)
 {
-	size_t size = strlen(prefix), before = v->count;
+	size_t size = strlen(prefix);
+	bool found = false;
 
-	for (size_t i = v->count; i-- > 0;)
-		if (v->items[i][0] == prefix[0] && strncmp(v->items[i], prefix, size) == 0)
+	for (size_t i = 0; i < v->count; i++) {
+		if (v->items[i][0] == prefix[0] && strncmp(v->items[i], prefix, size) == 0) {
 			take_out(v, i);
-	if (v->count < before)
-		place_all(v);
+			found = true;
+		}
+	}
+	if (found)
+		taken_out(v);
 }
 
 void variables_release(struct variables *v)

@@ -29,8 +29,15 @@ int variables_set(struct variables *v, const char *name, const char *value);
 /* Set it only when it is not there yet, or is empty. 0 or -1 as above. */
 int variables_default(struct variables *v, const char *name, const char *value);
 
-/* Add "NAME=value" without looking for one of that name. 0 or -1 as above. */
+/*
+ * Add "NAME=value", in place of an earlier one of that name: of a name that comes twice the last value
+ * counts. After the last one variables_settle is due, since beyond some hundred an earlier one is
+ * found only then. 0 or -1 as above.
+ */
 int variables_add(struct variables *v, const char *item);
+
+/* After variables_add and variables_take: each name is there once, at its first place. 0 or -1 as above. */
+int variables_settle(struct variables *v);
 
 /*
  * A piece of memory from malloc(3), in which strings that are added lie: it belongs to the set from now
@@ -39,12 +46,15 @@ int variables_add(struct variables *v, const char *item);
 void variables_take_block(struct variables *v, void *block, size_t size);
 
 /*
- * The same for a string from malloc(3), or out of that block, which belongs to the set from now on, also on failure. `name`
- * is the size of its name.
+ * As variables_add, with a string from malloc(3), or out of that block, which belongs to the set from now
+ * on, also on failure. `name` is the size of its name.
  */
 int variables_take(struct variables *v, char *item, size_t name);
 
 void variables_remove(struct variables *v, const char *name);
+
+/* Remove all of this name, in whatever case its letters are. */
+void variables_remove_any_case(struct variables *v, const char *name);
 
 /* Remove all whose name begins with this. */
 void variables_remove_prefix(struct variables *v, const char *prefix);

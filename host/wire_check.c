@@ -201,8 +201,9 @@ static enum wire_verdict pair_lengths(
 	return pair_begin(check, before - left);
 }
 
-static size_t pair_name(struct wire_check_state *state, const unsigned char *bytes, size_t size)
+static size_t pair_name(struct wire_check *check, const unsigned char *bytes, size_t size)
 {
+	struct wire_check_state *state = &check->state;
 	size_t n = size < state->name_left ? size : state->name_left;
 
 	if (memchr(bytes, '=', n) != NULL || memchr(bytes, 0, n) != NULL)
@@ -213,7 +214,7 @@ static size_t pair_name(struct wire_check_state *state, const unsigned char *byt
 	state->name_left -= n;
 	if (state->name_left > 0 || !state->is_filename)
 		return n;
-	if (state->has_filename)
+	if (state->has_filename && check->from_relay)
 		state->bad = "SCRIPT_FILENAME is there twice";
 	state->has_filename = true;
 	return n;
@@ -241,7 +242,7 @@ static enum wire_verdict judge_pairs(
 		return WIRE_MORE;
 	while (at < size && verdict == WIRE_MORE) {
 		if (state->name_left > 0)
-			at += pair_name(state, bytes + at, size - at);
+			at += pair_name(check, bytes + at, size - at);
 		else if (state->value_left > 0)
 			at += pair_value(state, bytes + at, size - at);
 		else

@@ -52,6 +52,11 @@ enum wire_verdict {
 
 struct wire_check {
 	const struct wire_rules *rules;
+	/*
+	 * The client is the relay, and SCRIPT_FILENAME its word for what to run: two of them are a
+	 * BAD_REQUEST. From a web server the last one counts, as of any other parameter.
+	 */
+	bool from_relay;
 
 	/* Results. */
 	uint16_t request_id; /* READY, TOO_LARGE, BAD_REQUEST */

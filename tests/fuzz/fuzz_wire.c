@@ -43,9 +43,9 @@ static size_t check_once(
 	return whole->take;
 }
 
-static void check_all(const uint8_t *bytes, size_t size)
+static void check_all(const uint8_t *bytes, size_t size, bool from_relay)
 {
-	struct wire_check whole = {.rules = &rules}, grown = {.rules = &rules};
+	struct wire_check whole = {.rules = &rules, .from_relay = from_relay}, grown = whole;
 	size_t taken;
 
 	while ((taken = check_once(&whole, &grown, bytes, size)) > 0) {
@@ -102,7 +102,8 @@ static void read_pairs(const uint8_t *bytes, size_t size)
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
-	check_all(bytes, size);
+	check_all(bytes, size, false);
+	check_all(bytes, size, true);
 	insist(read_reply(bytes, size, 1) == read_reply(bytes, size, size + 1),
 	    "a reply depends on how it arrives");
 	read_pairs(bytes, size);

@@ -148,7 +148,6 @@ BAD = {
     "an equals sign in a name": pairs({"A=B": "x"}),
     "a zero byte in a name": pairs({"A\0B": "x"}),
     "no parameters": b"",
-    "the script named twice": pairs({"SCRIPT_FILENAME": "/a"}) + pairs({"SCRIPT_FILENAME": "/b"}),
 }
 
 

@@ -4,6 +4,7 @@
 #include "variables.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 static void a_variable_has_the_value_last_set(void **state)
 {
@@ -97,23 +98,109 @@ static void each_is_found_when_others_are_taken_out(void **state)
 	variables_release(&v);
 }
 
-static void of_two_of_one_name_the_first_is_found(void **state)
+static void of_two_of_one_name_the_last_counts_and_is_there_once(void **state)
+{
+	struct variables v = {0};
+	char item[32], name[32];
+
+	(void)state;
+	variables_add(&v, "TWICE=first");
+	variables_add(&v, "OTHER=x");
+	variables_add(&v, "TWICE=second");
+	assert_string_equal(variables_get(&v, "TWICE"), "second");
+	assert_int_equal(v.count, 2);
+	assert_string_equal(v.items[0], "TWICE=second");
+	assert_null(v.items[2]);
+	/* However many there are, and wherever the first one stands. */
+	for (int i = 0; i < 1000; i++) {
+		snprintf(item, sizeof(item), "N%d=%d", i % 400, i);
+		assert_int_equal(variables_add(&v, item), 0);
+	}
+	variables_add(&v, "TWICE=third");
+	assert_int_equal(variables_settle(&v), 0);
+	assert_int_equal(v.count, 402);
+	assert_null(v.items[402]);
+	assert_string_equal(variables_get(&v, "TWICE"), "third");
+	for (int i = 0; i < 400; i++) {
+		snprintf(name, sizeof(name), "N%d", i);
+		snprintf(item, sizeof(item), "%d", i < 200 ? i + 800 : i + 400);
+		assert_string_equal(variables_get(&v, name), item);
+		snprintf(item, sizeof(item), "N%d=%d", i, i < 200 ? i + 800 : i + 400);
+		assert_string_equal(v.items[2 + i], item);
+	}
+	variables_remove(&v, "N399");
+	assert_null(variables_get(&v, "N399"));
+	variables_release(&v);
+}
+
+static void one_in_the_block_is_replaced_as_any_other(void **state)
+{
+	struct variables v = {0};
+	size_t size = 400 * 8;
+	char *block = malloc(size);
+
+	(void)state;
+	assert_non_null(block);
+	variables_take_block(&v, block, size);
+	for (int i = 0; i < 400; i++) {
+		snprintf(block + i * 8, 8, "N%03d=%c", i % 130, 'a' + i / 130);
+		assert_int_equal(variables_take(&v, block + i * 8, 4), 0);
+	}
+	variables_add(&v, "N129=own");
+	variables_add(&v, "N000=own");
+	assert_int_equal(variables_settle(&v), 0);
+	assert_int_equal(v.count, 130);
+	assert_string_equal(variables_get(&v, "N000"), "own");
+	assert_string_equal(variables_get(&v, "N001"), "d");
+	assert_string_equal(variables_get(&v, "N128"), "c");
+	assert_string_equal(variables_get(&v, "N129"), "own");
+	variables_release(&v);
+}
+
+static void a_great_many_settle_too(void **state)
 {
 	struct variables v = {0};
 	char item[32];
 
 	(void)state;
-	variables_add(&v, "TWICE=first");
-	variables_add(&v, "TWICE=second");
-	assert_string_equal(variables_get(&v, "TWICE"), "first");
+	for (int i = 0; i < 300000; i++) {
+		snprintf(item, sizeof(item), "N%06d=%c", i % 150000, i < 150000 ? 'a' : 'b');
+		assert_int_equal(variables_add(&v, item), 0);
+	}
+	assert_int_equal(variables_settle(&v), 0);
+	assert_int_equal(v.count, 150000);
+	assert_string_equal(v.items[149999], "N149999=b");
+	variables_remove_prefix(&v, "N0");
+	assert_int_equal(v.count, 50000);
+	assert_string_equal(v.items[0], "N100000=b");
+	variables_release(&v);
+}
+
+static void a_name_is_removed_in_any_case(void **state)
+{
+	struct variables v = {0};
+	char item[32];
+
+	(void)state;
+	variables_add(&v, "HTTP_PROXY=a");
 	for (int i = 0; i < 200; i++) {
-		snprintf(item, sizeof(item), "N%d=%d", i % 150, i);
+		snprintf(item, sizeof(item), "N%d=x", i);
 		variables_add(&v, item);
 	}
-	assert_string_equal(variables_get(&v, "N49"), "49");
-	assert_string_equal(variables_get(&v, "N149"), "149");
-	variables_remove(&v, "TWICE");
-	assert_string_equal(variables_get(&v, "TWICE"), "second");
+	variables_add(&v, "http_proxy=b");
+	variables_add(&v, "Http_Proxy=c");
+	variables_add(&v, "HTTP_PROXY_X=kept");
+	variables_remove_any_case(&v, "HTTP_PROXY");
+	assert_int_equal(v.count, 201);
+	assert_null(variables_get(&v, "HTTP_PROXY"));
+	assert_null(variables_get(&v, "http_proxy"));
+	assert_string_equal(v.items[0], "N0=x");
+	assert_string_equal(variables_get(&v, "N0"), "x");
+	assert_string_equal(variables_get(&v, "N199"), "x");
+	assert_string_equal(v.items[200], "HTTP_PROXY_X=kept");
+	assert_null(v.items[201]);
+	variables_remove_any_case(&v, "NONE");
+	assert_int_equal(v.count, 201);
 	variables_release(&v);
 }
 
@@ -145,7 +232,10 @@ int main(void)
 	    cmocka_unit_test(a_default_replaces_nothing_but_the_empty),
 	    cmocka_unit_test(the_array_is_an_environment_however_many_there_are),
 	    cmocka_unit_test(each_is_found_when_others_are_taken_out),
-	    cmocka_unit_test(of_two_of_one_name_the_first_is_found),
+	    cmocka_unit_test(of_two_of_one_name_the_last_counts_and_is_there_once),
+	    cmocka_unit_test(one_in_the_block_is_replaced_as_any_other),
+	    cmocka_unit_test(a_great_many_settle_too),
+	    cmocka_unit_test(a_name_is_removed_in_any_case),
 	    cmocka_unit_test(a_prefix_removes_all_that_begin_with_it),
 	};
 

@@ -24,9 +24,12 @@ static struct {
 	size_t size;
 } sent;
 
+static bool from_relay; /* the next one that is judged */
+
 static int begin_test(void **state)
 {
 	(void)state;
+	from_relay = false;
 	sent.size = 0;
 	return 0;
 }
@@ -74,7 +77,7 @@ static void send_request(uint16_t id)
 
 static struct wire_check judge_sent(enum wire_verdict expected)
 {
-	struct wire_check check = {.rules = &rules};
+	struct wire_check check = {.rules = &rules, .from_relay = from_relay};
 
 	assert_int_equal(wire_check(&check, sent.bytes, sent.size), expected);
 	return check;
@@ -426,15 +429,25 @@ static void nul_in_a_value_is_a_bad_request(void **state)
 	assert_bad("\1\3Ax\0y");
 }
 
-static void a_second_script_filename_is_a_bad_request(void **state)
+static void a_second_script_filename_is_a_web_servers_last_word(void **state)
 {
 	(void)state;
+	send_begun("\17\2SCRIPT_FILENAME/a\1\0A\17\2SCRIPT_FILENAME/b\1\0A");
+	send_record(WIRE_PARAMS, ID, NULL, 0);
+	assert_null(judge_sent(WIRE_READY).unfit);
+}
+
+static void a_second_script_filename_from_the_relay_is_a_bad_request(void **state)
+{
+	(void)state;
+	from_relay = true;
 	assert_bad("\17\2SCRIPT_FILENAME/a\1\0A\17\2SCRIPT_FILENAME/b");
 }
 
 static void any_other_name_may_come_twice(void **state)
 {
 	(void)state;
+	from_relay = true;
 	send_begun("\17\0SCRIPT_FILENAME\17\0SCRIPT_FILENAMX\17\0SCRIPT_FILENAMX\1\0A\1\0A");
 	send_record(WIRE_PARAMS, ID, NULL, 0);
 	judge_sent(WIRE_READY);
@@ -749,7 +762,8 @@ int main(void)
 	    TEST(an_empty_name_is_a_bad_request),
 	    TEST(nul_and_equals_in_a_name_are_a_bad_request),
 	    TEST(nul_in_a_value_is_a_bad_request),
-	    TEST(a_second_script_filename_is_a_bad_request),
+	    TEST(a_second_script_filename_is_a_web_servers_last_word),
+	    TEST(a_second_script_filename_from_the_relay_is_a_bad_request),
 	    TEST(any_other_name_may_come_twice),
 	    TEST(params_that_end_within_a_pair_are_malformed),
 	    TEST(a_length_of_0x7fffffff_is_malformed),
