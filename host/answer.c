@@ -17,6 +17,7 @@
 #include "route.h"
 #include "run.h"
 #include "script.h"
+#include "static_content.h"
 #include "stats.h"
 #include "status.h"
 
@@ -31,6 +32,8 @@ static bool find_file(const struct answer_shared *shared, struct request *reques
     const char *prefix, struct route *route);
 static bool is_metrics(
     const struct answer_shared *shared, const struct request *request, const char *prefix);
+static void answer_static(
+    const struct answer_shared *shared, struct request *request, const struct route *route);
 static bool answer_script(
     const struct answer_shared *shared, struct request *request, const struct route *route);
 static bool wait_for_place(const struct answer_shared *shared, struct request *request,
@@ -53,7 +56,7 @@ bool answer_request(const struct answer_shared *shared, struct request *request,
 	if (find_file(shared, request, prefix, &route)) {
 		request->script = route.name;
 		if (route.kind == ROUTE_STATIC)
-			answer_file(shared, request, &route);
+			answer_static(shared, request, &route);
 		else
 			usable = answer_script(shared, request, &route);
 	}
@@ -142,6 +145,29 @@ static bool find_file(const struct answer_shared *shared, struct request *reques
 		return false;
 	}
 	return true;
+}
+
+/* What the configuration does not offer is not there; what is never sent is forbidden. */
+static void answer_static(
+    const struct answer_shared *shared, struct request *request, const struct route *route)
+{
+	struct manners manners;
+	const char *secret;
+	struct error e;
+
+	config_manners(shared->config, route->name, &manners);
+	secret =
+	    static_content_secret(scripts_bindings(shared->run.scripts), route->name, route->file);
+	if (!static_content_is_offered(manners.static_content, route->name)) {
+		error_set(&e, "%s is not executable, and static = %s", route->name,
+		    manners.static_content);
+		answer_refusal(shared, request, 404, e.message);
+	} else if (secret != NULL) {
+		error_set(&e, "%s is not executable, and %s is never sent", route->name, secret);
+		answer_refusal(shared, request, 403, e.message);
+	} else {
+		answer_file(shared, request, route);
+	}
 }
 
 static enum script_kind kind_by_mode(const struct manners *manners, enum script_kind found)

@@ -1,6 +1,7 @@
 /*
- * exthost check: would the host take this configuration, and run what is in the extension root?
- * Nothing is started and nothing is run.
+ * exthost check: would the host take this configuration, and run what is in the extension root? And what is
+ * there that Fossil would send, though nobody wants that: of files that are not executable the relay never
+ * hears. Nothing is started and nothing is run.
  */
 #include "command.h"
 
@@ -10,6 +11,7 @@
 #include "route.h"
 #include "script.h"
 #include "serve_config.h"
+#include "static_content.h"
 
 #include <fcntl.h>
 #include <ftw.h>
@@ -20,12 +22,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define WARNINGS_MOST 20
+
 /* nftw(3) gives its function no argument. */
 static struct {
 	const char *root;
 	int root_fd;
 	struct scripts *scripts;
-	int scripts_found, complaints;
+	int scripts_found, complaints, warnings;
+	bool only_app; /* Fossil has no part in it */
 } walk;
 
 static void complain(const char *name, const char *reason)
@@ -55,27 +60,51 @@ static void check_script(const char *name)
 	route_release(&route);
 }
 
+/* A file that Fossil would find by its name (serverext page: as in route.h) and send as it is. */
+static void check_static(const char *name, const char *path)
+{
+	struct stat status;
+	FD_OWNED int file = -1;
+	const char *secret = NULL;
+
+	if (walk.only_app || stat(path, &status) < 0 || !S_ISREG(status.st_mode) ||
+	    (status.st_mode & 0111) != 0 || !route_names_file(name))
+		return;
+	file = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	if (file >= 0)
+		secret = static_content_secret(scripts_bindings(walk.scripts), name + 1, file);
+	if (secret != NULL && walk.warnings++ < WARNINGS_MOST)
+		printf(
+		    "%s: warning: it is not executable, and Fossil sends it to whoever asks: %s\n",
+		    name + 1, secret);
+}
+
 /* What begins with a dot is nobody's business: it is never served. */
 static int visit(const char *path, const struct stat *status, int type, struct FTW *where)
 {
-	const char *name = path + strlen(walk.root);
+	const char *name = path + (strcmp(walk.root, "/") == 0 ? 0 : strlen(walk.root));
 
 	if (where->level > 0 && path[where->base] == '.')
 		return type == FTW_D ? FTW_SKIP_SUBTREE : FTW_CONTINUE;
 	if (type == FTW_F && (status->st_mode & 0111) != 0)
 		check_script(name + strspn(name, "/"));
+	else if (type == FTW_F || type == FTW_SL)
+		check_static(name, path);
 	return FTW_CONTINUE;
 }
 
 static int check_root(const struct binding *const *bindings, const struct config *config)
 {
 	walk.root = config->root;
+	walk.only_app = config->only_app != NULL;
 	walk.root_fd = open(config->root, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	walk.scripts = scripts_create(bindings);
 	if (walk.root_fd < 0 || walk.scripts == NULL)
 		return command_fail(1, "extension root %s cannot be opened", config->root);
 	if (nftw(config->root, visit, 16, FTW_PHYS | FTW_ACTIONRETVAL) != 0)
 		return command_fail(1, "extension root %s cannot be read", config->root);
+	if (walk.warnings > WARNINGS_MOST)
+		printf("warning: and %d more such files\n", walk.warnings - WARNINGS_MOST);
 	scripts_destroy(walk.scripts);
 	fd_close(&walk.root_fd);
 	return walk.complaints > 0 ? 1 : 0;

@@ -46,6 +46,7 @@ struct manners {
 	char *reload; /* "keep" or "strict" */
 	char *python_path, *tcl_path; /* folders, ':' between */
 	char *python_venv;
+	char *static_content; /* "yes", "no" or patterns: static_content.h; of a file that is not run */
 };
 
 /* [service NAME] in the configuration file: a program that the master keeps running. */

@@ -90,6 +90,10 @@ const struct option options[] = {
 	"folders in which Python extensions find modules, before the installed ones"},
     {"tcl-path", TYPE_STRING, MANNER(tcl_path), EACH, "", 0, 0, "DIR:...",
 	"folders in which Tcl extensions find packages, before the installed ones"},
+    {"static", TYPE_STRING, MANNER(static_content), EACH, "yes", 0, 0, "yes|no|PATTERN...",
+	"which files that are not executable are sent: all, none, or those whose names beneath the "
+	"root "
+	"a pattern matches. Source, databases and keys never are"},
     {"concurrency", TYPE_NUMBER, VALUE(concurrency), CONFIG_SERVE, "16", 1, 16384, "N",
 	"how many runs there may be at once, of all extensions; further ones wait"},
     {"queue", TYPE_NUMBER, VALUE(queue), CONFIG_SERVE, "128", 0, 16384, "N",

@@ -159,6 +159,7 @@ const char *reply_reason(int status)
 {
 	switch (status) {
 	case 400: return "Bad Request";
+	case 403: return "Forbidden";
 	case 404: return "Not Found";
 	case 413: return "Content Too Large";
 	case 431: return "Request Header Fields Too Large";
@@ -174,6 +175,7 @@ static const char *explain(int status)
 {
 	switch (status) {
 	case 400: return "The request is not well-formed.";
+	case 403: return "This file is not for reading.";
 	case 404: return "There is no such page.";
 	case 413: return "The request body is larger than this server takes.";
 	case 431: return "The request's header is larger than this server takes.";

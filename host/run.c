@@ -58,7 +58,7 @@ static int hand_over(struct run *run, const struct run_job *job)
 	char *path = NULL;
 	struct run_order order = {.kind = RUN_ORDER_SCRIPT,
 	    .path = option_manner(
-		job->manners, scripts_language(run->shared->scripts, run->language), "path"),
+		job->manners, scripts_bindings(run->shared->scripts)[run->language]->name, "path"),
 	    .environment = run->request->variables.items,
 	    .source = run->route->file,
 	    .code = job->found->code,

@@ -56,9 +56,9 @@ struct scripts *scripts_create(const struct binding *const *bindings)
 	return s;
 }
 
-const char *scripts_language(const struct scripts *s, int language)
+const struct binding *const *scripts_bindings(const struct scripts *s)
 {
-	return s->bindings[language]->name;
+	return s->bindings;
 }
 
 static struct entry *place(struct scripts *s, const struct stat *status)

@@ -25,8 +25,8 @@ struct script_found {
 /* NULL: no memory. */
 struct scripts *scripts_create(const struct binding *const *bindings);
 
-/* The name of the language of this index: "tcl". */
-const char *scripts_language(const struct scripts *s, int language);
+/* The languages that it was created with. */
+const struct binding *const *scripts_bindings(const struct scripts *s);
 
 /*
  * The language of an open script: told by the program in its #! line (env is looked through; after

@@ -166,7 +166,7 @@ static int compare(const void *left, const void *right, void *variables)
 {
 	const struct variables *v = variables;
 	size_t a = *(const uint32_t *)left, b = *(const uint32_t *)right;
-	int order = v->names[a] == v->names[b] ? memcmp(v->items[a], v->items[b], v->names[a])
+	int order = v->names[a] == v->names[b]  ? memcmp(v->items[a], v->items[b], v->names[a])
 		    : v->names[a] < v->names[b] ? -1
 						: 1;
 

@@ -21,7 +21,7 @@ LAYERS = [
     {"config_read", "listen", "listen_address", "access", "language", "spool", "reply_header",
      "run_channel", "preload", "idle", "process_limit", "config_share", "noticed", "notify",
      "inherited", "words", "orphans", "app_files", "heap_holes", "huge_pages", "huge_program"},
-    {"request", "request_taken", "response", "route", "script", "spares", "request_process", "template", "reply",
+    {"request", "request_taken", "response", "route", "script", "static_content", "spares", "request_process", "template", "reply",
      "run", "guard", "guard_end", "guarded", "run_end", "run_errors", "lanes", "stats", "status", "status_metrics", "connection",
      "accepting", "answer", "answer_file", "answer_log", "answer_shared", "app", "app_pool", "app_settings", "app_start",
      "app_watch", "app_run", "app_reply", "app_slot", "app_loaded", "app_orders",
