@@ -4,6 +4,7 @@
  */
 #include "run.h"
 
+#include "binding.h"
 #include "config.h"
 #include "error.h"
 #include "fd.h"
