@@ -20,7 +20,7 @@
 /* One thread is called for each client: without EPOLLONESHOT, all that wait, in a chain. */
 #define WANTED (EPOLLIN | EPOLLONESHOT)
 #define LISTENERS_MAX 256 /* those of the start, and those that were bound anew since */
-#define FOR_THE_FRONT 96  /* epoll, listeners, channels, the log; compiled code of some scripts */
+#define FOR_THE_FRONT 112 /* epoll, listeners, channels, the log; questions; kept code */
 #define FOR_A_SPARE 4
 #define FOR_A_RUN 7        /* its process, notices, a held reply, what it reports */
 #define FOR_A_CONNECTION 4 /* itself; a copy and the body, twice; then the script and its code */

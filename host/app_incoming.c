@@ -15,23 +15,22 @@
 #include "log.h"
 #include "reply.h"
 
-#include <errno.h>
-#include <poll.h>
-#include <sys/socket.h>
 #include <sys/timerfd.h>
 
 #define SECOND 1000000000ULL
-#define HEAD_DEADLINE (10 * SECOND) /* for the head of a request, once it has begun */
-#define BODY_DEADLINE (60 * SECOND) /* for the next piece of a body */
-#define DRAINS 64                   /* pieces of what a refused client sends, */
-#define DRAIN_WAIT 20               /* milliseconds for each */
+#define REFUSAL_PATIENCE (3 * SECOND) /* for a client that is to take the page of a refusal */
 
 static bool look(struct server *s, struct connection *c);
 static bool take_body(struct server *s, struct connection *c);
+static bool drain(struct server *s, struct connection *c);
+static void refuse(struct server *s, struct connection *c, int status, const struct error *e);
 static bool finish(struct server *s, struct connection *c, int status, const struct error *e);
+static void log_close(const struct server *s, const struct connection *c, const struct error *e);
 
 bool app_incoming_go_on(struct server *s, struct connection *c)
 {
+	if (c->draining)
+		return drain(s, c);
 	return s->incoming[c->index].begun ? take_body(s, c) : look(s, c);
 }
 
@@ -58,7 +57,7 @@ static void tick(struct server *s)
 /* true: there may be more to read, at once. */
 static bool park(struct server *s, struct connection *c, uint64_t deadline)
 {
-	bool idle = c->taken.size == 0 && !s->incoming[c->index].begun;
+	bool idle = c->taken.size == 0 && !s->incoming[c->index].begun && !c->draining;
 
 	if (deadline != 0)
 		tick(s);
@@ -81,7 +80,7 @@ static bool look(struct server *s, struct connection *c)
 {
 	struct incoming *in = &s->incoming[c->index];
 	bool refused = false;
-	struct error e;
+	struct error e = {""};
 	int status;
 
 	if (c->taken.size == 0 && !s->stale && app_files_changed(&s->app->files))
@@ -92,11 +91,9 @@ static bool look(struct server *s, struct connection *c)
 		return false;
 	}
 	switch (connection_look(c, s->buffer, &status, &e)) {
-	case LOOK_WAIT: return park(s, c, connection_deadline(c, request_clock(), HEAD_DEADLINE));
+	case LOOK_WAIT: return park(s, c, connection_deadline(c, request_clock()));
 	case LOOK_CLOSE:
-		if (e.message[0] != '\0')
-			log_message(&s->setup->log, LEVEL_WARNING, "%s: connection closed: %s",
-			    c->listener->address, e.message);
+		log_close(s, c, &e);
 		close_connection(s, c);
 		return false;
 	case LOOK_REFUSE: refused = true; break;
@@ -123,47 +120,32 @@ static bool look(struct server *s, struct connection *c)
 static bool take_body(struct server *s, struct connection *c)
 {
 	struct incoming *in = &s->incoming[c->index];
-	const struct config *config = &s->setup->config;
-	int status = REQUEST_MORE;
-	struct error e;
-	size_t used;
+	struct error e = {""};
+	int status = request_taken_read(
+	    &in->request, &in->taken, &c->taken, s->buffer, s->rules.max_head, &e);
 
-	if (c->taken.size > 0) {
-		status = request_taken_feed(&in->request, &in->taken,
-		    (unsigned char *)c->taken.data, c->taken.size, &used, config, &e);
-		buffer_consume(&c->taken, used);
-	}
-	while (status == REQUEST_MORE) {
-		ssize_t n = recv(c->fd, s->buffer, s->rules.max_head, MSG_DONTWAIT);
-
-		if (n < 0 && errno == EAGAIN) {
-			c->deadline = 0;
-			return park(s, c, request_clock() + BODY_DEADLINE);
-		}
-		if (n <= 0) {
-			error_set(&e, "the body ends after %llu bytes, without its end record",
-			    (unsigned long long)in->taken.body.seen);
-			status = 400;
-			break;
-		}
-		status = request_taken_feed(
-		    &in->request, &in->taken, s->buffer, (size_t)n, &used, config, &e);
-		if (used < (size_t)n &&
-		    buffer_append(&c->taken, s->buffer + used, (size_t)n - used) < 0)
-			status = -1;
-	}
+	if (status == REQUEST_MORE)
+		return park(
+		    s, c, request_body_due(&in->request, &in->taken.body, &s->setup->config));
 	return finish(s, c, status, &e);
 }
 
-/* So that it reads the refusal and not a reset: what a client still sends, as far as it is quick. */
-static void drain(struct server *s, int fd)
+/* What comes behind a refusal. As app_incoming_go_on. */
+static bool drain(struct server *s, struct connection *c)
 {
-	struct pollfd event = {.fd = fd, .events = POLLIN};
+	uint64_t until = connection_drain(c, s->buffer, request_clock());
 
-	shutdown(fd, SHUT_WR);
-	for (int i = 0; i < DRAINS && poll(&event, 1, DRAIN_WAIT) > 0; i++)
-		if (recv(fd, s->buffer, s->rules.max_head, MSG_DONTWAIT) <= 0)
-			return;
+	if (until != 0)
+		return park(s, c, until);
+	close_connection(s, c);
+	return false;
+}
+
+static void log_close(const struct server *s, const struct connection *c, const struct error *e)
+{
+	if (e->message[0] != '\0')
+		log_message(&s->setup->log, LEVEL_WARNING, "%s: connection closed: %s",
+		    c->listener->address, e->message);
 }
 
 /* A part of the reply is in the connection, which closes now for the app and later for the client. */
@@ -171,6 +153,16 @@ static void cut_later(struct server *s, struct response *r)
 {
 	app_cuts_add(&s->cuts, r);
 	tick(s);
+}
+
+static void refuse(struct server *s, struct connection *c, int status, const struct error *e)
+{
+	struct request *r = &s->incoming[c->index].request;
+
+	r->response.deadline = request_clock() + REFUSAL_PATIENCE;
+	reply_error_page(r, status, NULL, 0);
+	answer_log(&s->answering.shared, r, NULL, e->message);
+	connection_refuse(c, request_clock());
 }
 
 /* The request is whole, or will never be. As app_incoming_go_on. */
@@ -189,11 +181,9 @@ static bool finish(struct server *s, struct connection *c, int status, const str
 		response_end(&r->response);
 		answer_log(&s->answering.shared, r, NULL, e->message);
 	} else if (status > 0) {
-		reply_error_page(r, status, NULL, 0);
-		answer_log(&s->answering.shared, r, NULL, e->message);
-		drain(s, c->fd);
-		keep = false;
+		refuse(s, c, status, e);
 	} else {
+		log_close(s, c, e);
 		keep = false;
 	}
 	late = r->response.late;
@@ -201,7 +191,9 @@ static bool finish(struct server *s, struct connection *c, int status, const str
 		cut_later(s, &r->response);
 	request_release(r);
 	in->begun = false;
-	if (!keep) {
+	if (c->draining && !late)
+		return true;
+	if (!keep || late) {
 		(late ? connections_forget : connections_close)(s->connections, c);
 		return false;
 	}

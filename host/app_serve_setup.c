@@ -39,6 +39,7 @@ static int take_settings(struct app_serve_setup *s, const struct run_order *orde
 	    .debug = rules->debug != 0,
 	    .max_header = rules->max_header,
 	    .max_connections = rules->connections,
+	    .body_timeout = rules->body_timeout,
 	    .reply_buffer = rules->reply_buffer,
 	    .limits = {.max_body = rules->max_body,
 		.max_reply = rules->max_reply,

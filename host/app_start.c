@@ -102,6 +102,7 @@ static int add_serving(
 	rules->max_reply = limits->max_reply;
 	rules->reply_buffer = config->reply_buffer;
 	rules->timeout = limits->timeout;
+	rules->body_timeout = config->body_timeout;
 	rules->connections = config->max_connections;
 	if (add_setting(list, "name", s->name) < 0 ||
 	    add_setting(list, "tmpdir", config->tmpdir) < 0 ||

@@ -107,6 +107,7 @@ struct config {
 	uint64_t concurrency;
 	uint64_t queue;
 	uint64_t queue_timeout; /* seconds */
+	uint64_t body_timeout;  /* seconds, for the body of a request to come */
 	uint64_t grace;         /* seconds */
 	char *control;          /* where `exthost status` asks; "none": nowhere; "": in the root */
 	char *metrics;          /* the URL path of Prometheus' text; "": none */

@@ -10,6 +10,7 @@
 #include "error.h"
 #include "fd.h"
 #include "listen.h"
+#include "request.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -18,8 +19,10 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
-#define DRAIN_MOST 16777216
-#define DRAIN_WAIT 500 /* milliseconds for the next piece */
+#define SECOND 1000000000ULL
+#define DRAIN_MOST 16777216      /* bytes */
+#define DRAIN_TIME (10 * SECOND) /* in all */
+#define DRAIN_WAIT (2 * SECOND)  /* for the next piece */
 
 enum { FREE, OWNED, OWNED_AND_SIGNALLED, PARKED };
 
@@ -113,8 +116,7 @@ bool connections_park(struct connections *t, struct connection *c, uint64_t dead
 	pthread_mutex_lock(&t->lock);
 	parked = c->state == OWNED;
 	c->state = parked ? PARKED : OWNED;
-	if (c->deadline == 0 || deadline == 0)
-		c->deadline = deadline;
+	c->deadline = deadline;
 	if (parked && !c->watched && watch(t, c) < 0)
 		shutdown(c->fd, SHUT_RDWR);
 	pthread_mutex_unlock(&t->lock);
@@ -140,6 +142,22 @@ void connections_forget(struct connections *t, struct connection *c)
 	connections_close(t, c);
 }
 
+/*
+ * An open connection is ready to be written to, so asking for that makes an event at once. Where it is
+ * not, nothing can be answered.
+ */
+static void wake(struct connections *t, struct connection *c)
+{
+	struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
+	    .data.u64 = (uint64_t)c->generation << 32 | c->index};
+	struct pollfd ready = {.fd = c->fd, .events = POLLOUT};
+
+	if (poll(&ready, 1, 0) > 0)
+		epoll_ctl(t->epoll, EPOLL_CTL_MOD, c->fd, &event);
+	else
+		shutdown(c->fd, SHUT_RDWR);
+}
+
 static bool expire(struct connections *t, uint64_t now, bool idle)
 {
 	bool more = false;
@@ -151,10 +169,11 @@ static bool expire(struct connections *t, uint64_t now, bool idle)
 		/* What is owned is its thread's to read. */
 		if (c->state != PARKED)
 			continue;
-		if ((c->deadline != 0 && c->deadline < now) || (idle && c->check.state.seen == 0))
+		if (idle && (c->check.state.seen == 0 || c->draining))
 			shutdown(c->fd, SHUT_RDWR);
-		else
-			more = more || c->deadline != 0;
+		else if (c->deadline != 0 && c->deadline <= now)
+			wake(t, c);
+		more = more || c->deadline != 0;
 	}
 	pthread_mutex_unlock(&t->lock);
 	return more;
@@ -165,9 +184,9 @@ bool connections_expire(struct connections *t, uint64_t now)
 	return expire(t, now, false);
 }
 
-void connections_expire_idle(struct connections *t)
+void connections_expire_idle(struct connections *t, uint64_t now)
 {
-	expire(t, 0, true);
+	expire(t, now, true);
 }
 
 struct connection *connections_take_idle(struct connections *t)
@@ -178,7 +197,8 @@ struct connection *connections_take_idle(struct connections *t)
 	for (size_t i = 0; i < t->most && found == NULL; i++) {
 		struct connection *c = &t->places[i];
 
-		if (c->state == PARKED && c->check.state.seen == 0 && c->taken.size == 0)
+		if (c->state == PARKED && c->check.state.seen == 0 && c->taken.size == 0 &&
+		    !c->draining)
 			found = c;
 	}
 	if (found != NULL)
@@ -260,6 +280,15 @@ static bool is_for_libfcgi(const struct connection *c, const unsigned char *byte
 	return c->check.unfit == NULL && wire_check_end(&c->check, bytes, size) == size;
 }
 
+/* Nothing more of a head is there. */
+static enum connection_look wait_for_head(const struct connection *c, struct error *e)
+{
+	if (c->deadline == 0 || request_clock() < c->deadline)
+		return LOOK_WAIT;
+	error_set(e, "the head of a request was not whole after %d s", CONNECTION_HEAD);
+	return LOOK_CLOSE;
+}
+
 enum connection_look connection_look(
     struct connection *c, unsigned char *buffer, int *status, struct error *e)
 {
@@ -271,7 +300,7 @@ enum connection_look connection_look(
 		ssize_t n = look_at(c, buffer, &bytes);
 
 		if (n < 0)
-			return errno == EAGAIN ? LOOK_WAIT : LOOK_CLOSE;
+			return errno == EAGAIN ? wait_for_head(c, e) : LOOK_CLOSE;
 		if (n == 0) {
 			if (c->taken.size > 0)
 				error_set(e, "the client ended in the middle of a request");
@@ -313,23 +342,36 @@ enum connection_look connection_look(
 	}
 }
 
-uint64_t connection_deadline(const struct connection *c, uint64_t now, uint64_t allowed)
+uint64_t connection_deadline(const struct connection *c, uint64_t now)
 {
-	return c->taken.size > 0 ? now + allowed : 0;
+	if (c->taken.size == 0)
+		return 0;
+	return c->deadline != 0 ? c->deadline : now + CONNECTION_HEAD * SECOND;
 }
 
-void connection_drain(struct connection *c, unsigned char *buffer)
+void connection_refuse(struct connection *c, uint64_t now)
 {
-	struct pollfd event = {.fd = c->fd, .events = POLLIN};
-
 	shutdown(c->fd, SHUT_WR);
-	for (size_t taken = 0; taken < DRAIN_MOST && poll(&event, 1, DRAIN_WAIT) > 0;) {
-		ssize_t n = recv(c->fd, buffer, c->check.rules->max_head, MSG_DONTWAIT);
+	c->draining = true;
+	c->deadline = 0;
+	c->drain_end = now + DRAIN_TIME;
+}
 
-		if (n <= 0)
-			return;
-		taken += (size_t)n;
+uint64_t connection_drain(struct connection *c, unsigned char *buffer, uint64_t now)
+{
+	uint64_t next = now + DRAIN_WAIT;
+	ssize_t n = 1;
+
+	/* It was parked, and this is all that has come since. */
+	if (c->deadline != 0 && now >= c->deadline)
+		return 0;
+	while (n > 0 && c->drained < DRAIN_MOST) {
+		n = recv(c->fd, buffer, c->check.rules->max_head, MSG_DONTWAIT);
+		c->drained += n > 0 ? (size_t)n : 0;
 	}
+	if (n >= 0 || errno != EAGAIN || now >= c->drain_end)
+		return 0;
+	return next < c->drain_end ? next : c->drain_end;
 }
 
 void connection_next(struct connection *c)

@@ -23,16 +23,19 @@ struct connection {
 	struct wire_check check;
 	/*
 	 * Bytes taken off the socket, when a head does not come whole or is none that libfcgi reads
-	 * rightly: then it is decoded from here (request_read_taken), and what is behind it stays.
+	 * rightly: then it is decoded from here (request_taken_read), and what is behind it stays.
 	 */
 	struct buffer taken;
 	bool is_taken;
 	size_t judged; /* so many of the bytes taken were not enough for the check */
+	bool draining; /* refused: what the client still sends is forgotten */
+	size_t drained;
+	uint64_t drain_end; /* request_clock() until which that goes on at most */
 	/* the table's */
 	uint32_t index, generation;
 	int state;
 	bool watched;
-	uint64_t deadline; /* request_clock() until which the head must be there; 0: none */
+	uint64_t deadline; /* request_clock() when its owner wants to look again; 0: never */
 };
 
 /* NULL: no memory. epoll is the shared one. */
@@ -48,8 +51,8 @@ struct connection *connections_add(struct connections *t, int fd, const struct l
 struct connection *connections_claim(struct connections *t, uint64_t tag);
 
 /*
- * Leave the connection to the epoll, until the deadline (0: for ever). false: bytes came meanwhile,
- * it is still the caller's and must be looked at again.
+ * Leave the connection to the epoll. An event comes at the deadline, too (0: none). false: bytes came
+ * meanwhile, it is still the caller's and must be looked at again.
  */
 bool connections_park(struct connections *t, struct connection *c, uint64_t deadline);
 
@@ -63,13 +66,13 @@ void connections_close(struct connections *t, struct connection *c);
 void connections_forget(struct connections *t, struct connection *c);
 
 /*
- * Shut down what is parked beyond its deadline; its thread-to-be then sees the end. true: others have a
- * deadline still to come.
+ * Have an event come for whatever is parked beyond its deadline: a thread of the caller's then judges
+ * what becomes of it, and can still answer. true: something has a deadline.
  */
 bool connections_expire(struct connections *t, uint64_t now);
 
-/* Shut down all that is parked and has begun no request: the host stops. */
-void connections_expire_idle(struct connections *t);
+/* The same, and shut down all that is parked and has no request: the host stops. */
+void connections_expire_idle(struct connections *t, uint64_t now);
 
 /* One that is parked and has begun no request, as the caller's own. NULL: there is none. */
 struct connection *connections_take_idle(struct connections *t);
@@ -92,14 +95,25 @@ enum connection_look {
 enum connection_look connection_look(
     struct connection *c, unsigned char *buffer, int *status, struct error *e);
 
-/* Until when a parked connection may stay: for ever, unless a head has begun. */
-uint64_t connection_deadline(const struct connection *c, uint64_t now, uint64_t allowed);
+/*
+ * Until when a connection may be parked without a whole head: for ever, unless a head has begun; then for
+ * CONNECTION_HEAD seconds.
+ */
+uint64_t connection_deadline(const struct connection *c, uint64_t now);
+
+#define CONNECTION_HEAD 10
 
 /*
- * After a refusal: take and forget what the client still sends, within bounds, so that it reads the
- * answer and not a reset.
+ * A refusal was answered, and the connection cannot be used again: end the sending side. What the client
+ * still sends is to be drained, so that it reads the answer and not a reset.
  */
-void connection_drain(struct connection *c, unsigned char *buffer);
+void connection_refuse(struct connection *c, uint64_t now);
+
+/*
+ * Forget what has come on a refused connection. 0: close it now; else park it until then. Bounded in
+ * bytes and in time.
+ */
+uint64_t connection_drain(struct connection *c, unsigned char *buffer, uint64_t now);
 
 /* After the request was served: the next head begins. */
 void connection_next(struct connection *c);

@@ -1,7 +1,8 @@
 /*
  * Threads share one epoll, in which are the listeners and every parked connection. A thread takes
  * one event, and what follows is its own affair until the connection is parked again or closed:
- * serve_connection below is the way of a request down the page.
+ * take_turn and serve_request below are the way of a request down the page. What a client has still
+ * to send no thread waits for: a request whose body comes is kept with its connection.
  *
  * There are as many threads as there is work, up to --max-connections: whoever goes to serve while
  * no other thread waits starts one more. They are cheap guards; the work is done in request
@@ -28,19 +29,42 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define HEAD_DEADLINE 10  /* seconds for the head of a request, once it has begun */
-#define CLIENT_TIMEOUT 60 /* seconds in which a client takes or sends something */
+#define CLIENT_TIMEOUT 60 /* seconds in which a client takes something */
 #define THREAD_STACK 1048576
 #define SECOND 1000000000ULL
+
+/* A request, from its head to its answer. While its body comes no thread has it. */
+struct front_request {
+	struct request request;
+	struct request_taken taken;
+	struct config_held *held;
+	const struct config *config;
+};
+
+/* What becomes of a connection. */
+enum next { NEXT_GO_ON, NEXT_PARK, NEXT_CLOSE };
+
+struct turn {
+	uint64_t deadline; /* with NEXT_PARK; 0: none */
+	int language;      /* of the request process that was taken; -1: none */
+};
 
 static void *thread_main(void *argument);
 static void accept_connection(struct front *f, size_t listener, unsigned char *buffer);
 static int accept_one(struct front *f, const struct listener *l);
 static bool is_allowed(struct front *f, const struct listener *l, int fd, struct error *e);
 static void serve_connection(struct front *f, struct connection *c, unsigned char *buffer);
+static enum next take_turn(
+    struct front *f, struct connection *c, unsigned char *buffer, struct turn *turn);
 static void close_connection(struct front *f, struct connection *c);
-static bool serve_request(
-    struct front *f, struct connection *c, unsigned char *buffer, int *language);
+static enum next serve_request(
+    struct front *f, struct connection *c, unsigned char *buffer, struct turn *turn);
+static int begin_request(
+    struct front *f, struct connection *c, struct front_request *q, struct error *e);
+static int keep_request(struct front *f, struct connection *c, struct front_request *q);
+static enum next answer(struct front *f, struct connection *c, struct front_request *q, int status,
+    const struct error *e);
+static void end_request(struct front *f, struct connection *c, struct front_request *q);
 static void replace_spare(struct front *f, int language);
 static void refuse_request(struct front *f, struct connection *c, int status, const char *reason);
 static void log_ignored(const struct front *f, const struct connection *c);
@@ -92,12 +116,6 @@ static void accept_connection(struct front *f, size_t listener, unsigned char *b
 	}
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
 	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout));
-	if (l->control) {
-		status_serve(&f->status, fd);
-		close(fd);
-		accepting_give_back(f->accepting);
-		return;
-	}
 	c = connections_add(f->connections, fd, l);
 	if (c == NULL) {
 		log_message(f->setup->log, LEVEL_WARNING, "%s: refused: --max-connections are open",
@@ -129,14 +147,11 @@ static int accept_one(struct front *f, const struct listener *l)
 	return fd;
 }
 
-/* At the control socket there is nobody but the host's own user and root. */
 static bool is_allowed(struct front *f, const struct listener *l, int fd, struct error *e)
 {
-	static const struct config nobody_else;
 	const struct config *config;
 	struct config_held *held = config_hold(f->configs, &config);
-	bool allowed =
-	    access_allows(fd, l->kind == LISTENER_TCP, l->control ? &nobody_else : config, e);
+	bool allowed = access_allows(fd, l->kind == LISTENER_TCP, config, e);
 
 	config_let_go(f->configs, held);
 	return allowed;
@@ -144,54 +159,50 @@ static bool is_allowed(struct front *f, const struct listener *l, int fd, struct
 
 static void serve_connection(struct front *f, struct connection *c, unsigned char *buffer)
 {
-	struct error e;
-	int status, language;
-	bool keep;
+	enum next next = NEXT_GO_ON;
 
-	for (;;) {
-		switch (connection_look(c, buffer, &status, &e)) {
-		case LOOK_READY:
-			log_ignored(f, c);
-			keep = serve_request(f, c, buffer, &language);
-			if (keep)
-				connection_next(c);
-			else
-				close_connection(f, c);
-			replace_spare(f, language);
-			if (!keep)
-				return;
-			break;
-		case LOOK_WAIT:
-			if (connections_park(f->connections, c,
-				connection_deadline(c, request_clock(), HEAD_DEADLINE * SECOND)))
-				return;
-			break;
-		case LOOK_REFUSE:
-			refuse_request(f, c, status, e.message);
-			connection_drain(c, buffer);
-			close_connection(f, c);
+	while (next != NEXT_CLOSE) {
+		struct turn turn = {.language = -1};
+
+		next = take_turn(f, c, buffer, &turn);
+		if (next == NEXT_PARK && connections_park(f->connections, c, turn.deadline))
 			return;
-		case LOOK_CLOSE:
-			log_close(f, c, &e);
+		if (next == NEXT_CLOSE)
 			close_connection(f, c);
-			return;
-		}
+		replace_spare(f, turn.language);
 	}
+}
+
+static enum next drain(struct connection *c, unsigned char *buffer, struct turn *turn)
+{
+	turn->deadline = connection_drain(c, buffer, request_clock());
+	return turn->deadline != 0 ? NEXT_PARK : NEXT_CLOSE;
+}
+
+static enum next take_turn(
+    struct front *f, struct connection *c, unsigned char *buffer, struct turn *turn)
+{
+	struct error e;
+	int status;
+
+	if (c->draining)
+		return drain(c, buffer, turn);
+	if (f->begun[c->index] != NULL)
+		return serve_request(f, c, buffer, turn);
+	switch (connection_look(c, buffer, &status, &e)) {
+	case LOOK_READY: log_ignored(f, c); return serve_request(f, c, buffer, turn);
+	case LOOK_WAIT: turn->deadline = connection_deadline(c, request_clock()); return NEXT_PARK;
+	case LOOK_REFUSE: refuse_request(f, c, status, e.message); return NEXT_GO_ON;
+	case LOOK_CLOSE: break;
+	}
+	log_close(f, c, &e);
+	return NEXT_CLOSE;
 }
 
 static void close_connection(struct front *f, struct connection *c)
 {
 	connections_close(f->connections, c);
 	accepting_give_back(f->accepting);
-}
-
-static void begin_request(struct request *r, const struct connection *c)
-{
-	request_init(r);
-	r->trust_fossil = r->relay = r->hold = c->listener->trust_fossil;
-	r->response.fd = c->fd;
-	r->response.fastcgi = true;
-	r->response.request_id = c->check.request_id;
 }
 
 /* After all else, since a socket that is on its way makes each close of another dear: template.h. */
@@ -201,40 +212,106 @@ static void replace_spare(struct front *f, int language)
 		spares_replace(f->shared.run.spares, language);
 }
 
-/* true: the connection goes on with another request. *language: as in the request. */
-static bool serve_request(
-    struct front *f, struct connection *c, unsigned char *buffer, int *language)
+/* Read the request, as far as it is there, and answer it once it is whole. */
+static enum next serve_request(
+    struct front *f, struct connection *c, unsigned char *buffer, struct turn *turn)
 {
-	struct request r;
-	struct error e;
-	struct answer_shared shared = f->shared;
-	struct config_held *held = config_hold(f->configs, &shared.config);
-	bool keep = c->check.keep_conn && !atomic_load(&f->stopping);
-	int status;
+	struct front_request fresh, *q = f->begun[c->index];
+	struct error e = {""};
+	int status = REQUEST_MORE;
+	enum next next;
 
-	begin_request(&r, c);
-	status = c->is_taken ? request_read_taken(&r, &c->taken, &c->check, shared.config, &e)
-			     : request_read(&r, c->fd, shared.config, &e);
+	if (q == NULL) {
+		q = &fresh;
+		status = begin_request(f, c, q, &e);
+	}
+	if (status == REQUEST_MORE)
+		status = request_taken_read(
+		    &q->request, &q->taken, &c->taken, buffer, f->rules.max_head, &e);
+	if (status == REQUEST_MORE && (q != &fresh || keep_request(f, c, q) == 0)) {
+		q = f->begun[c->index];
+		turn->deadline = request_body_due(&q->request, &q->taken.body, q->config);
+		return NEXT_PARK;
+	}
+	if (status == REQUEST_MORE) {
+		error_errno(&e, "request");
+		status = 500;
+	}
+	next = answer(f, c, q, status, &e);
+	turn->language = q->request.language;
+	end_request(f, c, q);
+	return next;
+}
+
+static void init_request(struct request *r, const struct connection *c)
+{
+	request_init(r);
+	r->trust_fossil = r->relay = r->hold = c->listener->trust_fossil;
+	r->response.fd = c->fd;
+	r->response.fastcgi = true;
+	r->response.request_id = c->check.request_id;
+}
+
+/* As request_read, or REQUEST_MORE. */
+static int begin_request(
+    struct front *f, struct connection *c, struct front_request *q, struct error *e)
+{
+	init_request(&q->request, c);
+	q->held = config_hold(f->configs, &q->config);
+	if (!c->is_taken)
+		return request_read(&q->request, c->fd, q->config, e);
+	return request_taken_begin(&q->request, &q->taken, &c->taken, &c->check, q->config, e);
+}
+
+/* Until more of its body comes, to whichever thread. 0 or -1 with errno. */
+static int keep_request(struct front *f, struct connection *c, struct front_request *q)
+{
+	struct front_request *kept = malloc(sizeof(*kept));
+
+	if (kept == NULL)
+		return -1;
+	*kept = *q;
+	f->begun[c->index] = kept;
+	return 0;
+}
+
+static enum next answer(struct front *f, struct connection *c, struct front_request *q, int status,
+    const struct error *e)
+{
+	struct request *r = &q->request;
+	struct answer_shared shared = f->shared;
+	bool keep = c->check.keep_conn && !atomic_load(&f->stopping);
+
+	shared.config = q->config;
+	r->followed = c->taken.size > 0;
 	if (status == 0 && c->listener->app != 0) {
-		answer_refusal(&shared, &r, 500, "the app does not load");
+		answer_refusal(&shared, r, 500, "the app does not load");
 		keep = false;
 	} else if (status == 0) {
-		keep = answer_request(&shared, &r, c->listener->prefix) && keep;
+		keep = answer_request(&shared, r, c->listener->prefix) && keep;
 	} else if (status == REQUEST_ABORTED) {
-		answer_aborted(&shared, &r, e.message);
+		answer_aborted(&shared, r, e->message);
+	} else if (status > 0) {
+		answer_refusal(&shared, r, status, e->message);
+		connection_refuse(c, request_clock());
+		return NEXT_GO_ON;
 	} else {
+		log_close(f, c, e);
 		keep = false;
-		if (status > 0) {
-			answer_refusal(&shared, &r, status, e.message);
-			connection_drain(c, buffer);
-		} else {
-			log_close(f, c, &e);
-		}
 	}
-	*language = r.language;
-	request_release(&r);
-	config_let_go(f->configs, held);
-	return keep;
+	if (keep)
+		connection_next(c);
+	return keep ? NEXT_GO_ON : NEXT_CLOSE;
+}
+
+static void end_request(struct front *f, struct connection *c, struct front_request *q)
+{
+	request_release(&q->request);
+	config_let_go(f->configs, q->held);
+	if (q == f->begun[c->index]) {
+		f->begun[c->index] = NULL;
+		free(q);
+	}
 }
 
 static void refuse_request(struct front *f, struct connection *c, int status, const char *reason)
@@ -243,10 +320,11 @@ static void refuse_request(struct front *f, struct connection *c, int status, co
 	struct answer_shared shared = f->shared;
 	struct config_held *held = config_hold(f->configs, &shared.config);
 
-	begin_request(&r, c);
+	init_request(&r, c);
 	answer_refusal(&shared, &r, status, reason);
 	request_release(&r);
 	config_let_go(f->configs, held);
+	connection_refuse(c, request_clock());
 }
 
 /* Records of types that FastCGI does not know, within a request: they may be ignored (3.3). */

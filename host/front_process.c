@@ -95,8 +95,12 @@ static void front_start(struct front *f, const struct front_setup *setup)
 		fail(setup, e.message);
 	f->accepting = accepting_create(f->epoll, LISTENER_TAG, most);
 	for (size_t i = 0; i < setup->listener_count; i++)
-		if (f->accepting == NULL || accepting_add(f->accepting, &setup->listeners[i]) < 0)
+		if (f->accepting == NULL ||
+		    (!setup->listeners[i].control &&
+			accepting_add(f->accepting, &setup->listeners[i]) < 0))
 			fail(setup, "listener");
+	if (front_start_control(f, setup->listeners, setup->listener_count) < 0)
+		fail(setup, "control socket");
 	if (app_pool_serve(f->shared.run.apps, config, setup->listeners, setup->listener_count) < 0)
 		fail(setup, "apps");
 }
@@ -127,6 +131,7 @@ static void make_shared(struct front *f)
 
 	f->epoll = epoll_create1(EPOLL_CLOEXEC);
 	f->connections = connections_create(config->max_connections, f->epoll, &f->rules);
+	f->begun = calloc(config->max_connections, sizeof(*f->begun));
 	f->configs = config_share_create(config);
 	f->shared = (struct answer_shared){.status = &f->status,
 	    .root = open(config->root, O_PATH | O_DIRECTORY | O_CLOEXEC),
@@ -137,7 +142,7 @@ static void make_shared(struct front *f)
 		.noticed = noticed_create(setup->bindings, setup->master),
 		.stats = stats_create(),
 		.log = setup->log}};
-	if (f->epoll < 0 || f->connections == NULL || f->shared.root < 0 ||
+	if (f->epoll < 0 || f->connections == NULL || f->begun == NULL || f->shared.root < 0 ||
 	    f->shared.lanes == NULL || f->configs == NULL || f->shared.run.stats == NULL ||
 	    f->shared.run.spares == NULL || f->shared.run.scripts == NULL ||
 	    f->shared.run.noticed == NULL)
@@ -218,7 +223,7 @@ static void take_listener(struct front *f, uint32_t index, int fd)
 	}
 	*fresh = f->setup->listeners[index];
 	fresh->fd = fd;
-	if (accepting_add(f->accepting, fresh) < 0)
+	if (accepting_add(fresh->control ? f->control : f->accepting, fresh) < 0)
 		log_message(f->setup->log, LEVEL_ERROR, "%s: bound anew too often", fresh->address);
 }
 
@@ -262,6 +267,7 @@ static void front_supervise(struct front *f)
 
 		connections_expire(f->connections, request_clock());
 		accepting_look_again(f->accepting);
+		accepting_look_again(f->control);
 		if (n > 0 && !take_order(f))
 			return;
 	}
@@ -277,9 +283,10 @@ static void front_stop(struct front *f)
 
 	atomic_store(&f->stopping, true);
 	accepting_end(f->accepting);
+	accepting_end(f->control);
 	app_pool_stop_serving(f->shared.run.apps, deadline);
 	for (;;) {
-		connections_expire_idle(f->connections);
+		connections_expire_idle(f->connections, request_clock());
 		connections_count(f->connections, &open, &parked);
 		if (open == 0 || request_clock() >= deadline)
 			break;

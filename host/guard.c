@@ -27,7 +27,6 @@
 #include "run_channel.h"
 #include "script.h"
 #include "stats.h"
-#include "wire.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -261,30 +260,20 @@ static void take_notice(struct run *run)
 	}
 }
 
-static bool is_abort(const unsigned char *bytes, uint16_t request_id)
-{
-	struct wire_header header;
-
-	wire_header_read(bytes, &header);
-	return header.version == WIRE_VERSION && header.type == WIRE_ABORT_REQUEST &&
-	       header.request_id == request_id;
-}
-
 /*
  * Of what a client can send now only ABORT_REQUEST means something at once; anything else is left
  * for later, and not looked at again. That it will send no more is no end: it may still read.
  */
 static void look_at_client(struct run *run)
 {
-	unsigned char bytes[WIRE_HEADER];
 	const struct response *response = &run->request->response;
-	ssize_t n = recv(response->fd, bytes, sizeof(bytes), MSG_PEEK | MSG_DONTWAIT);
+	enum request_heard heard = request_listen(run->request);
 	struct pollfd end = {.fd = response->fd, .events = 0};
 
-	run->client_events = 0;
+	run->client_events = heard == REQUEST_HEARD_NOTHING ? POLLIN : 0;
 	if (poll(&end, 1, 0) > 0)
 		guard_fail(run, RUN_CLIENT, 499, "the client went away");
-	else if (n == (ssize_t)sizeof(bytes) && is_abort(bytes, response->request_id))
+	else if (heard == REQUEST_HEARD_ABORT)
 		guard_fail(run, RUN_ABORTED, 499, "the client aborted the request");
 }
 

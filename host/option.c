@@ -53,6 +53,9 @@ const struct option options[] = {
 	"BYTES", "the most that the variables of one request may hold; more is answered 431"},
     {"max-body", TYPE_SIZE, LIMIT(max_body), EACH, "64m", 0, 1024 * GIB, "BYTES",
 	"the largest request body; more is answered 413"},
+    {"body-timeout", TYPE_NUMBER, VALUE(body_timeout), CONFIG_SERVE, "60", 1, 86400, "SECONDS",
+	"how long a request body may take to come, with a second more for each KiB that has; then "
+	"it is answered 408"},
     {"max-reply", TYPE_SIZE, LIMIT(max_reply), EACH, "1g", 4 * KIB, 1024 * GIB, "BYTES",
 	"the largest reply that is held to its end, as for the relay; more is a failure, 500"},
     {"timeout", TYPE_NUMBER, LIMIT(timeout), EACH, "30", 1, 86400, "SECONDS",

@@ -161,6 +161,7 @@ const char *reply_reason(int status)
 	case 400: return "Bad Request";
 	case 403: return "Forbidden";
 	case 404: return "Not Found";
+	case 408: return "Request Timeout";
 	case 413: return "Content Too Large";
 	case 431: return "Request Header Fields Too Large";
 	case 500: return "Internal Server Error";
@@ -177,6 +178,7 @@ static const char *explain(int status)
 	case 400: return "The request is not well-formed.";
 	case 403: return "This file is not for reading.";
 	case 404: return "There is no such page.";
+	case 408: return "The request body did not come in time.";
 	case 413: return "The request body is larger than this server takes.";
 	case 431: return "The request's header is larger than this server takes.";
 	case 503: return "The server is busy; please try again in a moment.";

@@ -25,6 +25,7 @@
 
 #define BODY_IN_MEMORY 1048576
 #define PIECE 65536
+#define SECOND 1000000000ULL
 
 static int body_append(
     struct request *r, const void *data, size_t size, const struct config *config, struct error *e);
@@ -66,18 +67,17 @@ int request_start_decoder(struct error *e)
 	return FCGX_Init() != 0 ? error_set(e, "libfcgi does not start") : 0;
 }
 
-/* -1: no number, or not there at all and so unknown; "" counts as 0, as RFC 3875, 4.1.2 has it. */
+#define LENGTH_UNKNOWN (-1)
+#define LENGTH_BAD (-2)
+
+/* In bytes; one that is larger than any number can be is as large as a number can be. */
 static int64_t content_length(const struct variables *v)
 {
 	const char *text = variables_text(v, "CONTENT_LENGTH");
-	char *end;
-	long long n;
 
-	if (text[0] == '\0')
-		return 0;
-	errno = 0;
-	n = strtoll(text, &end, 10);
-	return text[0] < '0' || text[0] > '9' || *end != '\0' || errno != 0 ? -1 : n;
+	if (text[0] == '\0' || strcmp(text, "-1") == 0)
+		return LENGTH_UNKNOWN;
+	return strspn(text, "0123456789") == strlen(text) ? strtoll(text, NULL, 10) : LENGTH_BAD;
 }
 
 static int copy_variables(struct request *r, char **params, struct error *e)
@@ -92,67 +92,85 @@ static int copy_variables(struct request *r, char **params, struct error *e)
 static int check_length(
     const struct request *r, int64_t length, const struct config *config, struct error *e)
 {
-	if (length < 0)
+	if (length == LENGTH_BAD)
 		return error_set(e, "CONTENT_LENGTH '%s' is no number of bytes",
 			   variables_text(&r->variables, "CONTENT_LENGTH")),
 		       400;
-	if ((uint64_t)length > config_largest_body(config))
-		return error_set(e, "the body has %lld bytes, allowed are %llu", (long long)length,
+	if (length > 0 && (uint64_t)length > config_largest_body(config))
+		return error_set(e, "the body has %s bytes, allowed are %llu",
+			   variables_text(&r->variables, "CONTENT_LENGTH"),
 			   (unsigned long long)config_largest_body(config)),
 		       413;
 	return 0;
 }
 
-void request_body_begin(
+int request_body_begin(
     struct request *r, struct request_body *b, const struct config *config, struct error *e)
 {
 	*b = (struct request_body){.length = content_length(&r->variables)};
-	b->refused = check_length(r, b->length, config, e);
+	return check_length(r, b->length, config, e);
 }
 
 int request_body_add(struct request *r, struct request_body *b, const void *data, size_t size,
     const struct config *config, struct error *e)
 {
-	uint64_t want;
+	uint64_t want = b->length >= 0 ? (uint64_t)b->length - r->body_size : size;
 
-	/* What is refused is still read, up to the limit, so that the answer arrives. */
 	b->seen += size;
-	if (b->seen > config_largest_body(config) && b->refused == 0)
-		error_set(e, "the body is larger than %llu bytes",
-		    (unsigned long long)config_largest_body(config));
-	if (b->seen > config_largest_body(config))
-		return b->refused != 0 ? b->refused : 413;
-	if (b->refused != 0 || r->body_size >= (uint64_t)b->length)
+	if (want < size)
+		size = (size_t)want;
+	return size > 0 ? body_append(r, data, size, config, e) : 0;
+}
+
+bool request_body_is_whole(const struct request *r, const struct request_body *b)
+{
+	return b->length >= 0 && r->body_size == (uint64_t)b->length;
+}
+
+/* CONTENT_LENGTH, where the web server did not know it. */
+static int set_length(struct request *r, struct error *e)
+{
+	const char *told = variables_text(&r->variables, "CONTENT_LENGTH");
+	char size[24];
+
+	if (r->body_size == 0 && told[0] == '\0')
 		return 0;
-	want = (uint64_t)b->length - r->body_size;
-	b->refused = body_append(r, data, want < size ? want : size, config, e);
+	snprintf(size, sizeof(size), "%llu", (unsigned long long)r->body_size);
+	if (variables_set(&r->variables, "CONTENT_LENGTH", size) < 0)
+		return error_errno(e, "variables of the request"), 500;
 	return 0;
 }
 
 int request_body_end(struct request *r, struct request_body *b, struct error *e)
 {
-	if (b->refused == 0 && r->body_size < (uint64_t)b->length)
+	int status = b->length < 0 ? set_length(r, e) : 0;
+
+	if (b->length >= 0 && r->body_size < (uint64_t)b->length)
 		return error_set(e, "the body has %llu bytes, CONTENT_LENGTH says %lld",
 			   (unsigned long long)r->body_size, (long long)b->length),
 		       400;
-	return b->refused != 0 ? b->refused : body_rewind(r, e);
+	return status != 0 ? status : body_rewind(r, e);
 }
 
-/* Take the whole STDIN stream, of which CONTENT_LENGTH bytes are the body. */
+uint64_t request_body_due(
+    const struct request *r, const struct request_body *b, const struct config *config)
+{
+	return r->began + (config->body_timeout + b->seen / 1024) * SECOND;
+}
+
+/* Take the whole STDIN stream. */
 static int read_stream(
     struct request *r, FCGX_Stream *in, const struct config *config, struct error *e)
 {
 	struct request_body body;
 	char piece[PIECE];
 	int n;
+	int status = request_body_begin(r, &body, config, e);
 
-	request_body_begin(r, &body, config, e);
-	while ((n = FCGX_GetStr(piece, sizeof(piece), in)) > 0) {
-		int status = request_body_add(r, &body, piece, (size_t)n, config, e);
-
-		if (status != 0)
-			return status;
-	}
+	while (status == 0 && (n = FCGX_GetStr(piece, sizeof(piece), in)) > 0)
+		status = request_body_add(r, &body, piece, (size_t)n, config, e);
+	if (status != 0)
+		return status;
 	if (FCGX_GetError(in) != 0)
 		return error_set(e, "the body ends after %llu bytes, without its end record",
 			   (unsigned long long)body.seen),
@@ -217,6 +235,8 @@ int request_read_cgi(struct request *r, const struct config *config, struct erro
 	if (copy_variables(r, environ, e) < 0)
 		return 500;
 	length = content_length(&r->variables);
+	if (length == LENGTH_UNKNOWN)
+		length = 0;
 	result = check_length(r, length, config, e);
 	return result != 0 ? result : request_read_body(r, STDIN_FILENO, length, config, e);
 }
@@ -291,6 +311,8 @@ int request_complete_variables(struct request *r, struct error *e)
 
 	/* A header named Proxy would steer HTTP clients, some of which look for it in small letters. */
 	variables_remove_any_case(v, "HTTP_PROXY");
+	/* The body is decoded, and has a length (RFC 9112, 7.1.3); Flask would read none else. */
+	variables_remove(v, "HTTP_TRANSFER_ENCODING");
 	if (!r->trust_fossil)
 		variables_remove_prefix(v, "FOSSIL_");
 	if (variables_default(v, "GATEWAY_INTERFACE", "CGI/1.1") < 0 ||

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct buffer;
 struct config;
 struct error;
 struct listener;
@@ -27,6 +28,7 @@ struct request {
 	bool relay; /* from the relay: it names the script, and SCRIPT_NAME is Fossil's */
 	bool hold;  /* the whole reply is held to its end */
 	bool trust_fossil;
+	bool followed; /* bytes behind it are taken: those still to come may be within a record */
 	struct response response;
 	uint64_t began;  /* nanoseconds, CLOCK_MONOTONIC */
 	uint64_t queued; /* nanoseconds that it waited for a place to run */
@@ -48,49 +50,57 @@ void request_init_numbered(struct request *r, uint64_t number);
 #define REQUEST_ABORTED 499 /* the status that the log gets */
 
 /*
- * Decode the request that is complete at the head of a connection (wire_check said so) and read
- * its body to the end. 0; -1 with *e: the client went away or broke the protocol, close without an
- * answer; or the HTTP status of a refusal, with *e: 400 body cut short, 413 over max_body,
- * 503 the disk is full, 500 no place for the body.
+ * Decode, with libfcgi, a request that is there with its whole body at the head of a connection
+ * (wire_check said so). 0; -1 with *e: the client went away or broke the protocol, close without an
+ * answer; or the HTTP status of a refusal, with *e: 400 body cut short, or no length of a body in
+ * CONTENT_LENGTH; 413 over max_body, 503 the disk is full, 500 no place for the body.
  */
 int request_read(struct request *r, int connection, const struct config *config, struct error *e);
 
 /*
- * The same without libfcgi, for a request whose head is in `taken` (checked by `check`), its body
- * partly there and partly still to come from the response's descriptor. It is taken out of there; the
- * bytes of a next request stay. REQUEST_ABORTED besides: the client gave it up, and waits for
- * END_REQUEST.
- */
-int request_read_taken(struct request *r, struct buffer *taken, const struct wire_check *check,
-    const struct config *config, struct error *e);
-
-/*
- * The same from this process's environment and standard input: exactly CONTENT_LENGTH bytes. 0 or a
- * status as above.
+ * Read a request from this process's environment and standard input: exactly CONTENT_LENGTH bytes. 0
+ * or a status as above. Without CONTENT_LENGTH there is no body (RFC 3875, 4.2).
  */
 int request_read_cgi(struct request *r, const struct config *config, struct error *e);
 
 /*
- * The body in pieces, for those who decode: request_body_begin judges CONTENT_LENGTH (0 or a status,
- * with *length), request_body_add takes what comes of the stream, also what is refused, and
- * request_body_end judges the whole. Each 0 or a status as above.
+ * The body of a FastCGI request. With a CONTENT_LENGTH it is that many bytes, and whole when they are
+ * there: some clients never end the STDIN stream (HAProxy, behind a length of 0). Without one, or with
+ * -1 (Caddy), the web server does not know the length (chunked, HTTP/2): then the whole stream is the
+ * body, and CONTENT_LENGTH becomes the number of bytes that came (RFC 3875, 4.1.2). If none came,
+ * CONTENT_LENGTH stays as it was, but for -1, which becomes 0.
  */
 struct request_body {
-	int64_t length; /* CONTENT_LENGTH */
+	int64_t length; /* CONTENT_LENGTH; -1: the end of the stream tells it */
 	uint64_t seen;  /* bytes of the stream */
-	int refused;    /* a status: the rest is only read */
 };
 
-void request_body_begin(
+/* Judge CONTENT_LENGTH. 0 or a status, as request_read. */
+int request_body_begin(
     struct request *r, struct request_body *b, const struct config *config, struct error *e);
+
+/* Take a piece of the stream; what is behind CONTENT_LENGTH is forgotten. 0 or a status. */
 int request_body_add(struct request *r, struct request_body *b, const void *data, size_t size,
     const struct config *config, struct error *e);
+
+/* All bytes that CONTENT_LENGTH announced are there; false while only the stream's end can tell. */
+bool request_body_is_whole(const struct request *r, const struct request_body *b);
+
+/* The body has ended: judge it, and make it ready to be read. 0 or a status. */
 int request_body_end(struct request *r, struct request_body *b, struct error *e);
+
+/*
+ * request_clock() until which the rest must be there: body_timeout seconds after the request began, and
+ * a second for each KiB that has come (a least rate, as mod_reqtimeout has one).
+ */
+uint64_t request_body_due(
+    const struct request *r, const struct request_body *b, const struct config *config);
 
 #define REQUEST_MORE (-2) /* it is not at its end yet */
 
 /* What is known of a request that comes in pieces. */
 struct request_taken {
+	const struct config *config; /* which must stay until the request is whole */
 	uint16_t id;
 	struct request_body body;
 	unsigned char partial[WIRE_HEADER]; /* the header of the next record, */
@@ -101,13 +111,32 @@ struct request_taken {
 };
 
 /*
- * request_read_taken in pieces, for who must not wait: the head, out of `taken`, then bytes as they
- * come, of which *used belong to the request. REQUEST_MORE, or what request_read_taken returns.
+ * Decode a request without libfcgi and without waiting. Its head is in `taken` (checked by `check`) and
+ * is taken out of there. REQUEST_MORE: go on with request_taken_read; else as request_read.
  */
 int request_taken_begin(struct request *r, struct request_taken *t, struct buffer *taken,
     const struct wire_check *check, const struct config *config, struct error *e);
-int request_taken_feed(struct request *r, struct request_taken *t, const unsigned char *bytes,
-    size_t size, size_t *used, const struct config *config, struct error *e);
+
+/*
+ * Read on, from `taken` and then from the response's descriptor as far as bytes are there, through a
+ * buffer of `size` bytes. Bytes behind the request are left, or put, in `taken`. REQUEST_MORE: nothing
+ * more is there; call again when there is, or at request_body_due. REQUEST_ABORTED: the client gave it
+ * up and waits for END_REQUEST. 408: the body is late. Else as request_read.
+ */
+int request_taken_read(struct request *r, struct request_taken *t, struct buffer *taken,
+    unsigned char *buffer, size_t size, struct error *e);
+
+enum request_heard {
+	REQUEST_HEARD_NOTHING,
+	REQUEST_HEARD_ABORT, /* ABORT_REQUEST */
+	REQUEST_HEARD_OTHER  /* left where it is; what is behind it cannot be heard */
+};
+
+/*
+ * While a request is answered: what its client has sent behind it. The rest of its STDIN stream is taken
+ * off the connection, since it no longer means anything.
+ */
+enum request_heard request_listen(const struct request *r);
 
 /* Copy `size` bytes (-1: to the end) from a descriptor into the body. 0 or a status as above. */
 int request_read_body(

@@ -15,7 +15,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#define PIECE 65536
+#define LISTEN 4096 /* bytes of a record that is looked at while its request is answered */
 
 /*
  * The pairs become "NAME=value" where they lie: the two lengths in front of a pair leave at least the
@@ -103,12 +103,14 @@ static int take_head(
 int request_taken_begin(struct request *r, struct request_taken *t, struct buffer *taken,
     const struct wire_check *check, const struct config *config, struct error *e)
 {
-	*t = (struct request_taken){.id = check->request_id};
+	int status;
+
+	*t = (struct request_taken){.config = config, .id = check->request_id};
 	refuse_others(check, (unsigned char *)taken->data, r->response.fd);
 	if (take_head(r, taken, check, e) < 0)
 		return 500;
-	request_body_begin(r, &t->body, config, e);
-	return REQUEST_MORE;
+	status = request_body_begin(r, &t->body, config, e);
+	return status != 0 ? status : REQUEST_MORE;
 }
 
 static int aborted(struct error *e)
@@ -143,16 +145,19 @@ static size_t least(size_t a, size_t b)
 	return a < b ? a : b;
 }
 
-/* Some bytes of the present record, or of the next one's header. As request_taken_feed. */
+/*
+ * Some bytes of the present record, or of the next one's header. REQUEST_MORE, or what
+ * request_taken_read returns.
+ */
 static int feed_some(struct request *r, struct request_taken *t, const unsigned char *bytes,
-    size_t size, size_t *used, const struct config *config, struct error *e)
+    size_t size, size_t *used, struct error *e)
 {
 	size_t n;
 	int status = 0;
 
 	if (t->content > 0) {
 		n = least(t->content, size);
-		status = t->is_body ? request_body_add(r, &t->body, bytes, n, config, e) : 0;
+		status = t->is_body ? request_body_add(r, &t->body, bytes, n, t->config, e) : 0;
 		t->content -= n;
 	} else if (t->padding > 0) {
 		n = least(t->padding, size);
@@ -172,15 +177,51 @@ static int feed_some(struct request *r, struct request_taken *t, const unsigned 
 	return t->header.type == WIRE_ABORT_REQUEST ? aborted(e) : request_body_end(r, &t->body, e);
 }
 
-int request_taken_feed(struct request *r, struct request_taken *t, const unsigned char *bytes,
-    size_t size, size_t *used, const struct config *config, struct error *e)
+/* The record in which its last byte came is over. */
+static bool is_whole(const struct request *r, const struct request_taken *t)
+{
+	return t->have + t->content + t->padding == 0 && request_body_is_whole(r, &t->body);
+}
+
+/*
+ * Behind a body whose length was known the stream's end may have come with it, or an abort. Whatever
+ * else is there is left, and taken for a record of no request later.
+ */
+static int take_end(struct request *r, struct request_taken *t, const unsigned char *bytes,
+    size_t size, size_t *used, struct error *e)
+{
+	struct wire_header header;
+
+	if (size >= WIRE_HEADER) {
+		size_t record;
+
+		wire_header_read(bytes, &header);
+		record = (size_t)WIRE_HEADER + header.content + header.padding;
+		if (header.version == WIRE_VERSION && header.request_id == t->id &&
+		    record <= size) {
+			if (header.type == WIRE_STDIN && header.content == 0)
+				*used += record;
+			if (header.type == WIRE_ABORT_REQUEST) {
+				*used += record;
+				return aborted(e);
+			}
+		}
+	}
+	return request_body_end(r, &t->body, e);
+}
+
+/* The bytes that have come, of which *used belong to the request. As feed_some. */
+static int feed(struct request *r, struct request_taken *t, const unsigned char *bytes, size_t size,
+    size_t *used, struct error *e)
 {
 	int status = REQUEST_MORE;
 
 	*used = 0;
-	while (status == REQUEST_MORE && *used < size)
-		status = feed_some(r, t, bytes + *used, size - *used, used, config, e);
-	return status;
+	while (status == REQUEST_MORE && *used < size && !is_whole(r, t))
+		status = feed_some(r, t, bytes + *used, size - *used, used, e);
+	if (status != REQUEST_MORE || !is_whole(r, t))
+		return status;
+	return take_end(r, t, bytes + *used, size - *used, used, e);
 }
 
 static int cut(const struct request_taken *t, struct error *e)
@@ -190,30 +231,76 @@ static int cut(const struct request_taken *t, struct error *e)
 	       400;
 }
 
-/* From what is taken already, then from the connection; what is behind the request goes back. */
-int request_read_taken(struct request *r, struct buffer *taken, const struct wire_check *check,
-    const struct config *config, struct error *e)
+static bool is_late(const struct request *r, const struct request_taken *t)
 {
-	unsigned char piece[PIECE];
-	struct request_taken t;
-	size_t used;
-	int status = request_taken_begin(r, &t, taken, check, config, e);
+	return request_clock() >= request_body_due(r, &t->body, t->config);
+}
 
-	if (status == REQUEST_MORE && taken->size > 0) {
-		status = request_taken_feed(
-		    r, &t, (unsigned char *)taken->data, taken->size, &used, config, e);
-		buffer_consume(taken, used);
-	}
+static int late(const struct request_taken *t, struct error *e)
+{
+	return error_set(e,
+		   "the body has %llu bytes yet, after --body-timeout %llu s and a second for each "
+		   "KiB",
+		   (unsigned long long)t->body.seen, (unsigned long long)t->config->body_timeout),
+	       408;
+}
+
+int request_taken_read(struct request *r, struct request_taken *t, struct buffer *taken,
+    unsigned char *buffer, size_t size, struct error *e)
+{
+	size_t used;
+	int status = feed(r, t, (unsigned char *)taken->data, taken->size, &used, e);
+
+	buffer_consume(taken, used);
 	while (status == REQUEST_MORE) {
-		ssize_t n = recv(r->response.fd, piece, sizeof(piece), 0);
+		ssize_t n = recv(r->response.fd, buffer, size, MSG_DONTWAIT);
 
 		if (n < 0 && errno == EINTR)
 			continue;
+		if (n < 0 && errno == EAGAIN)
+			return is_late(r, t) ? late(t, e) : REQUEST_MORE;
 		if (n <= 0)
-			return cut(&t, e);
-		status = request_taken_feed(r, &t, piece, (size_t)n, &used, config, e);
-		if (used < (size_t)n && buffer_append(taken, piece + used, (size_t)n - used) < 0)
+			return cut(t, e);
+		status = feed(r, t, buffer, (size_t)n, &used, e);
+		if (used < (size_t)n && buffer_append(taken, buffer + used, (size_t)n - used) < 0)
 			return error_errno(e, "request"), -1;
+		/* Bytes that come without end need not be the body's. */
+		if (status == REQUEST_MORE && is_late(r, t))
+			return late(t, e);
 	}
 	return status;
+}
+
+/* A record of the request's stream that is whole; take it. */
+static bool take_rest(
+    const struct request *r, const struct wire_header *header, unsigned char *bytes, size_t size)
+{
+	size_t record = (size_t)WIRE_HEADER + header->content + header->padding;
+
+	return header->type == WIRE_STDIN && record <= size &&
+	       recv(r->response.fd, bytes, record, MSG_DONTWAIT) == (ssize_t)record;
+}
+
+enum request_heard request_listen(const struct request *r)
+{
+	unsigned char bytes[LISTEN];
+	struct wire_header header;
+	ssize_t n;
+
+	if (r->followed)
+		return REQUEST_HEARD_OTHER;
+	for (;;) {
+		n = recv(r->response.fd, bytes, sizeof(bytes), MSG_PEEK | MSG_DONTWAIT);
+		if (n < 0 && errno == EAGAIN)
+			return REQUEST_HEARD_NOTHING;
+		if (n < WIRE_HEADER)
+			return REQUEST_HEARD_OTHER;
+		wire_header_read(bytes, &header);
+		if (header.version != WIRE_VERSION || header.request_id != r->response.request_id)
+			return REQUEST_HEARD_OTHER;
+		if (header.type == WIRE_ABORT_REQUEST)
+			return REQUEST_HEARD_ABORT;
+		if (!take_rest(r, &header, bytes, (size_t)n))
+			return REQUEST_HEARD_OTHER;
+	}
 }

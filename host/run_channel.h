@@ -50,7 +50,7 @@ struct run_app {
 	uint32_t serves;
 	uint32_t json, log_level;
 	uint64_t max_body, max_header, max_reply, reply_buffer; /* bytes */
-	uint64_t timeout;                                       /* seconds */
+	uint64_t timeout, body_timeout;                         /* seconds */
 	uint64_t connections;                                   /* at once */
 };
 

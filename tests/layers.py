@@ -30,7 +30,7 @@ LAYERS = [
     {"keeper", "service"},
     {"serve_config"},
     {"front_setup"},
-    {"front"},
+    {"front", "front_control"},
     {"front_process"},
     {"front_keeper"},
     {"master"},

@@ -2,7 +2,7 @@
  * Fuzz harness for name-value pairs, the content of PARAMS. The bytes are read as one block; then
  * they are sent as a request whose PARAMS are cut into records as the bytes themselves say. What
  * wire_check thinks of them must follow from the pairs alone, and a request that it lets pass must
- * have the same variables whoever decodes it: request_read_taken, or libfcgi where it is fit for it.
+ * have the same variables whoever decodes it: request_taken_read, or libfcgi where it is fit for it.
  * Those are each name once, where it came first, with the value that came last.
  */
 #include "replay.h"
@@ -153,13 +153,15 @@ static enum wire_verdict check(struct wire_check *c, const struct buffer *reques
 static void compare(struct request *r, struct expected *x)
 {
 	insist(r->variables.count == x->count, "another number of variables");
+	/* A length that the web server does not know is set to what came. */
 	for (size_t i = 0; i < x->count; i++) {
 		size_t name = strcspn(x->items[i], "=");
 		char *text = strndup(x->items[i], name);
 
-		insist(strcmp(r->variables.items[i], x->items[i]) == 0,
+		insist(strcmp(r->variables.items[i], x->items[i]) == 0 ||
+			   strcmp(x->items[i], "CONTENT_LENGTH=-1") == 0,
 		    "another variable than the pair says");
-		insist(strcmp(variables_text(&r->variables, text), x->items[i] + name + 1) == 0,
+		insist(strcmp(variables_text(&r->variables, text), r->variables.items[i] + name + 1) == 0,
 		    "another value than the environment's");
 		free(text);
 	}
@@ -191,10 +193,14 @@ static void decode_by_libfcgi(const struct buffer *request, struct expected *x)
 static void decode_by_wire(struct buffer *request, const struct wire_check *c, struct expected *x)
 {
 	struct request r = {.body = -1};
+	unsigned char buffer[64];
+	struct request_taken t;
 	struct error e;
+	int status = request_taken_begin(&r, &t, request, c, &config, &e);
 
-	insist(request_read_taken(&r, request, c, &config, &e) >= 0,
-	    "request_read_taken refuses what was let pass");
+	if (status == REQUEST_MORE)
+		status = request_taken_read(&r, &t, request, buffer, sizeof(buffer), &e);
+	insist(status >= 0, "request_taken_read refuses what was let pass");
 	compare(&r, x);
 }
 

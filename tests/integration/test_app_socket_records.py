@@ -98,4 +98,4 @@ def test_who_stops_within_a_head_is_closed_after_ten_seconds(host):
     host.stalled.socket.settimeout(20)
     assert host.stalled.is_closed()
     assert time.monotonic() - host.stalled_at > 9.0
-    host.wait_line("connection closed: the client ended in the middle of a request")
+    host.wait_line("connection closed: the head of a request was not whole after 10 s")

@@ -283,24 +283,25 @@ def test_too_many_params_are_431_and_memory_stays_bounded(host, connection, what
         assert status_number(front_of(host), "VmHWM") < before + 4096
 
 
-def whole_with_body():
+def with_body():
+    """A request that is whole with its last byte; the end of its STDIN stream may follow."""
     found = {"REQUEST_METHOD": "POST", "SCRIPT_NAME": ECHO, "CONTENT_LENGTH": "4", "QUERY_STRING": ""}
-    return fastcgi.begin() + stream(PARAMS, 1, pairs(found)) + stream(STDIN, 1, b"body")
+    return fastcgi.begin() + stream(PARAMS, 1, pairs(found)) + record(STDIN, 1, b"body")
 
 
 def test_a_request_cut_after_any_byte_by_a_client_that_closes_runs_nothing(host):
-    data = whole_with_body()
+    data = with_body()
     since = host.log_position()
     for size in range(len(data)):
         with Connection(host.socket) as client:
             assert client.send(data[:size])
-    host.wait_line("the body ends after 4 bytes", since=since)
+    host.wait_line("the body ends after 3 bytes", since=since)
     assert not any("echoed" in line for line in host.program.log(since))
 
 
 def test_a_request_cut_after_any_byte_by_a_client_that_sends_no_more_is_closed_or_400(host):
-    data = whole_with_body()
-    end_of_head = len(data) - len(stream(STDIN, 1, b"body"))
+    data = with_body()
+    end_of_head = len(data) - len(record(STDIN, 1, b"body"))
     since = host.log_position()
     for size in range(len(data)):
         with Connection(host.socket, timeout=8.0) as client:

@@ -38,8 +38,9 @@ static void the_role_of_the_request_is_no_variable(void **state)
 	struct wire_check check = {.rules = &rules};
 	struct buffer block = {0}, taken = {0};
 	struct request r = {.body = -1};
+	struct request_taken t;
 	struct error e = {""};
-	unsigned char begin[WIRE_FIXED];
+	unsigned char begin[WIRE_FIXED], buffer[64];
 
 	(void)state;
 	put_pair(&block, "FCGI_ROLE", "FILTER");
@@ -49,7 +50,8 @@ static void the_role_of_the_request_is_no_variable(void **state)
 	put_record(&taken, WIRE_PARAMS, NULL, 0);
 	put_record(&taken, WIRE_STDIN, NULL, 0);
 	assert_int_equal(wire_check(&check, (unsigned char *)taken.data, taken.size), WIRE_READY);
-	assert_int_equal(request_read_taken(&r, &taken, &check, &config, &e), 0);
+	assert_int_equal(request_taken_begin(&r, &t, &taken, &check, &config, &e), REQUEST_MORE);
+	assert_int_equal(request_taken_read(&r, &t, &taken, buffer, sizeof(buffer), &e), 0);
 	assert_int_equal(r.variables.count, 1);
 	assert_string_equal(r.variables.items[0], "FCGI_ROLES=1");
 	assert_int_equal(taken.size, 0);
