@@ -311,7 +311,7 @@ int request_complete_variables(struct request *r, struct error *e)
 
 	/* A header named Proxy would steer HTTP clients, some of which look for it in small letters. */
 	variables_remove_any_case(v, "HTTP_PROXY");
-	/* The body is decoded, and has a length (RFC 9112, 7.1.3); Flask would read none else. */
+	/* The body is decoded (RFC 9112, 7.1.3): beside this Werkzeug 2.3 believes no length. */
 	variables_remove(v, "HTTP_TRANSFER_ENCODING");
 	if (!r->trust_fossil)
 		variables_remove_prefix(v, "FOSSIL_");

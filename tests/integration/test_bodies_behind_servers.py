@@ -251,5 +251,5 @@ def read():
         nginx = start_nginx(host.socket, more=more)
         head = ("POST /a.py/ HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
                 "Transfer-Encoding: chunked\r\n\r\n").encode()
-        raw = web.exchange(nginx.port, head + in_chunks(b"in chunks"))
-        assert b" 200 " in raw.split(b"\r\n")[0] and b"in chunks" in raw
+        raw = web.exchange(nginx.port, head + in_chunks(body_of(300_000)))
+        assert b" 200 " in raw.split(b"\r\n")[0] and raw.endswith(body_of(300_000))
