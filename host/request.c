@@ -200,8 +200,9 @@ int request_read(struct request *r, int connection, const struct config *config,
 	return result;
 }
 
-int request_read_body(
-    struct request *r, int from, int64_t size, const struct config *config, struct error *e)
+/* `result`: a refusal that is known already. As request_read_body. */
+static int read_body(
+    struct request *r, int from, int64_t size, const struct config *config, int result, struct error *e)
 {
 	char piece[PIECE];
 
@@ -209,22 +210,32 @@ int request_read_body(
 		size_t want =
 		    size < 0 || size > (int64_t)sizeof(piece) ? sizeof(piece) : (size_t)size;
 		ssize_t n = read(from, piece, want);
-		int result;
 
 		if (n < 0 && errno == EINTR)
 			continue;
+		if (n <= 0 && result != 0)
+			return result;
 		if (n < 0)
 			return error_errno(e, "read the body"), 400;
 		if (n == 0)
 			break;
-		result = body_append(r, piece, (size_t)n, config, e);
-		if (result != 0)
+		if (result == 0)
+			result = body_append(r, piece, (size_t)n, config, e);
+		if (result != 0 && size < 0)
 			return result;
 		size -= size > 0 ? n : 0;
 	}
+	if (result != 0)
+		return result;
 	if (size > 0)
 		return error_set(e, "the body is shorter than CONTENT_LENGTH says"), 400;
 	return body_rewind(r, e);
+}
+
+int request_read_body(
+    struct request *r, int from, int64_t size, const struct config *config, struct error *e)
+{
+	return read_body(r, from, size, config, 0, e);
 }
 
 int request_read_cgi(struct request *r, const struct config *config, struct error *e)
@@ -238,7 +249,7 @@ int request_read_cgi(struct request *r, const struct config *config, struct erro
 	if (length == LENGTH_UNKNOWN)
 		length = 0;
 	result = check_length(r, length, config, e);
-	return result != 0 ? result : request_read_body(r, STDIN_FILENO, length, config, e);
+	return result == 400 ? result : read_body(r, STDIN_FILENO, length, config, result, e);
 }
 
 /* A full disk will be emptied, so the client may try again. */

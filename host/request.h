@@ -58,8 +58,8 @@ void request_init_numbered(struct request *r, uint64_t number);
 int request_read(struct request *r, int connection, const struct config *config, struct error *e);
 
 /*
- * Read a request from this process's environment and standard input: exactly CONTENT_LENGTH bytes. 0
- * or a status as above. Without CONTENT_LENGTH there is no body (RFC 3875, 4.2).
+ * Read a request from this process's environment and standard input: exactly CONTENT_LENGTH bytes, also
+ * of a body that is too large. 0 or a status as above. Without CONTENT_LENGTH there is no body (RFC 3875, 4.2).
  */
 int request_read_cgi(struct request *r, const struct config *config, struct error *e);
 
@@ -138,7 +138,10 @@ enum request_heard {
  */
 enum request_heard request_listen(const struct request *r);
 
-/* Copy `size` bytes (-1: to the end) from a descriptor into the body. 0 or a status as above. */
+/*
+ * Copy `size` bytes (-1: to the end) from a descriptor into the body. 0 or a status as above. What is
+ * refused is read all the same, since Fossil must not find a broken pipe; but for -1.
+ */
 int request_read_body(
     struct request *r, int from, int64_t size, const struct config *config, struct error *e);
 
