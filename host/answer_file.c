@@ -3,6 +3,7 @@
 
 #include "answer_log.h"
 #include "answer_shared.h"
+#include "reply.h"
 #include "request.h"
 #include "route.h"
 #include "status.h"
@@ -24,13 +25,12 @@ void answer_file(
 	gmtime_r(&route->status.st_mtim.tv_sec, &parts);
 	strftime(modified, sizeof(modified), "%a, %d %b %Y %H:%M:%S GMT", &parts);
 	unchanged = strcmp(variables_text(v, "HTTP_IF_MODIFIED_SINCE"), modified) == 0;
-	snprintf(head, sizeof(head), "%sContent-Type: %s\r\nLast-Modified: %s\r\n",
-	    unchanged ? "Status: 304 Not Modified\r\n" : "", route_media_type(route->name),
-	    modified);
+	reply_status_line(request, unchanged ? 304 : 200);
+	snprintf(head, sizeof(head), "Content-Type: %s\r\nLast-Modified: %s\r\n",
+	    route_media_type(route->name), modified);
 	response_write(&request->response, head, strlen(head));
 	snprintf(head, sizeof(head), "Content-Length: %lld\r\n\r\n", (long long)left);
 	response_write(&request->response, unchanged ? "\r\n" : head, unchanged ? 2 : strlen(head));
-	request->status = unchanged ? 304 : 200;
 	if (unchanged || strcmp(variables_text(v, "REQUEST_METHOD"), "HEAD") == 0)
 		left = 0;
 	while (left > 0 && !request->response.failed) {
@@ -57,10 +57,11 @@ int answer_metrics(const struct answer_shared *shared, struct request *request)
 		    "Content-Type: text/plain; version=0.0.4; charset=utf-8\r\n"
 		    "Content-Length: %zu\r\n\r\n",
 		    text.size);
+		reply_status_line(request, 200);
 		response_write(&request->response, head.data, head.size);
-		response_write(&request->response, text.data, text.size);
+		if (strcmp(variables_text(&request->variables, "REQUEST_METHOD"), "HEAD") != 0)
+			response_write(&request->response, text.data, text.size);
 		response_end(&request->response);
-		request->status = 200;
 		answer_log(shared, request, NULL, NULL);
 	}
 	buffer_release(&head);

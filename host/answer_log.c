@@ -55,14 +55,18 @@ void answer_log(const struct answer_shared *shared, const struct request *reques
 	const char *uri = variables_get(v, "REQUEST_URI");
 	const char *user = variables_text(v, "FOSSIL_USER");
 	char message[2048];
+	bool odd = request->cut > 0 || request->dropped != NULL;
 	struct log_line line;
 	size_t size;
 
 	count(shared, request, result, reason);
-	if (shared->quiet && reason == NULL)
+	if (shared->quiet && reason == NULL && !odd)
 		return;
 	size = describe(request, uri, message, sizeof(message));
-	log_begin(&line, shared->run.log, request->status >= 500 ? LEVEL_ERROR : LEVEL_INFO,
+	log_begin(&line, shared->run.log,
+	    request->status >= 500 ? LEVEL_ERROR
+	    : odd                  ? LEVEL_WARNING
+				   : LEVEL_INFO,
 	    request->id, message, size);
 	log_number(&line, "status", request->status);
 	if (request->script != NULL)
@@ -71,6 +75,10 @@ void answer_log(const struct answer_shared *shared, const struct request *reques
 		log_string(&line, "user", user);
 	log_number(&line, "in", (int64_t)request->body_size);
 	log_number(&line, "out", (int64_t)request->response.sent);
+	if (request->cut > 0)
+		log_number(&line, "cut", (int64_t)request->cut);
+	if (request->dropped != NULL)
+		log_string(&line, "dropped", request->dropped);
 	log_milliseconds(&line, "ms", request_clock() - request->began);
 	if (result != NULL) {
 		log_milliseconds(&line, "queue_ms", request->queued);

@@ -146,6 +146,7 @@ static void begin_turn(struct app_answering *a, struct app_turn *t)
 	reply_init(&t->reply, r, &a->setup->config, &a->setup->config.limits);
 	t->reply.buffer = a->app->app.rerun ? t->reply.buffer : 0;
 	t->reply.lazy = true;
+	t->reply.sent = &slot->sent;
 	t->began = request_clock();
 	r->script = a->setup->name;
 	r->response.begun = &slot->released;
@@ -157,6 +158,7 @@ static void begin_turn(struct app_answering *a, struct app_turn *t)
 	atomic_store_explicit(&slot->began, r->began, memory_order_relaxed);
 	atomic_store_explicit(&slot->deadline, r->response.deadline, memory_order_relaxed);
 	atomic_store_explicit(&slot->released, false, memory_order_relaxed);
+	atomic_store_explicit(&slot->sent, 0, memory_order_relaxed);
 	atomic_store_explicit(&slot->fd, r->response.fd, memory_order_relaxed);
 	atomic_fetch_add(&slot->turn, 1);
 	if (atomic_load(&slot->asleep) && atomic_exchange(&slot->asleep, false))

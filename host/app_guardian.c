@@ -180,7 +180,7 @@ static void look_at_clock(struct watch *w)
 		run_end_init(&w->end, w->end.process, UINT64_MAX);
 	if (!same)
 		w->gone = false;
-	if (same && turn % 2 == 1 && !w->gone)
+	if (same && turn % 2 == 1)
 		look_at_client(w);
 	if (w->end.stage == RUN_GOES_ON)
 		w->end.due = turn % 2 == 1 ? atomic_load(&w->slot->deadline) : UINT64_MAX;
@@ -197,15 +197,19 @@ static void look_at_clock(struct watch *w)
 
 /*
  * An app finds out by itself that its client is gone when it writes; it has some seconds for that. That
- * the client will send no more is no end: it may still read.
+ * the client will send no more is no end: it may still read. One that goes with its whole reply has
+ * not gone too early, and the app may do what is left to do.
  */
 static void look_at_client(struct watch *w)
 {
 	struct pollfd end = {.fd = atomic_load(&w->slot->fd), .events = 0};
-
 	/* The descriptor is the request's as long as the turn is. */
-	w->gone = poll(&end, 1, 0) > 0 && atomic_load(&w->slot->turn) == w->turn;
-	w->leave = request_clock() + LET_GO;
+	bool gone = poll(&end, 1, 0) > 0 && atomic_load(&w->slot->sent) == 0 &&
+		    atomic_load(&w->slot->turn) == w->turn;
+
+	if (gone && !w->gone)
+		w->leave = request_clock() + LET_GO;
+	w->gone = gone;
 }
 
 static void answer_for(const struct watch *w, int wait_status)
@@ -224,7 +228,9 @@ static void answer_for(const struct watch *w, int wait_status)
 	r.response.fd = atomic_load(&slot->fd);
 	r.response.fastcgi = true;
 	r.response.request_id = slot->request_id;
-	r.status = w->gone ? 499 : w->late ? 504 : 500;
+	r.status = atomic_load(&slot->sent);
+	if (r.status == 0)
+		r.status = w->gone ? 499 : w->late ? 504 : 500;
 	r.script = setup->name;
 	variables_set(&r.variables, "REQUEST_METHOD", slot->method);
 	variables_set(&r.variables, "REQUEST_URI", slot->uri);

@@ -101,7 +101,7 @@ int binding_reply_write(struct binding_call *call, const struct iovec *pieces, i
 	if (binding_reply_finish(call, pieces, count) < 0)
 		return -1;
 	if (r->pipe < 0 && r->reply->released)
-		response_flush(&r->reply->request->response);
+		reply_flush(r->reply);
 	return 0;
 }
 
@@ -164,7 +164,7 @@ void app_reply_take_memory(struct binding_reply *r)
 		if ((size_t)n < sizeof(piece))
 			break;
 	}
-	if (at == 0)
+	if (n <= 0 && at == 0)
 		return;
 	lseek(r->memory, 0, SEEK_SET);
 	(void)!ftruncate(r->memory, 0);

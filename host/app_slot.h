@@ -22,6 +22,7 @@ struct app_slot {
 	atomic_uint_fast64_t began, deadline; /* request_clock() */
 	atomic_uint_fast64_t ended;           /* when it is over; the same */
 	atomic_bool released;                 /* a part of the reply has left */
+	atomic_int sent; /* the reply's status, once all that it announces has left; 0: not yet */
 	atomic_int fd;
 	uint16_t request_id;
 	char id[17];

@@ -90,7 +90,8 @@ void guard_run(struct run *run)
 	const struct response *response = &run->request->response;
 
 	while (!run->ended) {
-		bool watched = response->fastcgi && !run->result->answered && !run->failed;
+		bool watched =
+		    response->fastcgi && !run->result->answered && !run->failed && !run->left;
 		struct pollfd events[] = {
 		    {.fd = listens(run) ? run->process.output : -1, .events = POLLIN},
 		    {.fd = run->process.errors, .events = POLLIN},
@@ -149,7 +150,7 @@ static void step(struct run *run)
 {
 	if (run->ended)
 		return;
-	if (run->request->response.failed && !run->failed) {
+	if (run->request->response.failed && !run->failed && !run->left) {
 		bool late = request_clock() >= run->request->response.deadline;
 
 		if (late)
@@ -262,16 +263,21 @@ static void take_notice(struct run *run)
 
 /*
  * Of what a client can send now only ABORT_REQUEST means something at once; anything else is left
- * for later, and not looked at again. That it will send no more is no end: it may still read.
+ * for later, and not looked at again. That it will send no more is no end: it may still read. If it
+ * goes with its whole reply (nginx does so with fastcgi_keep_conn on, before END_REQUEST), the run
+ * may do what is left to do.
  */
 static void look_at_client(struct run *run)
 {
 	const struct response *response = &run->request->response;
 	enum request_heard heard = request_listen(run->request);
 	struct pollfd end = {.fd = response->fd, .events = 0};
+	bool gone = poll(&end, 1, 0) > 0;
 
 	run->client_events = heard == REQUEST_HEARD_NOTHING ? POLLIN : 0;
-	if (poll(&end, 1, 0) > 0)
+	if (gone && reply_is_sent(run->reply))
+		run->left = true;
+	else if (gone)
 		guard_fail(run, RUN_CLIENT, 499, "the client went away");
 	else if (heard == REQUEST_HEARD_ABORT)
 		guard_fail(run, RUN_ABORTED, 499, "the client aborted the request");

@@ -97,6 +97,7 @@ struct run {
 	bool stale;          /* or has not begun this one, as the app's files have changed */
 	int32_t settle;      /* then: milliseconds until they have come to rest */
 	bool dead;           /* nothing more will come from the process */
+	bool left;           /* the client has gone, and has its whole reply: reply_is_sent */
 	bool failed;
 	bool no_memory;
 };

@@ -14,6 +14,8 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 void reply_init(struct reply *r, struct request *request, const struct config *config,
     const struct limits *limits)
@@ -40,9 +42,9 @@ static void tell_length(struct reply *r)
 	char line[64];
 	int size;
 
-	if (r->header.length >= 0 || r->body.size == 0 || r->body.size > INT_MAX)
+	if (r->header.length >= 0 || r->size == 0 || r->size > INT_MAX)
 		return;
-	size = snprintf(line, sizeof(line), "Content-Length: %d\n", (int)r->body.size);
+	size = snprintf(line, sizeof(line), "Content-Length: %d\n", (int)r->size);
 	response_write(&r->request->response, line, (size_t)size);
 }
 
@@ -56,25 +58,69 @@ static int let_go(struct reply *r, struct error *e)
 	return spool_each(&r->body, send_piece, r) < 0 ? error_errno(e, "held reply") : 0;
 }
 
-static int feed_body(struct reply *r, const void *data, size_t size, struct error *e)
+static bool is_head(const struct request *request)
 {
-	if (r->released) {
-		r->body.size += size;
-		send_piece(r, data, size);
-		/* What comes slowly is wanted as it comes. */
-		if (!r->lazy)
-			response_flush(&r->request->response);
+	return strcmp(variables_text(&request->variables, "REQUEST_METHOD"), "HEAD") == 0;
+}
+
+/* Bytes that the body may still have. */
+static uint64_t room(const struct reply *r)
+{
+	if (r->bodyless)
 		return 0;
-	}
-	if (!r->request->hold && r->body.size + size > r->buffer) {
-		if (let_go(r, e) < 0)
-			return -1;
-		return feed_body(r, data, size, e);
-	}
-	if (r->body.size + size > r->most)
+	return r->header.length < 0 ? UINT64_MAX : (uint64_t)r->header.length - r->size;
+}
+
+static void count_cut(struct reply *r, uint64_t size)
+{
+	if (!is_head(r->request))
+		r->request->cut += size;
+}
+
+bool reply_is_sent(const struct reply *r)
+{
+	return r->released && r->request->response.waiting.size == 0 &&
+	       !r->request->response.failed && room(r) == 0;
+}
+
+static void tell_sent(struct reply *r)
+{
+	if (r->sent != NULL && reply_is_sent(r))
+		atomic_store_explicit(r->sent, r->header.status, memory_order_release);
+}
+
+void reply_flush(struct reply *r)
+{
+	response_flush(&r->request->response);
+	tell_sent(r);
+}
+
+/* These bytes belong to the body. */
+static int take_body(struct reply *r, const void *data, size_t size, struct error *e)
+{
+	if (!r->released && !r->request->hold && r->size + size > r->buffer && let_go(r, e) < 0)
+		return -1;
+	if (!r->released && r->size + size > r->most)
 		return error_set(e, "the reply is larger than --max-reply, %llu bytes",
 		    (unsigned long long)r->most);
-	return spool_append(&r->body, data, size, e);
+	r->size += size;
+	if (!r->released)
+		return spool_append(&r->body, data, size, e);
+	send_piece(r, data, size);
+	/* What comes slowly is wanted as it comes. */
+	if (!r->lazy)
+		response_flush(&r->request->response);
+	tell_sent(r);
+	return 0;
+}
+
+static int feed_body(struct reply *r, const void *data, size_t size, struct error *e)
+{
+	size_t n = size < room(r) ? size : (size_t)room(r);
+
+	if (n < size)
+		count_cut(r, size - n);
+	return n > 0 ? take_body(r, data, n, e) : 0;
 }
 
 /* The header is wanted at once, too: with it a client knows that it will get something. */
@@ -87,8 +133,22 @@ static int stream(struct reply *r, struct error *e)
 	return 0;
 }
 
+static int take_header(struct reply *r, size_t end, struct error *e)
+{
+	enum reply_peer peer = r->request->relay ? REPLY_FOR_FOSSIL : REPLY_FOR_WEB_SERVER;
+
+	if (reply_header_read(&r->header, peer, r->block.data, end, e) < 0)
+		return -1;
+	r->has_header = true;
+	r->request->dropped = r->header.dropped;
+	r->bodyless = r->header.status == 204 || r->header.status == 304 ||
+		      (is_head(r->request) && !r->request->relay);
+	return r->header.streams && !r->request->hold ? stream(r, e) : 0;
+}
+
 int reply_feed(struct reply *r, const void *data, size_t size, struct error *e)
 {
+	enum reply_peer peer = r->request->relay ? REPLY_FOR_FOSSIL : REPLY_FOR_WEB_SERVER;
 	size_t end;
 
 	if (r->has_header)
@@ -96,41 +156,54 @@ int reply_feed(struct reply *r, const void *data, size_t size, struct error *e)
 	if (buffer_append(&r->block, data, size) < 0)
 		return error_errno(e, "header block");
 	end = reply_header_end(r->block.data, r->block.size);
+	if (end == 0 && r->block.size > reply_header_most(peer))
+		return error_set(
+		    e, "the header block is longer than %zu bytes", reply_header_most(peer));
 	if (end == 0)
-		return r->block.size > REPLY_HEADER_MAX
-			   ? error_set(
-				 e, "the header block is longer than %d bytes", REPLY_HEADER_MAX)
-			   : 0;
-	if (reply_header_read(&r->header, r->block.data, end, e) < 0)
-		return -1;
-	r->has_header = true;
-	if (r->header.streams && !r->request->hold && stream(r, e) < 0)
+		return 0;
+	if (take_header(r, end, e) < 0)
 		return -1;
 	return r->block.size > end ? feed_body(r, r->block.data + end, r->block.size - end, e) : 0;
+}
+
+/* Bytes of the file beyond its offset, at most so many. */
+static uint64_t rest_of(int file, uint64_t most)
+{
+	off_t at = lseek(file, 0, SEEK_CUR);
+	struct stat status;
+
+	if (most == 0 || at < 0 || fstat(file, &status) < 0 || at >= status.st_size)
+		return 0;
+	return (uint64_t)(status.st_size - at) < most ? (uint64_t)(status.st_size - at) : most;
 }
 
 int reply_send_file(struct reply *r, int file, uint64_t size)
 {
 	struct error e;
-	int result;
+	uint64_t sent;
+	int result = 0;
 
 	if (!r->has_header || r->request->hold) {
 		errno = EINVAL;
 		return -1;
 	}
-	if (!r->released && let_go(r, &e) < 0)
+	sent = size < room(r) ? size : room(r);
+	if (!r->released && sent > 0 && let_go(r, &e) < 0)
 		return -1;
-	result = response_send_file(&r->request->response, file, &size);
-	r->body.size += size;
+	size -= sent;
+	if (sent > 0)
+		result = response_send_file(&r->request->response, file, &sent);
+	r->size += sent;
+	if (result == 0 && size > 0)
+		count_cut(r, rest_of(file, size));
+	tell_sent(r);
 	return result;
 }
 
 /* A reply without a body may have the length that a reply to GET would have (RFC 9110, 8.6). */
-static bool has_no_body(const struct reply *r)
+static bool is_short(const struct reply *r)
 {
-	const char *method = variables_text(&r->request->variables, "REQUEST_METHOD");
-
-	return strcmp(method, "HEAD") == 0 || r->header.status == 304 || r->header.status == 204;
+	return r->header.length > (int64_t)r->size && !r->bodyless && !is_head(r->request);
 }
 
 int reply_finish(struct reply *r, struct error *e)
@@ -139,9 +212,9 @@ int reply_finish(struct reply *r, struct error *e)
 		return error_set(e, r->block.size > 0 ? "the output ends within the header block: "
 							"no empty line"
 						      : "no output");
-	if (r->header.length > (int64_t)r->body.size && !has_no_body(r))
+	if (is_short(r))
 		return error_set(e, "Content-Length is %lld, but the body has %llu bytes",
-		    (long long)r->header.length, (unsigned long long)r->body.size);
+		    (long long)r->header.length, (unsigned long long)r->size);
 	if (!r->released && let_go(r, e) < 0)
 		return -1;
 	response_end(&r->request->response);
@@ -153,23 +226,6 @@ void reply_release(struct reply *r)
 	buffer_release(&r->block);
 	reply_header_release(&r->header);
 	spool_release(&r->body);
-}
-
-const char *reply_reason(int status)
-{
-	switch (status) {
-	case 400: return "Bad Request";
-	case 403: return "Forbidden";
-	case 404: return "Not Found";
-	case 408: return "Request Timeout";
-	case 413: return "Content Too Large";
-	case 431: return "Request Header Fields Too Large";
-	case 500: return "Internal Server Error";
-	case 502: return "Bad Gateway";
-	case 503: return "Service Unavailable";
-	case 504: return "Gateway Timeout";
-	default: return "Error";
-	}
 }
 
 static const char *explain(int status)
@@ -189,6 +245,15 @@ static const char *explain(int status)
 	}
 }
 
+void reply_status_line(struct request *request, int status)
+{
+	char line[64];
+	int size = snprintf(line, sizeof(line), "Status: %d %s\r\n", status, reply_reason(status));
+
+	request->status = status;
+	response_write(&request->response, line, (size_t)size);
+}
+
 void reply_error_page(struct request *request, int status, const char *detail, size_t size)
 {
 	struct buffer body = {0};
@@ -205,12 +270,12 @@ void reply_error_page(struct request *request, int status, const char *detail, s
 	}
 	buffer_printf(&body, "<p><small>request %s</small></p>\n</div>\n", request->id);
 	buffer_printf(&head,
-	    "Status: %d %s\r\nContent-Type: text/html; charset=utf-8\r\n%s"
+	    "Content-Type: text/html; charset=utf-8\r\n%s"
 	    "Cache-Control: no-store\r\nContent-Length: %zu\r\n\r\n",
-	    status, reason, status == 503 ? "Retry-After: 1\r\n" : "", body.size);
-	request->status = status;
+	    status == 503 ? "Retry-After: 1\r\n" : "", body.size);
+	reply_status_line(request, status);
 	response_write(&request->response, head.data, head.size);
-	if (strcmp(variables_text(&request->variables, "REQUEST_METHOD"), "HEAD") != 0)
+	if (!is_head(request))
 		response_write(&request->response, body.data, body.size);
 	response_end(&request->response);
 	buffer_release(&head);

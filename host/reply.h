@@ -8,6 +8,8 @@
 #include "reply_header.h"
 #include "spool.h"
 
+#include <stdatomic.h>
+
 struct config;
 struct error;
 struct limits;
@@ -19,16 +21,26 @@ struct reply {
 	uint64_t most;       /* bytes of a body that is held to its end */
 	struct buffer block; /* the header block, while it is not complete */
 	bool has_header;
+	bool bodyless; /* what the script gives of a body is not sent: 204, 304, or HEAD */
 	struct reply_header header;
 	struct spool body;
+	uint64_t size; /* bytes of the body, held or sent; none beyond its Content-Length */
 	bool lazy;     /* what is let go is left to who flushes the response */
 	bool released; /* the first byte has left: from here on a failure can only cut */
+	/* For another process: becomes the status once reply_is_sent. NULL: nobody wants to know. */
+	atomic_int *sent;
 };
 
 void reply_init(struct reply *r, struct request *request, const struct config *config,
     const struct limits *limits);
 
-/* More output of the script. 0, or -1 with *e: the header block is refused, or no place is left. */
+/*
+ * More output of the script. 0, or -1 with *e: the header block is refused, or no place is left.
+ *
+ * The body of a reply to HEAD is not sent (RFC 3875, 4.3.2; but to Fossil, which counts it and sends
+ * none), nor that of a 204 or 304, nor what is longer than the Content-Length: web servers cut that,
+ * send it all or answer 502. It is no failure: request->cut counts these bytes, but for HEAD.
+ */
 int reply_feed(struct reply *r, const void *data, size_t size, struct error *e);
 
 /*
@@ -37,6 +49,15 @@ int reply_feed(struct reply *r, const void *data, size_t size, struct error *e);
  * (yet: there is no header block), and nothing was sent.
  */
 int reply_send_file(struct reply *r, int file, uint64_t size);
+
+/* Send what is let go and waits, where that is `lazy`. */
+void reply_flush(struct reply *r);
+
+/*
+ * Everything that the header block announces is in the client's connection, though the run may go on:
+ * a client that leaves now has its reply. Never true of a body without a Content-Length.
+ */
+bool reply_is_sent(const struct reply *r);
 
 /*
  * The output is at its end. 0 when the reply is whole and is on its way; -1 with *e: no header
@@ -52,7 +73,7 @@ void reply_release(struct reply *r);
  */
 void reply_error_page(struct request *request, int status, const char *detail, size_t size);
 
-/* The words of a status: "Not Found". Never NULL. */
-const char *reply_reason(int status);
+/* Begin a reply of the host's own with this status. Lines end with CR LF. */
+void reply_status_line(struct request *request, int status);
 
 #endif

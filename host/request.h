@@ -36,6 +36,8 @@ struct request {
 	/* For the log, filled on the way. */
 	const char *script; /* name beneath the root; NULL while there is none */
 	int status;         /* of the reply; 0 while there is none */
+	uint64_t cut;        /* bytes of the script's body that were not to be sent: reply_feed */
+	const char *dropped; /* a header line that was not: reply_header.h; NULL: none */
 };
 
 /* Once in the process, before the first request_read. 0 or -1 with *e filled. */

@@ -115,8 +115,8 @@ def test_an_exit_other_than_0_is_500_even_behind_a_page(host, language, name):
 @LANGUAGES
 @pytest.mark.parametrize("name, said", [
     ("silent", "no output"), ("no_header", "Name: value"), ("control_header", "control character"),
-    ("control_header?return", "control character"), ("long_header?999", "998 bytes"),
-    ("long_header?70000", "the header block is longer than 65536 bytes")])
+    ("control_header?return", "control character"), ("long_header?8193", "8192 bytes"),
+    ("long_header?40000", "the header block is longer than 32760 bytes")])
 def test_a_bad_header_block_is_500_and_the_log_says_what_was_wrong(host, language, name, said):
     since = host.log_position()
     script, _, query = name.partition("?")
@@ -177,7 +177,7 @@ def test_a_crash_is_no_complete_reply_though_its_template_is_slow_to_tell_of_it(
 def test_a_crash_in_a_reply_that_is_being_sent_ends_in_a_record_of_type_255_and_a_close(host, language):
     with fastcgi.Connection(host.socket) as connection:
         outcome = connection.run(fastcgi.variables("GET", f"{path(language, 'crash')}?500000"))
-        assert outcome.stdout.startswith(b"Content-Type") and len(outcome.stdout) > 400_000
+        assert outcome.stdout.startswith(b"Status: 200 OK\r\n") and len(outcome.stdout) > 400_000
         assert not outcome.ended and outcome.closed
         assert outcome.records[-1][0] == 255
 

@@ -71,8 +71,8 @@ def read_until(client, end):
 @STREAMED
 def test_each_piece_arrives_while_the_script_still_runs(host, tmp_path, language, name):
     with begin(host, f"/{name}{SUFFIX[language]}?{tmp_path}") as client:
-        head = read_until(client, b"\n\n")
-        assert b"data:" not in head and head.startswith(b"Content-Type: ")
+        head = read_until(client, b"\r\n\r\n")
+        assert b"data:" not in head and head.startswith(b"Status: 200 OK\r\nContent-Type: ")
         for piece in ("one", "two"):
             (tmp_path / piece).touch()
             assert read_until(client, b"\n\n") == f"data: {piece}\n\n".encode()
@@ -108,7 +108,7 @@ def test_a_streamed_reply_that_fails_is_cut(host, tmp_path, language):
 def test_a_client_that_leaves_a_stream_ends_the_script(host, tmp_path, language):
     since = host.log_position()
     with begin(host, f"/events{SUFFIX[language]}?{tmp_path}") as client:
-        read_until(client, b"\n\n")
+        read_until(client, b"\r\n\r\n")
     host.wait_line(f"GET /events{SUFFIX[language]}", "status=499", "end=client", since=since)
 
 

@@ -7,13 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Read a block that must pass, and compare the lines that leave. */
-static void assert_read(const char *block, const char *text, int status, int64_t length)
+static void assert_read_for(
+    enum reply_peer peer, const char *block, const char *text, int status, int64_t length)
 {
 	struct reply_header h;
 	struct error e = {""};
 
-	if (reply_header_read(&h, block, strlen(block), &e) < 0)
+	if (reply_header_read(&h, peer, block, strlen(block), &e) < 0)
 		fail_msg("%s", e.message);
 	assert_string_equal(buffer_string(&h.text), text);
 	assert_int_equal(h.status, status);
@@ -21,16 +21,34 @@ static void assert_read(const char *block, const char *text, int status, int64_t
 	reply_header_release(&h);
 }
 
-static void assert_refused_size(const char *block, size_t size, const char *reason)
+/* Read a block that must pass, and compare the lines that leave. For Fossil, unless told. */
+static void assert_read(const char *block, const char *text, int status, int64_t length)
+{
+	assert_read_for(REPLY_FOR_FOSSIL, block, text, status, length);
+}
+
+static void assert_read_for_web(const char *block, const char *text, int status, int64_t length)
+{
+	assert_read_for(REPLY_FOR_WEB_SERVER, block, text, status, length);
+}
+
+static void assert_refused_for(
+    enum reply_peer peer, const char *block, size_t size, const char *reason)
 {
 	struct reply_header h;
 	struct error e = {""};
 
-	if (reply_header_read(&h, block, size, &e) == 0)
+	if (reply_header_read(&h, peer, block, size, &e) == 0)
 		fail_msg("not refused: %s", block);
 	if (strstr(e.message, reason) == NULL)
 		fail_msg("'%s' does not say '%s'", e.message, reason);
 	reply_header_release(&h);
+}
+
+static void assert_refused_size(const char *block, size_t size, const char *reason)
+{
+	assert_refused_for(REPLY_FOR_FOSSIL, block, size, reason);
+	assert_refused_for(REPLY_FOR_WEB_SERVER, block, size, reason);
 }
 
 static void assert_refused(const char *block, const char *reason)
@@ -65,11 +83,24 @@ static void the_end_is_behind_the_first_empty_line(void **state)
 		    reply_header_end(cases[i].data, strlen(cases[i].data)), cases[i].end);
 }
 
-static void lines_leave_in_their_order_ended_by_lf(void **state)
+static const char mixed[] = "Content-Type: text/html\r\nX: 1\nSet-Cookie: b=2\r\n\r\n";
+
+static void lines_leave_for_fossil_in_their_order_ended_by_lf_and_as_many_as_came(void **state)
 {
 	(void)state;
-	assert_read("Content-Type: text/html\r\nSet-Cookie: a=1\nSet-Cookie: b=2\r\n\r\n",
-	    "Content-Type: text/html\nSet-Cookie: a=1\nSet-Cookie: b=2\n\n", 200, -1);
+	assert_read(mixed, "Content-Type: text/html\nX: 1\nSet-Cookie: b=2\n\n", 200, -1);
+}
+
+static void lines_leave_for_a_web_server_ended_by_cr_lf_behind_a_status(void **state)
+{
+	(void)state;
+	assert_read_for_web(mixed,
+	    "Status: 200 OK\r\nContent-Type: text/html\r\nX: 1\r\nSet-Cookie: b=2\r\n\r\n", 200,
+	    -1);
+	assert_read_for_web("X: 1\nLocation: /x\nY: 2\n\n",
+	    "Status: 302 Found\r\nX: 1\r\nY: 2\r\nLocation: /x\r\n\r\n", 302, -1);
+	assert_read_for_web("X: 1\nstatus: 201\nLocation: /x\n\n",
+	    "Status: 201 Created\r\nX: 1\r\nLocation: /x\r\n\r\n", 201, -1);
 }
 
 static void location_goes_last_and_alone_means_302(void **state)
@@ -81,19 +112,56 @@ static void location_goes_last_and_alone_means_302(void **state)
 	    "Status: 201 Created\nLocation: /x\n\n", 201, -1);
 }
 
-static void the_status_is_three_digits_and_perhaps_a_reason(void **state)
+static void the_status_is_three_digits_and_perhaps_a_reason_and_goes_first(void **state)
 {
 	static const char *const bad[] = {
 	    "", "4", "40", "abc", "404x", "4040", "099", "600", "-04"};
 
 	(void)state;
-	assert_read("Status: 404\n\n", "Status: 404\n\n", 404, -1);
-	assert_read("status:503 Busy: try later\n\n", "status:503 Busy: try later\n\n", 503, -1);
+	assert_read("Status: 404\n\n", "Status: 404 Not Found\n\n", 404, -1);
+	assert_read("Status: 404 \t\n\n", "Status: 404 Not Found\n\n", 404, -1);
+	assert_read("A: b\nStatus:599\n\n", "Status: 599 Internal Server Error\nA: b\n\n", 599, -1);
+	assert_read("A: b\nstatus:503 Busy: try later\n\n", "status:503 Busy: try later\nA: b\n\n",
+	    503, -1);
 	for (size_t i = 0; i < UNIT_COUNT(bad); i++) {
 		char block[64] = "Status: ";
 
 		assert_refused(strcat(strcat(block, bad[i]), "\n\n"), "line 1 is no status");
 	}
+}
+
+static void an_interim_status_is_refused(void **state)
+{
+	static const char *const interim[] = {"100", "101 Switching Protocols", "103", "199"};
+
+	(void)state;
+	for (size_t i = 0; i < UNIT_COUNT(interim); i++) {
+		char block[64] = "A: b\nStatus: ";
+
+		assert_refused(strcat(strcat(block, interim[i]), "\n\n"), "line 2 is an interim");
+	}
+}
+
+static void a_second_status_or_location_is_refused(void **state)
+{
+	(void)state;
+	assert_refused("Status: 200 OK\nStatus: 200 OK\n\n", "line 2 is a second Status");
+	assert_refused("Status: 200\nA: b\nStatus: 404\n\n", "line 3 is a second Status");
+	assert_refused("Location: /\nLocation: /\n\n", "line 2 is a second Location");
+}
+
+static void every_status_has_a_reason(void **state)
+{
+	(void)state;
+	for (int status = -1; status <= 1000; status++)
+		assert_true(strlen(reply_reason(status)) > 0);
+	assert_string_equal(reply_reason(200), "OK");
+	assert_string_equal(reply_reason(404), "Not Found");
+	assert_string_equal(reply_reason(451), "Unavailable For Legal Reasons");
+	assert_string_equal(reply_reason(511), "Network Authentication Required");
+	assert_string_equal(reply_reason(299), "OK");
+	assert_string_equal(reply_reason(499), "Bad Request");
+	assert_string_equal(reply_reason(600), "Error");
 }
 
 static void the_content_length_is_a_number_of_bytes(void **state)
@@ -103,13 +171,57 @@ static void the_content_length_is_a_number_of_bytes(void **state)
 
 	(void)state;
 	assert_read("Content-Length: 0\n\n", "Content-Length: 0\n\n", 200, 0);
-	assert_read("content-length:\t4096\n\n", "content-length:\t4096\n\n", 200, 4096);
+	assert_read("content-length:\t4096 \n\n", "content-length:\t4096 \n\n", 200, 4096);
 	for (size_t i = 0; i < UNIT_COUNT(bad); i++) {
 		char block[64] = "Content-Length: ";
 
 		assert_refused(
 		    strcat(strcat(block, bad[i]), "\n\n"), "line 1 is no number of bytes");
 	}
+}
+
+static void the_same_content_length_twice_is_one_and_another_one_is_refused(void **state)
+{
+	(void)state;
+	assert_read("Content-Length: 7\nA: b\ncontent-length: 07\n\n",
+	    "A: b\ncontent-length: 07\n\n", 200, 7);
+	assert_read("Content-Length: 0\nContent-Length: 0\n\n", "Content-Length: 0\n\n", 200, 0);
+	assert_refused(
+	    "Content-Length: 7\nContent-Length: 8\n\n", "line 2 is a second Content-Length");
+	assert_refused(
+	    "Content-Length: 0\nContent-Length: 8\n\n", "line 2 is a second Content-Length");
+	assert_refused("Content-Length: 7, 7\n\n", "line 1 is no number of bytes");
+}
+
+static void no_content_has_no_length_and_not_modified_may_have_one(void **state)
+{
+	(void)state;
+	assert_read_for_web(
+	    "Content-Length: 5\nStatus: 204\n\n", "Status: 204 No Content\r\n\r\n", 204, -1);
+	assert_read_for_web("Content-Length: 5\nStatus: 304\n\n",
+	    "Status: 304 Not Modified\r\nContent-Length: 5\r\n\r\n", 304, 5);
+}
+
+static void a_transfer_coding_is_refused_and_what_else_is_the_connections_left_out(void **state)
+{
+	static const char *const names[] = {
+	    "Connection", "Keep-Alive", "Proxy-Connection", "TE", "Trailer", "Upgrade"};
+
+	(void)state;
+	assert_refused("A: b\ntransfer-encoding: chunked\n\n", "line 2 is for the web server");
+	for (size_t i = 0; i < UNIT_COUNT(names); i++) {
+		struct reply_header h;
+		struct error e;
+		char block[64] = "A: b\n";
+
+		strcat(strcat(block, names[i]), ": x\nC: d\nKeep-Alive: y\n\n");
+		assert_int_equal(
+		    reply_header_read(&h, REPLY_FOR_FOSSIL, block, strlen(block), &e), 0);
+		assert_string_equal(buffer_string(&h.text), "A: b\nC: d\n\n");
+		assert_string_equal(h.dropped, names[i]);
+		reply_header_release(&h);
+	}
+	assert_read("TEA: b\nConnections: 1\n\n", "TEA: b\nConnections: 1\n\n", 200, -1);
 }
 
 static void a_line_must_be_a_name_and_a_value(void **state)
@@ -138,14 +250,30 @@ static void a_value_has_no_control_character_but_tab(void **state)
 	assert_read("A: b\tc \xc3\xa4\xff\n\n", "A: b\tc \xc3\xa4\xff\n\n", 200, -1);
 }
 
-static void a_line_holds_998_bytes_and_no_more(void **state)
+static void a_line_for_fossil_holds_998_bytes_and_no_more(void **state)
 {
 	char *good = block_with_line(998);
 	char *long_line = block_with_line(999);
 
 	(void)state;
 	assert_read(good, good, 200, -1);
-	assert_refused(long_line, "998");
+	assert_refused_for(REPLY_FOR_FOSSIL, long_line, strlen(long_line), "longer than 998");
+	free(good);
+	free(long_line);
+}
+
+static void a_line_for_a_web_server_holds_8_kib_and_no_more(void **state)
+{
+	char *good = block_with_line(8192);
+	char *long_line = block_with_line(8193);
+	struct reply_header h;
+	struct error e;
+
+	(void)state;
+	assert_int_equal(reply_header_read(&h, REPLY_FOR_WEB_SERVER, good, strlen(good), &e), 0);
+	assert_int_equal(h.text.size, strlen("Status: 200 OK\r\n") + 8192 + strlen("\r\n\r\n"));
+	reply_header_release(&h);
+	assert_refused_for(REPLY_FOR_WEB_SERVER, long_line, strlen(long_line), "longer than 8192");
 	free(good);
 	free(long_line);
 }
@@ -157,17 +285,52 @@ static void a_block_without_lines_is_refused(void **state)
 	assert_refused("\r\n", "empty");
 }
 
-static void a_block_beyond_64_kib_is_refused(void **state)
+/* Of so many bytes, in lines of ten, the last one longer. The caller frees it. */
+static char *block_of(size_t size)
 {
-	size_t size = REPLY_HEADER_MAX + 1;
 	char *block = malloc(size + 1);
 
-	(void)state;
 	assert_non_null(block);
 	for (size_t i = 0; i < size; i++)
-		block[i] = "A: b\n"[i % 5];
-	strcpy(block + size - 1, "\n");
-	assert_refused(block, "longer than 65536");
+		block[i] = i < size - size % 10 ? "X: 34567\r\n"[i % 10] : 'x';
+	if (size % 10 > 0)
+		block[size - size % 10 - 2] = block[size - size % 10 - 1] = 'x';
+	strcpy(block + size - 4, "\r\n\r\n");
+	return block;
+}
+
+static void a_block_for_fossil_has_64_kib_and_no_more(void **state)
+{
+	char *block = block_of(65537);
+	struct reply_header h;
+	struct error e;
+
+	(void)state;
+	assert_refused_for(REPLY_FOR_FOSSIL, block, 65537, "longer than 65536");
+	free(block);
+	block = block_of(65536);
+	assert_int_equal(reply_header_most(REPLY_FOR_FOSSIL), 65536);
+	assert_int_equal(reply_header_read(&h, REPLY_FOR_FOSSIL, block, 65536, &e), 0);
+	reply_header_release(&h);
+	assert_refused_for(REPLY_FOR_WEB_SERVER, block, 65536, "longer than 32760");
+	free(block);
+}
+
+static void a_block_for_a_web_server_has_32_kib_as_it_leaves_and_no_more(void **state)
+{
+	size_t room = REPLY_BLOCK_MAX - strlen("Status: 200 OK\r\n");
+	struct reply_header h;
+	struct error e;
+	char *block = block_of(room);
+
+	(void)state;
+	if (reply_header_read(&h, REPLY_FOR_WEB_SERVER, block, room, &e) < 0)
+		fail_msg("%s", e.message);
+	assert_int_equal(h.text.size, REPLY_BLOCK_MAX);
+	reply_header_release(&h);
+	free(block);
+	block = block_of(room + 1);
+	assert_refused_for(REPLY_FOR_WEB_SERVER, block, room + 1, "longer than 32760");
 	free(block);
 }
 
@@ -176,7 +339,7 @@ static void assert_streams(const char *block, bool streams)
 	struct reply_header h;
 	struct error e = {""};
 
-	assert_int_equal(reply_header_read(&h, block, strlen(block), &e), 0);
+	assert_int_equal(reply_header_read(&h, REPLY_FOR_WEB_SERVER, block, strlen(block), &e), 0);
 	if (h.streams != streams)
 		fail_msg("%s: %s", streams ? "is held back" : "is not held back", block);
 	reply_header_release(&h);
@@ -202,16 +365,26 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(the_end_is_behind_the_first_empty_line),
-	    cmocka_unit_test(lines_leave_in_their_order_ended_by_lf),
+	    cmocka_unit_test(lines_leave_for_fossil_in_their_order_ended_by_lf_and_as_many_as_came),
+	    cmocka_unit_test(lines_leave_for_a_web_server_ended_by_cr_lf_behind_a_status),
 	    cmocka_unit_test(location_goes_last_and_alone_means_302),
-	    cmocka_unit_test(the_status_is_three_digits_and_perhaps_a_reason),
+	    cmocka_unit_test(the_status_is_three_digits_and_perhaps_a_reason_and_goes_first),
+	    cmocka_unit_test(an_interim_status_is_refused),
+	    cmocka_unit_test(a_second_status_or_location_is_refused),
+	    cmocka_unit_test(every_status_has_a_reason),
 	    cmocka_unit_test(the_content_length_is_a_number_of_bytes),
-	    cmocka_unit_test(server_sent_events_and_a_header_of_nginx_ask_to_stream),
+	    cmocka_unit_test(the_same_content_length_twice_is_one_and_another_one_is_refused),
+	    cmocka_unit_test(no_content_has_no_length_and_not_modified_may_have_one),
+	    cmocka_unit_test(
+		a_transfer_coding_is_refused_and_what_else_is_the_connections_left_out),
 	    cmocka_unit_test(a_line_must_be_a_name_and_a_value),
 	    cmocka_unit_test(a_value_has_no_control_character_but_tab),
-	    cmocka_unit_test(a_line_holds_998_bytes_and_no_more),
+	    cmocka_unit_test(a_line_for_fossil_holds_998_bytes_and_no_more),
+	    cmocka_unit_test(a_line_for_a_web_server_holds_8_kib_and_no_more),
 	    cmocka_unit_test(a_block_without_lines_is_refused),
-	    cmocka_unit_test(a_block_beyond_64_kib_is_refused),
+	    cmocka_unit_test(a_block_for_fossil_has_64_kib_and_no_more),
+	    cmocka_unit_test(a_block_for_a_web_server_has_32_kib_as_it_leaves_and_no_more),
+	    cmocka_unit_test(server_sent_events_and_a_header_of_nginx_ask_to_stream),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
