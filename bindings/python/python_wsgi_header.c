@@ -52,10 +52,16 @@ static int add_status(struct wsgi_header *header, PyObject *status)
 
 	if (get_text(status, "the status", &text) == -1)
 		return -1;
-	if (text.size < 5 || strspn(text.bytes, "0123456789") != 3 || text.bytes[0] == '0' ||
-	    text.bytes[3] != ' ' || has_control(&text)) {
+	/* Without a reason it is sent with the standard one: by the host, as any script's. */
+	if (text.size < 3 || strspn(text.bytes, "0123456789") != 3 || text.bytes[0] == '0' ||
+	    text.bytes[0] > '5' || (text.size > 3 && text.bytes[3] != ' ') || has_control(&text)) {
 		PyErr_Format(PyExc_ValueError,
 		    "start_response: the status must be like '200 OK', not %R", status);
+		return -1;
+	}
+	if (text.bytes[0] == '1') {
+		PyErr_Format(PyExc_ValueError,
+		    "start_response: %R is an interim status, and no reply", status);
 		return -1;
 	}
 	header->bodyless = strncmp(text.bytes, "204", 3) == 0 || strncmp(text.bytes, "304", 3) == 0;

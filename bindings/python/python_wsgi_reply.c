@@ -247,6 +247,7 @@ int wsgi_reply_file(struct wsgi_reply *reply, int file, uint64_t size)
 	struct iovec header;
 	PyThreadState *released;
 	int result, reason;
+	bool cut;
 
 	if (reply->gone)
 		return WSGI_ENOUGH;
@@ -257,10 +258,11 @@ int wsgi_reply_file(struct wsgi_reply *reply, int file, uint64_t size)
 		return -1;
 	if (reply->gone || is_bodyless(reply))
 		return after(reply, false);
-	if (reply->header.has_length && size > reply->header.length - reply->written)
+	cut = reply->header.has_length && size > reply->header.length - reply->written;
+	if (cut)
 		size = reply->header.length - reply->written;
 	if (size == 0)
-		return after(reply, false);
+		return after(reply, cut);
 	released = python_end_has_threads() ? PyEval_SaveThread() : NULL;
 	result = binding_reply_file(reply->call, file, size);
 	reason = errno;
@@ -269,7 +271,7 @@ int wsgi_reply_file(struct wsgi_reply *reply, int file, uint64_t size)
 	errno = reason;
 	if (result == 0) {
 		reply->written += size;
-		return after(reply, false);
+		return after(reply, cut);
 	}
 	return reason == EINVAL ? -1 : fail(reply) == -1 ? -1 : WSGI_ENOUGH;
 }

@@ -3,6 +3,7 @@
 import pytest
 
 import fastcgi
+from apps import Apps, OwnSockets
 from host import put
 from waiting import wait_for
 from web import BrokenTransfer
@@ -42,6 +43,54 @@ def test_a_status_and_headers_are_sent_in_their_order(apps):
     assert reply.all("Set-Cookie") == ["a=1", "b=2"] and reply.header("X-A") == "caf\xe9"
     names = [name for name, _ in reply.headers if name.startswith("X-")]
     assert names == ["X-B", "X-A", "X-Empty"]
+
+
+@pytest.fixture(scope="module", params=["shared", "own socket"])
+def served_apps(request, tmp_path_factory):
+    """Without the validator, which has an opinion of its own on what is tried here."""
+    folder = tmp_path_factory.mktemp("apps")
+    made = OwnSockets(folder) if request.param == "own socket" else Apps(folder)
+    yield made
+    made.stop()
+
+
+@pytest.mark.parametrize("status, sent", [("404", "404 Not Found"), ("200", "200 OK"),
+                                          ("429 ", "429 Too Many Requests"), ("599", "599 "),
+                                          ("404 No such thing", "404 No such thing")])
+def test_a_status_without_a_reason_gets_the_standard_one(served_apps, status, sent):
+    reply = served_apps.answer(f"start_response({status!r}, TEXT)\nreturn [b'page']")
+    assert reply.body == b"page" and reply.header("Status").startswith(sent)
+
+
+def test_the_bytes_of_a_reply_are_those_that_a_web_server_wants(served_apps):
+    url = served_apps.put("""
+        start_response(environ["QUERY_STRING"].replace("_", " "), TEXT + [
+            ("Location", "/x"), ("Content-Length", "4"), ("Content-Length", "4")])
+        return [b"page"]
+        """)
+    for status in ("302 Found", "201 Created", "200 OK"):
+        assert served_apps.run(f"{url}?{status.replace(' ', '_')}").stdout == (
+            f"Status: {status}\r\nContent-Type: text/plain\r\nContent-Length: 4\r\n"
+            "Location: /x\r\n\r\npage").encode()
+
+
+@pytest.mark.parametrize("size", [4096, 8192 - len("Set-Cookie: ")])
+def test_a_long_header_is_sent(served_apps, size):
+    reply = served_apps.answer(f"""
+        start_response("200 OK", TEXT + [("Set-Cookie", "a" * {size})])
+        return [b"page"]
+        """)
+    assert reply.header("Set-Cookie") == "a" * size and reply.body == b"page"
+
+
+@pytest.mark.parametrize("headers, reason", [
+    (f"('Set-Cookie', 'a' * {8193 - len('Set-Cookie: ')})", "header line 3 is longer than 8192 bytes"),
+    ("*[('Set-Cookie', 'a' * 4096)] * 8", "the header block is longer than 32760 bytes")])
+def test_a_header_that_no_web_server_takes_is_500_and_the_log_says_why(served_apps, headers, reason):
+    since = served_apps.host.log_position()
+    reply = served_apps.answer(f"start_response('200 OK', TEXT + [{headers}])\nreturn [b'page']")
+    assert reply.status == 500
+    served_apps.host.wait_line("status=500", reason, since=since)
 
 
 @pytest.mark.parametrize("result, body, length", [
@@ -186,6 +235,18 @@ def test_a_body_is_never_longer_than_its_length(apps, result):
                         f"return {result}")
     assert reply.body == b"abc"
     apps.host.wait_line("longer than its Content-Length", since=since)
+
+
+def test_a_file_is_never_longer_than_its_length_either(apps, tmp_path):
+    (tmp_path / "file").write_bytes(b"x" * 100_000)
+    since = apps.host.log_position()
+    reply = apps.answer(f"""
+        start_response("200 OK", TEXT + [("Content-Length", "70000")])
+        return environ["wsgi.file_wrapper"](open({str(tmp_path / "file")!r}, "rb"))
+        """)
+    assert reply.body == b"x" * 70_000
+    apps.host.wait_line("longer than its Content-Length", since=since)
+    apps.host.wait_line("status=200", since=since)
 
 
 def test_a_write_beyond_the_length_is_an_exception(apps):
