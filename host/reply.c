@@ -109,8 +109,9 @@ static int take_body(struct reply *r, const void *data, size_t size, struct erro
 	send_piece(r, data, size);
 	/* What comes slowly is wanted as it comes. */
 	if (!r->lazy)
-		response_flush(&r->request->response);
-	tell_sent(r);
+		reply_flush(r);
+	else
+		tell_sent(r);
 	return 0;
 }
 
@@ -129,7 +130,7 @@ static int stream(struct reply *r, struct error *e)
 	if (let_go(r, e) < 0)
 		return -1;
 	if (!r->lazy)
-		response_flush(&r->request->response);
+		reply_flush(r);
 	return 0;
 }
 
