@@ -15,6 +15,7 @@
 #include "reply.h"
 #include "request.h"
 #include "route.h"
+#include "run_channel.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -132,8 +133,8 @@ static void take_errors(struct app_answering *a, struct buffer *errors)
 		fd_write_all(STDERR_FILENO, piece, (size_t)n);
 		buffer_append(errors, piece, (size_t)n);
 	}
-	lseek(a->errors, 0, SEEK_SET);
-	(void)!ftruncate(a->errors, 0);
+	/* A process that the request has left behind may hold it, and writes into no other page. */
+	fd_close(&a->errors);
 }
 
 static void begin_turn(struct app_answering *a, struct app_turn *t)
@@ -142,7 +143,8 @@ static void begin_turn(struct app_answering *a, struct app_turn *t)
 	struct request *r = t->request;
 
 	t->result = (struct run_result){.whole = true, .why = RUN_EXITED};
-	t->out = (struct binding_reply){.pipe = -1, .reply = &t->reply, .memory = a->memory};
+	t->out = (struct binding_reply){
+	    .pipe = -1, .reply = &t->reply, .owner = a->app->app.run->channel->owner, .memory = -1};
 	reply_init(&t->reply, r, &a->setup->config, &a->setup->config.limits);
 	t->reply.buffer = a->app->app.rerun ? t->reply.buffer : 0;
 	t->reply.lazy = true;
@@ -176,8 +178,7 @@ static void finish_turn(struct app_answering *a, int outcome)
 	a->turn = NULL;
 	a->retires = (outcome & BINDING_RETIRE) != 0;
 	take_errors(a, &t->result.errors);
-	app_reply_take_memory(&t->out);
-	a->memory = t->out.memory;
+	app_reply_end(&t->out);
 	judge(a, t, outcome);
 	t->result.time = request_clock() - t->began;
 	if (t->result.time > WORTH_A_LOOK)

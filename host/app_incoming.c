@@ -171,8 +171,15 @@ static bool finish(struct server *s, struct connection *c, int status, const str
 	struct incoming *in = &s->incoming[c->index];
 	struct request *r = &in->request;
 	bool keep = c->check.keep_conn && !s->ends;
+	struct error spent;
 	bool late;
 
+	/* It had begun to come before; those that had not were given to other workers. */
+	if (status == 0 && s->app->spent) {
+		error_set(&spent, "an earlier run left something behind in the process");
+		status = 503;
+		e = &spent;
+	}
 	if (status == 0) {
 		keep = app_answer_request(&s->answering, r) && keep;
 		s->ends = s->ends || s->answering.retires;

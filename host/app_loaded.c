@@ -103,6 +103,7 @@ int app_answer(struct app_loaded *a, struct binding_call *call)
 	clock_gettime(CLOCK_REALTIME_COARSE, &a->since);
 	limit_cpu(a);
 	outcome = a->binding->answer(&a->app, call);
+	a->spent = a->app.rerun && (outcome & BINDING_RETIRE) != 0;
 	if (a->left != UINT64_MAX && --a->left == 0)
 		outcome |= BINDING_RETIRE;
 	if (is_too_large(a))

@@ -15,11 +15,12 @@ struct run_order;
 struct app_loaded {
 	struct binding_app app; /* the first: binding_depends is given no more than this */
 	const struct binding *binding;
-	char root[PATH_MAX];   /* of what the app is made of, with a slash at its end */
-	int channel;           /* to the front */
-	uint64_t cpu;          /* seconds that a request may use */
-	uint64_t max_rss;      /* bytes */
-	uint64_t left;         /* requests */
+	char root[PATH_MAX]; /* of what the app is made of, with a slash at its end */
+	int channel;         /* to the front */
+	uint64_t cpu;        /* seconds that a request may use */
+	uint64_t max_rss;    /* bytes */
+	uint64_t left;       /* requests */
+	bool spent; /* a rerun left something behind: no request may be run here any more */
 	struct timespec since; /* when what is going on has begun */
 	struct rusage used;    /* before the request */
 	struct app_files files;

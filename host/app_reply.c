@@ -66,6 +66,15 @@ static int pipe_write(int fd, const struct iovec *pieces, int count)
 	return 0;
 }
 
+/*
+ * A child that the app has forked holds the connection as well, which may carry another request by now.
+ * (A pipe carries one request and no more.)
+ */
+static bool is_child(const struct binding_reply *r)
+{
+	return getpid() != r->owner;
+}
+
 static int feed(struct binding_reply *r, const void *data, size_t size)
 {
 	if (r->refused || r->reply->request->response.failed) {
@@ -86,6 +95,10 @@ int binding_reply_finish(struct binding_call *call, const struct iovec *pieces, 
 
 	if (r->pipe >= 0)
 		return pipe_write(r->pipe, pieces, count);
+	if (is_child(r)) {
+		errno = EPIPE;
+		return -1;
+	}
 	/* What a program of the app's has written by the descriptor comes before this. */
 	app_reply_take_memory(r);
 	for (int i = 0; i < count; i++)
@@ -135,6 +148,10 @@ int binding_reply_file(struct binding_call *call, int file, uint64_t size)
 
 	if (r->pipe >= 0)
 		return pipe_send_file(r->pipe, file, size);
+	if (is_child(r)) {
+		errno = EPIPE;
+		return -1;
+	}
 	return reply_send_file(r->reply, file, size);
 }
 
@@ -168,4 +185,10 @@ void app_reply_take_memory(struct binding_reply *r)
 		return;
 	lseek(r->memory, 0, SEEK_SET);
 	(void)!ftruncate(r->memory, 0);
+}
+
+void app_reply_end(struct binding_reply *r)
+{
+	app_reply_take_memory(r);
+	fd_close(&r->memory);
 }

@@ -6,21 +6,27 @@
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <sys/types.h>
 
 struct reply;
 
 struct binding_reply {
-	int pipe;            /* to the front; -1: */
-	struct reply *reply; /* straight to the client */
-	int memory;          /* takes what is written to a descriptor then; -1: nobody has asked */
-	bool refused;               /* it is no reply, for this reason */
+	int pipe;            /* to the front; -1: straight to the client */
+	struct reply *reply; /* straight to the client: what it has become so far */
+	pid_t owner;         /* straight to the client: the one process that may write */
+	int memory;   /* straight to the client: a file that binding_reply_descriptor lends; -1:
+	                        none yet. Each request has its own, for who keeps it writes later. */
+	bool refused; /* it is no reply, for this reason: */
 	struct error why;
 };
 
 /*
- * What was written to binding_reply_descriptor's memory, if anything, becomes the reply, and the
- * memory is empty again. For a reply that goes to the client.
+ * Append what was written to the memory, if anything, to the reply, and empty the memory. For a reply
+ * straight to the client.
  */
 void app_reply_take_memory(struct binding_reply *r);
+
+/* The same for the last time: what is written to the memory later reaches no reply. */
+void app_reply_end(struct binding_reply *r);
 
 #endif

@@ -32,7 +32,6 @@ static void clear_survivors(PyObject *weak);
 static void clear_module(PyObject *module);
 static void clear_names(PyObject *names, bool private);
 static bool is_writer(PyObject *object);
-static void flush(PyObject *file);
 
 enum { STATUS_FLUSH_FAILED = 120, WRITERS = 3, APP_SECONDS = 3 };
 
@@ -317,15 +316,26 @@ static void clear_names(PyObject *names, bool private)
 	PyErr_Clear();
 }
 
-void python_end_flush_writers(void)
+PyObject *python_end_find_writers(void)
 {
 	PyObject *objects = PyObject_CallNoArgs(needed.get_objects);
+	PyObject *found = PyList_New(0);
 
 	for (Py_ssize_t i = 0; objects != NULL && i < PyList_GET_SIZE(objects); i++)
-		if (is_writer(PyList_GET_ITEM(objects, i)))
-			flush(PyList_GET_ITEM(objects, i));
+		if (found != NULL && is_writer(PyList_GET_ITEM(objects, i)))
+			PyList_Append(found, PyList_GET_ITEM(objects, i));
 	Py_XDECREF(objects);
 	PyErr_Clear();
+	return found;
+}
+
+void python_end_flush_writers(void)
+{
+	PyObject *found = python_end_find_writers();
+
+	for (Py_ssize_t i = 0; found != NULL && i < PyList_GET_SIZE(found); i++)
+		python_end_flush(PyList_GET_ITEM(found, i));
+	Py_XDECREF(found);
 }
 
 static bool is_writer(PyObject *object)
@@ -336,18 +346,22 @@ static bool is_writer(PyObject *object)
 	return false;
 }
 
-static void flush(PyObject *file)
+bool python_end_flush(PyObject *file)
 {
 	PyObject *result = PyObject_CallMethodNoArgs(file, needed.flush);
+	/* It is closed or detached, and buffers nothing. */
+	bool good = result != NULL || PyErr_ExceptionMatches(PyExc_ValueError);
 
 	Py_XDECREF(result);
 	PyErr_Clear();
+	return good;
 }
 
-void python_end_flush_quietly(void)
+bool python_end_flush_quietly(void)
 {
 	static const char *const names[] = {"stderr", "stdout"};
 	PyObject *type, *value, *traceback;
+	bool good = true;
 
 	PyErr_Fetch(&type, &value, &traceback);
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
@@ -356,10 +370,11 @@ void python_end_flush_quietly(void)
 		if (file == NULL)
 			continue;
 		Py_INCREF(file);
-		flush(file);
+		good = python_end_flush(file);
 		Py_DECREF(file);
 	}
 	PyErr_Restore(type, value, traceback);
+	return good;
 }
 
 /*

@@ -193,10 +193,19 @@ int python_end_start(void);
  */
 void python_end(struct binding_run *run, pid_t runner, int status) __attribute__((noreturn));
 
-/* Flush sys.stdout and sys.stderr and ignore what goes wrong; keeps a pending exception. */
-void python_end_flush_quietly(void);
+/*
+ * Flush sys.stderr and sys.stdout; keeps a pending exception. false: sys.stdout could not be written,
+ * and may have the bytes still.
+ */
+bool python_end_flush_quietly(void);
 
-/* Flush every file that is open for writing; ignores what goes wrong. */
+/* Flush a file. false: it could not be written, and may have the bytes still. Leaves no exception. */
+bool python_end_flush(PyObject *file);
+
+/* Those files that are open for writing, and that the collector looks at. NULL: no memory. */
+PyObject *python_end_find_writers(void);
+
+/* Flush all of those; ignores what goes wrong. */
 void python_end_flush_writers(void);
 
 /* Collect garbage, even if it was disabled. */

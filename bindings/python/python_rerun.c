@@ -9,18 +9,19 @@
  *
  * Exit handlers run at the end of each run, and those that a module set up as it was imported run
  * once only. What cannot be put back ends the process after the reply: threads and children that
- * live on, descriptors left open, a folder or signal handler that is lost.
+ * live on, descriptors left open, a folder or signal handler that is lost. So does a reply that could
+ * not be written, as its client was gone: the rest of it is thrown away.
  */
 #include "python_rerun.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "host/binding.h"
 
+static bool drain(void);
 static int run(struct binding_app *app, struct binding_call *call, bool *lost);
 static PyObject *begin(struct binding_app *app, struct binding_call *call);
 static int take_environment(char *const *environment);
@@ -44,9 +45,9 @@ int python_rerun_load(struct binding_app *app)
 	python_code_close(app->run);
 	script.idle_main = PyDict_GetItemString(PyImport_GetModuleDict(), "__main__");
 	Py_XINCREF(script.idle_main);
-	if (script.code == NULL || rerun_process_keep() == -1)
+	if (script.code == NULL || rerun_process_keep() == -1 || rerun_system_keep() == -1)
 		return -1;
-	return rerun_system_keep();
+	return rerun_writers_keep();
 }
 
 int python_rerun_answer(struct binding_app *app, struct binding_call *call)
@@ -55,13 +56,24 @@ int python_rerun_answer(struct binding_app *app, struct binding_call *call)
 	int status = run(app, call, &lost);
 	bool restored;
 
-	python_end_flush_quietly();
-	fflush(NULL);
+	/* The reply could not be written. What an interrupted script keeps to write later nobody knows. */
+	if (!drain())
+		lost = true;
 	if (rerun_process_return() == -1)
 		lost = true;
 	restored = rerun_process_restore();
 	python_error_assert_none();
 	return (status != 0 ? BINDING_FAILED : 0) | (lost || !restored ? BINDING_RETIRE : 0);
+}
+
+/* Write out what is buffered. What cannot be written is nobody's any more: then false. */
+static bool drain(void)
+{
+	if (rerun_writers_flush())
+		return true;
+	rerun_process_silence();
+	rerun_writers_flush();
+	return false;
 }
 
 /* The exit status. *lost: the next run could not begin as it should. */
@@ -86,9 +98,16 @@ static int run(struct binding_app *app, struct binding_call *call, bool *lost)
 /* Everything as at the start of python3. The globals of __main__, a new reference. */
 static PyObject *begin(struct binding_app *app, struct binding_call *call)
 {
-	int reply = binding_reply_descriptor(call);
 	PyObject *globals;
+	int reply;
 
+	/* A signal handler or a finalizer may have printed since the last run. */
+	if (!drain() && !rerun_writers_flush()) {
+		PyErr_SetString(
+		    PyExc_OSError, "what an earlier run has printed cannot be cleared away");
+		return NULL;
+	}
+	reply = binding_reply_descriptor(call);
 	if (reply == -1 || rerun_process_lend(call->body, reply) == -1) {
 		PyErr_SetFromErrno(PyExc_OSError);
 		return NULL;
@@ -183,6 +202,7 @@ static void release(PyObject *globals)
 			python_end_flush_writers();
 		PyGC_Collect();
 	}
+	rerun_writers_look();
 	if (PyDict_Size(all) != script.modules) {
 		script.modules = PyDict_Size(all);
 		python_modules_put_aside();

@@ -29,8 +29,22 @@ bool rerun_process_restore(void);
 /* Let 0 be the body (-1: empty) and 1 the reply. 0, or -1 with errno. */
 int rerun_process_lend(int body, int reply);
 
+/* Let 1 be nothing. 0, or -1 with errno. */
+int rerun_process_silence(void);
+
 /* Put 0, 1 and 2 back. 0, or -1 with errno. */
 int rerun_process_return(void);
+
+/* python_rerun_writers.c: what is buffered. */
+
+/* Remember what there is, and hear of new files from here on. 0 or -1. */
+int rerun_writers_keep(void);
+
+/* After a run, before anything is put aside: find the files for writing that it has left. */
+void rerun_writers_look(void);
+
+/* Write out what is buffered anywhere. false: not all of it could be, and is buffered still. */
+bool rerun_writers_flush(void);
 
 /* python_rerun_system.c: what the interpreter knows, besides the modules that are loaded. */
 

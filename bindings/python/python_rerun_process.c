@@ -6,8 +6,7 @@
  * Each look is one system call at most. Descriptors are counted by the size that Linux gives to
  * /proc/self/fd (since 6.2); where it does not, the lowest number that is free tells as long as
  * nobody leaves a hole. What is not looked at: resource limits, priority, user, session, timers
- * other than alarm, threads that Python does not know of. A process that does such things to itself
- * is no good for rerun.
+ * of timer_create(2). A process that does such things to itself is no good for rerun.
  */
 #include "python_rerun.h"
 
@@ -18,19 +17,23 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 static bool restore_handlers(void);
 static bool restore_locale(void);
 static bool has_children(void);
+static bool has_new_threads(void);
+static nlink_t count_threads(void);
 static long count_descriptors(void);
 
 enum { SIGNALS = 32 }; /* those below the real-time ones */
 
 static struct {
 	int files[3]; /* copies of 0, 1, 2 */
-	int folder;
+	int folder, null;
+	nlink_t threads; /* links of /proc/self/task: one for each thread, and two */
 	mode_t mask;
 	sigset_t blocked;
 	char *locale;
@@ -60,17 +63,29 @@ int rerun_process_keep(void)
 	for (int i = 0; i < 3; i++)
 		kept.files[i] = fcntl(i, F_DUPFD_CLOEXEC, 3);
 	kept.folder = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	kept.null = open("/dev/null", O_WRONLY | O_CLOEXEC);
 	kept.counted = open("/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	kept.threads = count_threads();
 	kept.mask = umask(0);
 	umask(kept.mask);
 	sigprocmask(SIG_SETMASK, NULL, &kept.blocked);
 	kept.locale = strdup(setlocale(LC_ALL, NULL));
 	kept.environment = environ;
-	if (kept.folder != -1 && kept.files[0] != -1 && kept.files[1] != -1 &&
+	if (kept.folder != -1 && kept.null != -1 && kept.files[0] != -1 && kept.files[1] != -1 &&
 	    kept.files[2] != -1 && kept.locale != NULL)
 		return 0;
 	PyErr_SetFromErrno(PyExc_OSError);
 	return -1;
+}
+
+/* Of alarm(2) and setitimer(2). */
+static void stop_timers(void)
+{
+	static const struct itimerval never;
+
+	setitimer(ITIMER_REAL, &never, NULL);
+	setitimer(ITIMER_VIRTUAL, &never, NULL);
+	setitimer(ITIMER_PROF, &never, NULL);
 }
 
 bool rerun_process_restore(void)
@@ -79,14 +94,15 @@ bool rerun_process_restore(void)
 	bool good = fchdir(kept.folder) == 0;
 
 	umask(kept.mask);
-	alarm(0);
+	stop_timers();
 	sigprocmask(SIG_SETMASK, &kept.blocked, NULL);
 	good = restore_handlers() && good;
 	good = restore_locale() && good;
 	environ = kept.environment;
 	if (time_zone)
 		tzset();
-	return good && !python_end_has_threads() && !has_children() && !rerun_process_has_files();
+	return good && !python_end_has_threads() && !has_new_threads() && !has_children() &&
+	       !rerun_process_has_files();
 }
 
 bool rerun_process_has_files(void)
@@ -132,6 +148,24 @@ static bool has_children(void)
 	return child == 0;
 }
 
+/* Threads that a library in C has started too. The kernel knows one for a moment after its end. */
+static bool has_new_threads(void)
+{
+	for (int i = 0; count_threads() > kept.threads; i++) {
+		if (i == 20)
+			return true;
+		usleep(100);
+	}
+	return false;
+}
+
+static nlink_t count_threads(void)
+{
+	struct stat folder;
+
+	return stat("/proc/self/task", &folder) == 0 ? folder.st_nlink : 0;
+}
+
 static long count_descriptors(void)
 {
 	struct stat folder;
@@ -149,6 +183,11 @@ int rerun_process_lend(int body, int reply)
 {
 	kept.descriptors = count_descriptors();
 	return dup2(body >= 0 ? body : kept.files[0], 0) == -1 || dup2(reply, 1) == -1 ? -1 : 0;
+}
+
+int rerun_process_silence(void)
+{
+	return dup2(kept.null, 1) == -1 ? -1 : 0;
 }
 
 int rerun_process_return(void)

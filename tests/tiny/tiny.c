@@ -188,7 +188,8 @@ static int answer(struct binding_app *app, struct binding_call *call)
 	/* Of a page that fails only that is sent which has been flushed. */
 	if (program->status != 0)
 		__fpurge(stdout);
-	fflush(stdout);
+	if (fflush(stdout) != 0)
+		__fpurge(stdout);
 	dup2(log, STDOUT_FILENO);
 	dup2(nothing, STDIN_FILENO);
 	close(log);
