@@ -8,9 +8,9 @@
  * the working folder, the system encoding, what it does to stderr.
  *
  * Between requests the event loop turns (tcl_wait), so timers and handlers of the app go on; and
- * inside a request too, whenever the app waits for an event. If a timer that an earlier request has
- * left prints while a later one waits, then it prints into the later one's reply: both are one
- * program. An error in a timer or a handler is a background error, told on standard error.
+ * inside a request too, whenever the app waits for an event. What a timer prints that an earlier request
+ * has left goes to the log then too, and never into the later one's reply (tcl_events). An error in a
+ * timer or a handler is a background error, told on standard error.
  *
  * `exit` in a request ends the request (tcl_exit) and retires the worker; anywhere else it is tclsh's,
  * and tcl_end tells how that ends the process.
@@ -71,6 +71,8 @@ static int load(Tcl_Interp *interp, struct binding_app *app, Tcl_Obj *path)
 	code = tcl_exit_watch(interp, &loaded->exits);
 	tcl_wapp_load(interp, true);
 	if (code == TCL_OK)
+		code = tcl_events_watch(interp);
+	if (code == TCL_OK)
 		code = tcl_source_evaluate(interp, path, run->source);
 	tcl_wapp_load(interp, false);
 	if (code != TCL_OK) {
@@ -119,7 +121,9 @@ static int call_application(Tcl_Interp *interp, struct binding_app *app)
 	int code;
 
 	tcl_exit_begin(&loaded->exits);
+	tcl_events_begin();
 	code = Tcl_EvalObjv(interp, 1, &loaded->application, TCL_EVAL_GLOBAL);
+	tcl_events_end();
 	tcl_exit_end(&loaded->exits);
 	if (loaded->exits.called && loaded->exits.status == EXIT_SUCCESS)
 		return BINDING_RETIRE;

@@ -1,6 +1,6 @@
 /*
  * What the files of apps share: tcl_app, tcl_channel, tcl_children, tcl_wait,
- * tcl_depends, tcl_exit and tcl_rerun. The first of them tells how they work together.
+ * tcl_depends, tcl_exit, tcl_events and tcl_rerun. The first of them tells how they work together.
  */
 #ifndef EXTHOST_TCL_APP_H
 #define EXTHOST_TCL_APP_H
@@ -34,6 +34,15 @@ void tcl_channel_begin(Tcl_Interp *interp, struct binding_call *call);
  */
 int tcl_channel_end(Tcl_Interp *interp);
 
+/*
+ * Between these two the names of stdout mean the log, though what has the request's channel goes on
+ * with it. hide says whether it has done anything; show does nothing where nothing is hidden. The
+ * interpreter's result is kept.
+ */
+bool tcl_channel_hide(Tcl_Interp *interp);
+void tcl_channel_show(Tcl_Interp *interp);
+bool tcl_channel_is_hidden(void);
+
 /* The request has failed: what has not left yet shall not. */
 void tcl_channel_discard(void);
 
@@ -60,6 +69,10 @@ bool tcl_channel_is_broken(void);
  */
 void tcl_children_follow(Tcl_Interp *interp, Tcl_Channel channel, const char *name);
 
+/* Those that have one channel shall have this one as well; and none shall have it any more. */
+void tcl_children_add(Tcl_Interp *interp, Tcl_Channel channel, Tcl_Channel other);
+void tcl_children_remove(Tcl_Interp *interp, Tcl_Channel channel);
+
 /* tcl_wait.c: the event loop. */
 
 /* From here on Tcl waits for events by poll(2), in this thread and with no other. */
@@ -67,6 +80,15 @@ void tcl_wait_start(void);
 
 /* struct binding: wait. */
 bool tcl_wait(int descriptor);
+
+/* tcl_events.c: what an app lets be called later. */
+
+/* From here on, know which request has made it. Returns a Tcl completion code. */
+int tcl_events_watch(Tcl_Interp *interp);
+
+/* A request, and its end. */
+void tcl_events_begin(void);
+void tcl_events_end(void);
 
 /* tcl_depends.c */
 

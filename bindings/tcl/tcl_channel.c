@@ -28,6 +28,8 @@
 
 #include "host/binding.h"
 
+#define HIDING "exthost_log" /* the name of what stands in the place of a hidden stdout */
+
 enum { REPLY_BUFFER = 262144, BODY_BUFFER = 65536 };
 
 /* What a channel's own data is. */
@@ -76,11 +78,12 @@ static const Tcl_ChannelType standard_type = {
 /* Tcl has one set of standard channels for a thread, and the app is in one thread. */
 static struct {
 	struct standard *in, *out, *errors; /* NULL: closed */
-	bool broken;                        /* the client is gone */
-	bool discarded;                     /* what is written goes nowhere */
-	bool last;                          /* what is written is the end of the reply */
-	bool open_line;    /* what was last written to the log has no end of line */
-	char encoding[64]; /* what they are made with, as the app chose it; "": UTF-8, no app */
+	struct standard *hidden; /* the request's stdout, while that name means the log */
+	bool broken;             /* the client is gone */
+	bool discarded;          /* what is written goes nowhere */
+	bool last;               /* what is written is the end of the reply */
+	bool open_line;          /* what was last written to the log has no end of line */
+	char encoding[64];       /* what they are made with, as the app chose it; "": UTF-8, no app */
 } standards;
 
 void tcl_channel_start(Tcl_Interp *interp)
@@ -124,6 +127,73 @@ int tcl_channel_end(Tcl_Interp *interp)
 		replace(interp, NULL);
 	end_line();
 	return standards.broken ? -1 : result;
+}
+
+/*
+ * Tcl keeps what it has found by a name, and looks again when the channel has been taken from an
+ * interpreter. From this one it must not be taken, as its handlers of events would go with that.
+ */
+static void forget_name(Tcl_Channel channel)
+{
+	static const int types[] = {TCL_STDIN, TCL_STDOUT, TCL_STDERR};
+	static Tcl_Interp *other;
+
+	if (other == NULL) {
+		other = Tcl_CreateInterp();
+		Tcl_RegisterChannel(other, channel);
+		/* It has got the standard channels, too. */
+		for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
+			Tcl_Channel standard = Tcl_GetStdChannel(types[i]);
+
+			if (standard != NULL && Tcl_IsChannelRegistered(other, standard))
+				Tcl_UnregisterChannel(other, standard);
+		}
+	} else {
+		Tcl_RegisterChannel(other, channel);
+	}
+	Tcl_UnregisterChannel(other, channel);
+}
+
+/* A standard channel is found by the name of the channel in that place. */
+bool tcl_channel_hide(Tcl_Interp *interp)
+{
+	struct standard *out = standards.out;
+	struct standard log = {.descriptor = STDOUT_FILENO};
+	Tcl_InterpState state;
+
+	if (standards.hidden != NULL || out == NULL || out->call == NULL ||
+	    Tcl_GetStdChannel(TCL_STDOUT) != out->channel || Tcl_InterpDeleted(interp))
+		return false;
+	state = Tcl_SaveInterpState(interp, TCL_OK);
+	/* What that place had is now the reference for later. */
+	standards.hidden = out;
+	make(interp, TCL_STDOUT, HIDING, TCL_WRITABLE, &log);
+	tcl_children_add(interp, standards.out->channel, out->channel);
+	forget_name(out->channel);
+	Tcl_RestoreInterpState(interp, state);
+	return true;
+}
+
+void tcl_channel_show(Tcl_Interp *interp)
+{
+	struct standard *out = standards.hidden;
+	Tcl_InterpState state;
+
+	if (out == NULL)
+		return;
+	state = Tcl_SaveInterpState(interp, TCL_OK);
+	if (standards.out != NULL)
+		tcl_children_remove(interp, standards.out->channel);
+	take_away(interp, TCL_STDOUT, HIDING);
+	standards.hidden = NULL;
+	standards.out = out;
+	Tcl_SetStdChannel(out->channel, TCL_STDOUT);
+	Tcl_RestoreInterpState(interp, state);
+}
+
+bool tcl_channel_is_hidden(void)
+{
+	return standards.hidden != NULL;
 }
 
 void tcl_channel_discard(void)

@@ -6,9 +6,34 @@
  */
 #include "tcl_app.h"
 
-static void follow(Tcl_Interp *child, Tcl_Channel channel, const char *name);
+/* What is done to each. name and other: as the public functions have them; NULL: not used. */
+struct change {
+	void (*function)(Tcl_Interp *child, const struct change *change);
+	Tcl_Channel channel, other;
+	const char *name;
+};
+
+static void change_all(Tcl_Interp *interp, const struct change *change);
+static void follow(Tcl_Interp *child, const struct change *change);
+static void add(Tcl_Interp *child, const struct change *change);
+static void take(Tcl_Interp *child, const struct change *change);
 
 void tcl_children_follow(Tcl_Interp *interp, Tcl_Channel channel, const char *name)
+{
+	change_all(interp, &(struct change){.function = follow, .channel = channel, .name = name});
+}
+
+void tcl_children_add(Tcl_Interp *interp, Tcl_Channel channel, Tcl_Channel other)
+{
+	change_all(interp, &(struct change){.function = add, .channel = channel, .other = other});
+}
+
+void tcl_children_remove(Tcl_Interp *interp, Tcl_Channel channel)
+{
+	change_all(interp, &(struct change){.function = take, .channel = channel});
+}
+
+static void change_all(Tcl_Interp *interp, const struct change *change)
 {
 	Tcl_Obj *children;
 	Tcl_Obj **names;
@@ -25,20 +50,32 @@ void tcl_children_follow(Tcl_Interp *interp, Tcl_Channel channel, const char *na
 
 		if (child == NULL)
 			continue;
-		follow(child, channel, name);
-		tcl_children_follow(child, channel, name);
+		change->function(child, change);
+		change_all(child, change);
 	}
 	Tcl_DecrRefCount(children);
 }
 
-static void follow(Tcl_Interp *child, Tcl_Channel channel, const char *name)
+static void follow(Tcl_Interp *child, const struct change *change)
 {
 	Tcl_InterpState state = Tcl_SaveInterpState(child, TCL_OK);
-	Tcl_Channel old = Tcl_GetChannel(child, name, NULL);
+	Tcl_Channel old = Tcl_GetChannel(child, change->name, NULL);
 
-	if (old != NULL && old != channel) {
+	if (old != NULL && old != change->channel) {
 		Tcl_UnregisterChannel(child, old);
-		Tcl_RegisterChannel(child, channel);
+		Tcl_RegisterChannel(child, change->channel);
 	}
 	Tcl_RestoreInterpState(child, state);
+}
+
+static void add(Tcl_Interp *child, const struct change *change)
+{
+	if (Tcl_IsChannelRegistered(child, change->other))
+		Tcl_RegisterChannel(child, change->channel);
+}
+
+static void take(Tcl_Interp *child, const struct change *change)
+{
+	if (Tcl_IsChannelRegistered(child, change->channel))
+		Tcl_UnregisterChannel(child, change->channel);
 }
