@@ -1,0 +1,167 @@
+"""
+What a Tcl app lets be called later: a request's own callbacks print into its reply, those of others into the
+log, and a script that looks at what it has arranged finds what it wrote.
+"""
+
+import pytest
+
+from serving import WAYS, serve
+
+APP = r"""# exthost: app
+proc tick {} { puts "a tick of the app"; after 5 tick }
+tick
+interp create child
+child eval { proc tick {} { puts "a tick of the child"; after 5 tick } }
+
+proc read_one {channel} { puts "read [gets $channel]"; close $channel; set ::done 1 }
+proc greet {channel args} { puts "greeted by [llength $args]"; close $channel; set ::done 1 }
+proc copied {bytes args} { puts "copied $bytes"; set ::done 1 }
+
+namespace eval case {
+	proc timer {} { after 1 {puts timed; set ::done 1}; vwait ::done }
+	proc timer_of_words {} { after 1 set ::done 1; after 0 puts words; vwait ::done }
+	proc idle {} { after idle {puts idle}; update; after idle {puts tasks}; update idletasks }
+	proc event {} {
+		set pipe [open "|/bin/echo x"]
+		chan event $pipe readable [list read_one $pipe]
+		vwait ::done
+	}
+	proc fileevent {} {
+		set pipe [open "|/bin/echo x"]
+		::fileevent $pipe readable [list read_one $pipe]
+		vwait ::done
+	}
+	proc copy {} {
+		set pipe [open "|/bin/echo copy"]
+		chan copy $pipe stdout -command copied
+		vwait ::done
+		close $pipe
+	}
+	proc copy_from {} {
+		set pipe [open "|/bin/echo copy"]
+		fcopy $pipe stdout -size 5 -command {copied}
+		vwait ::done
+		close $pipe
+	}
+	proc server {} {
+		set server [socket -server greet -myaddr 127.0.0.1 0]
+		set client [socket 127.0.0.1 [lindex [chan configure $server -sockname] 2]]
+		vwait ::done
+		close $client
+		close $server
+	}
+	proc coroutines {} {
+		coroutine ::worker apply {{} {
+			foreach n {1 2 3} { after 1 [info coroutine]; yield; puts $n }
+			set ::done 1
+		}}
+		vwait ::done
+	}
+	proc nested {} {
+		after 1 {puts outer; after 1 {puts inner; set ::inner 1}; vwait ::inner; puts again; set ::done 1}
+		vwait ::done
+	}
+	proc writable {} {
+		set ::left 3
+		chan event stdout writable {
+			puts -nonewline $::left
+			if {[incr ::left -1] == 0} { chan event stdout writable {}; set ::done 1 }
+		}
+		vwait ::done
+		puts ""
+	}
+	proc kept_channel {} {
+		chan configure stdout -buffering full -translation crlf
+		set before [chan configure stdout]
+		after 10 {set ::done 1}
+		vwait ::done
+		puts [expr {[chan configure stdout] eq $before}]
+		chan configure stdout -translation lf
+		puts [lsort [chan names std*]]
+	}
+	proc child {} { ::child eval {puts child}; after 10 {child eval {puts again}; set ::done 1}; vwait ::done }
+	proc child_ticks {} { ::child eval {after 1 tick}; after 30 {set ::done 1}; vwait ::done; ::child eval {after cancel tick} }
+	proc info {} {
+		set id [after 100000 {some script}]
+		set other [after idle some other script]
+		puts [list [after info $id] [after info $other]]
+		after cancel $id
+		after cancel $other
+		puts [llength [after info]]
+	}
+	proc cancel {} {
+		set before [after info]
+		after 100000 {some script}
+		after 100000 some other script
+		after idle "an idle one"
+		after cancel {some script}
+		after cancel some other script
+		after cancel {an idle one}
+		after cancel {there is none}
+		puts [expr {[llength [after info]] == [llength $before]}]
+	}
+	proc handler {} {
+		set pipe [open /dev/null]
+		chan event $pipe readable {some handler}
+		puts [chan event $pipe readable]
+		chan event $pipe readable {}
+		puts <[::fileevent $pipe readable]>
+		close $pipe
+	}
+	proc wrong {} {
+		foreach script {{after} {after x} {after info x} {vwait} {chan event x} {chan copy x} {socket -server}} {
+			puts [list [catch $script message] $message]
+		}
+	}
+	proc error_of_a_callback {} { after 1 {error "an error of a callback"}; after 10 {set ::done 1}; vwait ::done }
+}
+
+proc application {} {
+	puts "Content-Type: text/plain\n"
+	unset -nocomplain ::done
+	case::$::env(QUERY_STRING)
+	puts end
+}
+"""
+
+EXPECTED = {
+    "timer": "timed\n", "timer_of_words": "words\n", "idle": "idle\ntasks\n", "event": "read x\n",
+    "fileevent": "read x\n", "copy": "copy\ncopied 5\n", "copy_from": "copy\ncopied 5\n",
+    "server": "greeted by 2\n", "coroutines": "1\n2\n3\n", "nested": "outer\ninner\nagain\n",
+    "writable": "321\n", "kept_channel": "1\r\nstderr stdin stdout\n", "child": "child\nagain\n", "child_ticks": "",
+    "info": "{{some script} timer} {{some other script} idle}\n1\n", "cancel": "1\n",
+    "handler": "some handler\n<>\n", "error_of_a_callback": "",
+    "wrong": "1 {wrong # args: should be \"after option ?arg ...?\"}\n"
+             "1 {bad argument \"x\": must be cancel, idle, info, or an integer}\n"
+             "1 {event \"x\" doesn't exist}\n1 {wrong # args: should be \"vwait name\"}\n"
+             "1 {wrong # args: should be \"chan event channelId event ?script?\"}\n"
+             "1 {wrong # args: should be \"chan copy input output ?-size size? ?-command callback?\"}\n"
+             "1 {no argument given for -server option}\n",
+}
+
+
+@pytest.fixture(scope="module", params=WAYS)
+def later(request, tmp_path_factory):
+    made = serve(request.param, tmp_path_factory.mktemp("root"), "later.tcl", APP)
+    yield made
+    made.stop()
+
+
+@pytest.mark.parametrize("case", EXPECTED)
+def test_what_a_request_arranges_for_itself_prints_into_its_reply_and_nothing_else_does(later, case):
+    for _ in range(3):
+        reply = later.get(f"/later.tcl?{case}")
+        assert (reply.status, reply.text) == (200, EXPECTED[case] + "end\n")
+
+
+def test_what_the_app_prints_by_itself_is_in_the_log(later):
+    later.wait_line("a tick of the app")
+    later.get("/later.tcl?child_ticks")
+    later.wait_line("a tick of the child")
+
+
+def test_an_error_of_a_callback_has_the_trace_of_tclsh(later):
+    since = later.log_position()
+    later.get("/later.tcl?error_of_a_callback")
+    later.wait_line("an error of a callback", since=since)
+    later.wait_line('("after" script)', since=since)
