@@ -64,6 +64,7 @@ struct wsgi_reply {
 	bool head;        /* the method is HEAD */
 	bool sent;        /* the header is on its way, or was when the client went */
 	bool gone;        /* the client is */
+	bool busy;        /* a thread is writing, without Python's lock */
 	uint64_t written; /* bytes of the body */
 };
 
@@ -99,6 +100,20 @@ int wsgi_reply_file(struct wsgi_reply *reply, int file, uint64_t size);
 
 /* The body is complete. 0; or -1 with an exception, also if it is shorter than was said. */
 int wsgi_reply_finish(struct wsgi_reply *reply);
+
+/* python_wsgi_writing.c */
+
+/* Wait until no thread writes to this reply. */
+void wsgi_writing_wait(const struct wsgi_reply *reply);
+
+/*
+ * Write to the reply's call, without Python's lock where there are other threads. false: the request has
+ * ended while this thread waited for its turn, and the client counts as gone.
+ */
+bool wsgi_writing_begin(struct wsgi_reply *reply, PyThreadState **released);
+
+/* The end of that. Keeps errno. */
+void wsgi_writing_end(struct wsgi_reply *reply, PyThreadState *released);
 
 /* python_wsgi_file.c */
 

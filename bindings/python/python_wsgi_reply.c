@@ -55,7 +55,7 @@ struct wsgi_reply *wsgi_reply_new(struct binding_call *call, bool head)
 	reply->header.text.size = 0;
 	reply->header.bodyless = reply->header.has_length = false;
 	reply->head = head;
-	reply->sent = reply->gone = false;
+	reply->sent = reply->gone = reply->busy = false;
 	reply->written = 0;
 	return reply;
 }
@@ -63,6 +63,7 @@ struct wsgi_reply *wsgi_reply_new(struct binding_call *call, bool head)
 void wsgi_reply_end(struct wsgi_reply *reply)
 {
 	reply->call = NULL;
+	wsgi_writing_wait(reply);
 	if (Py_REFCNT((PyObject *)reply) == 1 && spare == NULL)
 		spare = reply;
 	else
@@ -244,6 +245,7 @@ static int send_batches(struct wsgi_reply *reply, PyObject *chunks)
 
 int wsgi_reply_file(struct wsgi_reply *reply, int file, uint64_t size)
 {
+	struct binding_call *call = reply->call;
 	struct iovec header;
 	PyThreadState *released;
 	int result, reason;
@@ -263,12 +265,11 @@ int wsgi_reply_file(struct wsgi_reply *reply, int file, uint64_t size)
 		size = reply->header.length - reply->written;
 	if (size == 0)
 		return after(reply, cut);
-	released = python_end_has_threads() ? PyEval_SaveThread() : NULL;
-	result = binding_reply_file(reply->call, file, size);
+	if (!wsgi_writing_begin(reply, &released))
+		return WSGI_ENOUGH;
+	result = binding_reply_file(call, file, size);
 	reason = errno;
-	if (released != NULL)
-		PyEval_RestoreThread(released);
-	errno = reason;
+	wsgi_writing_end(reply, released);
 	if (result == 0) {
 		reply->written += size;
 		return after(reply, cut);
@@ -346,14 +347,15 @@ static int send_pieces(struct wsgi_reply *reply, struct iovec *pieces, int count
 {
 	bool last = is_bodyless(reply) ||
 		    (reply->header.has_length ? reply->written == reply->header.length : ended);
-	PyThreadState *released = python_end_has_threads() ? PyEval_SaveThread() : NULL;
-	int result = last ? binding_reply_finish(reply->call, pieces, count)
-			  : binding_reply_write(reply->call, pieces, count);
-	int reason = errno;
+	struct binding_call *call = reply->call;
+	PyThreadState *released;
+	int result;
 
-	if (released != NULL)
-		PyEval_RestoreThread(released);
-	errno = reason;
+	if (!wsgi_writing_begin(reply, &released))
+		return 0;
+	result = last ? binding_reply_finish(call, pieces, count)
+		      : binding_reply_write(call, pieces, count);
+	wsgi_writing_end(reply, released);
 	return result == 0 ? 0 : fail(reply);
 }
 

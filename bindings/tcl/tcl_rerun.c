@@ -24,6 +24,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -38,7 +39,8 @@ struct rerun {
 	Tcl_Interp *next;  /* made ahead; NULL: not yet */
 	Tcl_Obj *path;     /* of the script */
 	/* The process at its start. */
-	int folder, null;
+	int folder, log;
+	int null, nowhere; /* /dev/null for reading, and for writing */
 	mode_t mask;
 	sigset_t blocked;
 	struct sigaction actions[SIGNALS];
@@ -55,6 +57,7 @@ static int save_process(struct rerun *r);
 static Tcl_Interp *make_interpreter(struct rerun *r);
 static int run_script(struct rerun *r, Tcl_Interp *interp);
 static void reset_precision(Tcl_Interp *interp);
+static bool flush_libraries(const struct rerun *r);
 static void restore_process(const struct rerun *r);
 static struct left count_left(void);
 static bool has_children(void);
@@ -103,12 +106,14 @@ static int save_process(struct rerun *r)
 {
 	r->folder = open_high(".", O_PATH | O_DIRECTORY);
 	r->null = open_high("/dev/null", O_RDONLY);
+	r->nowhere = open_high("/dev/null", O_WRONLY);
+	r->log = fd_copy_up(STDERR_FILENO);
 	r->mask = umask(0);
 	umask(r->mask);
 	sigprocmask(SIG_SETMASK, NULL, &r->blocked);
 	for (int number = 1; number < SIGNALS; number++)
 		sigaction(number, NULL, &r->actions[number]);
-	return r->folder == -1 || r->null == -1 ? -1 : 0;
+	return r->folder == -1 || r->log == -1 || r->null == -1 || r->nowhere == -1 ? -1 : 0;
 }
 
 /* NULL: standard error has the reason. */
@@ -161,6 +166,8 @@ int tcl_rerun_answer(struct binding_app *app, struct binding_call *call)
 	if (!Tcl_InterpDeleted(interp))
 		Tcl_DeleteInterp(interp);
 	Tcl_Release(interp);
+	if (!flush_libraries(r))
+		result |= BINDING_RETIRE;
 	restore_process(r);
 	after = count_left();
 	if (memcmp(&before, &after, sizeof(before)) != 0 || has_children())
@@ -203,12 +210,30 @@ static void reset_precision(Tcl_Interp *interp)
 		Tcl_SetVar2(interp, "tcl_precision", NULL, "0", TCL_GLOBAL_ONLY);
 }
 
+/*
+ * What libraries in C have printed belongs to this reply. false: it could not be written, and is thrown
+ * away.
+ */
+static bool flush_libraries(const struct rerun *r)
+{
+	if (fflush(NULL) == 0)
+		return true;
+	dup2(r->nowhere, STDOUT_FILENO);
+	fflush(NULL);
+	return false;
+}
+
 static void restore_process(const struct rerun *r)
 {
+	static const struct itimerval never;
 	struct sigaction present;
 
+	setitimer(ITIMER_REAL, &never, NULL);
+	setitimer(ITIMER_VIRTUAL, &never, NULL);
+	setitimer(ITIMER_PROF, &never, NULL);
 	dup2(r->null, STDIN_FILENO);
-	dup2(STDERR_FILENO, STDOUT_FILENO);
+	dup2(r->log, STDERR_FILENO);
+	dup2(r->log, STDOUT_FILENO);
 	if (fchdir(r->folder) == -1)
 		dprintf(
 		    STDERR_FILENO, "%s: its folder: %s\n", r->app->run->script, strerror(errno));
