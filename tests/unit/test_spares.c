@@ -7,13 +7,28 @@
 #include "spares.h"
 #include "template.h"
 
+#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
 #define TIMES 300
+#define PATIENCE 10000 /* milliseconds */
+
+static atomic_int clock_offset; /* seconds */
+
+/* In the place of the C library's: conditions and poll(2) go by the kernel's clock all the same. */
+int clock_gettime(clockid_t clock, struct timespec *now)
+{
+	int result = (int)syscall(SYS_clock_gettime, clock, now);
+
+	now->tv_sec += atomic_load(&clock_offset);
+	return result;
+}
 
 struct taker {
 	struct spares *spares;
@@ -34,19 +49,74 @@ static void *take_one(void *argument)
 	return NULL;
 }
 
-/* As the template does it: an order comes with three descriptors, its answer is a process id. */
-static void answer_order(int channel)
+/* As the template does it: an order comes with three descriptors, */
+static void take_order(int channel, struct request_process_ends *ends)
 {
+	struct pollfd event = {.fd = channel, .events = POLLIN};
 	struct template_order order;
-	const struct template_answer answer = {.pid = getpid()};
 	int fds[FD_PASS_MAX];
 
+	assert_int_equal(poll(&event, 1, PATIENCE), 1);
 	assert_int_equal(fd_receive(channel, &order, sizeof(order), fds, 0), sizeof(order));
-	for (int i = 0; i < REQUEST_PROCESS_ENDS; i++) {
+	for (int i = 0; i < REQUEST_PROCESS_ENDS; i++)
 		assert_true(fds[i] >= 0);
-		close(fds[i]);
+	*ends = (struct request_process_ends){fds[0], fds[1], fds[2]};
+}
+
+/* its answer is a process id, or -1. */
+static void answer(int channel, pid_t pid)
+{
+	const struct template_answer message = {.pid = pid};
+
+	assert_true(fd_send(channel, &message, sizeof(message), NULL, 0) >= 0);
+}
+
+static void answer_order(int channel)
+{
+	struct request_process_ends ends;
+
+	take_order(channel, &ends);
+	request_process_close_ends(&ends);
+	answer(channel, getpid());
+}
+
+/* There is no order more. */
+static void assert_no_order(int channel)
+{
+	struct pollfd event = {.fd = channel, .events = POLLIN};
+
+	assert_int_equal(poll(&event, 1, 0), 0);
+}
+
+static struct spares *make(size_t wanted, int *template)
+{
+	struct spares *spares = spares_create(1, wanted);
+	int ends[2];
+
+	assert_non_null(spares);
+	if (template != NULL) {
+		assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
+		spares_connect(spares, 0, ends[0]);
+		*template = ends[1];
 	}
-	assert_true(fd_send(channel, &answer, sizeof(answer), NULL, 0) >= 0);
+	return spares;
+}
+
+static void begin_to_take(struct taker *t, pthread_t *thread, struct spares *spares)
+{
+	*t = (struct taker){.spares = spares};
+	assert_int_equal(pthread_create(thread, NULL, take_one, t), 0);
+}
+
+/* 0 or -1; it has been told by now, or will be soon. */
+static int result_of(struct taker *t, pthread_t thread)
+{
+	for (int i = 0; !atomic_load(&t->done); i++) {
+		assert_in_range(i, 0, PATIENCE);
+		poll(NULL, 0, 1);
+	}
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	return t->result;
 }
 
 static void who_looks_how_many_there_are_keeps_none_from_who_waits(void **state)
@@ -75,10 +145,253 @@ static void who_looks_how_many_there_are_keeps_none_from_who_waits(void **state)
 	close(ends[1]);
 }
 
+static void as_many_as_are_wanted_are_ordered_from_a_new_template(void **state)
+{
+	int template;
+	struct spares *spares = make(3, &template);
+
+	(void)state;
+	assert_int_equal(spares_count(spares, 0), 0);
+	for (size_t i = 1; i <= 3; i++) {
+		answer_order(template);
+		assert_int_equal(spares_count(spares, 0), i);
+	}
+	assert_no_order(template);
+	spares_destroy(spares);
+	close(template);
+}
+
+static void one_that_is_ahead_is_taken_at_once_and_replaced_when_that_is_asked_for(void **state)
+{
+	int template;
+	struct spares *spares = make(1, &template);
+	struct request_process p;
+	struct error e;
+
+	(void)state;
+	answer_order(template);
+	assert_int_equal(spares_take(spares, 0, &p, &e), 0);
+	assert_int_equal(p.pid, getpid());
+	assert_no_order(template);
+	spares_replace(spares, 0);
+	answer_order(template);
+	assert_int_equal(spares_count(spares, 0), 1);
+	request_process_release(&p);
+	spares_destroy(spares);
+	close(template);
+}
+
+static void none_is_ordered_beyond_those_that_are_wanted(void **state)
+{
+	struct request_process_ends ends;
+	int template;
+	struct spares *spares = make(1, &template);
+
+	(void)state;
+	take_order(template, &ends);
+	spares_replace(spares, 0); /* one is on its way */
+	assert_no_order(template);
+	answer(template, getpid());
+	assert_int_equal(spares_count(spares, 0), 1);
+	spares_replace(spares, 0); /* one is there */
+	assert_no_order(template);
+	spares_want(spares, 2);
+	spares_replace(spares, 0);
+	answer_order(template);
+	request_process_close_ends(&ends);
+	spares_destroy(spares);
+	close(template);
+}
+
+static void each_that_waits_orders_one_and_no_more(void **state)
+{
+	struct taker takers[3];
+	pthread_t threads[3];
+	int template;
+	struct spares *spares = make(0, &template);
+	struct request_process_ends ends[3];
+
+	(void)state;
+	for (size_t i = 0; i < 3; i++) {
+		begin_to_take(&takers[i], &threads[i], spares);
+		take_order(template, &ends[i]);
+	}
+	assert_no_order(template);
+	for (size_t i = 0; i < 3; i++)
+		answer(template, getpid());
+	for (size_t i = 0; i < 3; i++) {
+		assert_int_equal(result_of(&takers[i], threads[i]), 0);
+		request_process_close_ends(&ends[i]);
+	}
+	assert_no_order(template);
+	assert_int_equal(spares_count(spares, 0), 0);
+	spares_destroy(spares);
+	close(template);
+}
+
+static void a_fork_that_fails_fails_who_waits(void **state)
+{
+	struct request_process_ends ends;
+	struct taker t;
+	pthread_t thread;
+	int template;
+	struct spares *spares = make(0, &template);
+
+	(void)state;
+	begin_to_take(&t, &thread, spares);
+	take_order(template, &ends);
+	answer(template, -1);
+	assert_int_equal(result_of(&t, thread), -1);
+	assert_string_equal(t.e.message, "no request process could be forked");
+	assert_int_equal(spares_count(spares, 0), 0);
+	request_process_close_ends(&ends);
+	spares_destroy(spares);
+	close(template);
+}
+
+static void a_failure_of_long_ago_is_nothing_to_who_comes_later(void **state)
+{
+	struct request_process_ends ends;
+	struct request_process p;
+	struct error e;
+	int template;
+	struct spares *spares = make(1, &template);
+
+	(void)state;
+	take_order(template, &ends);
+	answer(template, -1);
+	assert_int_equal(spares_count(spares, 0), 0);
+	request_process_close_ends(&ends);
+	spares_replace(spares, 0);
+	answer_order(template);
+	assert_int_equal(spares_take(spares, 0, &p, &e), 0);
+	request_process_release(&p);
+	spares_destroy(spares);
+	close(template);
+}
+
+static void who_waits_when_the_template_dies_is_served_by_the_next(void **state)
+{
+	struct request_process_ends ends;
+	struct taker t;
+	pthread_t thread;
+	int template, next[2];
+	struct spares *spares = make(0, &template);
+
+	(void)state;
+	begin_to_take(&t, &thread, spares);
+	take_order(template, &ends);
+	close(template);
+	request_process_close_ends(&ends);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, next), 0);
+	spares_connect(spares, 0, next[0]);
+	answer_order(next[1]);
+	assert_int_equal(result_of(&t, thread), 0);
+	spares_destroy(spares);
+	close(next[1]);
+}
+
+/* A template that is replaced while it lives: its channel is closed by who waits at it. */
+static void who_waits_when_the_template_is_replaced_is_served_by_the_next(void **state)
+{
+	struct request_process_ends ends;
+	struct taker t;
+	pthread_t thread;
+	int template, next[2];
+	struct spares *spares = make(0, &template);
+	struct template_order order;
+	int fds[FD_PASS_MAX];
+
+	(void)state;
+	begin_to_take(&t, &thread, spares);
+	take_order(template, &ends);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, next), 0);
+	spares_connect(spares, 0, next[0]);
+	answer_order(next[1]);
+	assert_int_equal(result_of(&t, thread), 0);
+	assert_int_equal(fd_receive(template, &order, sizeof(order), fds, 0), 0);
+	request_process_close_ends(&ends);
+	spares_destroy(spares);
+	close(template);
+	close(next[1]);
+}
+
+static void spares_of_an_earlier_template_are_let_go(void **state)
+{
+	struct request_process_ends ends;
+	struct pollfd event = {.events = POLLIN};
+	int template, next[2];
+	struct spares *spares = make(1, &template);
+
+	(void)state;
+	take_order(template, &ends);
+	answer(template, getpid());
+	assert_int_equal(spares_count(spares, 0), 1);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, next), 0);
+	spares_connect(spares, 0, next[0]);
+	assert_int_equal(spares_count(spares, 0), 0);
+	event.fd = ends.channel;
+	assert_int_equal(poll(&event, 1, 0), 1);
+	assert_true((event.revents & POLLHUP) != 0);
+	answer_order(next[1]);
+	assert_int_equal(spares_count(spares, 0), 1);
+	request_process_close_ends(&ends);
+	spares_destroy(spares);
+	close(template);
+	close(next[1]);
+}
+
+static void without_a_template_there_is_none_after_twenty_seconds(void **state)
+{
+	struct spares *spares = make(1, NULL);
+	struct request_process p;
+	struct error e;
+
+	(void)state;
+	atomic_store(&clock_offset, -21); /* the deadline is over as soon as it is set */
+	assert_int_equal(spares_take(spares, 0, &p, &e), -1);
+	atomic_store(&clock_offset, 0);
+	assert_string_equal(e.message, "no template process has come up");
+	spares_destroy(spares);
+}
+
+static void a_template_that_comes_within_them_serves_who_waits(void **state)
+{
+	struct taker t;
+	pthread_t thread;
+	int next[2];
+	struct spares *spares = make(0, NULL);
+
+	(void)state;
+	atomic_store(&clock_offset, -5);
+	begin_to_take(&t, &thread, spares);
+	poll(NULL, 0, 20); /* it may wait by now, or come later: both are right */
+	assert_false(atomic_load(&t.done));
+	atomic_store(&clock_offset, 0);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, next), 0);
+	spares_connect(spares, 0, next[0]);
+	answer_order(next[1]);
+	assert_int_equal(result_of(&t, thread), 0);
+	spares_destroy(spares);
+	close(next[1]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(who_looks_how_many_there_are_keeps_none_from_who_waits),
+	    cmocka_unit_test(as_many_as_are_wanted_are_ordered_from_a_new_template),
+	    cmocka_unit_test(
+		one_that_is_ahead_is_taken_at_once_and_replaced_when_that_is_asked_for),
+	    cmocka_unit_test(none_is_ordered_beyond_those_that_are_wanted),
+	    cmocka_unit_test(each_that_waits_orders_one_and_no_more),
+	    cmocka_unit_test(a_fork_that_fails_fails_who_waits),
+	    cmocka_unit_test(a_failure_of_long_ago_is_nothing_to_who_comes_later),
+	    cmocka_unit_test(who_waits_when_the_template_dies_is_served_by_the_next),
+	    cmocka_unit_test(who_waits_when_the_template_is_replaced_is_served_by_the_next),
+	    cmocka_unit_test(spares_of_an_earlier_template_are_let_go),
+	    cmocka_unit_test(without_a_template_there_is_none_after_twenty_seconds),
+	    cmocka_unit_test(a_template_that_comes_within_them_serves_who_waits),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
