@@ -1,0 +1,249 @@
+/* When the front listens: places are taken and given back, and events come as long as there are any. */
+#include "unit.h"
+
+#include "accepting.h"
+#include "config.h"
+#include "listen.h"
+
+#include <fcntl.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define TAG 1000
+
+static struct {
+	int epoll;
+	struct accepting *accepting;
+	struct listener listeners[3];
+	size_t count;
+} t;
+
+/* As in the front, they live as long as the program. */
+static struct {
+	struct accepting *all[32];
+	size_t count;
+} before;
+
+/* A listener to which a client has connected already. */
+static void listen_with_a_client(int app)
+{
+	struct listener *l = &t.listeners[t.count++];
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	socklen_t size = sizeof(address);
+	int client = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	*l = (struct listener){.app = app};
+	l->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	/* The kernel chooses an abstract name. */
+	assert_int_equal(bind(l->fd, (struct sockaddr *)&address, sizeof(sa_family_t)), 0);
+	assert_int_equal(listen(l->fd, 5), 0);
+	assert_int_equal(getsockname(l->fd, (struct sockaddr *)&address, &size), 0);
+	assert_int_equal(connect(client, (struct sockaddr *)&address, size), 0);
+	close(client);
+	assert_int_equal(accepting_add(t.accepting, l), 0);
+}
+
+static int begin(size_t most)
+{
+	t.count = 0;
+	t.epoll = epoll_create1(EPOLL_CLOEXEC);
+	t.accepting = accepting_create(t.epoll, TAG, most);
+	return t.accepting != NULL ? 0 : -1;
+}
+
+static void end(void)
+{
+	before.all[before.count++] = t.accepting;
+	for (size_t i = 0; i < t.count; i++)
+		close(t.listeners[i].fd);
+	close(t.epoll);
+}
+
+/* The index of the listener of which an event comes now; -1: none does. */
+static int event(void)
+{
+	struct epoll_event event;
+
+	if (epoll_wait(t.epoll, &event, 1, 0) != 1)
+		return -1;
+	assert_in_range(event.data.u64, TAG, TAG + t.count - 1);
+	assert_ptr_equal(accepting_listener(t.accepting, event.data.u64 - TAG),
+	    &t.listeners[event.data.u64 - TAG]);
+	return (int)(event.data.u64 - TAG);
+}
+
+static void one_event_comes_for_each_client_and_the_next_when_that_is_accepted(void **state)
+{
+	(void)state;
+	begin(10);
+	listen_with_a_client(0);
+	assert_int_equal(event(), 0);
+	assert_int_equal(event(), -1);
+	accepting_next(t.accepting, 0);
+	assert_int_equal(event(), 0);
+	end();
+}
+
+static void with_all_places_taken_no_event_comes_until_one_is_given_back(void **state)
+{
+	(void)state;
+	begin(2);
+	listen_with_a_client(0);
+	listen_with_a_client(0);
+	assert_true(accepting_take(t.accepting));
+	assert_true(accepting_take(t.accepting));
+	assert_true(event() >= 0);
+	assert_false(accepting_take(t.accepting));
+	accepting_next(t.accepting, 0);
+	accepting_next(t.accepting, 1);
+	assert_int_equal(event(), -1);
+	accepting_look_again(t.accepting);
+	assert_int_equal(event(), -1);
+	accepting_give_back(t.accepting);
+	assert_true(event() >= 0);
+	assert_true(event() >= 0);
+	assert_int_equal(event(), -1);
+	assert_true(accepting_take(t.accepting));
+	assert_false(accepting_take(t.accepting));
+	end();
+}
+
+static void after_a_pause_events_come_when_it_is_looked_again(void **state)
+{
+	(void)state;
+	begin(10);
+	listen_with_a_client(0);
+	assert_true(accepting_take(t.accepting));
+	assert_int_equal(event(), 0);
+	accepting_pause(t.accepting);
+	accepting_next(t.accepting, 0);
+	assert_int_equal(event(), -1);
+	accepting_look_again(t.accepting);
+	assert_int_equal(event(), 0);
+	end();
+}
+
+static void a_place_is_given_back_by_a_pause(void **state)
+{
+	(void)state;
+	begin(1);
+	listen_with_a_client(0);
+	assert_true(accepting_take(t.accepting));
+	accepting_pause(t.accepting);
+	assert_true(accepting_take(t.accepting));
+	end();
+}
+
+static void the_listener_of_an_app_is_its_workers_until_somebody_stands_in(void **state)
+{
+	(void)state;
+	begin(10);
+	listen_with_a_client(1);
+	listen_with_a_client(2);
+	assert_int_equal(event(), -1);
+	accepting_stand_in(t.accepting, 2, true);
+	assert_int_equal(event(), 1);
+	accepting_next(t.accepting, 0);
+	assert_int_equal(event(), -1);
+	accepting_next(t.accepting, 1);
+	assert_int_equal(event(), 1);
+	accepting_stand_in(t.accepting, 2, false);
+	accepting_next(t.accepting, 1);
+	assert_int_equal(event(), -1);
+	end();
+}
+
+static void who_stands_in_waits_for_a_place_too(void **state)
+{
+	(void)state;
+	begin(1);
+	listen_with_a_client(1);
+	assert_true(accepting_take(t.accepting));
+	assert_false(accepting_take(t.accepting));
+	accepting_stand_in(t.accepting, 1, true);
+	assert_int_equal(event(), -1);
+	accepting_give_back(t.accepting);
+	assert_int_equal(event(), 0);
+	end();
+}
+
+static void a_listener_that_comes_while_there_is_no_place_waits_too(void **state)
+{
+	(void)state;
+	begin(1);
+	assert_true(accepting_take(t.accepting));
+	assert_false(accepting_take(t.accepting));
+	listen_with_a_client(0);
+	assert_int_equal(event(), -1);
+	accepting_give_back(t.accepting);
+	assert_int_equal(event(), 0);
+	end();
+}
+
+static void after_its_end_nobody_is_accepted(void **state)
+{
+	(void)state;
+	begin(1);
+	listen_with_a_client(0);
+	assert_true(accepting_take(t.accepting));
+	assert_false(accepting_take(t.accepting));
+	accepting_end(t.accepting);
+	accepting_give_back(t.accepting);
+	assert_false(accepting_take(t.accepting));
+	accepting_next(t.accepting, 0);
+	accepting_look_again(t.accepting);
+	accepting_stand_in(t.accepting, 0, true);
+	assert_int_equal(event(), -1);
+	end();
+}
+
+/* As many as the descriptors suffice for, and one in any case; the narrower limit counts. */
+static void the_number_of_connections_follows_from_that_of_descriptors(void **state)
+{
+	const struct config config = {.max_connections = 1000, .concurrency = 10, .spares = 2};
+	struct rlimit first, limit;
+	size_t most, more;
+
+	(void)state;
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &first), 0);
+	limit = first;
+	limit.rlim_cur = 100;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	limit.rlim_cur = 0;
+	if (first.rlim_max >= 100000)
+		assert_int_equal(accepting_most(&config, 2), SIZE_MAX);
+	/* As far as allowed, it has raised the limit. */
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	if (first.rlim_max >= 100000)
+		assert_int_equal(limit.rlim_cur, first.rlim_max);
+	assert_int_equal(
+	    setrlimit(RLIMIT_NOFILE, &(struct rlimit){.rlim_cur = 400, .rlim_max = 400}), 0);
+	most = accepting_most(&config, 2);
+	assert_in_range(most, 2, 100);
+	more = accepting_most(&(struct config){.max_connections = 1000}, 2);
+	assert_true(more > most);
+	assert_int_equal(
+	    setrlimit(RLIMIT_NOFILE, &(struct rlimit){.rlim_cur = 64, .rlim_max = 64}), 0);
+	assert_int_equal(accepting_most(&config, 2), 1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(one_event_comes_for_each_client_and_the_next_when_that_is_accepted),
+	    cmocka_unit_test(with_all_places_taken_no_event_comes_until_one_is_given_back),
+	    cmocka_unit_test(after_a_pause_events_come_when_it_is_looked_again),
+	    cmocka_unit_test(a_place_is_given_back_by_a_pause),
+	    cmocka_unit_test(the_listener_of_an_app_is_its_workers_until_somebody_stands_in),
+	    cmocka_unit_test(who_stands_in_waits_for_a_place_too),
+	    cmocka_unit_test(a_listener_that_comes_while_there_is_no_place_waits_too),
+	    cmocka_unit_test(after_its_end_nobody_is_accepted),
+	    /* The last: it lowers the limit for good. */
+	    cmocka_unit_test(the_number_of_connections_follows_from_that_of_descriptors),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
