@@ -88,6 +88,7 @@ int app_serve_receive(struct app_serve_setup *s, int channel, const struct run_o
 	for (size_t i = 0; i < APP_SLOT_CONNECTIONS; i++)
 		atomic_store(&s->slot->idle[i], APP_SLOT_NONE);
 	s->log.gather = &s->slot->lines;
+	s->log.lost = &s->slot->lines.lost;
 	return 0;
 }
 

@@ -266,10 +266,19 @@ void log_milliseconds(struct log_line *line, const char *name, uint64_t nanoseco
 	put_digits(line, microseconds % 1000, 3);
 }
 
-static void count_lost(const struct log *log)
+/* 0, or -1: what could not be written is lost, and counted. */
+static int write_lines(const struct log *log, const char *text, size_t size)
 {
+	ssize_t n = write(log->fd, text, size);
+	unsigned long lost = 0;
+
+	for (size_t i = n > 0 ? (size_t)n : 0; i < size; i++)
+		lost += text[i] == '\n';
+	if (lost == 0)
+		return 0;
 	if (log->lost != NULL)
-		atomic_fetch_add(log->lost, 1);
+		atomic_fetch_add(log->lost, lost);
+	return -1;
 }
 
 /* The log takes lines again: say how many it did not. */
@@ -283,23 +292,18 @@ static void tell_lost(const struct log *log)
 		    "%lu lines before this could not be written to the log", lost);
 }
 
-static void write_lines(const struct log *log, const char *text, size_t size)
-{
-	if (write(log->fd, text, size) != (ssize_t)size)
-		count_lost(log);
-	else
-		tell_lost(log);
-}
-
 void log_flush(const struct log *log)
 {
 	struct log_gather *gather = log->gather;
 	size_t size = gather != NULL ? atomic_load(&gather->size) : 0;
+	int result;
 
 	if (size == 0)
 		return;
-	write_lines(log, gather->text, size);
+	result = write_lines(log, gather->text, size);
 	atomic_store(&gather->size, 0);
+	if (result == 0)
+		tell_lost(log);
 }
 
 void log_end(struct log_line *line)
@@ -313,7 +317,8 @@ void log_end(struct log_line *line)
 		line->text[line->size++] = '}';
 	line->text[line->size++] = '\n';
 	if (gather == NULL) {
-		write_lines(line->log, line->text, line->size);
+		if (write_lines(line->log, line->text, line->size) == 0)
+			tell_lost(line->log);
 		return;
 	}
 	if (atomic_load(&gather->size) + line->size > LOG_GATHER)

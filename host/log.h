@@ -33,6 +33,7 @@ struct log_gather {
 	atomic_size_t size;
 	int64_t second; /* of which `time` is the text, "2026-11-24T10:00:00." */
 	char time[20];
+	atomic_ulong lost; /* a place for that of struct log */
 	char text[LOG_GATHER];
 };
 

@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #define ID "0123456789abcdef"
@@ -285,6 +287,216 @@ static void a_log_that_cannot_be_opened_is_told(void **state)
 	assert_string_equal(e.message, "open log /nowhere/log: No such file or directory");
 }
 
+/* A log that is a pipe, which holds a page; nobody reads it yet. */
+static struct log pipe_log(int *reader)
+{
+	struct log log = {.least = LEVEL_INFO, .lost = calloc(1, sizeof(*log.lost))};
+	int ends[2];
+
+	assert_non_null(log.lost);
+	assert_int_equal(pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
+	assert_true(fcntl(ends[1], F_SETPIPE_SZ, 4096) >= 0);
+	*reader = ends[0];
+	log.fd = ends[1];
+	return log;
+}
+
+/* Fill it to the last byte that a line could need. */
+static void fill(const struct log *log)
+{
+	char bytes[16] = {0};
+
+	while (write(log->fd, bytes, sizeof(bytes)) > 0)
+		;
+	while (write(log->fd, bytes, 1) > 0)
+		;
+}
+
+/* What can be read, as a string behind what fill has left there. The caller frees it. */
+static char *drain(int reader)
+{
+	char *text = calloc(1, 65536);
+	ssize_t n;
+	size_t size = 0, zeros;
+
+	assert_non_null(text);
+	while ((n = read(reader, text + size, 65535 - size)) > 0)
+		size += (size_t)n;
+	for (zeros = 0; zeros < size && text[zeros] == '\0'; zeros++)
+		;
+	memmove(text, text + zeros, size - zeros + 1);
+	return text;
+}
+
+static size_t count_lines(const char *text)
+{
+	size_t count = 0;
+
+	for (; *text != '\0'; text++)
+		count += *text == '\n';
+	return count;
+}
+
+static void lines_that_are_lost_are_counted_and_told_when_the_log_takes_lines_again(void **state)
+{
+	int reader;
+	struct log log = pipe_log(&reader);
+	char *text;
+
+	(void)state;
+	fill(&log);
+	for (int i = 0; i < 3; i++)
+		log_message(&log, LEVEL_INFO, "lost %d", i);
+	free(drain(reader));
+	log_message(&log, LEVEL_INFO, "first");
+	log_message(&log, LEVEL_INFO, "second");
+	text = drain(reader);
+	assert_int_equal(count_lines(text), 3);
+	assert_non_null(strstr(text, " info first\n"));
+	assert_non_null(
+	    strstr(text, " warning 3 lines before this could not be written to the log\n"));
+	assert_non_null(strstr(text, " info second\n"));
+	assert_null(strstr(text, "lost "));
+	free(text);
+	/* And once only. */
+	log_message(&log, LEVEL_INFO, "third");
+	text = drain(reader);
+	assert_int_equal(count_lines(text), 1);
+	free(text);
+	close(reader);
+	fd_close(&log.fd);
+	free(log.lost);
+}
+
+static void a_log_that_loses_nothing_says_nothing_of_it(void **state)
+{
+	int reader;
+	struct log log = pipe_log(&reader);
+	char *text;
+
+	(void)state;
+	log_message(&log, LEVEL_INFO, "first");
+	text = drain(reader);
+	assert_int_equal(count_lines(text), 1);
+	free(text);
+	close(reader);
+	fd_close(&log.fd);
+	free(log.lost);
+}
+
+/* As a worker with a socket of its own has it: lines are gathered, and lost together. */
+static void gathered_lines_that_are_lost_are_counted_one_by_one(void **state)
+{
+	int reader;
+	struct log log = pipe_log(&reader);
+	char *text;
+
+	(void)state;
+	log.gather = calloc(1, sizeof(*log.gather));
+	assert_non_null(log.gather);
+	fill(&log);
+	for (int i = 0; i < 7; i++)
+		log_message(&log, LEVEL_INFO, "lost %d", i);
+	log_flush(&log);
+	free(drain(reader));
+	log_message(&log, LEVEL_INFO, "first");
+	log_flush(&log);
+	log_flush(&log);
+	text = drain(reader);
+	assert_int_equal(count_lines(text), 2);
+	assert_non_null(strstr(text, " info first\n"));
+	assert_non_null(
+	    strstr(text, " warning 7 lines before this could not be written to the log\n"));
+	free(text);
+	close(reader);
+	fd_close(&log.fd);
+	free(log.lost);
+	free(log.gather);
+}
+
+/* What does not fit any more is written, and the place is free: nothing is lost, and the order is kept. */
+static void a_flood_of_gathered_lines_is_written_whole_and_in_order(void **state)
+{
+	struct log log = log_make(false);
+	char *text, *at;
+
+	(void)state;
+	log.gather = calloc(1, sizeof(*log.gather));
+	assert_non_null(log.gather);
+	for (int i = 0; i < 2000; i++)
+		log_message(&log, LEVEL_INFO, "line %04d of many", i);
+	log_flush(&log);
+	text = at = unit_read(log.fd);
+	assert_int_equal(count_lines(text), 2000);
+	for (int i = 0; i < 2000; i++) {
+		char wanted[32];
+
+		snprintf(wanted, sizeof(wanted), " info line %04d of many\n", i);
+		at = strstr(at, wanted);
+		assert_non_null(at);
+	}
+	free(text);
+	free(log.gather);
+	fd_close(&log.fd);
+}
+
+static void gathered_lines_wait_for_a_flush(void **state)
+{
+	struct log log = log_make(false);
+	char *text;
+
+	(void)state;
+	log.gather = calloc(1, sizeof(*log.gather));
+	assert_non_null(log.gather);
+	log_message(&log, LEVEL_INFO, "line");
+	assert_int_equal(lseek(log.fd, 0, SEEK_END), 0);
+	log_flush(&log);
+	text = unit_read(log.fd);
+	assert_int_equal(count_lines(text), 1);
+	free(text);
+	free(log.gather);
+	fd_close(&log.fd);
+}
+
+static int64_t clock_offset; /* seconds */
+
+/* In the place of the C library's. */
+int clock_gettime(clockid_t clock, struct timespec *now)
+{
+	int result = (int)syscall(SYS_clock_gettime, clock, now);
+
+	if (clock == CLOCK_REALTIME && clock_offset != 0)
+		*now = (struct timespec){.tv_sec = clock_offset, .tv_nsec = 5000000};
+	return result;
+}
+
+/* The text of a second is kept for the lines of that second, and for no other. */
+static void gathered_lines_have_each_the_time_at_which_they_were_written(void **state)
+{
+	static const int64_t seconds[] = {
+	    1000000000, 1000000000, 1000000001, 1000000060, 999999999};
+	static const char *const times[] = {"2001-09-09T01:46:40.005Z", "2001-09-09T01:46:40.005Z",
+	    "2001-09-09T01:46:41.005Z", "2001-09-09T01:47:40.005Z", "2001-09-09T01:46:39.005Z"};
+	struct log log = log_make(false);
+	char *text, *at;
+
+	(void)state;
+	log.gather = calloc(1, sizeof(*log.gather));
+	assert_non_null(log.gather);
+	for (size_t i = 0; i < UNIT_COUNT(seconds); i++) {
+		clock_offset = seconds[i];
+		log_message(&log, LEVEL_INFO, "line");
+	}
+	clock_offset = 0;
+	log_flush(&log);
+	text = at = unit_read(log.fd);
+	for (size_t i = 0; i < UNIT_COUNT(times); i++, at = strchr(at, '\n') + 1)
+		assert_memory_equal(at, times[i], strlen(times[i]));
+	free(text);
+	free(log.gather);
+	fd_close(&log.fd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -299,6 +511,13 @@ int main(void)
 	    cmocka_unit_test(a_cut_line_is_still_json),
 	    cmocka_unit_test(a_log_file_is_appended_to_and_opened_again),
 	    cmocka_unit_test(a_log_that_cannot_be_opened_is_told),
+	    cmocka_unit_test(
+		lines_that_are_lost_are_counted_and_told_when_the_log_takes_lines_again),
+	    cmocka_unit_test(a_log_that_loses_nothing_says_nothing_of_it),
+	    cmocka_unit_test(gathered_lines_that_are_lost_are_counted_one_by_one),
+	    cmocka_unit_test(a_flood_of_gathered_lines_is_written_whole_and_in_order),
+	    cmocka_unit_test(gathered_lines_wait_for_a_flush),
+	    cmocka_unit_test(gathered_lines_have_each_the_time_at_which_they_were_written),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
