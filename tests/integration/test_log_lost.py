@@ -68,17 +68,14 @@ def test_lines_that_are_lost_are_told_when_the_log_takes_lines_again(where):
             wait_for(lambda: ready in log.read() or host.poll() is not None, "ready or dead", 30)
             log.fill()
             _ask(root, name, REQUESTS)
-            log.read()
-            before = len(log.text)
-            _ask(root, name, 1)
-            # The workers write their lines when they have nothing else to do.
-            wait_for(lambda: _ask(root, name, 1) or "could not be written" in log.read()[before:],
+            # A line is written behind its reply, that of the last request perhaps only now.
+            wait_for(lambda: _ask(root, name, 1) or "could not be written" in log.read(),
                      "what was lost", 30)
             found = re.findall(r"(\d+) lines before this could not be written to the log", log.text)
             lines = [line for line in log.text.splitlines() if f"GET /{name}" in line]
             asked = _ask.asked
-            assert int(found[0]) >= REQUESTS
             assert len(found) == 1
+            assert int(found[0]) >= 1
             wait_for(lambda: len([line for line in log.read().splitlines()
                                   if f"GET /{name}" in line]) == asked - int(found[0]),
                      f"each line that is not lost is there once: {found}, {asked}, {lines}", 30)
