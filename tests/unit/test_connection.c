@@ -6,6 +6,8 @@
 
 #include "connection.h"
 #include "error.h"
+#include "listen.h"
+#include "request.h"
 #include "wire.h"
 
 #include <fcntl.h>
@@ -16,6 +18,8 @@
 #include <unistd.h>
 
 #define SECOND 1000000000ULL
+
+static const struct listener listener = {.fd = -1};
 
 static struct {
 	int epoll;
@@ -63,7 +67,7 @@ static struct connection *come(int *client)
 	assert_int_equal(
 	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends), 0);
 	*client = t.clients[t.count++] = ends[1];
-	c = connections_add(t.connections, ends[0], NULL);
+	c = connections_add(t.connections, ends[0], &listener);
 	if (c == NULL)
 		close(ends[0]);
 	return c;
@@ -199,16 +203,37 @@ static void a_late_event_of_a_connection_that_is_closed_finds_nobody(void **stat
 	assert_ptr_equal(connections_claim(t.connections, tag_of(c)), c);
 }
 
-static void beyond_its_deadline_it_is_shut_down_and_not_before(void **state)
+static void beyond_its_deadline_an_event_comes_and_not_before(void **state)
 {
 	int client;
 	struct connection *c = come(&client);
 
 	(void)state;
 	assert_true(connections_park(t.connections, c, 10 * SECOND));
-	assert_true(connections_expire(t.connections, 9 * SECOND));
+	assert_int_equal(event(), 0);
+	connections_expire(t.connections, 9 * SECOND);
+	assert_int_equal(event(), 0);
+	connections_expire(t.connections, 10 * SECOND);
+	assert_int_equal(event(), tag_of(c));
+	assert_ptr_equal(connections_claim(t.connections, tag_of(c)), c);
 	assert_false(has_ended(client));
-	assert_false(connections_expire(t.connections, 11 * SECOND));
+}
+
+/* Nothing can be answered there. */
+static void beyond_its_deadline_a_client_that_reads_nothing_is_shut_down(void **state)
+{
+	static const char bytes[4096];
+	int client;
+	struct connection *c = come(&client);
+
+	(void)state;
+	while (send(c->fd, bytes, sizeof(bytes), MSG_NOSIGNAL | MSG_DONTWAIT) > 0)
+		;
+	assert_true(connections_park(t.connections, c, 10 * SECOND));
+	assert_int_equal(event(), 0);
+	connections_expire(t.connections, 11 * SECOND);
+	while (recv(client, (char[4096]){0}, 4096, MSG_DONTWAIT) > 0)
+		;
 	assert_true(has_ended(client));
 }
 
@@ -220,10 +245,11 @@ static void without_a_deadline_it_stays(void **state)
 	(void)state;
 	assert_true(connections_park(t.connections, c, 0));
 	assert_false(connections_expire(t.connections, UINT64_MAX));
+	assert_int_equal(event(), 0);
 	assert_false(has_ended(client));
 }
 
-static void what_a_thread_has_is_never_shut_down_for_its_deadline(void **state)
+static void what_a_thread_has_is_not_disturbed_at_its_deadline(void **state)
 {
 	int client;
 	struct connection *c = come(&client);
@@ -232,37 +258,8 @@ static void what_a_thread_has_is_never_shut_down_for_its_deadline(void **state)
 	assert_true(connections_park(t.connections, c, 10 * SECOND));
 	assert_ptr_equal(connections_claim(t.connections, tag_of(c)), c);
 	assert_false(connections_expire(t.connections, 11 * SECOND));
+	assert_int_equal(event(), 0);
 	assert_false(has_ended(client));
-}
-
-/* Else a byte now and then would move it on for ever. */
-static void a_deadline_is_not_moved_by_what_comes_later(void **state)
-{
-	int client;
-	struct connection *c = come(&client);
-
-	(void)state;
-	assert_true(connections_park(t.connections, c, 10 * SECOND));
-	assert_ptr_equal(connections_claim(t.connections, tag_of(c)), c);
-	assert_true(connections_park(t.connections, c, 20 * SECOND));
-	connections_expire(t.connections, 11 * SECOND);
-	assert_true(has_ended(client));
-}
-
-static void the_next_request_has_a_deadline_of_its_own(void **state)
-{
-	int client;
-	struct connection *c = come(&client);
-
-	(void)state;
-	assert_true(connections_park(t.connections, c, 10 * SECOND));
-	assert_ptr_equal(connections_claim(t.connections, tag_of(c)), c);
-	connection_next(c);
-	assert_true(connections_park(t.connections, c, 20 * SECOND));
-	connections_expire(t.connections, 11 * SECOND);
-	assert_false(has_ended(client));
-	connections_expire(t.connections, 21 * SECOND);
-	assert_true(has_ended(client));
 }
 
 static void a_head_that_has_begun_has_a_deadline_and_an_idle_one_none(void **state)
@@ -270,15 +267,25 @@ static void a_head_that_has_begun_has_a_deadline_and_an_idle_one_none(void **sta
 	unsigned char bytes[256];
 	int client;
 	struct connection *c = come(&client);
+	uint64_t now = request_clock();
 	struct error e;
 
 	(void)state;
 	assert_int_equal(look(c, &e), LOOK_WAIT);
-	assert_int_equal(connection_deadline(c, 5 * SECOND, 10 * SECOND), 0);
+	assert_int_equal(connection_deadline(c, now), 0);
 	write_request(bytes);
 	put(client, bytes, 5);
 	assert_int_equal(look(c, &e), LOOK_WAIT);
-	assert_int_equal(connection_deadline(c, 5 * SECOND, 10 * SECOND), 15 * SECOND);
+	assert_int_equal(connection_deadline(c, now), now + CONNECTION_HEAD * SECOND);
+	/* Else a byte now and then would move it on for ever. */
+	assert_true(connections_park(t.connections, c, now + CONNECTION_HEAD * SECOND));
+	put(client, bytes + 5, 1);
+	assert_ptr_equal(connections_claim(t.connections, tag_of(c)), c);
+	assert_int_equal(look(c, &e), LOOK_WAIT);
+	assert_int_equal(connection_deadline(c, now + 4 * SECOND), now + CONNECTION_HEAD * SECOND);
+	connection_next(c);
+	assert_int_equal(
+	    connection_deadline(c, now + 4 * SECOND), now + (4 + CONNECTION_HEAD) * SECOND);
 }
 
 static void only_what_has_begun_no_request_is_idle(void **state)
@@ -297,7 +304,7 @@ static void only_what_has_begun_no_request_is_idle(void **state)
 	assert_ptr_equal(connections_take_idle(t.connections), other);
 	assert_null(connections_take_idle(t.connections));
 	assert_true(connections_park(t.connections, other, 0));
-	connections_expire_idle(t.connections);
+	connections_expire_idle(t.connections, 0);
 	assert_true(has_ended(idle));
 	assert_false(has_ended(busy));
 }
@@ -404,11 +411,10 @@ int main(void)
 	    TEST(bytes_that_came_meanwhile_are_looked_at_before_it_is_parked),
 	    TEST(bytes_that_are_there_already_are_told_at_the_first_parking),
 	    TEST(a_late_event_of_a_connection_that_is_closed_finds_nobody),
-	    TEST(beyond_its_deadline_it_is_shut_down_and_not_before),
+	    TEST(beyond_its_deadline_an_event_comes_and_not_before),
 	    TEST(without_a_deadline_it_stays),
-	    TEST(what_a_thread_has_is_never_shut_down_for_its_deadline),
-	    TEST(a_deadline_is_not_moved_by_what_comes_later),
-	    TEST(the_next_request_has_a_deadline_of_its_own),
+	    TEST(beyond_its_deadline_a_client_that_reads_nothing_is_shut_down),
+	    TEST(what_a_thread_has_is_not_disturbed_at_its_deadline),
 	    TEST(a_head_that_has_begun_has_a_deadline_and_an_idle_one_none),
 	    TEST(only_what_has_begun_no_request_is_idle),
 	    TEST(a_whole_request_is_left_in_the_socket),
