@@ -24,6 +24,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#define TRIES_MOST 1000
 #define OPEN_FLAGS (O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)
 
 static size_t nameable(const char *path, struct error *e);
@@ -234,8 +235,12 @@ static int open_beneath(int root, const char *name, int flags)
 {
 	struct open_how how = {
 	    .flags = (unsigned)flags, .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS};
-	int fd = (int)syscall(SYS_openat2, root, name, &how, sizeof(how));
+	int fd, tries = 0;
 
+	/* A link with ".." in it is refused with EAGAIN while anything is renamed anywhere: openat2(2). */
+	do
+		fd = (int)syscall(SYS_openat2, root, name, &how, sizeof(how));
+	while (fd < 0 && errno == EAGAIN && ++tries < TRIES_MOST);
 	if (fd < 0 && (errno == ENOSYS || errno == EPERM))
 		fd = open_by_elements(root, name, flags);
 	return fd;

@@ -147,6 +147,7 @@ BAD = {
     "a parameter without a name": pairs({"": "x"}),
     "an equals sign in a name": pairs({"A=B": "x"}),
     "a zero byte in a name": pairs({"A\0B": "x"}),
+    "a zero byte in a path": pairs({"PATH_INFO": "/a\0b"}),
     "no parameters": b"",
 }
 

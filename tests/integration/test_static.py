@@ -2,6 +2,7 @@
 
 import sqlite3
 import subprocess
+import urllib.parse
 
 import pytest
 
@@ -186,6 +187,22 @@ def test_check_follows_fossils_own_rules_for_what_it_would_send(tmp_path):
     assert done.returncode == 0, done
     warned = sorted(line.partition(":")[0] for line in done.stdout.decode().splitlines() if "Fossil" in line)
     assert warned == ["a.py", "key.txt", "sub/b.db"]
+
+
+def test_what_check_warns_of_is_what_a_real_fossil_sends(start_fossil, root):
+    names = [*NEVER, "hello.py"]
+    fossil = start_fossil(root)
+    sent = {name for name in names if fossil.get("/" + name).body == (root / name).read_bytes()}
+    assert sent == set(NEVER)
+
+
+@pytest.mark.parametrize("name", ["a.py", "sub/b.db", "key.txt", ".hidden/c.py", ".d.py", "e f.py", "-g.py", "h~.py",
+                                  "-i/j.py"])
+def test_check_and_a_real_fossil_have_one_rule_for_names(start_fossil, tmp_path, name):
+    put(tmp_path / "root", name, SECRET if name != "key.txt" else "-----BEGIN RSA PRIVATE KEY-----\n")
+    done = run_exthost("check", "--root", str(tmp_path / "root"))
+    reply = start_fossil(tmp_path / "root").get("/" + urllib.parse.quote(name))
+    assert (f"{name}: warning" in done.stdout.decode()) == (reply.status == 200), (done, reply)
 
 
 def test_check_is_silent_where_nothing_is_to_be_said(tmp_path):

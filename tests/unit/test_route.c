@@ -5,10 +5,13 @@
 #include "route.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 struct place {
@@ -259,6 +262,39 @@ static void links_are_followed_as_long_as_they_stay(void **state)
 	assert_not_found(*state, "/loop.py", "open loop.py");
 }
 
+static void a_link_is_followed_while_files_are_renamed(void **state)
+{
+	const struct place *p = *state;
+	char *here = unit_path(p->folder, "here"), *there = unit_path(p->folder, "there");
+	int missed = 0;
+	pid_t renamer;
+
+	assert_int_equal(mkdir(here, 0755), 0);
+	renamer = fork();
+	if (renamer == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		for (;;) {
+			rename(here, there);
+			rename(there, here);
+		}
+	}
+	for (int i = 0; i < 20000; i++) {
+		struct route r;
+		struct error e = {""};
+
+		route_find(&r, p->root, "/reports/up.py", &e);
+		missed += r.kind != ROUTE_SCRIPT;
+		route_release(&r);
+	}
+	kill(renamer, SIGKILL);
+	waitpid(renamer, NULL, 0);
+	assert_int_equal(missed, 0);
+	rmdir(here);
+	rmdir(there);
+	free(here);
+	free(there);
+}
+
 static enum route_kind find_script(
     const struct place *p, const char *root_path, const char *folder, const char *name)
 {
@@ -329,6 +365,7 @@ int main(void)
 	    cmocka_unit_test(a_folder_that_only_lets_through_leads_to_its_script),
 	    cmocka_unit_test(what_is_not_there_is_not_found),
 	    cmocka_unit_test(links_are_followed_as_long_as_they_stay),
+	    cmocka_unit_test(a_link_is_followed_while_files_are_renamed),
 	    cmocka_unit_test(a_script_named_by_path_must_lie_beneath_the_root),
 	    cmocka_unit_test(a_media_type_is_told_by_the_suffix),
 	};
