@@ -1,7 +1,7 @@
 /*
- * exthost check: would the host take this configuration, and run what is in the extension root? And what is
- * there that Fossil would send, though nobody wants that: of files that are not executable the relay never
- * hears. Nothing is started and nothing is run.
+ * exthost check: would the host take this configuration, and run what is in the extension root? And which
+ * source, databases and keys are there that Fossil itself would send, without asking the relay? Nothing is
+ * started and nothing is run.
  */
 #include "command.h"
 
@@ -75,7 +75,7 @@ static void check_static(const char *name, const char *path)
 		secret = static_content_secret(scripts_bindings(walk.scripts), name + 1, file);
 	if (secret != NULL && walk.warnings++ < WARNINGS_MOST)
 		printf(
-		    "%s: warning: it is not executable, and Fossil sends it to whoever asks: %s\n",
+		    "%s: warning: it is not executable, and Fossil sends it to every visitor: %s\n",
 		    name + 1, secret);
 }
 

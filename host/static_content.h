@@ -1,4 +1,4 @@
-/* Which of the files that are not run may be sent to whoever asks for them. */
+/* Which of the files that are not run may be sent to a client. */
 #ifndef EXTHOST_STATIC_CONTENT_H
 #define EXTHOST_STATIC_CONTENT_H
 
