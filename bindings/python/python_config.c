@@ -174,13 +174,9 @@ int python_interpret(int argc, char **argv)
 	if (!PyStatus_Exception(status))
 		status = Py_InitializeFromConfig(&config);
 	PyConfig_Clear(&config);
-	if (PyStatus_IsExit(status))
-		return status.exitcode;
-	if (PyStatus_IsError(status)) {
-		fprintf(stderr, "exthost python: %s\n",
-		    status.err_msg != NULL ? status.err_msg : "cannot start");
-		return 1;
-	}
+	/* As python3 tells it: "Fatal Python error: ...", with the exception behind it if there is one. */
+	if (PyStatus_Exception(status))
+		Py_ExitStatusException(status);
 	/* A ._pth file says all of sys.path. */
 	if (!place.pth && python_config_add_library() == -1)
 		python_error_clear();

@@ -204,6 +204,19 @@ def test_the_python_interpreter_takes_the_options_scripts_use(arguments, given, 
     assert (done.returncode, done.stdout) == (status, output), done.stderr
 
 
+@pytest.mark.parametrize("arguments, variables", [
+    (["-X", "tracemalloc=1073741824"], {}), ([], {"PYTHONTRACEMALLOC": "-1"}),
+    ([], {"PYTHONHASHSEED": "many"}), (["-X", "utf8=2"], {}), (["--no-such-option"], {}),
+    ([], {"PYTHONHOME": "/does/not/exist"})])
+def test_what_python_cannot_start_with_is_told_as_python3_tells_it(arguments, variables):
+    def told(*program):
+        done = subprocess.run([*program, *arguments, "-c", "pass"], capture_output=True, text=True, check=False,
+                              timeout=30, env=environment(**variables))
+        fatal = [line for line in done.stderr.splitlines() if "Error" in line or "error" in line]
+        return done.returncode, fatal
+    assert told(EXTHOST, "python") == told("/usr/bin/python3")
+
+
 def test_python_tells_its_version():
     ours = run_exthost("python", "-V")
     theirs = subprocess.run(["/usr/bin/python3", "-V"], capture_output=True, check=True)
