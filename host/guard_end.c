@@ -15,6 +15,8 @@
 #include <string.h>
 #include <sys/wait.h>
 
+#define TEMPLATE_CLOSES 10000 /* milliseconds: it does at once, when it gets a processor */
+
 static void judge_exit(struct run *run, int status)
 {
 	if (status != 0 && run->no_memory)
@@ -49,7 +51,7 @@ static bool left_order(const struct run *run)
 	struct run_report report;
 	int descriptor;
 
-	return poll(&event, 1, 1000) > 0 &&
+	return poll(&event, 1, TEMPLATE_CLOSES) > 0 &&
 	       run_report_receive(run->process.channel, &report, &descriptor) < 0 &&
 	       errno == ECONNRESET;
 }

@@ -44,7 +44,8 @@ def test_a_new_timeout_is_for_new_requests_and_one_that_runs_keeps_its_own(
         new = held.begin(url)
         assert new.result().status == 504
         made.host.wait_line("status=504", "longer than 1 s", since=since)
-        assert not old.done() and len(find_runs(made.host, "runs")) == 1
+        wait_for(lambda: len(find_runs(made.host, "runs")) == 1, "the old one alone")
+        assert not old.done()
         held.end()
         assert (old.result().status, old.result().text) == (200, "held\n")
 
