@@ -177,7 +177,7 @@ static bool add_connection(struct server *s, int fd, const struct listener *l)
 {
 	struct connection *c = NULL;
 	uint32_t generation;
-	struct error e;
+	struct error e = {""};
 
 	if (access_allows(fd, l->kind == LISTENER_TCP, &s->setup->config, &e)) {
 		c = connections_add(s->connections, fd, l);

@@ -102,7 +102,7 @@ static void accept_connection(struct front *f, size_t listener, unsigned char *b
 	const struct timeval timeout = {.tv_sec = CLIENT_TIMEOUT};
 	const struct listener *l = accepting_listener(f->accepting, listener);
 	struct connection *c;
-	struct error e;
+	struct error e = {""};
 	int fd = accept_one(f, l);
 
 	accepting_next(f->accepting, listener);
@@ -182,7 +182,7 @@ static enum next drain(struct connection *c, unsigned char *buffer, struct turn 
 static enum next take_turn(
     struct front *f, struct connection *c, unsigned char *buffer, struct turn *turn)
 {
-	struct error e;
+	struct error e = {""};
 	int status;
 
 	if (c->draining)

@@ -35,7 +35,7 @@ struct question {
 static bool is_allowed(const struct front *f, const struct listener *l, int fd)
 {
 	static const struct config nobody_else;
-	struct error e;
+	struct error e = {""};
 
 	if (access_allows(fd, l->kind == LISTENER_TCP, &nobody_else, &e))
 		return true;

@@ -68,7 +68,7 @@ static void front_start(struct front *f, const struct front_setup *setup)
 {
 	const struct config *config = setup->config;
 	size_t most;
-	struct error e;
+	struct error e = {""};
 
 	prctl(PR_SET_NAME, "exthost-front");
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -189,7 +189,7 @@ static void reload(struct front *f, int file)
 	struct config next;
 	const struct config *present;
 	struct config_held *held = config_hold(f->configs, &present);
-	struct error e;
+	struct error e = {""};
 
 	if (serve_config_read(f->setup->source, file, &next, &e) < 0) {
 		log_message(f->setup->log, LEVEL_ERROR, "front: reload: %s", e.message);
@@ -233,7 +233,7 @@ static bool take_order(struct front *f)
 	struct front_message message = {0};
 	int fds[FD_PASS_MAX];
 	ssize_t n = fd_receive(f->setup->master, &message, sizeof(message), fds, 0);
-	struct error e;
+	struct error e = {""};
 
 	if (n <= 0)
 		return false;

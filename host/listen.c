@@ -235,7 +235,7 @@ static bool is_missing(const struct listener *l)
 bool listener_rebind_if_missing(struct listener *l, const struct log *log)
 {
 	struct listener fresh = {.fd = -1};
-	struct error e;
+	struct error e = {""};
 
 	if (!is_missing(l))
 		return false;

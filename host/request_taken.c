@@ -184,28 +184,28 @@ static bool is_whole(const struct request *r, const struct request_taken *t)
 }
 
 /*
- * Behind a body whose length was known the stream's end may have come with it, or an abort. Whatever
- * else is there is left, and taken for a record of no request later.
+ * Behind a body whose length was known the rest of its stream may have come with it, or an abort.
+ * Whatever else is there is left, and taken for a record of no request later.
  */
 static int take_end(struct request *r, struct request_taken *t, const unsigned char *bytes,
     size_t size, size_t *used, struct error *e)
 {
-	struct wire_header header;
+	struct wire_header header = {.content = 1};
 
-	if (size >= WIRE_HEADER) {
+	while (header.content > 0 && size >= WIRE_HEADER) {
 		size_t record;
 
 		wire_header_read(bytes, &header);
 		record = (size_t)WIRE_HEADER + header.content + header.padding;
-		if (header.version == WIRE_VERSION && header.request_id == t->id &&
-		    record <= size) {
-			if (header.type == WIRE_STDIN && header.content == 0)
-				*used += record;
-			if (header.type == WIRE_ABORT_REQUEST) {
-				*used += record;
-				return aborted(e);
-			}
-		}
+		if (header.version != WIRE_VERSION || header.request_id != t->id || record > size)
+			break;
+		if (header.type != WIRE_STDIN && header.type != WIRE_ABORT_REQUEST)
+			break;
+		*used += record;
+		bytes += record;
+		size -= record;
+		if (header.type == WIRE_ABORT_REQUEST)
+			return aborted(e);
 	}
 	return request_body_end(r, &t->body, e);
 }

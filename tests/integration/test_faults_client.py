@@ -9,8 +9,10 @@ import pytest
 import fastcgi
 from fastcgi import KEEP_CONN, PARAMS, STDIN, pairs, record, stream, variables
 from faults import begin, begun, gone, name_of, path, put_faults, untouched
+from held import find_runs, put_held
 from host import Host, SUFFIX
 from servers import Nginx
+from waiting import wait_for
 
 LANGUAGES = pytest.mark.parametrize("language", SUFFIX)
 
@@ -196,3 +198,56 @@ def test_an_abort_while_the_body_is_expected_ends_the_request_and_no_script_begi
         reply = client.run(variables("GET", path(language, "hello") + "?next"), request_id=2)
         assert reply.reply().text == "hello next\n"
     assert not any("echoed" in line for line in host.program.log(since))
+
+
+# What a client sends behind a body whose length it has told is no part of it, and an abort may follow.
+
+def post_wait(language):
+    """A request that a script is at for long, whole but for the end of its STDIN stream."""
+    found = variables("POST", path(language, "wait"), CONTENT_LENGTH="4")
+    return fastcgi.begin(flags=KEEP_CONN) + stream(PARAMS, 1, pairs(found)) + record(STDIN, 1, b"body")
+
+
+@LANGUAGES
+@pytest.mark.parametrize("before", [b"", record(STDIN, 1), record(STDIN, 1, b"more") + record(STDIN, 1)])
+@pytest.mark.parametrize("after", [b"", record(STDIN, 1), record(STDIN, 1, b"more") + record(STDIN, 1)])
+def test_an_abort_is_heard_behind_the_end_of_a_body(host, language, before, after):
+    if before and after:
+        before, after = before[:-8], after[-8:]  # one end is enough
+    since = host.log_position()
+    with fastcgi.Connection(host.socket) as client:
+        data = post_wait(language) + before
+        client.send(data[:20])  # in two pieces, so that it is not libfcgi that reads it
+        host.get(path(language, "hello"))
+        client.send(data[20:])
+        pid = begun(host, since)
+        client.send(after)
+        client.send(record(fastcgi.ABORT_REQUEST, 1))
+        outcome = client.read_outcome()
+        assert (outcome.ended, outcome.protocol_status) == (True, fastcgi.REQUEST_COMPLETE)
+        gone(pid, SOON)
+        host.wait_line("status=499", "end=abort", since=since)
+        reply = client.run(variables("GET", path(language, "hello") + "?next"), request_id=2)
+        assert reply.reply().text == "hello next\n"
+
+
+@LANGUAGES
+def test_what_looks_like_an_abort_within_the_next_request_is_none(host, language, tmp_path):
+    flag = tmp_path / "go on"
+    url = put_held(host.root, language)
+    first = fastcgi.begin(1, flags=KEEP_CONN) + stream(
+        PARAMS, 1, pairs(variables("GET", f"{url}?{flag}"))) + record(STDIN, 1)
+    abort = record(fastcgi.ABORT_REQUEST, 1)
+    found = variables("POST", path(language, "echo"), abort)
+    second = fastcgi.begin(2) + stream(PARAMS, 2, pairs(found)) + record(STDIN, 2, abort) + record(STDIN, 2)
+    cut = len(second) - 16
+    since = host.log_position()
+    with fastcgi.Connection(host.socket) as client:
+        client.send(first + second[:cut])
+        client.send(second[cut:])
+        wait_for(lambda: find_runs(host, "runs", url), "it runs")
+        host.get(path(language, "hello"))
+        flag.write_text("")
+        assert client.read_outcome(1).reply().text == "held\n"
+        assert client.read_outcome(2).reply().body == abort
+    assert not any("end=abort" in line for line in host.program.log(since))
