@@ -19,6 +19,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,6 +30,8 @@
 
 #define RELAY_SOCKET ".exthost.sock"
 #define CONTROL_SOCKET ".exthost.control"
+#define STALE_TRIES 20  /* so often a socket is asked whether anybody listens there still, */
+#define STALE_PAUSE 100 /* with so many milliseconds between */
 
 static bool is_inherited(const char *address);
 static int open_address(struct listeners *ls, const char *text, struct inherited *in,
@@ -184,22 +187,34 @@ static int unix_name(struct sockaddr_un *address, const char *name, struct error
 	return 0;
 }
 
-/* What a killed host left is removed; a living one's socket, or another kind of file, is not. */
+/* true: somebody listens there; an accept queue that is full (EAGAIN) is somebody's. */
+static bool is_listened_at(const struct sockaddr_un *address)
+{
+	FD_OWNED int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	return probe < 0 ||
+	       connect(probe, (const struct sockaddr *)address, sizeof(*address)) == 0 ||
+	       errno != ECONNREFUSED;
+}
+
+/*
+ * What a killed host left is removed; a living one's socket, or another kind of file, is not. The processes
+ * of a host that was just killed may end a moment after its master, so a supervisor that starts the next
+ * one at once has it wait.
+ */
 static int remove_stale(const struct sockaddr_un *address, struct error *e)
 {
 	struct stat status;
-	FD_OWNED int probe = -1;
 
 	if (lstat(address->sun_path, &status) < 0)
 		return errno == ENOENT ? 0 : error_errno(e, "stat");
 	if (!S_ISSOCK(status.st_mode))
 		return error_set(e, "there is a file of that name, and it is no socket");
-	probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (probe < 0)
-		return error_errno(e, "socket");
-	if (connect(probe, (const struct sockaddr *)address, sizeof(*address)) == 0 ||
-	    errno != ECONNREFUSED)
-		return error_set(e, "in use: another program listens there");
+	for (int tries = 0; is_listened_at(address); tries++) {
+		if (tries == STALE_TRIES)
+			return error_set(e, "in use: another program listens there");
+		poll(NULL, 0, STALE_PAUSE);
+	}
 	return unlink(address->sun_path) < 0 ? error_errno(e, "remove the old socket") : 0;
 }
 

@@ -225,7 +225,7 @@ def test_an_abort_is_heard_behind_the_end_of_a_body(host, language, before, afte
         client.send(record(fastcgi.ABORT_REQUEST, 1))
         outcome = client.read_outcome()
         assert (outcome.ended, outcome.protocol_status) == (True, fastcgi.REQUEST_COMPLETE)
-        gone(pid, SOON)
+        gone(pid)
         host.wait_line("status=499", "end=abort", since=since)
         reply = client.run(variables("GET", path(language, "hello") + "?next"), request_id=2)
         assert reply.reply().text == "hello next\n"

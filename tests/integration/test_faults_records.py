@@ -218,7 +218,7 @@ def test_a_second_request_meanwhile_is_told_that_there_is_no_multiplexing(connec
         elif kind == fastcgi.END_REQUEST:
             outcomes[request_id] = content[4]
     assert outcomes == {1: REQUEST_COMPLETE, 2: CANT_MPX_CONN}
-    assert stdout.endswith(b"\n\nbody")
+    assert stdout.endswith(b"\r\n\r\nbody")
     is_usable(connection)
 
 
