@@ -16,6 +16,7 @@ import sys
 import time
 
 VERSION = "hello"
+PAGE = b"x" * (1 << 20)
 
 
 def hello(environ):
@@ -56,7 +57,8 @@ def hold(environ):
 
 def piece(environ):
     print("begun", os.getpid(), file=sys.stderr, flush=True)
-    return [b"x" * int(environ["QUERY_STRING"])]
+    whole, rest = divmod(int(environ["QUERY_STRING"]), len(PAGE))
+    return [PAGE] * whole + ([PAGE[:rest]] if rest else [])
 
 
 def nap(environ):

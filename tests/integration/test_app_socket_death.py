@@ -19,11 +19,12 @@ from waiting import wait_for
 from web import BrokenTransfer
 
 LANGUAGES = pytest.mark.parametrize("language", SUFFIX, scope="module")
+TIMEOUT = 5  # seconds: what is killed before that must be, on a machine that is busy
 
 
 @pytest.fixture(scope="module")
 def host(language, tmp_path_factory):
-    made = Serving(tmp_path_factory.mktemp("root"), "--timeout", "2", language=language)
+    made = Serving(tmp_path_factory.mktemp("root"), "--timeout", str(TIMEOUT), language=language)
     yield made
     made.stop()
 
@@ -222,7 +223,7 @@ def test_a_loop_without_end_is_a_504_with_the_stack_in_the_log(host):
         asked = Asked(host, "/spin")
         reply = asked.end().reply()
     assert reply.status == 504 and "</div>" in reply.text
-    host.wait_line("status=504", "longer than 2 s", since=since)
+    host.wait_line("status=504", f"longer than {TIMEOUT} s", since=since)
     stack = host.wait_line("stream=stack", host.name, since=since)
     assert "line" in stack or "most recent call first" in stack
     replaced(host, since)
@@ -234,7 +235,7 @@ def test_a_loop_after_output_is_a_cut_reply(host, start_nginx):
     since = host.log_position()
     with Beside(host), pytest.raises(BrokenTransfer):
         nginx.get("/spin_after")
-    host.wait_line("spin_after", "longer than 2 s", since=since)
+    host.wait_line("spin_after", f"longer than {TIMEOUT} s", since=since)
     replaced(host, since)
 
 
