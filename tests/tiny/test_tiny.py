@@ -225,7 +225,7 @@ def test_one_request_without_a_server(root):
     done = subprocess.run([TINY, "request", "/query.tiny?a=b", "--root", str(root)],
                           capture_output=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.decode().replace("\r", "") == "Content-Type: text/plain\n\na=b\n"
+    assert done.stdout == b"Status: 200 OK\r\nContent-Type: text/plain\r\n\r\na=b\n"
 
 
 def test_the_plain_interpreter_is_a_command(root):

@@ -238,7 +238,7 @@ def test_an_app_answers_one_request_without_a_server(root):
     done = subprocess.run([TINY, "request", "/unload.tiny?a=b", "--root", str(root)],
                           capture_output=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.decode().replace("\r", "") == "Content-Type: text/plain\n\na=b\n1\n"
+    assert done.stdout == b"Status: 200 OK\r\nContent-Type: text/plain\r\n\r\na=b\n1\n"
     assert b"it ends" in done.stderr
 
 
