@@ -205,6 +205,26 @@ def test_only_fossil_is_told(site, language):
     assert site.host.get(f"/{language}/hello{SUFFIX[language]}").header("Content-Length") is None
 
 
+# What no web server could send on Fossil cannot either.
+
+@pytest.mark.parametrize("printed, status, body", [
+    ("Status: 103 Early Hints\\n\\nnever", 500, None),
+    ("Status: 200 OK\\nStatus: 404 Not Found\\n\\nnever", 500, None),
+    ("Content-Length: 4\\nContent-Length: 5\\n\\nnever", 500, None),
+    ("Transfer-Encoding: chunked\\n\\n5\\r\\nnever\\r\\n0\\r\\n\\r\\n", 500, None),
+    ("Status: 204 No Content\\n\\nnever", 204, b""), ("Status: 304\\n\\nnever", 304, b""),
+    ("Content-Type: text/x\\nContent-Length: 4\\n\\npage and never", 200, b"page"),
+    ("Content-Type: text/x\\nConnection: never\\n\\npage", 200, b"page"),
+    ("Status: 201 Made\\nContent-Type: text/x\\n\\npage", 201, b"page"),
+    ("Status: 404\\nContent-Type: text/x\\n\\npage", 404, b"page")])
+def test_fossil_gets_a_reply_that_it_can_send_or_a_500(site, fossil, printed, status, body):
+    put_script(site.root, "python/printed.py", "python", f'print("{printed}", end="")\n')
+    reply = fossil.get("/python/printed.py")
+    assert reply.status == status and b"never" not in reply.raw, reply
+    assert body is None or reply.body == body
+    assert reply.raw.count(b"HTTP/1.1") + reply.raw.count(b"HTTP/1.0") == 1
+
+
 # Fossil stops reading headers at Location.
 
 def test_cookies_behind_the_location_of_a_redirect_are_kept(fossil, script):
