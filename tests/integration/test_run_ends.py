@@ -1,0 +1,153 @@
+"""How a run ends, as a script and its client can see it."""
+
+import pytest
+
+import fastcgi
+from host import SUFFIX, put, put_script
+from own_socket import Serving
+from waiting import wait_for
+
+LANGUAGES = pytest.mark.parametrize("language", SUFFIX)
+
+# Write a page that would never end, to a client that leaves, and tell the outcome in a file.
+WRITES = {"python": '''\
+# exthost: app
+import os
+import time
+
+
+def application(environ, start_response):
+    write = start_response("200 OK", [("Content-Type", "text/plain")])
+    folder = environ["QUERY_STRING"]
+    open(folder + "/begun", "w").close()
+    while not os.path.exists(folder + "/gone"):
+        time.sleep(0.005)
+    outcome = "never raised"
+    try:
+        for _ in range(300):
+            write(b"x" * 65536)
+    except OSError as reason:
+        outcome = type(reason).__name__
+    with open(folder + "/outcome.new", "w") as file:
+        file.write(outcome)
+    os.rename(folder + "/outcome.new", folder + "/outcome")
+    return []
+''', "tcl": '''\
+# exthost: app
+proc application {} {
+    puts "Content-Type: text/plain\\n"
+    set folder $::env(QUERY_STRING)
+    close [open $folder/begun w]
+    while {![file exists $folder/gone]} { after 5 }
+    set outcome "never raised"
+    try {
+        for {set i 0} {$i < 300} {incr i} { puts [string repeat x 65536]; flush stdout }
+    } trap {POSIX EPIPE} {} {
+        set outcome BrokenPipeError
+    }
+    set file [open $folder/outcome.new w]
+    puts -nonewline $file $outcome
+    close $file
+    file rename $folder/outcome.new $folder/outcome
+}
+'''}
+
+
+def leave_while_it_writes(address, target, folder):
+    with fastcgi.Connection(address) as client:
+        client.send(fastcgi.begin() + fastcgi.stream(
+            fastcgi.PARAMS, 1, fastcgi.pairs(fastcgi.variables("GET", f"{target}?{folder}")))
+            + fastcgi.stream(fastcgi.STDIN, 1, b""))
+        wait_for((folder / "begun").exists, "the app", 60)
+    (folder / "gone").touch()
+    wait_for((folder / "outcome").exists, "the end of the writing", 60)
+    return (folder / "outcome").read_text()
+
+
+@LANGUAGES
+def test_writing_to_a_client_that_is_gone_is_an_error_behind_the_front(tmp_path, start_host, language):
+    put(tmp_path / "root", "app" + SUFFIX[language], WRITES[language], executable=True)
+    host = start_host(tmp_path / "root")
+    assert leave_while_it_writes(host.socket, "/app" + SUFFIX[language], tmp_path) == "BrokenPipeError"
+
+
+@LANGUAGES
+def test_writing_to_a_client_that_is_gone_is_an_error_at_a_socket_of_its_own(tmp_path, language):
+    host = Serving(tmp_path / "root", text=WRITES[language], language=language, workers=1)
+    try:
+        assert leave_while_it_writes(host.socket, "/app", tmp_path) == "BrokenPipeError"
+    finally:
+        host.stop()
+
+
+# The end of a CGI run empties the modules that still live, but not beneath a thread that uses them. Were it
+# done, the last name's object would be deleted then, and wait until the thread has noticed.
+HELPER = '''\
+import os
+import threading
+import time
+
+value = "filled"
+noticed = threading.Event()
+
+
+def watch():
+    while value == "filled":
+        time.sleep(0.001)
+    os.write(2, b"the module is empty\\n")
+    noticed.set()
+
+
+class Last:
+    def __del__(self, wait=noticed.wait):
+        wait(20)
+
+
+last = Last()
+'''
+WATCHES = '''\
+import os
+import threading
+import helper
+threading.Thread(target=helper.watch, daemon=True).start()
+os.helper = helper
+print("Content-Type: text/plain\\n\\nthe end")
+'''
+
+
+def test_modules_stay_filled_while_a_daemon_thread_lives(tmp_path, start_host):
+    put(tmp_path, "helper.py", HELPER)
+    put_script(tmp_path, "watches.py", "python", WATCHES)
+    host = start_host(tmp_path)
+    for _ in range(3):
+        since = host.log_position()
+        assert host.get("/watches.py").text == "the end\n"
+        host.wait_line("status=200", since=since)
+    assert not [line for line in host.program.log() if "empty" in line or "Exception" in line]
+
+
+CLOSES = {
+    "python": 'import os, sys\nprint("Content-Type: text/plain\\n\\nwhole", flush=True)\nos.close(1)\nos._exit(3)\n',
+    "tcl": 'puts "Content-Type: text/plain\\n\\nwhole"\nclose stdout\nexit 3\n'}
+
+
+@LANGUAGES
+def test_a_script_that_closes_its_output_and_then_fails_is_500(tmp_path, start_host, language):
+    put_script(tmp_path, "closes" + SUFFIX[language], language, CLOSES[language])
+    host = start_host(tmp_path)
+    for _ in range(5):
+        since = host.log_position()
+        reply = host.get("/closes" + SUFFIX[language])
+        assert reply.status == 500 and "whole" not in reply.text
+        host.wait_line("status=500", "exit status 3", since=since)
+
+
+@pytest.mark.parametrize("mode", ["cgi", "rerun", "app"])
+def test_a_tcl_script_reads_itself_by_info_script(tmp_path, start_host, mode):
+    page = 'puts "Content-Type: text/plain\\n"\nset file [open [info script]]\nputs -nonewline [read $file]\nclose $file\n'
+    text = f"# exthost: {mode}\n" if mode != "cgi" else ""
+    text += f"proc application {{}} {{\n{page}}}\n" if mode == "app" else page
+    path = put_script(tmp_path, "self.tcl", "tcl", text)
+    host = start_host(tmp_path)
+    for _ in range(2):
+        assert host.get("/self.tcl").text == path.read_text()
