@@ -1,0 +1,817 @@
+/*
+ * Whose turn it is among an app's workers, when one is started and when one has to go. The template, and
+ * what it forks, is played here; requests are threads; the clock can be set on.
+ */
+#include "unit.h"
+
+#include "app.h"
+#include "app_pool.h"
+#include "binding.h"
+#include "config.h"
+#include "error.h"
+#include "fd.h"
+#include "guarded.h"
+#include "log.h"
+#include "request.h"
+#include "route.h"
+#include "run_channel.h"
+#include "script.h"
+#include "spares.h"
+#include "template.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define SECOND 1000000000ULL
+#define PATIENCE 10000 /* milliseconds */
+
+static atomic_int clock_offset; /* seconds */
+
+/* In the place of the C library's. */
+int clock_gettime(clockid_t clock, struct timespec *now)
+{
+	int result = (int)syscall(SYS_clock_gettime, clock, now);
+
+	if (clock == CLOCK_MONOTONIC)
+		now->tv_sec += atomic_load(&clock_offset);
+	return result;
+}
+
+static const char *const suffixes[] = {".tiny", NULL};
+static const char *const programs[] = {"tiny", NULL};
+static const struct binding tiny = {.name = "tiny", .suffixes = suffixes, .programs = programs};
+static const struct binding *const bindings[] = {&tiny, NULL};
+
+static struct {
+	char *folder;
+	struct log log;
+	struct app_pool_setup setup;
+	struct app_pool *pool;
+	int template;
+	struct limits limits;
+	struct manners manners;
+	struct route route;
+	struct script_found found;
+	struct run_job job;
+	int stood_in; /* 1: somebody shall; 0: nobody */
+} t;
+
+/* What an earlier test has made is not taken away: the thread that watches lives as long as the program. */
+static struct {
+	struct app_pool_setup setups[64];
+	struct app_pool *pools[64];
+	size_t count;
+} before;
+
+static void stand_in(void *context, int app, bool on)
+{
+	(void)context;
+	(void)app;
+	t.stood_in = on;
+}
+
+static int begin(void **state)
+{
+	int ends[2];
+
+	(void)state;
+	memset(&t, 0, sizeof(t));
+	atomic_store(&clock_offset, 0);
+	t.folder = unit_folder_make();
+	unit_file_write(t.folder, "app.tiny", "#!/usr/bin/tiny\n", 0755);
+	t.log = (struct log){.fd = fd_memory_file("unit")};
+	t.limits = (struct limits){.timeout = 30,
+	    .workers = 2,
+	    .min_workers = 1,
+	    .idle_exit = 60,
+	    .max_requests = UINT64_MAX,
+	    .max_rss = UINT64_MAX,
+	    .memory = UINT64_MAX,
+	    .cpu = UINT64_MAX,
+	    .processes = UINT64_MAX};
+	t.manners = (struct manners){.mode = (char *)"app",
+	    .reload = (char *)"keep",
+	    .python_path = (char *)"",
+	    .tcl_path = (char *)"",
+	    .python_venv = (char *)""};
+	t.route = (struct route){.name = (char *)"app.tiny", .file = -1};
+	t.found = (struct script_found){.kind = SCRIPT_APP, .code = -1};
+	t.job = (struct run_job){
+	    .route = &t.route, .limits = &t.limits, .manners = &t.manners, .found = &t.found};
+	t.setup = (struct app_pool_setup){.log = &t.log,
+	    .spares = spares_create(1, 0),
+	    .scripts = scripts_create(bindings),
+	    .bindings = bindings,
+	    .root_path = t.folder,
+	    .root = open(t.folder, O_PATH | O_DIRECTORY | O_CLOEXEC),
+	    .stand_in = stand_in};
+	before.setups[before.count] = t.setup;
+	before.pools[before.count] = t.pool = app_pool_create(&before.setups[before.count]);
+	before.count++;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
+	spares_connect(t.setup.spares, 0, ends[0]);
+	t.template = ends[1];
+	/* What has just been written is no younger than a tick when it is loaded. */
+	poll(NULL, 0, 20);
+	return 0;
+}
+
+static int end(void **state)
+{
+	(void)state;
+	atomic_store(&clock_offset, 0);
+	unit_folder_remove(t.folder);
+	return 0;
+}
+
+/* A request. */
+struct taker {
+	pthread_t thread;
+	atomic_bool done;
+	int result;
+	struct app_taken taken;
+	struct buffer output;
+	struct error e;
+};
+
+static void *take(void *argument)
+{
+	struct taker *taker = argument;
+
+	taker->result = app_pool_take(t.pool, &t.job, &taker->taken, &taker->output, &taker->e);
+	atomic_store(&taker->done, true);
+	return NULL;
+}
+
+static void come(struct taker *taker)
+{
+	*taker = (struct taker){0};
+	assert_int_equal(pthread_create(&taker->thread, NULL, take, taker), 0);
+}
+
+static int result_of(struct taker *taker)
+{
+	for (int i = 0; !atomic_load(&taker->done); i++) {
+		assert_in_range(i, 0, PATIENCE);
+		poll(NULL, 0, 1);
+	}
+	assert_int_equal(pthread_join(taker->thread, NULL), 0);
+	buffer_release(&taker->output);
+	return taker->result;
+}
+
+static void give_back(struct taker *taker, enum app_fate fate)
+{
+	app_pool_give_back(t.pool, taker->taken.worker, fate, 0);
+}
+
+/* A process that the template has forked, as it is seen from within. */
+struct worker {
+	pid_t pid;
+	int channel, errors;
+};
+
+static bool is_asked(int milliseconds)
+{
+	struct pollfd event = {.fd = t.template, .events = POLLIN};
+
+	return poll(&event, 1, milliseconds) == 1;
+}
+
+/* The template is asked for a process, and forks one, which gets the order to load. */
+static struct worker begin_to_load(void)
+{
+	struct template_order message;
+	struct template_answer answer;
+	struct run_order order;
+	struct worker w;
+	char *memory = NULL;
+	int fds[FD_PASS_MAX], handle;
+
+	assert_true(is_asked(PATIENCE));
+	assert_int_equal(
+	    fd_receive(t.template, &message, sizeof(message), fds, 0), sizeof(message));
+	w = (struct worker){.pid = fork(), .channel = fds[0], .errors = fds[2]};
+	assert_true(w.pid >= 0);
+	if (w.pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		fd_close_from(STDERR_FILENO + 1, -1);
+		for (;;)
+			pause();
+	}
+	setpgid(w.pid, w.pid);
+	close(fds[1]);
+	handle = (int)syscall(SYS_pidfd_open, w.pid, 0);
+	answer.pid = w.pid;
+	assert_int_equal(fd_send(t.template, &answer, sizeof(answer), &handle, 1), 0);
+	close(handle);
+	assert_int_equal(run_order_receive(w.channel, &order, &memory), 1);
+	assert_int_equal(order.kind, RUN_ORDER_LOAD);
+	fd_close(&order.source);
+	free(memory);
+	return w;
+}
+
+static void report(const struct worker *w, enum run_report_type type, int value)
+{
+	const struct rusage none = {0};
+
+	assert_int_equal(run_report_end(w->channel, type, value, &none), 0);
+}
+
+static struct worker load(void)
+{
+	struct worker w = begin_to_load();
+
+	report(&w, RUN_LOADED, 0);
+	return w;
+}
+
+static void die(struct worker *w, int wait_status)
+{
+	kill(w->pid, SIGKILL);
+	waitpid(w->pid, NULL, 0);
+	report(w, RUN_DIED, wait_status);
+	fd_close(&w->channel);
+	fd_close(&w->errors);
+}
+
+static void forget(struct worker *w)
+{
+	kill(w->pid, SIGKILL);
+	waitpid(w->pid, NULL, 0);
+	fd_close(&w->channel);
+	fd_close(&w->errors);
+}
+
+/* It has been told to end: no order will come. */
+static void assert_is_dismissed(const struct worker *w)
+{
+	struct pollfd event = {.fd = w->channel, .events = POLLIN | POLLRDHUP};
+
+	assert_int_equal(poll(&event, 1, PATIENCE), 1);
+	assert_int_not_equal(event.revents & POLLRDHUP, 0);
+}
+
+static bool is_dismissed(const struct worker *w)
+{
+	struct pollfd event = {.fd = w->channel, .events = POLLRDHUP};
+
+	return poll(&event, 1, 0) == 1;
+}
+
+static struct app_report reported(void)
+{
+	struct app_report copy = {0}, *list;
+	size_t count;
+
+	list = app_pool_list(t.pool, &count);
+	if (count > 0)
+		copy = list[0];
+	free(list);
+	return copy;
+}
+
+/* Until so many are idle. */
+static void wait_for_idle(size_t count)
+{
+	for (int i = 0; reported().idle != count; i++) {
+		assert_in_range(i, 0, PATIENCE);
+		poll(NULL, 0, 1);
+	}
+}
+
+static void a_request_waits_until_the_app_is_loaded(void **state)
+{
+	struct taker first;
+	struct worker w;
+
+	(void)state;
+	come(&first);
+	w = begin_to_load();
+	assert_int_equal(reported().loading, 1);
+	assert_false(atomic_load(&first.done));
+	report(&w, RUN_LOADED, 0);
+	assert_int_equal(result_of(&first), 0);
+	assert_int_equal(first.taken.process->pid, w.pid);
+	assert_int_equal(first.taken.accept, 0);
+	assert_int_equal(reported().busy, 1);
+	give_back(&first, APP_FATE_ALIVE);
+	assert_int_equal(reported().idle, 1);
+	forget(&w);
+}
+
+static void an_idle_worker_is_taken_and_none_is_started(void **state)
+{
+	struct taker first, second;
+	struct worker w;
+
+	(void)state;
+	come(&first);
+	w = load();
+	assert_int_equal(result_of(&first), 0);
+	give_back(&first, APP_FATE_ALIVE);
+	come(&second);
+	assert_int_equal(result_of(&second), 0);
+	assert_int_equal(second.taken.process->pid, w.pid);
+	assert_false(is_asked(0));
+	give_back(&second, APP_FATE_ALIVE);
+	forget(&w);
+}
+
+static void of_two_that_are_idle_the_one_that_was_busy_last_is_taken(void **state)
+{
+	struct taker takers[2], next;
+	struct worker workers[2];
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		come(&takers[i]);
+		workers[i] = load();
+		assert_int_equal(result_of(&takers[i]), 0);
+	}
+	for (int last = 0; last < 2; last++) {
+		pid_t pid = takers[last].taken.process->pid;
+
+		give_back(&takers[1 - last], APP_FATE_ALIVE);
+		give_back(&takers[last], APP_FATE_ALIVE);
+		come(&next);
+		assert_int_equal(result_of(&next), 0);
+		assert_int_equal(next.taken.process->pid, pid);
+		give_back(&next, APP_FATE_ALIVE);
+		for (int i = 0; i < 2; i++) {
+			come(&takers[i]);
+			assert_int_equal(result_of(&takers[i]), 0);
+		}
+	}
+	for (int i = 0; i < 2; i++) {
+		give_back(&takers[i], APP_FATE_ALIVE);
+		forget(&workers[i]);
+	}
+}
+
+static void beyond_the_limit_of_workers_a_request_waits_for_one(void **state)
+{
+	struct taker first, second;
+	struct worker w;
+
+	(void)state;
+	t.limits.workers = 1;
+	come(&first);
+	w = load();
+	assert_int_equal(result_of(&first), 0);
+	come(&second);
+	assert_false(is_asked(50));
+	assert_false(atomic_load(&second.done));
+	give_back(&first, APP_FATE_ALIVE);
+	assert_int_equal(result_of(&second), 0);
+	give_back(&second, APP_FATE_ALIVE);
+	forget(&w);
+}
+
+static void a_request_for_which_none_comes_in_time_is_504(void **state)
+{
+	struct taker first;
+	struct worker w;
+
+	(void)state;
+	atomic_store(&clock_offset, -31);
+	come(&first);
+	w = begin_to_load();
+	assert_false(atomic_load(&first.done));
+	atomic_store(&clock_offset, 0);
+	assert_int_equal(result_of(&first), 504);
+	assert_string_equal(first.e.message, "longer than 30 s: no app worker came to be free");
+	forget(&w);
+}
+
+static void an_app_that_does_not_load_is_500_and_the_next_request_tries_again(void **state)
+{
+	struct taker first;
+	struct worker w;
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		come(&first);
+		w = begin_to_load();
+		assert_int_equal(write(w.errors, "traceback\n", 10), 10);
+		die(&w, 1 << 8);
+		assert_int_equal(result_of(&first), 500);
+		assert_string_equal(first.e.message, "app.tiny does not load: exit status 1");
+		assert_string_equal(reported().error, "exit status 1");
+	}
+	come(&first);
+	w = load();
+	assert_int_equal(result_of(&first), 0);
+	assert_string_equal(reported().error, "");
+	give_back(&first, APP_FATE_ALIVE);
+	forget(&w);
+}
+
+static void one_that_takes_too_long_to_load_is_504(void **state)
+{
+	struct taker first;
+	struct worker w;
+
+	(void)state;
+	t.limits.timeout = 1;
+	come(&first);
+	w = begin_to_load();
+	atomic_store(&clock_offset, 2);
+	/* It is asked where it is, and dies of that, within its first second. */
+	assert_int_equal(waitpid(w.pid, NULL, 0), w.pid);
+	report(&w, RUN_DIED, RUN_STACK_SIGNAL);
+	fd_close(&w.channel);
+	fd_close(&w.errors);
+	assert_int_equal(result_of(&first), 504);
+	for (int i = 0; strcmp(reported().error, "it takes too long") != 0; i++) {
+		assert_in_range(i, 0, PATIENCE);
+		poll(NULL, 0, 1);
+	}
+}
+
+/* A worker has loaded; it finds its files changed at the next request. */
+static struct worker load_and_change(struct taker *taker)
+{
+	struct worker w;
+
+	come(taker);
+	w = load();
+	assert_int_equal(result_of(taker), 0);
+	give_back(taker, APP_FATE_STALE);
+	return w;
+}
+
+static void a_changed_app_is_loaded_anew_and_the_old_worker_goes(void **state)
+{
+	struct taker first;
+	struct worker old = load_and_change(&first), fresh;
+
+	(void)state;
+	come(&first);
+	fresh = load();
+	assert_int_equal(result_of(&first), 0);
+	assert_int_equal(first.taken.process->pid, fresh.pid);
+	assert_is_dismissed(&old);
+	give_back(&first, APP_FATE_ALIVE);
+	assert_false(is_dismissed(&fresh));
+	forget(&old);
+	forget(&fresh);
+}
+
+static void an_old_worker_that_was_busy_meanwhile_goes_when_it_is_given_back(void **state)
+{
+	struct taker busy, first;
+	struct worker old, other, fresh;
+
+	(void)state;
+	come(&busy);
+	old = load();
+	assert_int_equal(result_of(&busy), 0);
+	other = load_and_change(&first);
+	come(&first);
+	fresh = load();
+	assert_int_equal(result_of(&first), 0);
+	assert_false(is_dismissed(&old));
+	give_back(&busy, APP_FATE_ALIVE);
+	assert_is_dismissed(&old);
+	give_back(&first, APP_FATE_ALIVE);
+	forget(&old);
+	forget(&other);
+	forget(&fresh);
+}
+
+/* The changed one does not load: the old one is taken, and told until when it may accept its files. */
+static struct worker refuse_the_change(struct taker *taker)
+{
+	struct worker old = load_and_change(taker), fresh;
+
+	come(taker);
+	fresh = begin_to_load();
+	die(&fresh, 1 << 8);
+	assert_int_equal(result_of(taker), 0);
+	assert_int_equal(taker->taken.process->pid, old.pid);
+	assert_true(taker->taken.accept > 0);
+	return old;
+}
+
+static void a_change_that_does_not_load_leaves_the_old_worker_serving(void **state)
+{
+	struct taker first;
+	struct worker old = refuse_the_change(&first);
+
+	(void)state;
+	give_back(&first, APP_FATE_ALIVE);
+	come(&first);
+	assert_int_equal(result_of(&first), 0);
+	/* It has been told already. */
+	assert_int_equal(first.taken.accept, 0);
+	give_back(&first, APP_FATE_ALIVE);
+	assert_string_equal(reported().error, "exit status 1");
+	forget(&old);
+}
+
+static void it_is_tried_again_beside_it_after_two_seconds_and_not_before(void **state)
+{
+	struct taker first;
+	struct worker old = refuse_the_change(&first), fresh;
+
+	(void)state;
+	give_back(&first, APP_FATE_ALIVE);
+	for (int i = 0; i < 3; i++) {
+		come(&first);
+		assert_int_equal(result_of(&first), 0);
+		give_back(&first, APP_FATE_ALIVE);
+	}
+	assert_false(is_asked(100));
+	atomic_store(&clock_offset, 3);
+	come(&first);
+	assert_int_equal(result_of(&first), 0);
+	give_back(&first, APP_FATE_ALIVE);
+	fresh = load();
+	wait_for_idle(1);
+	assert_is_dismissed(&old);
+	forget(&old);
+	forget(&fresh);
+}
+
+static void a_change_of_what_was_accepted_is_a_new_one(void **state)
+{
+	struct taker first;
+	struct worker old = refuse_the_change(&first), fresh;
+
+	(void)state;
+	give_back(&first, APP_FATE_STALE);
+	come(&first);
+	fresh = load();
+	assert_int_equal(result_of(&first), 0);
+	assert_int_equal(first.taken.process->pid, fresh.pid);
+	give_back(&first, APP_FATE_ALIVE);
+	forget(&old);
+	forget(&fresh);
+}
+
+static void with_reload_strict_the_old_one_does_not_answer(void **state)
+{
+	struct taker first;
+	struct worker old, fresh;
+
+	(void)state;
+	t.manners.reload = (char *)"strict";
+	old = load_and_change(&first);
+	assert_is_dismissed(&old);
+	come(&first);
+	fresh = begin_to_load();
+	die(&fresh, 1 << 8);
+	assert_int_equal(result_of(&first), 500);
+	forget(&old);
+}
+
+/* An idle one dies; the first is replaced at once. */
+static struct worker load_idle(void)
+{
+	struct worker w = load();
+
+	wait_for_idle(1);
+	return w;
+}
+
+static void one_that_dies_is_replaced_at_once_and_the_next_within_a_second_is_not(void **state)
+{
+	struct taker first;
+	struct worker w;
+
+	(void)state;
+	come(&first);
+	w = load();
+	assert_int_equal(result_of(&first), 0);
+	give_back(&first, APP_FATE_ALIVE);
+	die(&w, SIGKILL);
+	w = load_idle();
+	die(&w, SIGKILL);
+	wait_for_idle(0);
+	assert_false(is_asked(100));
+}
+
+static void a_long_life_between_them_makes_an_early_death_the_first_again(void **state)
+{
+	struct taker first;
+	struct worker w;
+
+	(void)state;
+	come(&first);
+	w = load();
+	assert_int_equal(result_of(&first), 0);
+	give_back(&first, APP_FATE_ALIVE);
+	die(&w, SIGKILL);
+	w = load_idle();
+	atomic_store(&clock_offset, 5);
+	die(&w, SIGKILL);
+	w = load_idle();
+	die(&w, SIGKILL);
+	w = load_idle();
+	forget(&w);
+}
+
+static void one_too_many_goes_when_it_was_idle_for_its_time_and_not_before(void **state)
+{
+	struct taker takers[2];
+	struct worker workers[2];
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		come(&takers[i]);
+		workers[i] = load();
+		assert_int_equal(result_of(&takers[i]), 0);
+	}
+	give_back(&takers[0], APP_FATE_ALIVE);
+	give_back(&takers[1], APP_FATE_ALIVE);
+	/* An event at which the thread that watches looks at all: some seconds have passed. */
+	atomic_store(&clock_offset, 30);
+	assert_int_equal(write(workers[0].errors, "look\n", 5), 5);
+	for (int i = 0; i < 100 && !is_dismissed(&workers[0]) && !is_dismissed(&workers[1]); i++)
+		poll(NULL, 0, 1);
+	assert_int_equal(reported().idle, 2);
+	atomic_store(&clock_offset, 62);
+	wait_for_idle(1);
+	atomic_store(&clock_offset, 200);
+	assert_int_equal(write(workers[0].errors, "look\n", 5), 5);
+	assert_int_equal(write(workers[1].errors, "look\n", 5), 5);
+	assert_false(is_asked(100));
+	assert_int_equal(reported().idle, 1);
+	assert_true(is_dismissed(&workers[0]) != is_dismissed(&workers[1]));
+	forget(&workers[0]);
+	forget(&workers[1]);
+}
+
+static void the_last_words_of_a_load_are_of_the_present_generation_alone(void **state)
+{
+	struct app_refusal refusal = {
+	    .generation = 1, .began = 5, .status = 500, .reason = "first"};
+	struct app *a = app_add(t.pool, "app.tiny");
+
+	(void)state;
+	app_refuse(t.pool, a, &refusal);
+	assert_string_equal(a->error, "first");
+	assert_int_equal(a->refused, 1);
+	assert_int_equal(a->refused_at, 5);
+	a->error_time = 7;
+	refusal.reason = "second";
+	app_refuse(t.pool, a, &refusal);
+	assert_string_equal(a->error, "second");
+	/* Since when it does not load. */
+	assert_int_equal(a->error_time, 7);
+	a->generation = 2;
+	refusal.reason = "late";
+	app_refuse(t.pool, a, &refusal);
+	assert_string_equal(a->error, "second");
+	assert_int_equal(a->failures, 2);
+	assert_int_equal(a->refused, 1);
+}
+
+static void an_app_with_sockets_is_tried_again_later_each_time_up_to_a_minute(void **state)
+{
+	static const unsigned expected[] = {2, 4, 8, 16, 32, 60, 60, 60};
+	struct app_sockets sockets = {.number = 1, .exchange = {-1, -1}};
+	struct app *a = app_add(t.pool, "app.tiny");
+	const struct app_refusal refusal = {.generation = 1, .status = 500, .reason = "no"};
+
+	(void)state;
+	a->sockets = &sockets;
+	for (size_t i = 0; i < UNIT_COUNT(expected); i++) {
+		uint64_t now = request_clock(), later;
+
+		app_refuse(t.pool, a, &refusal);
+		later = request_clock();
+		assert_in_range(
+		    a->retry_at, now + expected[i] * SECOND, later + expected[i] * SECOND);
+	}
+	/* Nobody else accepts there: who stands in has been told. */
+	assert_int_equal(t.stood_in, 1);
+	app_begin_generation(a, 0);
+	assert_int_equal(a->refusals, 0);
+	a->sockets = NULL;
+}
+
+static void the_time_that_has_come_starts_a_worker_of_it(void **state)
+{
+	/* The thread looks there to the end of the program. */
+	static struct app_sockets sockets = {.number = 1, .exchange = {-1, -1}};
+	struct app *a = app_add(t.pool, "app.tiny");
+	const struct app_refusal refusal = {.generation = 1, .status = 500, .reason = "no"};
+
+	(void)state;
+	a->sockets = &sockets;
+	a->settings.limits = t.limits;
+	app_copy_manners(&a->settings, &t.manners);
+	assert_int_equal(app_start_watching(t.pool), 0);
+	pthread_mutex_lock(&t.pool->lock);
+	app_refuse(t.pool, a, &refusal);
+	pthread_mutex_unlock(&t.pool->lock);
+	/* The thread looks once a second. */
+	assert_false(is_asked(1100));
+	atomic_store(&clock_offset, 3);
+	assert_true(is_asked(PATIENCE));
+}
+
+static void who_stands_in_tries_again_after_a_quarter_of_a_second_or_a_change(void **state)
+{
+	struct app_sockets sockets = {.number = 1, .exchange = {-1, -1}};
+	struct app *a = app_add(t.pool, "app.tiny");
+	struct app_refusal refusal = {.generation = 1, .status = 500, .reason = "no"};
+	struct timespec now;
+
+	(void)state;
+	a->sockets = &sockets;
+	a->hold_until = UINT64_MAX; /* nothing is started here */
+	clock_gettime(CLOCK_REALTIME, &now);
+	refusal.began = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec + 1000000000;
+	app_refuse(t.pool, a, &refusal);
+	assert_int_equal(t.stood_in, 1);
+	assert_false(app_pool_try_again(t.pool, 1));
+	assert_false(app_pool_try_again(t.pool, 2));
+	assert_int_equal(a->refused, 1);
+	atomic_store(&clock_offset, 1);
+	assert_true(app_pool_try_again(t.pool, 1));
+	assert_int_equal(a->refused, 0);
+	assert_int_equal(t.stood_in, 0);
+	/* One whose file has changed since it was tried is tried at once. */
+	refusal.began = 1;
+	app_refuse(t.pool, a, &refusal);
+	assert_true(app_pool_try_again(t.pool, 1));
+	a->sockets = NULL;
+}
+
+static void those_that_serve_and_are_stale_go_on_and_count_as_of_what_was_refused(void **state)
+{
+	struct app *a = app_add(t.pool, "app.tiny");
+	struct app_worker_entry w = {.app = a, .state = APP_SERVES, .stale = true, .generation = 1};
+	struct app_worker_entry fresh = {.app = a, .state = APP_SERVES, .generation = 1};
+	struct run_order order;
+	char *memory = NULL;
+	int ends[2];
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
+	w.process.channel = ends[0];
+	w.next = &fresh;
+	fresh.process.channel = -1;
+	a->workers = &w;
+	a->generation = 3;
+	a->refused_at = 77;
+	app_resume(a);
+	assert_false(w.stale);
+	assert_int_equal(w.accepted, 3);
+	assert_int_equal(fresh.accepted, 0);
+	assert_int_equal(run_order_receive(ends[1], &order, &memory), 1);
+	assert_int_equal(order.kind, RUN_ORDER_RESUME);
+	assert_int_equal(order.accept, 77);
+	assert_true(order.force);
+	free(memory);
+	a->workers = NULL;
+	close(ends[0]);
+	close(ends[1]);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    TEST(a_request_waits_until_the_app_is_loaded),
+	    TEST(an_idle_worker_is_taken_and_none_is_started),
+	    TEST(of_two_that_are_idle_the_one_that_was_busy_last_is_taken),
+	    TEST(beyond_the_limit_of_workers_a_request_waits_for_one),
+	    TEST(a_request_for_which_none_comes_in_time_is_504),
+	    TEST(an_app_that_does_not_load_is_500_and_the_next_request_tries_again),
+	    TEST(one_that_takes_too_long_to_load_is_504),
+	    TEST(a_changed_app_is_loaded_anew_and_the_old_worker_goes),
+	    TEST(an_old_worker_that_was_busy_meanwhile_goes_when_it_is_given_back),
+	    TEST(a_change_that_does_not_load_leaves_the_old_worker_serving),
+	    TEST(it_is_tried_again_beside_it_after_two_seconds_and_not_before),
+	    TEST(a_change_of_what_was_accepted_is_a_new_one),
+	    TEST(with_reload_strict_the_old_one_does_not_answer),
+	    TEST(one_that_dies_is_replaced_at_once_and_the_next_within_a_second_is_not),
+	    TEST(a_long_life_between_them_makes_an_early_death_the_first_again),
+	    TEST(one_too_many_goes_when_it_was_idle_for_its_time_and_not_before),
+	    TEST(the_last_words_of_a_load_are_of_the_present_generation_alone),
+	    TEST(an_app_with_sockets_is_tried_again_later_each_time_up_to_a_minute),
+	    TEST(the_time_that_has_come_starts_a_worker_of_it),
+	    TEST(who_stands_in_tries_again_after_a_quarter_of_a_second_or_a_change),
+	    TEST(those_that_serve_and_are_stale_go_on_and_count_as_of_what_was_refused),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
