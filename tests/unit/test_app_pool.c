@@ -6,6 +6,7 @@
 
 #include "app.h"
 #include "app_pool.h"
+#include "app_slot.h"
 #include "binding.h"
 #include "config.h"
 #include "error.h"
@@ -37,7 +38,8 @@
 #define SECOND 1000000000ULL
 #define PATIENCE 10000 /* milliseconds */
 
-static atomic_int clock_offset; /* seconds */
+static atomic_int clock_offset;    /* seconds */
+static atomic_ullong clock_stands; /* at this; 0: it goes on */
 
 /* In the place of the C library's. */
 int clock_gettime(clockid_t clock, struct timespec *now)
@@ -46,6 +48,9 @@ int clock_gettime(clockid_t clock, struct timespec *now)
 
 	if (clock == CLOCK_MONOTONIC)
 		now->tv_sec += atomic_load(&clock_offset);
+	if (clock == CLOCK_MONOTONIC && atomic_load(&clock_stands) != 0)
+		*now = (struct timespec){.tv_sec = (time_t)(atomic_load(&clock_stands) / SECOND),
+		    .tv_nsec = (long)(atomic_load(&clock_stands) % SECOND)};
 	return result;
 }
 
@@ -132,6 +137,7 @@ static int end(void **state)
 {
 	(void)state;
 	atomic_store(&clock_offset, 0);
+	atomic_store(&clock_stands, 0);
 	unit_folder_remove(t.folder);
 	return 0;
 }
@@ -411,11 +417,13 @@ static void an_app_that_does_not_load_is_500_and_the_next_request_tries_again(vo
 		assert_int_equal(result_of(&first), 500);
 		assert_string_equal(first.e.message, "app.tiny does not load: exit status 1");
 		assert_string_equal(reported().error, "exit status 1");
+		assert_int_equal(t.pool->apps->refusals, i + 1);
 	}
 	come(&first);
 	w = load();
 	assert_int_equal(result_of(&first), 0);
 	assert_string_equal(reported().error, "");
+	assert_int_equal(t.pool->apps->refusals, 0);
 	give_back(&first, APP_FATE_ALIVE);
 	forget(&w);
 }
@@ -440,6 +448,8 @@ static void one_that_takes_too_long_to_load_is_504(void **state)
 		assert_in_range(i, 0, PATIENCE);
 		poll(NULL, 0, 1);
 	}
+	/* What it means for a request that still waits. */
+	assert_int_equal(t.pool->apps->refused_status, 504);
 }
 
 /* A worker has loaded; it finds its files changed at the next request. */
@@ -785,6 +795,71 @@ static void those_that_serve_and_are_stale_go_on_and_count_as_of_what_was_refuse
 	close(ends[1]);
 }
 
+/* Until it is in the log. */
+static void write_and_wait(int errors, const char *text)
+{
+	size_t lines = 0;
+
+	assert_int_equal(write(errors, text, strlen(text)), strlen(text));
+	for (int i = 0; lines == 0; i++) {
+		char *all = unit_read(t.log.fd);
+
+		assert_in_range(i, 0, PATIENCE);
+		/* There it has a tag behind it. */
+		lines += memmem(all, strlen(all), text, strlen(text) - 1) != NULL;
+		free(all);
+		poll(NULL, 0, 1);
+	}
+}
+
+static void what_a_worker_writes_within_a_request_or_just_behind_it_is_that_requests(void **state)
+{
+	static struct app_sockets sockets = {.number = 1, .exchange = {-1, -1}};
+	static struct app_worker_entry w;
+	struct app_slot *slot = calloc(1, sizeof(*slot));
+	struct app *a = app_add(t.pool, "app.tiny");
+	int ends[2];
+	char *all;
+
+	(void)state;
+	assert_non_null(slot);
+	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+	a->sockets = &sockets;
+	a->hold_until = UINT64_MAX;
+	w = (struct app_worker_entry){.app = a,
+	    .id = 1,
+	    .process = {.channel = -1, .errors = ends[0], .handle = -1},
+	    .notices = -1,
+	    .state = APP_SERVES,
+	    .generation = 1,
+	    .slot = slot,
+	    .errors = {.log = &t.log, .script = "app.tiny"}};
+	memcpy(slot->id, "0123456789abcdef", sizeof(slot->id));
+	assert_int_equal(app_start_watching(t.pool), 0);
+	pthread_mutex_lock(&t.pool->lock);
+	a->workers = &w;
+	app_watch(t.pool, &w);
+	pthread_mutex_unlock(&t.pool->lock);
+	atomic_store(&slot->turn, 1);
+	write_and_wait(ends[1], "within\n");
+	atomic_store(&slot->turn, 2);
+	/* A moment ago, however slow the machine is. */
+	atomic_store(&clock_stands, request_clock());
+	atomic_store(&slot->ended, request_clock());
+	write_and_wait(ends[1], "behind\n");
+	atomic_store(&slot->ended, request_clock() - SECOND);
+	write_and_wait(ends[1], "between\n");
+	atomic_store(&clock_stands, 0);
+	pthread_mutex_lock(&t.pool->lock);
+	a->workers = NULL;
+	pthread_mutex_unlock(&t.pool->lock);
+	all = unit_read(t.log.fd);
+	assert_non_null(strstr(all, "[0123456789abcdef] within"));
+	assert_non_null(strstr(all, "[0123456789abcdef] behind"));
+	assert_null(strstr(all, "[0123456789abcdef] between"));
+	free(all);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 int main(void)
@@ -811,6 +886,7 @@ int main(void)
 	    TEST(the_time_that_has_come_starts_a_worker_of_it),
 	    TEST(who_stands_in_tries_again_after_a_quarter_of_a_second_or_a_change),
 	    TEST(those_that_serve_and_are_stale_go_on_and_count_as_of_what_was_refused),
+	    TEST(what_a_worker_writes_within_a_request_or_just_behind_it_is_that_requests),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
