@@ -1,0 +1,237 @@
+/* Sockets with a place in the file system: whose they are, and what becomes of what is found there. */
+#include "unit.h"
+
+#include "config.h"
+#include "error.h"
+#include "fd.h"
+#include "listen.h"
+#include "log.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+static char *folder, *path;
+
+static int begin(void **state)
+{
+	(void)state;
+	folder = unit_folder_make();
+	path = unit_path(folder, "s");
+	return 0;
+}
+
+static int end(void **state)
+{
+	(void)state;
+	unit_folder_remove(folder);
+	free(path);
+	return 0;
+}
+
+/* Listen at the path, with these words behind it. */
+static int open_with(struct listeners *ls, const char *words, struct error *e)
+{
+	char address[256];
+	char *items[] = {address};
+	struct config config = {.root = folder, .prefix = (char *)"", .listen = {items, 1}};
+
+	snprintf(address, sizeof(address), "unix:%s%s", path, words);
+	return listeners_open(ls, &config, e);
+}
+
+static struct sockaddr_un address_of_path(void)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
+	return address;
+}
+
+/* As another program listens. */
+static int listen_there(int backlog)
+{
+	const struct sockaddr_un address = address_of_path();
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	assert_int_equal(bind(fd, (const struct sockaddr *)&address, sizeof(address)), 0);
+	assert_int_equal(listen(fd, backlog), 0);
+	return fd;
+}
+
+static bool somebody_listens(void)
+{
+	const struct sockaddr_un address = address_of_path();
+	FD_OWNED int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	return connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0;
+}
+
+static void a_socket_has_its_mode_from_the_first_moment_and_the_umask_stays(void **state)
+{
+	static const mode_t modes[] = {0600, 0660, 0666};
+	static const char *const words[] = {"", ",mode=0660", ",mode=0666"};
+	mode_t before = umask(0022);
+	struct listeners ls;
+	struct error e;
+	struct stat status;
+
+	(void)state;
+	for (size_t i = 0; i < UNIT_COUNT(modes); i++) {
+		assert_int_equal(open_with(&ls, words[i], &e), 0);
+		assert_int_equal(stat(path, &status), 0);
+		assert_int_equal(status.st_mode & 0777, modes[i]);
+		assert_int_equal(umask(0022), 0022);
+		assert_true(somebody_listens());
+		listeners_release(&ls, true);
+		assert_int_equal(stat(path, &status), -1);
+	}
+	umask(before);
+}
+
+static void what_a_host_that_is_gone_has_left_is_replaced(void **state)
+{
+	struct listeners ls;
+	struct error e;
+
+	(void)state;
+	close(listen_there(5));
+	assert_int_equal(open_with(&ls, "", &e), 0);
+	assert_true(somebody_listens());
+	listeners_release(&ls, true);
+}
+
+static void the_socket_of_a_living_host_is_left_alone(void **state)
+{
+	FD_OWNED int other = listen_there(5);
+	struct listeners ls;
+	struct error e;
+
+	(void)state;
+	assert_int_equal(open_with(&ls, "", &e), -1);
+	assert_non_null(strstr(e.message, "another program listens there"));
+	assert_true(somebody_listens());
+}
+
+static void the_socket_of_a_living_host_whose_queue_is_full_is_left_alone(void **state)
+{
+	const struct sockaddr_un address = address_of_path();
+	FD_OWNED int other = listen_there(0);
+	int waiting[64];
+	size_t count = 0;
+	struct listeners ls;
+	struct stat before, after;
+	struct error e;
+
+	(void)state;
+	do {
+		assert_in_range(count, 0, UNIT_COUNT(waiting) - 1);
+		waiting[count] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	} while (
+	    connect(waiting[count++], (const struct sockaddr *)&address, sizeof(address)) == 0);
+	assert_int_equal(errno, EAGAIN);
+	assert_int_equal(stat(path, &before), 0);
+	assert_int_equal(open_with(&ls, "", &e), -1);
+	assert_non_null(strstr(e.message, "another program listens there"));
+	assert_int_equal(stat(path, &after), 0);
+	assert_int_equal(after.st_ino, before.st_ino);
+	while (count > 0)
+		close(waiting[--count]);
+}
+
+static void a_file_that_is_no_socket_is_left_alone(void **state)
+{
+	struct listeners ls;
+	struct error e;
+	struct stat status;
+
+	(void)state;
+	unit_file_write(folder, "s", "text", 0644);
+	assert_int_equal(open_with(&ls, "", &e), -1);
+	assert_non_null(strstr(e.message, "no socket"));
+	assert_int_equal(stat(path, &status), 0);
+	assert_int_equal(status.st_size, 4);
+}
+
+static void a_socket_whose_file_is_gone_is_bound_anew_and_one_that_is_there_is_not(void **state)
+{
+	struct log log = {.fd = fd_memory_file("unit")};
+	struct listeners ls;
+	struct error e;
+
+	(void)state;
+	assert_int_equal(open_with(&ls, "", &e), 0);
+	assert_false(listener_rebind_if_missing(&ls.items[0], &log));
+	assert_int_equal(unlink(path), 0);
+	assert_true(listener_rebind_if_missing(&ls.items[0], &log));
+	assert_true(somebody_listens());
+	assert_false(listener_rebind_if_missing(&ls.items[0], &log));
+	listeners_release(&ls, true);
+	fd_close(&log.fd);
+}
+
+/* Of the same name, but nobody's any more: its inode is another one. */
+static void a_socket_whose_file_is_another_ones_is_bound_anew(void **state)
+{
+	struct log log = {.fd = fd_memory_file("unit")};
+	struct listeners ls;
+	struct error e;
+	char *aside = unit_path(folder, "aside");
+
+	(void)state;
+	assert_int_equal(open_with(&ls, "", &e), 0);
+	assert_int_equal(rename(path, aside), 0);
+	close(listen_there(5));
+	assert_true(listener_rebind_if_missing(&ls.items[0], &log));
+	assert_true(somebody_listens());
+	listeners_release(&ls, true);
+	fd_close(&log.fd);
+	free(aside);
+}
+
+static void a_socket_at_whose_place_another_program_listens_stays_as_it_is(void **state)
+{
+	struct log log = {.fd = fd_memory_file("unit")};
+	struct listeners ls;
+	struct error e;
+	char *aside = unit_path(folder, "aside"), *lines;
+	int fd, other;
+
+	(void)state;
+	assert_int_equal(open_with(&ls, "", &e), 0);
+	fd = ls.items[0].fd;
+	assert_int_equal(rename(path, aside), 0);
+	other = listen_there(5);
+	assert_false(listener_rebind_if_missing(&ls.items[0], &log));
+	assert_int_equal(ls.items[0].fd, fd);
+	lines = unit_read(log.fd);
+	assert_non_null(strstr(lines, "its socket's file is gone: in use"));
+	free(lines);
+	close(other);
+	listeners_release(&ls, false);
+	fd_close(&log.fd);
+	free(aside);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    TEST(a_socket_has_its_mode_from_the_first_moment_and_the_umask_stays),
+	    TEST(what_a_host_that_is_gone_has_left_is_replaced),
+	    TEST(the_socket_of_a_living_host_is_left_alone),
+	    TEST(the_socket_of_a_living_host_whose_queue_is_full_is_left_alone),
+	    TEST(a_file_that_is_no_socket_is_left_alone),
+	    TEST(a_socket_whose_file_is_gone_is_bound_anew_and_one_that_is_there_is_not),
+	    TEST(a_socket_whose_file_is_another_ones_is_bound_anew),
+	    TEST(a_socket_at_whose_place_another_program_listens_stays_as_it_is),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
