@@ -10,6 +10,8 @@
 #   make image    a root file system and an OCI image of it in build/image; FOSSIL=, UID=499
 #   make check-image  test it, by podman; AGAIN=1: and whether it is the same built again
 #   make check-docker  build both targets of the Dockerfile, and test them and what runs them
+#   make check-fronts  ask one table of cases through nginx, Apache, lighttpd, HAProxy, Caddy, h2o and
+#                 Fossil side by side; it installs them, takes minutes, and is no part of make check
 #   make install  into /usr/local, or PREFIX=
 #   make deps     install the Debian packages that are missing (as root, or with sudo)
 
@@ -80,6 +82,11 @@ check-docker: deps
 	@/usr/bin/python3 -B -m pytest -q -s -p no:cacheprovider -c tests/integration/pytest.ini \
 		--rootdir tests/docker tests/docker
 
+check-fronts: build
+	@.ci/deps fronts
+	@EXTHOST_BUILD=$(abspath $(BUILD)) /usr/bin/python3 -B -m pytest -p no:cacheprovider \
+		-c tests/fronts/pytest.ini --rootdir tests/fronts tests/fronts
+
 install: build
 	@cmake --install $(BUILD) --prefix $(PREFIX)
 
@@ -87,4 +94,4 @@ clean:
 	rm -rf build
 
 .PHONY: all deps build run check check-asan check-tsan fuzz bench bench-fossil bench-apps soak image \
-	check-image check-docker install clean
+	check-image check-docker check-fronts install clean

@@ -47,9 +47,8 @@ def leave(row, kind, case, expect):
     connection.send("GET", case.target(url(kind)))
     host.wait_line("drips", since=since, seconds=SECONDS)
     connection.leave_after(0)
-    with row.column.connect(row.port(kind)) as other:
-        return _compared(Answer(200), other.ask("GET", _after(row, kind)),
-                         other.ask("GET", _after(row, kind)))
+    return [line for _ in range(2) for line in _compared(NEXT_PAGE, *ask_client(
+        row.column.connect, row.port(kind), _after(row, kind), "GET", _after(row, kind)))]
 
 
 def in_turn(row, kind, case, expect):
@@ -73,6 +72,8 @@ def run(row, kind, case, expect):
         found = {"ask": ask, "see": see, "leave": leave, "in_turn": in_turn}[case.how](row, kind, case, expect)
     except Silence as e:
         return [f"{e}, for {SECONDS:.0f} s"]
+    except AssertionError as e:
+        return [str(e)]
     if case.log and not found and expect is case.expect:
         try:
             wait_for(lambda: any(case.log in line for line in host.program.log(since)), "", SECONDS)

@@ -13,7 +13,7 @@ from pathlib import Path
 from clients import Http1
 from http2 import Http2
 from processes import Program
-from recipes import PORT, SOCKET, recipe, replaced
+from readme import PORT, SOCKET, recipe, replaced
 from servers import APACHE, APACHE_MODULES, NGINX
 from waiting import free_port, listens, wait_for
 

@@ -6,7 +6,7 @@ all do the same by the first word of the query.
     variables     the environment, as JSON
     reply NAME    print the file replies/NAME as it is: a whole CGI reply
     cut NAME      the same, and die by a signal
-    drip          a page that never ends, until the client has gone; it is told in the log
+    drip          a page that comes slowly, for ten seconds; a line in the log tells that it has begun
     page USER     a page and a cookie that belong to one user
 
 The replies stand in a folder that is never served, so that each table of cases has the very bytes that
@@ -48,7 +48,7 @@ elif word == "page":
 elif word == "drip":
     print("drips", file=sys.stderr, flush=True)
     out.write(b"Content-Type: text/event-stream\\n\\n")
-    while True:
+    for _ in range(2000):
         out.write(b"x" * 1024)
         out.flush()
         time.sleep(0.005)
@@ -72,7 +72,7 @@ FOLDER = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))
 
 def drip():
     print("drips", file=sys.stderr, flush=True)
-    while True:
+    for _ in range(2000):
         yield b"x" * 1024
         time.sleep(0.005)
 
@@ -142,7 +142,7 @@ proc answer {} {
         drip {
             puts stderr drips
             puts -nonewline "Content-Type: text/event-stream\\n\\n"
-            while 1 {
+            for {set i 0} {$i < 2000} {incr i} {
                 puts -nonewline [string repeat x 1024]
                 flush stdout
                 after 5
