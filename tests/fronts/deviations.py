@@ -5,7 +5,7 @@ What a front makes of a case by itself, and why: nothing that a FastCGI server s
 from table import BROKEN, Answer, Deviation
 
 ANY = Answer(200)
-WHOLE = "takes the end of the connection for the end of the reply: a cut one is a whole 200"
+WHOLE = "makes a whole 200 of a reply that is cut and had no Content-Length"
 BODY_NEEDS_LENGTH = "gives a body to FastCGI with its length alone, and has none yet when it asks: 411"
 
 DEVIATIONS = [
@@ -22,6 +22,15 @@ DEVIATIONS = [
     # Replies
     Deviation("status: 201 with Location", "haproxy.*|fossil", Answer(302),
               "HAProxy 2.6 and Fossil make a 302 of any reply with a Location"),
+    Deviation("status: Location alone.*", "fossil", Answer(302, None, {"Location": "http://localhost/elsewhere"}),
+              "Fossil makes a redirect's Location absolute"),
+    Deviation("status: Location and cookies", "fossil", Answer(302, None, {
+        "Location": "http://localhost/elsewhere", "Set-Cookie": ["a=1", "b=2"]}),
+              "Fossil makes a redirect's Location absolute"),
+    Deviation("HEAD: with its Content-Length", "fossil", Answer(200, b""),
+              "Fossil sends the length of the body that it has got"),
+    Deviation("status: 304 with a Content-Length", "h2o h2", None,
+              "h2o hands it on as it may, and the client here (python3-h2) takes none with a 304"),
     Deviation("header: Set-Cookie of 4,000 bytes", "fossil", Answer(500),
               "Fossil splits a header line of 1,000 bytes in two, so that the relay refuses it"),
     Deviation("length: right", "apache.*", Answer(200, b"page\n"),
@@ -29,6 +38,9 @@ DEVIATIONS = [
     # Ends
     Deviation("cut: .*1 MiB", "lighttpd|lighttpd h2|caddy.*|h2o.*", ANY,
               "lighttpd by default, Caddy, h2o: " + WHOLE),
+    Deviation("cut: .*1 MiB", "haproxy h2", ANY, "HAProxy 2.6 with HTTP/2: " + WHOLE),
+    Deviation("cut: .*(1 MiB|half).*|length: the body is shorter", "apache h2", None,
+              "Apache mod_http2 at times neither ends nor resets the stream of a broken reply: no answer to wait for"),
     Deviation("cut: .*", "fossil", Answer(500), "the relay sends nothing before it has the whole reply"),
     Deviation("abort.*", "lighttpd", ANY,
               "lighttpd by default: looks at its client when it has the whole reply, so the run goes on"),
