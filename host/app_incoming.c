@@ -162,7 +162,7 @@ static void refuse(struct server *s, struct connection *c, int status, const str
 	r->response.deadline = request_clock() + REFUSAL_PATIENCE;
 	reply_error_page(r, status, NULL, 0);
 	answer_log(&s->answering.shared, r, NULL, e->message);
-	connection_refuse(c, request_clock());
+	connection_leave(c, request_clock());
 }
 
 /* The request is whole, or will never be. As app_incoming_go_on. */
@@ -196,6 +196,8 @@ static bool finish(struct server *s, struct connection *c, int status, const str
 	late = r->response.late;
 	if (late)
 		cut_later(s, &r->response);
+	if (!keep && !c->draining && r->unended && !r->response.failed)
+		connection_leave(c, request_clock());
 	request_release(r);
 	in->begun = false;
 	if (c->draining && !late)

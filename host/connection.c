@@ -349,7 +349,7 @@ uint64_t connection_deadline(const struct connection *c, uint64_t now)
 	return c->deadline != 0 ? c->deadline : now + CONNECTION_HEAD * SECOND;
 }
 
-void connection_refuse(struct connection *c, uint64_t now)
+void connection_leave(struct connection *c, uint64_t now)
 {
 	shutdown(c->fd, SHUT_WR);
 	c->draining = true;

@@ -28,7 +28,7 @@ struct connection {
 	struct buffer taken;
 	bool is_taken;
 	size_t judged; /* so many of the bytes taken were not enough for the check */
-	bool draining; /* refused: what the client still sends is forgotten */
+	bool draining; /* answered for the last time: what the client still sends is forgotten */
 	size_t drained;
 	uint64_t drain_end; /* request_clock() until which that goes on at most */
 	/* the table's */
@@ -104,10 +104,11 @@ uint64_t connection_deadline(const struct connection *c, uint64_t now);
 #define CONNECTION_HEAD 10
 
 /*
- * A refusal was answered, and the connection cannot be used again: end the sending side. What the client
- * still sends is to be drained, so that it reads the answer and not a reset.
+ * The connection was answered and cannot be used again, but its client may still send: end the sending side.
+ * What comes is to be drained, so that the client reads the answer and not a reset. After a refusal, and
+ * where a body was whole before the end of its stream.
  */
-void connection_refuse(struct connection *c, uint64_t now);
+void connection_leave(struct connection *c, uint64_t now);
 
 /*
  * Forget what has come on a refused connection. 0: close it now; else park it until then. Bounded in

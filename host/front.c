@@ -293,7 +293,7 @@ static enum next answer(struct front *f, struct connection *c, struct front_requ
 		answer_aborted(&shared, r, e->message);
 	} else if (status > 0) {
 		answer_refusal(&shared, r, status, e->message);
-		connection_refuse(c, request_clock());
+		connection_leave(c, request_clock());
 		return NEXT_GO_ON;
 	} else {
 		log_close(f, c, e);
@@ -301,7 +301,9 @@ static enum next answer(struct front *f, struct connection *c, struct front_requ
 	}
 	if (keep)
 		connection_next(c);
-	return keep ? NEXT_GO_ON : NEXT_CLOSE;
+	else if (r->unended && !r->response.failed)
+		connection_leave(c, request_clock());
+	return keep || c->draining ? NEXT_GO_ON : NEXT_CLOSE;
 }
 
 static void end_request(struct front *f, struct connection *c, struct front_request *q)
@@ -324,7 +326,7 @@ static void refuse_request(struct front *f, struct connection *c, int status, co
 	answer_refusal(&shared, &r, status, reason);
 	request_release(&r);
 	config_let_go(f->configs, held);
-	connection_refuse(c, request_clock());
+	connection_leave(c, request_clock());
 }
 
 /* Records of types that FastCGI does not know, within a request: they may be ignored (3.3). */

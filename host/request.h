@@ -28,6 +28,7 @@ struct request {
 	bool relay; /* from the relay: it names the script, and SCRIPT_NAME is Fossil's */
 	bool hold;  /* the whole reply is held to its end */
 	bool trust_fossil;
+	bool unended;  /* its STDIN stream may go on, with bytes that mean nothing: its end was not seen */
 	bool followed; /* bytes behind it are taken: those still to come may be within a record */
 	struct response response;
 	uint64_t began;  /* nanoseconds, CLOCK_MONOTONIC */

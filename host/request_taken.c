@@ -192,6 +192,7 @@ static int take_end(struct request *r, struct request_taken *t, const unsigned c
 {
 	struct wire_header header = {.content = 1};
 
+	r->unended = true;
 	while (header.content > 0 && size >= WIRE_HEADER) {
 		size_t record;
 
@@ -206,6 +207,7 @@ static int take_end(struct request *r, struct request_taken *t, const unsigned c
 		size -= record;
 		if (header.type == WIRE_ABORT_REQUEST)
 			return aborted(e);
+		r->unended = header.content > 0;
 	}
 	return request_body_end(r, &t->body, e);
 }
