@@ -394,6 +394,18 @@ static bool are_all_young(void)
 	return result;
 }
 
+long python_end_count_young(void)
+{
+	PyObject *count = PyObject_CallNoArgs(needed.count);
+	long number = 0;
+
+	for (Py_ssize_t i = 0; count != NULL && i < PyTuple_GET_SIZE(count); i++)
+		number = number * 65536 + PyLong_AsLong(PyTuple_GET_ITEM(count, i));
+	Py_XDECREF(count);
+	PyErr_Clear();
+	return number;
+}
+
 void python_end_collect(void)
 {
 	PyObject *result = are_all_young() ? PyObject_CallOneArg(needed.collect, needed.youngest)

@@ -208,6 +208,9 @@ PyObject *python_end_find_writers(void);
 /* Flush all of those; ignores what goes wrong. */
 void python_end_flush_writers(void);
 
+/* A number that changes when there are more or fewer objects that the collector looks at. */
+long python_end_count_young(void);
+
 /* Collect garbage, even if it was disabled. */
 void python_end_collect(void);
 

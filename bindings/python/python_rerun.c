@@ -33,6 +33,7 @@ static struct {
 	PyObject *code;
 	PyObject *idle_main; /* __main__ between two runs */
 	pid_t worker;
+	long young;         /* python_end_count_young before the run */
 	Py_ssize_t modules; /* in sys.modules, when the collector last put its objects aside */
 	char **environment; /* what C sees, with room for so many variables */
 	size_t capacity;
@@ -114,6 +115,7 @@ static PyObject *begin(struct binding_app *app, struct binding_call *call)
 	}
 	if (take_environment(call->environment) == -1 || rerun_system_begin() == -1)
 		return NULL;
+	script.young = python_end_count_young();
 	globals = python_run_take_main();
 	if (globals == NULL || python_run_take_script(app->run->script, globals) == -1)
 		return NULL;
@@ -196,7 +198,8 @@ static void release(PyObject *globals)
 		PyErr_Clear();
 	others = Py_REFCNT(globals) - 1;
 	Py_DECREF(globals);
-	if (others > 0) {
+	/* Other rings that it has left would print into another reply when they are collected. */
+	if (others > 0 || python_end_count_young() != script.young) {
 		/* See release_script in python_end.c. */
 		if (rerun_process_has_files())
 			python_end_flush_writers();

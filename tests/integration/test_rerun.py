@@ -257,6 +257,16 @@ def test_modules_stay_loaded_and_are_looked_at(rerun):
     wait_for(lambda: rerun.get(url).text == "newer 1\n", "the new module")
 
 
+def test_objects_that_a_run_leaves_in_a_ring_are_deleted_within_it(rerun):
+    """What they print at their end is in no later reply; also where the script defines no function."""
+    put(rerun.root, "last.py", "class Last:\n    def __del__(self):\n        print('deleted', self.text)\n")
+    url = rerun.put(HEAD + "import gc, last\nif query == 'collect':\n    gc.collect()\nelse:\n"
+                           "    it = last.Last()\n    it.text, it.itself = query, it\n")
+    for _ in range(3):
+        assert rerun.get(url + "?first").text == "deleted first\n"
+        assert rerun.get(url + "?collect").text == ""
+
+
 def test_a_forked_child_that_runs_on_ends_by_itself(rerun):
     url = rerun.put(HEAD + "sys.stdout.flush()\nchild = os.fork()\n"
                            "if child:\n    os.waitpid(child, 0)\nprint('parent' if child else 'child')\n")
