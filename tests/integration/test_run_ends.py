@@ -151,3 +151,29 @@ def test_a_tcl_script_reads_itself_by_info_script(tmp_path, start_host, mode):
     host = start_host(tmp_path)
     for _ in range(2):
         assert host.get("/self.tcl").text == path.read_text()
+
+
+LEAVES = """\
+#!/usr/bin/python3
+# exthost: rerun
+import os, threading, time
+print("Content-Type: text/plain\\n\\nhello", flush=True)
+if os.environ["QUERY_STRING"] == "leave":
+    threading.Thread(target=time.sleep, args=(30,), daemon=True).start()
+"""
+
+
+def test_a_rerun_process_that_has_left_a_thread_refuses_a_request_that_had_begun_to_come(tmp_path):
+    host = Serving(tmp_path / "root", text=LEAVES, workers=1)
+    try:
+        with fastcgi.Connection(host.socket) as client:
+            found = fastcgi.variables("POST", "/?half", b"body")
+            client.send(fastcgi.begin() + fastcgi.stream(fastcgi.PARAMS, 1, fastcgi.pairs(found))
+                        + fastcgi.record(fastcgi.STDIN, 1, b"bo"))
+            assert host.get("/?x").text == "hello\n"
+            assert host.get("/?leave").text == "hello\n"
+            client.send(fastcgi.stream(fastcgi.STDIN, 1, b"dy"))
+            assert client.read_outcome().reply().status == 503
+        assert host.get("/?next").text == "hello\n"
+    finally:
+        host.stop()
