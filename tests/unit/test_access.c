@@ -9,6 +9,7 @@
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static int check_uid(const char *uid, struct error *e)
@@ -161,6 +162,42 @@ static void who_cannot_be_asked_who_he_is_may_not(void **state)
 	close(ends[1]);
 }
 
+/* In another process: be this user, with a socket whose other end is that one's. Whether he may connect. */
+static bool may_connect(uid_t own, uid_t other, const char *allowed)
+{
+	char *items[] = {(char *)allowed};
+	const struct config config = {.allow_uid = {items, allowed != NULL ? 1 : 0}};
+	pid_t pid = fork();
+	struct error e;
+	int ends[2], status;
+
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		if (seteuid(other) < 0 || socketpair(AF_UNIX, SOCK_STREAM, 0, ends) < 0 ||
+		    seteuid(0) < 0 || setuid(own) < 0)
+			_exit(2);
+		_exit(access_allows(ends[0], false, &config, &e) ? 0 : 1);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) < 2);
+	return WEXITSTATUS(status) == 0;
+}
+
+static void a_user_may_connect_who_is_the_hosts_root_or_allowed(void **state)
+{
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	assert_true(may_connect(12345, 12345, NULL));
+	assert_true(may_connect(12345, 0, NULL));
+	assert_false(may_connect(12345, 23456, NULL));
+	assert_true(may_connect(12345, 23456, "23456"));
+	assert_false(may_connect(12345, 23456, "2345"));
+	assert_false(may_connect(0, 23456, NULL));
+	/* As which everybody appears who is unknown in a user namespace. */
+	assert_false(may_connect(65534, 65534, NULL));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -170,6 +207,7 @@ int main(void)
 	    cmocka_unit_test(the_host_s_own_user_may_connect),
 	    cmocka_unit_test(loopback_may_connect_over_tcp),
 	    cmocka_unit_test(who_cannot_be_asked_who_he_is_may_not),
+	    cmocka_unit_test(a_user_may_connect_who_is_the_hosts_root_or_allowed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -123,9 +123,12 @@ static void a_run_is_asked_once_and_termed_once(void **state)
 	run_end_ask(&end);
 	run_end_begin(&end);
 	assert_int_equal(hear(&s), SIGTERM);
+	end.due = 1;
 	run_end_begin(&end);
 	run_end_ask(&end);
 	assert_int_equal(end.stage, RUN_TERMED);
+	/* Nor has it got more time. */
+	assert_int_equal(end.due, 1);
 	run_end_sweep(&end);
 	/* Nothing was heard after the one SIGTERM. */
 	assert_int_equal(hear(&s), -1);
