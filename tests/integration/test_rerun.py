@@ -129,7 +129,7 @@ def test_it_sees_the_same_as_a_cgi_run(rerun, what):
     url, plain = (rerun.put(f"seen = {look}\n{HEAD}print(repr(seen))\n", plain)
                   for plain in (False, True))
     as_cgi = run_exthost("request", plain, "--root", str(rerun.root)).stdout.decode()
-    expected = as_cgi.partition("\n\n")[2].replace(plain, url)
+    expected = as_cgi.partition("\r\n\r\n")[2].replace(plain, url)
     assert rerun.get(url).text == expected and rerun.get(url).text == expected
 
 
