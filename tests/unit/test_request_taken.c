@@ -8,6 +8,8 @@
 #include "wire_check.h"
 
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 static void put_pair(struct buffer *block, const char *name, const char *value)
 {
@@ -60,10 +62,171 @@ static void the_role_of_the_request_is_no_variable(void **state)
 	buffer_release(&block);
 }
 
+/* A request whose body comes, and both ends of its connection. */
+struct coming {
+	struct config config;
+	struct request r;
+	struct request_taken t;
+	struct buffer taken;
+	struct error e;
+	int client;
+};
+
+static void begin_coming(struct coming *c, const char *length)
+{
+	static const struct wire_rules rules = {.max_params = 4096, .max_head = 131072};
+	struct wire_check check = {.rules = &rules};
+	struct buffer block = {0};
+	unsigned char begin[WIRE_FIXED];
+	int ends[2];
+
+	*c = (struct coming){.config = {.max_header = 4096,
+				 .body_timeout = 10,
+				 .tmpdir = (char *)"/tmp",
+				 .limits = {.max_body = 100000}},
+	    .r = {.body = -1, .began = request_clock()}};
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+	c->r.response.fd = ends[0];
+	c->r.response.request_id = 1;
+	c->client = ends[1];
+	put_pair(&block, "CONTENT_LENGTH", length);
+	buffer_append(&c->taken, begin, wire_begin_write(begin, 1, WIRE_RESPONDER, 0));
+	put_record(&c->taken, WIRE_PARAMS, block.data, block.size);
+	put_record(&c->taken, WIRE_PARAMS, NULL, 0);
+	assert_int_equal(
+	    wire_check(&check, (unsigned char *)c->taken.data, c->taken.size), WIRE_READY);
+	assert_int_equal(
+	    request_taken_begin(&c->r, &c->t, &c->taken, &check, &c->config, &c->e), REQUEST_MORE);
+	buffer_release(&block);
+}
+
+static int read_coming(struct coming *c)
+{
+	unsigned char buffer[64];
+
+	return request_taken_read(&c->r, &c->t, &c->taken, buffer, sizeof(buffer), &c->e);
+}
+
+static void send_coming(const struct coming *c, enum wire_type type, const void *data, size_t size)
+{
+	struct buffer out = {0};
+
+	put_record(&out, type, data, size);
+	assert_int_equal(send(c->client, out.data, out.size, 0), (ssize_t)out.size);
+	buffer_release(&out);
+}
+
+static void end_coming(struct coming *c)
+{
+	close(c->client);
+	close(c->r.response.fd);
+	request_release(&c->r);
+	buffer_release(&c->taken);
+}
+
+static void a_body_is_due_after_its_time_and_a_second_for_each_whole_kib(void **state)
+{
+	const struct config config = {.body_timeout = 60};
+	const struct request r = {.began = 5000000000};
+
+	(void)state;
+	assert_int_equal(
+	    request_body_due(&r, &(struct request_body){.seen = 1023}, &config), 65000000000);
+	assert_int_equal(
+	    request_body_due(&r, &(struct request_body){.seen = 4095}, &config), 68000000000);
+}
+
+static void what_has_not_come_is_waited_for_until_it_is_due(void **state)
+{
+	struct coming c;
+
+	(void)state;
+	begin_coming(&c, "4");
+	assert_int_equal(read_coming(&c), REQUEST_MORE);
+	send_coming(&c, WIRE_STDIN, "bo", 2);
+	assert_int_equal(read_coming(&c), REQUEST_MORE);
+	c.r.began -= 11000000000;
+	assert_int_equal(read_coming(&c), 408);
+	assert_non_null(strstr(c.e.message, "2 bytes"));
+	end_coming(&c);
+}
+
+static void a_body_that_came_in_the_last_moment_is_taken(void **state)
+{
+	struct coming c;
+
+	(void)state;
+	begin_coming(&c, "4");
+	send_coming(&c, WIRE_STDIN, "body", 4);
+	c.r.began -= 11000000000;
+	assert_int_equal(read_coming(&c), 0);
+	assert_int_equal(c.r.body_size, 4);
+	end_coming(&c);
+}
+
+static void records_without_end_that_are_no_body_are_not_read_when_it_is_due(void **state)
+{
+	static const char other[1000];
+	struct coming c;
+	char byte;
+
+	(void)state;
+	begin_coming(&c, "4");
+	for (int i = 0; i < 20; i++)
+		send_coming(&c, WIRE_DATA, other, sizeof(other));
+	c.r.began -= 11000000000;
+	assert_int_equal(read_coming(&c), 408);
+	assert_int_equal(recv(c.r.response.fd, &byte, 1, MSG_DONTWAIT), 1);
+	end_coming(&c);
+}
+
+static void a_client_that_ends_within_its_body_has_cut_it(void **state)
+{
+	struct coming c;
+
+	(void)state;
+	begin_coming(&c, "");
+	send_coming(&c, WIRE_STDIN, "body", 4);
+	shutdown(c.client, SHUT_WR);
+	assert_int_equal(read_coming(&c), 400);
+	assert_non_null(strstr(c.e.message, "after 4 bytes"));
+	end_coming(&c);
+}
+
+static void only_the_rest_of_its_own_stream_is_taken_off_while_a_request_is_answered(void **state)
+{
+	struct coming c;
+	char left[64];
+
+	(void)state;
+	begin_coming(&c, "0");
+	assert_int_equal(read_coming(&c), 0);
+	assert_int_equal(request_listen(&c.r), REQUEST_HEARD_NOTHING);
+	send_coming(&c, WIRE_STDIN, "more", 4);
+	send_coming(&c, WIRE_STDIN, NULL, 0);
+	assert_int_equal(request_listen(&c.r), REQUEST_HEARD_NOTHING);
+	send_coming(&c, WIRE_ABORT_REQUEST, NULL, 0);
+	assert_int_equal(request_listen(&c.r), REQUEST_HEARD_ABORT);
+	c.r.response.request_id = 2;
+	assert_int_equal(request_listen(&c.r), REQUEST_HEARD_OTHER);
+	c.r.followed = true;
+	c.r.response.request_id = 1;
+	assert_int_equal(request_listen(&c.r), REQUEST_HEARD_OTHER);
+	assert_int_equal(recv(c.r.response.fd, left, sizeof(left), MSG_DONTWAIT), WIRE_HEADER);
+	end_coming(&c);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(the_role_of_the_request_is_no_variable),
+	    cmocka_unit_test(a_body_is_due_after_its_time_and_a_second_for_each_whole_kib),
+	    cmocka_unit_test(what_has_not_come_is_waited_for_until_it_is_due),
+	    cmocka_unit_test(a_body_that_came_in_the_last_moment_is_taken),
+	    cmocka_unit_test(records_without_end_that_are_no_body_are_not_read_when_it_is_due),
+	    cmocka_unit_test(a_client_that_ends_within_its_body_has_cut_it),
+	    cmocka_unit_test(
+		only_the_rest_of_its_own_stream_is_taken_off_while_a_request_is_answered),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
