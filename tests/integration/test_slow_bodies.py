@@ -210,6 +210,15 @@ def test_clients_that_drip_on_behind_a_refusal_are_closed(root, start_host):
     assert host.get(path("python", "hello") + "?next").text == "hello next\n"
 
 
+def test_a_client_that_sends_on_and_on_behind_a_refusal_is_cut_off(start):
+    host, target = start()
+    with Connection(host.socket) as client:
+        client.send(post(target, "no number"))
+        data = b"".join([record(STDIN, 1, b"x" * 65_000)] * 16)
+        assert not all(client.send(data) for _ in range(64))  # a mebibyte each
+        assert client.read_outcome().reply().status == 400
+
+
 def test_what_has_not_been_answered_when_the_host_stops_is_let_go_at_the_end_of_the_grace_time(
         root, start_host):
     host = start_host(root, "--grace", "1", listen=LISTEN)
