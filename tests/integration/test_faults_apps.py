@@ -140,6 +140,7 @@ def host(root, tmp_path_factory):
     made = Host(root, *put_config(tmp_path_factory.mktemp("config"), """\
 [extension */limited.*]
 cpu = 1
+timeout = 120
 memory = 128m
 [extension */timed.*]
 timeout = 1
@@ -177,7 +178,7 @@ def test_processor_time_is_that_of_one_request(host, language):
     first, *_ = ask(host, language, name="limited")
     for _ in range(4):
         assert ask(host, language, "burn:0.5", "limited")[0] == first
-    asked = Asked(host, f"{path(language, 'limited')}?loop")
+    asked = Asked(host, f"{path(language, 'limited')}?loop", timeout=120)
     assert asked.end().reply().status == 504
     host.wait_line("status=504", "end=cpu", "more than 1 s", since=asked.since)
     host.wait_line("round_and_round", "stream=stack", since=asked.since)

@@ -321,11 +321,11 @@ def test_more_memory_than_allowed_is_500_and_the_worker_lives_on(start, root):
 
 @LATE_SIGNALS
 def test_processor_time_is_that_of_one_request_and_not_of_the_life_of_the_worker(start, root):
-    host = start("--cpu", "1")
+    host = start("--cpu", "1", "--timeout", "120")
     pid = process(host)
     for _ in range(6):
         assert process(host, "burn") == pid
-    assert host.get("app.tiny?loop").status == 504
+    assert host.get("app.tiny?loop", timeout=120).status == 504
     host.wait_line("GET /app.tiny?loop status=504", "end=cpu", "more than 1 s of processor time")
     host.wait_line(" burn ", "script=app.tiny", "stream=stack")
     gone(pid)
