@@ -210,6 +210,21 @@ def test_clients_that_drip_on_behind_a_refusal_are_closed(root, start_host):
     assert host.get(path("python", "hello") + "?next").text == "hello next\n"
 
 
+@pytest.mark.parametrize("place", ["front", "own socket"])
+def test_a_client_that_sends_its_body_before_it_reads_gets_the_refusal_over_tcp_and_no_reset(
+        root, start_host, tmp_path, place):
+    tcp = {"listen": ["tcp:127.0.0.1:0"]}
+    host = start_host(root, **tcp) if place == "front" else Serving(tmp_path / "own", workers=1, **tcp)
+    try:
+        with Connection(("127.0.0.1", host.tcp_port())) as client:
+            client.send(post(path("python", "echo"), "no number"))
+            for _ in range(40):
+                assert client.send(record(STDIN, 1, b"x" * 60_000))
+            assert client.read_outcome().reply().status == 400
+    finally:
+        host.stop()
+
+
 def test_a_client_that_sends_on_and_on_behind_a_refusal_is_cut_off(start):
     host, target = start()
     with Connection(host.socket) as client:
