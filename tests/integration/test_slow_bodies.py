@@ -100,6 +100,22 @@ def test_records_without_end_that_are_no_body_make_it_no_younger(start):
         assert b"Status: 408" in received
 
 
+@pytest.mark.slow
+def test_a_head_that_goes_on_coming_byte_by_byte_is_given_ten_seconds_in_all(start):
+    host, target = start()
+    data = post(target, 4)
+    since = host.log_position()
+    with Connection(host.socket) as client:
+        began = time.monotonic()
+        client.socket.settimeout(0.2)
+        for at in range(len(data)):
+            with contextlib.suppress(TimeoutError):
+                if not client.send(data[at:at + 1]) or client.socket.recv(1) == b"":
+                    break
+        assert 9.0 < time.monotonic() - began < 40
+    host.wait_line("the head of a request was not whole after 10 s", since=since)
+
+
 def test_each_kib_that_has_come_gives_a_body_a_second_more(start):
     host, target = start("--body-timeout", str(TIMEOUT))
     body = b"0123456789abcdef" * 64 * 30  # 30 KiB: half a minute
