@@ -162,7 +162,9 @@ static void begin_turn(struct app_answering *a, struct app_turn *t)
 	atomic_store_explicit(&slot->released, false, memory_order_relaxed);
 	atomic_store_explicit(&slot->sent, 0, memory_order_relaxed);
 	atomic_store_explicit(&slot->fd, r->response.fd, memory_order_relaxed);
-	atomic_fetch_add(&slot->turn, 1);
+	slot->followed = r->followed;
+	r->response.aborted = &slot->aborted;
+	r->response.turn = atomic_fetch_add(&slot->turn, 1) + 1;
 	if (atomic_load(&slot->asleep) && atomic_exchange(&slot->asleep, false))
 		eventfd_write(a->setup->alarm, 1);
 	a->turn = t;
@@ -186,6 +188,7 @@ static void finish_turn(struct app_answering *a, int outcome)
 	if (!t->result.whole)
 		fail(a, t);
 	r->response.begun = NULL;
+	r->response.aborted = NULL;
 	show_end(a, r);
 	answer_log(&a->shared, r, &t->result, t->result.whole ? NULL : t->result.reason);
 	reply_release(&t->reply);
@@ -209,6 +212,8 @@ static void judge(const struct app_answering *a, struct app_turn *t, int outcome
 {
 	struct error e;
 
+	if (response_is_aborted(&t->request->response))
+		blame(&t->result, RUN_ABORTED, 499, "the client aborted the request");
 	if (t->out.refused)
 		blame(&t->result, RUN_REPLY, 500, t->out.why.message);
 	if (t->request->response.late) {
@@ -247,6 +252,12 @@ static void fail(struct app_answering *a, struct app_turn *t)
 		r->response.failed = true;
 	} else if (r->response.late) {
 		r->response.failed = true; /* it is cut when the client takes more */
+	} else if (t->result.why == RUN_ABORTED) {
+		r->status = 499;
+		r->response.waiting.size = 0;
+		r->response.aborted = NULL;
+		r->response.failed = false;
+		response_end(&r->response);
 	} else if (atomic_load_explicit(&a->setup->slot->released, memory_order_relaxed)) {
 		response_cut(&r->response);
 		r->response.failed = true;

@@ -51,7 +51,8 @@ struct watch {
 	uint64_t turn;  /* at the last look */
 	unsigned quiet; /* looks in a row */
 	bool late;      /* it is being ended, as its request takes too long, */
-	bool gone;      /* or as nobody waits for it any more */
+	bool gone;      /* or as nobody waits for it any more, */
+	bool aborted;   /* since the client said so */
 	uint64_t leave; /* request_clock() until which it may go on without a client */
 };
 
@@ -179,7 +180,7 @@ static void look_at_clock(struct watch *w)
 	if (!same && w->end.stage < RUN_TERMED)
 		run_end_init(&w->end, w->end.process, UINT64_MAX);
 	if (!same)
-		w->gone = false;
+		w->gone = w->aborted = false;
 	if (same && turn % 2 == 1)
 		look_at_client(w);
 	if (w->end.stage == RUN_GOES_ON)
@@ -196,20 +197,28 @@ static void look_at_clock(struct watch *w)
 }
 
 /*
- * An app finds out by itself that its client is gone when it writes; it has some seconds for that. That
+ * An app finds out by itself that its client is gone, or has sent ABORT_REQUEST, when it writes; it has some
+ * seconds for that. That
  * the client will send no more is no end: it may still read. One that goes with its whole reply has
  * not gone too early, and the app may do what is left to do.
  */
 static void look_at_client(struct watch *w)
 {
-	struct pollfd end = {.fd = atomic_load(&w->slot->fd), .events = 0};
-	/* The descriptor is the request's as long as the turn is. */
-	bool gone = poll(&end, 1, 0) > 0 && atomic_load(&w->slot->sent) == 0 &&
-		    atomic_load(&w->slot->turn) == w->turn;
+	struct pollfd event = {.fd = atomic_load(&w->slot->fd), .events = POLLIN};
+	bool ready = poll(&event, 1, 0) > 0 && atomic_load(&w->slot->sent) == 0;
+	bool gone = ready && (event.revents & ~POLLIN) != 0;
+	bool aborted = ready && !gone && !w->slot->followed &&
+		       request_is_aborted(event.fd, w->slot->request_id);
 
-	if (gone && !w->gone)
+	/* The descriptor is the request's as long as the turn is. */
+	if (atomic_load(&w->slot->turn) != w->turn)
+		return;
+	w->aborted = w->aborted || aborted;
+	if (w->aborted)
+		atomic_store(&w->slot->aborted, w->turn);
+	if ((gone || w->aborted) && !w->gone)
 		w->leave = request_clock() + LET_GO;
-	w->gone = gone;
+	w->gone = gone || w->aborted;
 }
 
 static void answer_for(const struct watch *w, int wait_status)
@@ -235,7 +244,8 @@ static void answer_for(const struct watch *w, int wait_status)
 	variables_set(&r.variables, "REQUEST_METHOD", slot->method);
 	variables_set(&r.variables, "REQUEST_URI", slot->uri);
 	if (w->gone)
-		snprintf(reason, sizeof(reason), "the client went away");
+		snprintf(reason, sizeof(reason),
+		    w->aborted ? "the client aborted the request" : "the client went away");
 	else if (w->late)
 		snprintf(reason, sizeof(reason), "longer than %llu s",
 		    (unsigned long long)setup->config.limits.timeout);
@@ -248,6 +258,8 @@ static void answer_for(const struct watch *w, int wait_status)
 	r.response.deadline = request_clock() + PATIENCE;
 	if (atomic_load(&slot->released))
 		response_cut_blindly(&r.response);
+	else if (w->aborted)
+		response_end(&r.response);
 	else if (!w->gone)
 		reply_error_page(&r, r.status, NULL, 0);
 	answer_log(&shared, &r, NULL, reason);

@@ -180,6 +180,7 @@ static bool finish(struct server *s, struct connection *c, int status, const str
 		status = 503;
 		e = &spent;
 	}
+	r->followed = c->taken.size > 0;
 	if (status == 0) {
 		keep = app_answer_request(&s->answering, r) && keep;
 		s->ends = s->ends || s->answering.retires;

@@ -1,7 +1,7 @@
 /*
  * What an app worker that serves sockets of its own shows of itself: memory that it shares with its
  * guardian, which acts on it when the worker dies or takes too long, and with the front, which
- * looks in. The worker alone writes, but for the two fields of its guardian.
+ * looks in. The worker alone writes, but for the three fields of its guardian.
  */
 #ifndef EXTHOST_APP_SLOT_H
 #define EXTHOST_APP_SLOT_H
@@ -24,10 +24,13 @@ struct app_slot {
 	atomic_bool released;                 /* a part of the reply has left */
 	atomic_int sent; /* the reply's status, once all that it announces has left; 0: not yet */
 	atomic_int fd;
+	bool followed; /* as in struct request */
 	uint16_t request_id;
 	char id[17];
 	char method[16];
 	char uri[APP_SLOT_LINE];
+	/* The guardian's: the turn whose client has given it up (ABORT_REQUEST); 0: none yet. */
+	atomic_uint_fast64_t aborted;
 	/* Of all: */
 	atomic_uint_fast64_t requests, failures; /* failures: answered with 5xx */
 	atomic_uint_fast64_t time;               /* nanoseconds */

@@ -141,6 +141,9 @@ enum request_heard {
  */
 enum request_heard request_listen(const struct request *r);
 
+/* The same for another process than the one that answers: nothing is taken. true: there is ABORT_REQUEST. */
+bool request_is_aborted(int connection, uint16_t request_id);
+
 /*
  * Copy `size` bytes (-1: to the end) from a descriptor into the body. 0 or a status as above. What is
  * refused is read all the same, since Fossil must not find a broken pipe; but for -1.

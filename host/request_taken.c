@@ -306,3 +306,21 @@ enum request_heard request_listen(const struct request *r)
 			return REQUEST_HEARD_OTHER;
 	}
 }
+
+bool request_is_aborted(int connection, uint16_t request_id)
+{
+	unsigned char bytes[LISTEN];
+	struct wire_header header = {0};
+	ssize_t n = recv(connection, bytes, sizeof(bytes), MSG_PEEK | MSG_DONTWAIT);
+	size_t size = n > 0 ? (size_t)n : 0, record = 0;
+
+	for (size_t at = 0; size - at >= WIRE_HEADER; at += record) {
+		wire_header_read(bytes + at, &header);
+		record = (size_t)WIRE_HEADER + header.content + header.padding;
+		if (header.version != WIRE_VERSION || header.request_id != request_id)
+			return false;
+		if (header.type != WIRE_STDIN || record > size - at)
+			break;
+	}
+	return header.type == WIRE_ABORT_REQUEST && header.request_id == request_id;
+}

@@ -23,7 +23,14 @@ struct response {
 	bool late;             /* it is there, but took nothing in the time it had */
 	struct buffer left;    /* then what it has not taken: the end of records that it began */
 	atomic_bool *begun;    /* set before the first byte leaves; NULL: nobody wants to know */
+	/* Another process sets this to `turn` when the client gives the reply up: then nothing more is
+	   sent, `failed` from the next record on. NULL: nobody does. */
+	const atomic_uint_fast64_t *aborted;
+	uint64_t turn;
 };
+
+/* The client has given this reply up. */
+bool response_is_aborted(const struct response *r);
 
 /* Put bytes of the reply (header block, then body) into records. */
 void response_write(struct response *r, const void *data, size_t size);

@@ -99,3 +99,47 @@ def test_who_stops_within_a_head_is_closed_after_ten_seconds(host):
     assert host.stalled.is_closed()
     assert time.monotonic() - host.stalled_at > 9.0
     host.wait_line("connection closed: the head of a request was not whole after 10 s")
+
+
+ENDLESS = {"python": """\
+# exthost: app
+import time
+def application(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    if environ["PATH_INFO"] == "/hello":
+        return [b"hello\\n"]
+    return (b"more\\n" for _ in iter(lambda: time.sleep(0.005), 1))
+""", "tcl": """\
+# exthost: app
+proc application {} {
+    puts "Content-Type: text/plain\\n"
+    if {$::env(PATH_INFO) eq "/hello"} { puts hello; return }
+    while 1 { puts more; flush stdout; after 5 }
+}
+"""}
+
+
+@pytest.fixture(scope="module", params=["python", "tcl"])
+def endless(request, tmp_path_factory):
+    made = Serving(tmp_path_factory.mktemp("endless"), "--timeout", "60", language=request.param,
+                   workers=1, text=ENDLESS[request.param])
+    yield made
+    made.stop()
+
+
+@pytest.mark.parametrize("rest", [b"", fastcgi.record(STDIN, 1)])
+def test_a_request_that_is_aborted_ends_and_the_next_is_answered(endless, rest):
+    since = endless.log_position()
+    with Connection(endless.socket) as client:
+        head = fastcgi.begin(flags=KEEP_CONN) + stream(PARAMS, 1, pairs(
+            variables("POST", "/endless", CONTENT_LENGTH="4")))
+        client.send(head + fastcgi.record(STDIN, 1, b"body"))
+        assert client.read_record()[0] == fastcgi.STDOUT
+        client.send(rest + fastcgi.record(fastcgi.ABORT_REQUEST, 1))
+        outcome = client.read_outcome()
+        assert (outcome.ended, outcome.protocol_status) == (True, fastcgi.REQUEST_COMPLETE)
+        client.begin(2, flags=KEEP_CONN)
+        client.send(stream(PARAMS, 2, pairs(variables("GET", "/hello"))) + stream(STDIN, 2, b""))
+        assert client.read_outcome(2).reply().text == "hello\n"
+    assert "status=499" in endless.wait_line("POST", "ms=", since=since)
+    assert len(endless.workers()) == 1
