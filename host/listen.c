@@ -30,8 +30,8 @@
 
 #define RELAY_SOCKET ".exthost.sock"
 #define CONTROL_SOCKET ".exthost.control"
-#define STALE_TRIES 20  /* so often a socket is asked whether anybody listens there still, */
-#define STALE_PAUSE 100 /* with so many milliseconds between */
+#define STALE_TRIES 4  /* so often a socket is asked again whether anybody listens there still, */
+#define STALE_WAIT 500 /* after so many milliseconds at most */
 
 static bool is_inherited(const char *address);
 static int open_address(struct listeners *ls, const char *text, struct inherited *in,
@@ -187,14 +187,22 @@ static int unix_name(struct sockaddr_un *address, const char *name, struct error
 	return 0;
 }
 
-/* true: somebody listens there; an accept queue that is full (EAGAIN) is somebody's. */
+/*
+ * true: somebody listens there; a full accept queue (EAGAIN) is somebody's. If so, this waits for a moment,
+ * which ends when nobody does any more.
+ */
 static bool is_listened_at(const struct sockaddr_un *address)
 {
 	FD_OWNED int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	struct pollfd end = {.fd = probe, .events = 0};
 
-	return probe < 0 ||
-	       connect(probe, (const struct sockaddr *)address, sizeof(*address)) == 0 ||
-	       errno != ECONNREFUSED;
+	if (probe >= 0 && connect(probe, (const struct sockaddr *)address, sizeof(*address)) < 0) {
+		if (errno == ECONNREFUSED)
+			return false;
+		end.fd = -1;
+	}
+	poll(&end, 1, STALE_WAIT);
+	return true;
 }
 
 /*
@@ -210,11 +218,9 @@ static int remove_stale(const struct sockaddr_un *address, struct error *e)
 		return errno == ENOENT ? 0 : error_errno(e, "stat");
 	if (!S_ISSOCK(status.st_mode))
 		return error_set(e, "there is a file of that name, and it is no socket");
-	for (int tries = 0; is_listened_at(address); tries++) {
+	for (int tries = 0; is_listened_at(address); tries++)
 		if (tries == STALE_TRIES)
 			return error_set(e, "in use: another program listens there");
-		poll(NULL, 0, STALE_PAUSE);
-	}
 	return unlink(address->sun_path) < 0 ? error_errno(e, "remove the old socket") : 0;
 }
 

@@ -86,7 +86,7 @@ def test_path_info_need_not_be_text(served, place, info):
 def test_a_request_at_the_command_line_is_decoded_as_a_web_server_does(place, target, info):
     done = run_exthost("request", target, "--root", str(place / "root"))
     assert done.returncode == 0, done
-    assert done.stdout.decode().partition("\n\n")[2].startswith(f"/tell.py {info} /"), done
+    assert done.stdout.decode().partition("\r\n\r\n")[2].startswith(f"/tell.py {info} /"), done
 
 
 @pytest.mark.parametrize("target, status, reason", [

@@ -108,7 +108,7 @@ static void what_a_host_that_is_gone_has_left_is_replaced(void **state)
 
 static void the_socket_of_a_living_host_is_left_alone(void **state)
 {
-	FD_OWNED int other = listen_there(5);
+	FD_OWNED int other = listen_there(16);
 	struct listeners ls;
 	struct error e;
 
