@@ -76,6 +76,7 @@ static struct {
 /* What an earlier test has made is not taken away: the thread that watches lives as long as the program. */
 static struct {
 	struct app_pool_setup setups[64];
+	struct log logs[64];
 	struct app_pool *pools[64];
 	size_t count;
 } before;
@@ -122,6 +123,8 @@ static int begin(void **state)
 	    .root_path = t.folder,
 	    .root = open(t.folder, O_PATH | O_DIRECTORY | O_CLOEXEC),
 	    .stand_in = stand_in};
+	before.logs[before.count] = t.log;
+	t.setup.log = &before.logs[before.count];
 	before.setups[before.count] = t.setup;
 	before.pools[before.count] = t.pool = app_pool_create(&before.setups[before.count]);
 	before.count++;
@@ -138,7 +141,11 @@ static int end(void **state)
 	(void)state;
 	atomic_store(&clock_offset, 0);
 	atomic_store(&clock_stands, 0);
-	unit_folder_remove(t.folder);
+	pthread_mutex_lock(&t.pool->lock);
+	t.pool->stopping = true;
+	pthread_mutex_unlock(&t.pool->lock);
+	/* The pool's threads may still look at its name. */
+	unit_folder_remove(strdup(t.folder));
 	return 0;
 }
 

@@ -3,6 +3,7 @@
 
 #include "buffer.h"
 #include "run_channel.h"
+#include "request.h"
 #include "stats.h"
 
 #include <pthread.h>
@@ -177,6 +178,40 @@ static void who_does_not_run_is_not_asked(void **state)
 	stats_destroy(s);
 }
 
+static uint64_t since(struct stats *s)
+{
+	size_t count;
+	struct stats_run *list = stats_list_runs(s, &count);
+	uint64_t result;
+
+	assert_int_equal(count, 1);
+	result = list[0].since;
+	free(list);
+	return result;
+}
+
+static void the_time_of_a_state_is_that_of_its_beginning(void **state)
+{
+	struct stats *s = stats_create();
+	struct stats_entry *entry = stats_begin(s, "0a", "a.py", "");
+	uint64_t waits = since(s), runs;
+
+	(void)state;
+	while (request_clock() == waits)
+		;
+	stats_runs(s, entry, 123, -1);
+	runs = since(s);
+	assert_true(runs > waits);
+	while (request_clock() == runs)
+		;
+	stats_runs(s, entry, 123, -1);
+	assert_int_equal(since(s), runs);
+	stats_ends(s, entry);
+	assert_true(since(s) > runs);
+	stats_leave(s, entry);
+	stats_destroy(s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -185,6 +220,7 @@ int main(void)
 	    cmocka_unit_test(a_run_that_ends_while_it_is_asked_keeps_nobody_waiting),
 	    cmocka_unit_test(a_run_that_does_not_say_is_given_up),
 	    cmocka_unit_test(who_does_not_run_is_not_asked),
+	    cmocka_unit_test(the_time_of_a_state_is_that_of_its_beginning),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
