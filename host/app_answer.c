@@ -143,8 +143,10 @@ static void begin_turn(struct app_answering *a, struct app_turn *t)
 	struct request *r = t->request;
 
 	t->result = (struct run_result){.whole = true, .why = RUN_EXITED};
-	t->out = (struct binding_reply){
-	    .pipe = -1, .reply = &t->reply, .owner = a->app->app.run->channel->owner, .memory = -1};
+	t->out = (struct binding_reply){.pipe = -1,
+	    .reply = &t->reply,
+	    .owner = a->app->app.run->channel->owner,
+	    .memory = a->memory};
 	reply_init(&t->reply, r, &a->setup->config, &a->setup->config.limits);
 	t->reply.buffer = a->app->app.rerun ? t->reply.buffer : 0;
 	t->reply.lazy = true;
@@ -180,7 +182,8 @@ static void finish_turn(struct app_answering *a, int outcome)
 	a->turn = NULL;
 	a->retires = (outcome & BINDING_RETIRE) != 0;
 	take_errors(a, &t->result.errors);
-	app_reply_end(&t->out);
+	/* A rerun that goes on has proved that nothing of the run is left which could write there. */
+	a->memory = app_reply_end(&t->out, a->app->app.rerun && !a->retires);
 	judge(a, t, outcome);
 	t->result.time = request_clock() - t->began;
 	if (t->result.time > WORTH_A_LOOK)

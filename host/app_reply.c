@@ -187,8 +187,10 @@ void app_reply_take_memory(struct binding_reply *r)
 	(void)!ftruncate(r->memory, 0);
 }
 
-void app_reply_end(struct binding_reply *r)
+int app_reply_end(struct binding_reply *r, bool alone)
 {
 	app_reply_take_memory(r);
-	fd_close(&r->memory);
+	if (!alone || lseek(r->memory, 0, SEEK_END) != 0)
+		fd_close(&r->memory);
+	return r->memory;
 }

@@ -26,7 +26,10 @@ struct binding_reply {
  */
 void app_reply_take_memory(struct binding_reply *r);
 
-/* The same for the last time: what is written to the memory later reaches no reply. */
-void app_reply_end(struct binding_reply *r);
+/*
+ * The same for the last time. alone: nothing but this process has the memory, which can be lent again; else
+ * what is written to it later reaches no reply. The memory, empty, or -1.
+ */
+int app_reply_end(struct binding_reply *r, bool alone);
 
 #endif

@@ -93,6 +93,7 @@ static int prepare(struct server *s)
 	s->answering = (struct app_answering){.app = s->app,
 	    .setup = s->setup,
 	    .shared = {.config = config, .run = {.log = &s->setup->log}},
+	    .memory = -1,
 	    .errors = -1,
 	    .log = -1};
 	s->epoll = epoll_create1(EPOLL_CLOEXEC);

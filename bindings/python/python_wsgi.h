@@ -64,7 +64,7 @@ struct wsgi_reply {
 	bool head;        /* the method is HEAD */
 	bool sent;        /* the header is on its way, or was when the client went */
 	bool gone;        /* the client is */
-	bool busy;        /* a thread is writing, without Python's lock */
+	unsigned writers, turn; /* how many have come to write, and how many are done: python_wsgi_writing.c */
 	uint64_t written; /* bytes of the body */
 };
 
@@ -104,7 +104,7 @@ int wsgi_reply_finish(struct wsgi_reply *reply);
 /* python_wsgi_writing.c */
 
 /* Wait until no thread writes to this reply. */
-void wsgi_writing_wait(const struct wsgi_reply *reply);
+void wsgi_writing_wait(struct wsgi_reply *reply);
 
 /*
  * Write to the reply's call, without Python's lock where there are other threads. false: the request has

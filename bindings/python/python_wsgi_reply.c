@@ -55,7 +55,8 @@ struct wsgi_reply *wsgi_reply_new(struct binding_call *call, bool head)
 	reply->header.text.size = 0;
 	reply->header.bodyless = reply->header.has_length = false;
 	reply->head = head;
-	reply->sent = reply->gone = reply->busy = false;
+	reply->sent = reply->gone = false;
+	reply->writers = reply->turn = 0;
 	reply->written = 0;
 	return reply;
 }

@@ -160,7 +160,7 @@ def test_a_service_that_writes_for_ever_keeps_nobody_waiting(services):
     services.ready("other")
     services.reload(writes)
     host.wait_line("service other: signal 15")
-    assert list(services.status()) == ["writes"]
+    wait_for(lambda: list(services.status()) == ["writes"], "the other is forgotten")
 
 
 # Its end, and its next start.
