@@ -26,6 +26,21 @@ static int parse_attribute(struct listen_address *a, char *attribute, struct err
 	return 0;
 }
 
+/* getaddrinfo() takes 99999 for 34463, and nothing for any free port. */
+static int check_port(const char *place, struct error *e)
+{
+	const char *colon = strrchr(place, ':');
+	char *end;
+	long port;
+
+	if (colon == NULL || colon == place)
+		return error_set(e, "HOST:PORT is wanted");
+	port = strtol(colon + 1, &end, 10);
+	if (colon[1] < '0' || colon[1] > '9' || *end != '\0' || port > 65535)
+		return error_set(e, "the port '%s' is not a number from 0 to 65535", colon + 1);
+	return 0;
+}
+
 int listen_address_parse(
     struct listen_address *a, const char *text, const struct config *config, struct error *e)
 {
@@ -41,8 +56,9 @@ int listen_address_parse(
 			return -1;
 	if (strcmp(a->place, "relay") == 0)
 		a->trust_fossil = true;
-	else if (strncmp(a->place, "unix:/", 6) != 0 && strncmp(a->place, "tcp:", 4) != 0 &&
-		 strcmp(a->place, "fd") != 0)
+	else if (strncmp(a->place, "tcp:", 4) == 0)
+		return check_port(a->place + 4, e);
+	else if (strncmp(a->place, "unix:/", 6) != 0 && strcmp(a->place, "fd") != 0)
 		return error_set(
 		    e, "'%s' is none of relay, unix:/path, tcp:HOST:PORT, fd", a->place);
 	return 0;
