@@ -39,7 +39,7 @@ static int parse_uid(const char *text, uid_t *uid, struct error *e)
 	unsigned long n = strtoul(text, &end, 10);
 
 	if (text[0] < '0' || text[0] > '9' || *end != '\0' || n >= 0xffffffff)
-		return error_set(e, "'%s' is not a user's number", text);
+		return error_set(e, "'%s' is not a user's number (id -u prints it)", text);
 	*uid = (uid_t)n;
 	return *uid == OVERFLOW_UID ? error_set(e,
 					  "%u stands for every unknown user, "
@@ -126,13 +126,15 @@ static bool allows_uid(int connection, const struct config *config, struct error
 	if (getsockopt(connection, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
 		return error_errno(e, "peer's user"), false;
 	if (peer.uid == OVERFLOW_UID)
-		return error_set(e, "user %u may not connect", peer.uid), false;
+		return error_set(e, "user %u (nobody, or unknown here) may not connect", peer.uid),
+		       false;
 	if (peer.uid == 0 || peer.uid == geteuid())
 		return true;
 	for (size_t i = 0; i < config->allow_uid.count; i++)
 		if (parse_uid(config->allow_uid.items[i], &uid, NULL) == 0 && uid == peer.uid)
 			return true;
-	return error_set(e, "user %u may not connect (--allow-uid)", peer.uid), false;
+	return error_set(e, "user %u may not connect without --allow-uid %u", peer.uid, peer.uid),
+	       false;
 }
 
 static bool allows_address(int connection, const struct config *config, struct error *e)
@@ -160,7 +162,7 @@ static bool allows_address(int connection, const struct config *config, struct e
 			if (parse_cidr(config->allow_from.items[i], wanted, &bits, NULL) == 0 &&
 			    same_prefix(have, wanted, bits))
 				return true;
-	return error_set(e, "%s may not connect (--allow-from)", text), false;
+	return error_set(e, "%s may not connect without --allow-from", text), false;
 }
 
 bool access_allows(int connection, bool tcp, const struct config *config, struct error *e)
