@@ -17,6 +17,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* Without the second meta a telephone shows the page as a desktop would, in tiny letters. */
+#define PAGE_HEAD                                                                                  \
+	"<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"                  \
+	"<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"               \
+	"<meta name=\"color-scheme\" content=\"light dark\">\n"                                    \
+	"<title>%d %s</title>\n</head>\n<body>\n"
+
 void reply_init(struct reply *r, struct request *request, const struct config *config,
     const struct limits *limits)
 {
@@ -233,7 +240,7 @@ static const char *explain(int status)
 {
 	switch (status) {
 	case 400: return "The request is not well-formed.";
-	case 403: return "This file is not for reading.";
+	case 403: return "The server does not send this file.";
 	case 404: return "There is no such page.";
 	case 408: return "The request body did not come in time.";
 	case 413: return "The request body is larger than this server takes.";
@@ -261,6 +268,8 @@ void reply_error_page(struct request *request, int status, const char *detail, s
 	struct buffer head = {0};
 	const char *reason = reply_reason(status);
 
+	if (!request->trust_fossil)
+		buffer_printf(&body, PAGE_HEAD, status, reason);
 	buffer_printf(&body,
 	    "<div class='fossil-doc' data-title='%d %s'>\n<h2>%s</h2>\n<p>%s</p>\n", status, reason,
 	    reason, explain(status));
@@ -269,7 +278,8 @@ void reply_error_page(struct request *request, int status, const char *detail, s
 		buffer_append_html(&body, detail, size);
 		buffer_append_string(&body, "</pre>\n");
 	}
-	buffer_printf(&body, "<p><small>request %s</small></p>\n</div>\n", request->id);
+	buffer_printf(&body, "<p><small>request %s</small></p>\n</div>\n%s", request->id,
+	    request->trust_fossil ? "" : "</body>\n</html>\n");
 	buffer_printf(&head,
 	    "Content-Type: text/html; charset=utf-8\r\n%s"
 	    "Cache-Control: no-store\r\nContent-Length: %zu\r\n\r\n",

@@ -68,8 +68,8 @@ int reply_finish(struct reply *r, struct error *e);
 void reply_release(struct reply *r);
 
 /*
- * Answer with a page of the host's own: a short HTML page that Fossil puts into its skin, with the
- * request's id. `detail` (a traceback) is shown in full when it is not NULL.
+ * Answer with a page of the host's own, with the request's id: to Fossil the short piece of HTML that
+ * it puts into its skin, to a web server the same in an HTML document. `detail` (a traceback) is shown in full when it is not NULL.
  */
 void reply_error_page(struct request *request, int status, const char *detail, size_t size);
 

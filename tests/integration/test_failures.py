@@ -38,6 +38,15 @@ def is_page(reply, status):
     return re.search(r"request ([0-9a-f]{16})", reply.text)[1]
 
 
+def test_a_web_server_gets_a_whole_document_and_fossil_the_piece_for_its_skin(host):
+    page = host.get("/nothing.py")
+    is_page(page, 404)
+    assert page.text.startswith("<!DOCTYPE html>\n") and page.text.endswith("</html>\n")
+    assert "<title>404 Not Found</title>" in page.text and 'name="viewport"' in page.text
+    piece = host.as_fossil("GET", "nothing.py").reply()
+    assert piece.text.startswith("<div class='fossil-doc'") and piece.text.endswith("</div>\n")
+
+
 @pytest.mark.parametrize("name, reason", [
     ("/nothing.py", "No such file"), ("/.exthost.sock", "begins with"), ("/a b", "character"),
     ("/../etc/passwd", "is . or .."), ("/python", "folder")])
