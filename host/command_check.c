@@ -1,7 +1,7 @@
 /*
- * exthost check: would the host take this configuration, and run what is in the extension root? And which
- * source, databases and keys are there that Fossil itself would send, without asking the relay? Nothing is
- * started and nothing is run.
+ * exthost check: would the host take this configuration, and run what is in the extension root? Which
+ * source, databases and keys are there that Fossil itself would send, without asking the relay, and which
+ * scripts could it not start? Nothing is started and nothing is run.
  */
 #include "command.h"
 
@@ -13,6 +13,7 @@
 #include "serve_config.h"
 #include "static_content.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
 #include <stdbool.h>
@@ -29,7 +30,7 @@ static struct {
 	const char *root;
 	int root_fd;
 	struct scripts *scripts;
-	int scripts_found, complaints, warnings;
+	int scripts_found, complaints, warnings, not_started;
 	bool only_app; /* Fossil has no part in it */
 } walk;
 
@@ -37,6 +38,35 @@ static void complain(const char *name, const char *reason)
 {
 	printf("%s: %s\n", name, reason);
 	walk.complaints++;
+}
+
+/*
+ * Fossil executes the file itself, and sends an empty page when it cannot: when there is no #! line, or
+ * the program that it names is not there.
+ */
+static void check_first_line(const char *name, int file)
+{
+	char line[257] = "", *program;
+	ssize_t size = pread(file, line, sizeof(line) - 1, 0);
+
+	if (walk.only_app || size < 0)
+		return;
+	line[size] = '\0';
+	line[strcspn(line, "\n")] = '\0';
+	program = line + 2 + strspn(line + 2, " \t");
+	program[strcspn(program, " \t")] = '\0';
+	if (strncmp(line, "#!", 2) == 0 && access(program, X_OK) == 0)
+		return;
+	if (walk.not_started++ >= WARNINGS_MOST)
+		return;
+	if (strncmp(line, "#!", 2) != 0)
+		printf("%s: warning: it has no #! line, and Fossil cannot start it\n", name);
+	else if (program[strcspn(program, "\r")] != '\0')
+		printf(
+		    "%s: warning: its #! line ends with CR LF, and Fossil cannot start it\n", name);
+	else
+		printf("%s: warning: its #! line names %s, and Fossil cannot start it: %s\n", name,
+		    program, strerror(errno));
 }
 
 /* By the very rules that a request meets. */
@@ -55,7 +85,7 @@ static void check_script(const char *name)
 		 scripts_find(walk.scripts, name, route.file, &route.status, &found, &e) < 0)
 		complain(name, e.message);
 	else if (route.kind == ROUTE_SCRIPT)
-		walk.scripts_found++;
+		walk.scripts_found++, check_first_line(name, route.file);
 	fd_close(&found.code);
 	route_release(&route);
 }
@@ -105,6 +135,9 @@ static int check_root(const struct binding *const *bindings, const struct config
 		return command_fail(1, "extension root %s cannot be read", config->root);
 	if (walk.warnings > WARNINGS_MOST)
 		printf("warning: and %d more such files\n", walk.warnings - WARNINGS_MOST);
+	if (walk.not_started > WARNINGS_MOST)
+		printf("warning: and %d more files that Fossil cannot start\n",
+		    walk.not_started - WARNINGS_MOST);
 	scripts_destroy(walk.scripts);
 	fd_close(&walk.root_fd);
 	return walk.complaints > 0 ? 1 : 0;

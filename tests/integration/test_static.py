@@ -7,7 +7,7 @@ import urllib.parse
 import pytest
 
 from fastcgi import Connection, variables
-from host import SUFFIX, Host, put, put_script, run_exthost
+from host import RELAY, SUFFIX, Host, put, put_script, run_exthost
 from waiting import wait_for
 
 HELLO = {"python": 'print("Content-Type: text/plain\\n\\nhello")\n',
@@ -210,3 +210,16 @@ def test_check_is_silent_where_nothing_is_to_be_said(tmp_path):
     put_script(tmp_path, "hello.py", "python", HELLO["python"])
     done = run_exthost("check", "--root", str(tmp_path))
     assert (done.returncode, done.stdout.decode()) == (0, f"{tmp_path}: 1 extensions, all would run\n")
+
+
+@pytest.mark.parametrize("first, says", [
+    ("", "no #! line"), ("#!/does/not/exist/python3\n", "/does/not/exist/python3"), ("#!{relay}\r\n", "CR LF"),
+    ("#!{relay} python\n", None)])
+def test_check_names_what_fossil_cannot_start_and_sends_as_an_empty_page(start_fossil, tmp_path, first, says):
+    root = tmp_path / "root"
+    put(root, "x.py", first.format(relay=RELAY) + HELLO["python"], executable=True)
+    done = run_exthost("check", "--root", str(root))
+    warned = [line for line in done.stdout.decode().splitlines() if line.startswith("x.py: warning: ")]
+    assert done.returncode == 0 and len(warned) == (1 if says else 0), done
+    assert says is None or says in warned[0]
+    assert (b"hello" in start_fossil(root).get("/x.py").body) == (says is None)
