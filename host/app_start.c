@@ -217,7 +217,7 @@ static int do_start(struct start *s, struct error *e)
 	snprintf(path, sizeof(path), "/%s", s->name);
 	route_find(&route, setup->root, path, e);
 	if (route.kind == ROUTE_STATIC)
-		error_set(e, "%s is not executable", s->name);
+		error_set(e, "%s is not executable (chmod +x)", s->name);
 	snprintf(path, sizeof(path), "%s/%s",
 	    strcmp(setup->root_path, "/") == 0 ? "" : setup->root_path, s->name);
 	if (route.kind == ROUTE_SCRIPT && find_language(s, &route, e) == 0)

@@ -123,6 +123,23 @@ static int visit(const char *path, const struct stat *status, int type, struct F
 	return FTW_CONTINUE;
 }
 
+/* An app with sockets of its own is named in the configuration, and may not be there. */
+static void check_apps(const struct config *config)
+{
+	for (size_t i = 0; i < config->app_count; i++) {
+		const struct config_app *app = &config->apps[i];
+		struct stat status;
+		struct error e = {""};
+
+		if (fstatat(walk.root_fd, app->script, &status, 0) < 0)
+			error_errno(&e, "script of app %s", app->name);
+		else if ((status.st_mode & 0111) == 0)
+			error_set(&e, "script of app %s: not executable (chmod +x)", app->name);
+		if (e.message[0] != '\0')
+			complain(app->script, e.message);
+	}
+}
+
 static int check_root(const struct binding *const *bindings, const struct config *config)
 {
 	walk.root = config->root;
@@ -131,6 +148,7 @@ static int check_root(const struct binding *const *bindings, const struct config
 	walk.scripts = scripts_create(bindings);
 	if (walk.root_fd < 0 || walk.scripts == NULL)
 		return command_fail(1, "extension root %s cannot be opened", config->root);
+	check_apps(config);
 	if (nftw(config->root, visit, 16, FTW_PHYS | FTW_ACTIONRETVAL) != 0)
 		return command_fail(1, "extension root %s cannot be read", config->root);
 	if (walk.warnings > WARNINGS_MOST)

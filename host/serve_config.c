@@ -177,6 +177,40 @@ static int apps_check(struct config *config, struct error *e)
 	return 0;
 }
 
+/* The listeners of the host, then those of its apps; NULL behind the last one. */
+static const char *listen_item(const struct config *config, size_t i)
+{
+	if (i < config->listen.count)
+		return config->listen.items[i];
+	i -= config->listen.count;
+	for (size_t app = 0; app < config->app_count; app++) {
+		if (i < config->apps[app].listen.count)
+			return config->apps[app].listen.items[i];
+		i -= config->apps[app].listen.count;
+	}
+	return NULL;
+}
+
+/* fd may stand more than once, and a TCP port of 0 is another one each time. */
+static int check_unix_once(const struct config *config, struct error *e)
+{
+	const char *one, *other;
+
+	for (size_t i = 0; (one = listen_item(config, i)) != NULL; i++) {
+		size_t size = strcspn(one, ",");
+
+		if (strncmp(one, "unix:", 5) != 0 && strncmp(one, "relay", 5) != 0)
+			continue;
+		for (size_t j = 0; j < i; j++) {
+			other = listen_item(config, j);
+			if (strcspn(other, ",") == size && strncmp(one, other, size) == 0)
+				return error_set(
+				    e, "listen %.*s: it stands there twice", (int)size, one);
+		}
+	}
+	return 0;
+}
+
 int serve_config_read(
     const struct serve_config_source *source, int file, struct config *config, struct error *e)
 {
@@ -200,7 +234,7 @@ int serve_config_read(
 	if (config->listen.count == 0 && config->only_app == NULL &&
 	    config_list_append(&config->listen, "relay") < 0)
 		return error_set(e, "out of memory");
-	return 0;
+	return check_unix_once(config, e);
 }
 
 /* So that two processes read the same: a descriptor, or -1 with *e filled. */

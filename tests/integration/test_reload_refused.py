@@ -25,6 +25,8 @@ BAD = {
     "no language": ("preload = perl:CGI\n", ("preload", "'perl:CGI'")),
     "no address": ("listen = relay\nlisten = here\n", ("listen", "'here'")),
     "no mode": ("listen = unix:/tmp/x,mode=9\n", ("listen", "'mode=9'", "octal")),
+    "a socket twice": ("listen = unix:/tmp/x\n[app a]\nscript = a.wsgi\nlisten = unix:/tmp/x,mode=0666\n",
+                       ("listen unix:/tmp/x", "twice")),
     "no URL path": ("metrics = m\n", ("metrics", "'m'")),
 }
 
@@ -117,6 +119,19 @@ def test_check_tells_each_file_that_would_not_run_and_why_with_status_1(root, tm
     assert set(told) == {"perl.pl", "sub/binary", "a b.py", "-dash.py"}, told
     assert "/usr/bin/perl" in told["perl.pl"]
     assert all(reason for reason in told.values())
+
+
+def test_check_names_an_app_whose_script_is_not_there_or_has_no_run_bit(root, tmp_path):
+    put(root, "plain.wsgi", "application = None\n", executable=False)
+    put(root, "there.wsgi", "application = None\n", executable=True)
+    path = put(tmp_path, "app.conf", f"root = {root}\n[app wiki]\nscript = nowhere.wsgi\nlisten = unix:/tmp/w\n"
+               "[app shop]\nscript = there.wsgi\nlisten = unix:/tmp/s\n"
+               "[app chat]\nscript = plain.wsgi\nlisten = unix:/tmp/c\n")
+    done = run_exthost("check", "--config", str(path))
+    lines = [line for line in done.stdout.decode().splitlines() if "warning" not in line]
+    assert done.returncode == 1 and len(lines) == 2, done
+    assert lines[0].startswith("nowhere.wsgi: script of app wiki: No such file")
+    assert lines[1] == "plain.wsgi: script of app chat: not executable (chmod +x)"
 
 
 def test_check_of_a_root_agrees_with_what_the_host_answers(start_host, root):
