@@ -161,6 +161,9 @@ void app_tell_stand_in(struct app_pool *p, struct app *a);
 /* Send what a worker that serves needs, behind its order to load. 0 or -1 with errno. */
 int app_send_sockets(struct app_pool *p, const struct app *a, int channel, struct app_slot **slot);
 
+/* Give a worker that serves the log file, which may have been opened again. Others do not need it. */
+void app_tell_log(const struct app_pool *p, const struct app_worker_entry *w);
+
 /*
  * Its files have changed. `settle`: milliseconds until a load can tell their last state from the one
  * before. With the lock held.

@@ -17,6 +17,7 @@
 #include "log.h"
 #include "option.h"
 #include "request.h"
+#include "spares.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -185,14 +186,6 @@ bool app_pool_try_again(struct app_pool *p, int number)
 	return loads;
 }
 
-/* What every serving worker is to be told. */
-static void tell_serving(struct app *a, const struct run_order *order)
-{
-	for (struct app_worker_entry *w = a->workers; w != NULL; w = w->next)
-		if (w->state == APP_SERVES)
-			run_order_send(w->process.channel, order);
-}
-
 void app_pool_listen_again(struct app_pool *p, size_t index, int fd)
 {
 	pthread_mutex_lock(&p->lock);
@@ -210,7 +203,7 @@ void app_pool_listen_again(struct app_pool *p, size_t index, int fd)
 	fd_close(&fd);
 }
 
-void app_pool_reopen_log(struct app_pool *p)
+void app_tell_log(const struct app_pool *p, const struct app_worker_entry *w)
 {
 	char *const none[] = {NULL};
 	const struct run_order order = {.kind = RUN_ORDER_LOG,
@@ -221,10 +214,18 @@ void app_pool_reopen_log(struct app_pool *p)
 	    .body = -1,
 	    .output = p->setup->log->fd};
 
+	if (w->state == APP_SERVES)
+		run_order_send(w->process.channel, &order);
+}
+
+void app_pool_reopen_log(struct app_pool *p)
+{
 	pthread_mutex_lock(&p->lock);
 	for (struct app *a = p->apps; a != NULL; a = a->next)
-		tell_serving(a, &order);
+		for (struct app_worker_entry *w = a->workers; w != NULL; w = w->next)
+			app_tell_log(p, w);
 	pthread_mutex_unlock(&p->lock);
+	spares_set_log(p->setup->spares, p->setup->log->fd);
 }
 
 void app_resume(struct app *a)

@@ -228,6 +228,8 @@ static void take_loaded(struct app_pool *p, struct app_worker_entry *w)
 	    (int)w->process.pid, (unsigned long long)(request_clock() - w->since) / 1000000);
 	buffer_release(&w->errors.kept);
 	app_enter(w, a->sockets != NULL ? APP_SERVES : APP_IDLE);
+	/* What it got when it began to load may be the file of before. */
+	app_tell_log(p, w);
 	if (app_is_ending(p, a))
 		app_dismiss(w);
 	app_tell_stand_in(p, a);

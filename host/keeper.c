@@ -56,6 +56,12 @@ void keeper_want(struct keeper *k, uint64_t delay)
 		k->start_at = at;
 }
 
+void keeper_reopen_log(struct keeper *k)
+{
+	if (k->starting.pid > 0)
+		template_set_log(k->starting.channel, k->log->fd);
+}
+
 void keeper_notice(struct keeper *k, const char *name)
 {
 	if (!preload_add_noticed(&k->preload, name))

@@ -41,6 +41,9 @@ void keeper_configure(struct keeper *k, const struct config_list *configured);
 /* Have a new template started after so many nanoseconds; the present one serves until then. */
 void keeper_want(struct keeper *k, uint64_t delay);
 
+/* The log was opened again: the template that starts now has the file of before. */
+void keeper_reopen_log(struct keeper *k);
+
 /* This module is in use ("language:module"): if it is new, it is preloaded from now on. */
 void keeper_notice(struct keeper *k, const char *name);
 

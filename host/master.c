@@ -60,6 +60,7 @@ static int work(struct master *m);
 static uint64_t ping_watchdog(struct master *m);
 static void look_at_sockets(struct master *m);
 static void take_signals(struct master *m);
+static void reopen_log(struct master *m);
 static void reload(struct master *m);
 static void end_reload(struct master *m);
 static void reap_children(struct master *m);
@@ -193,23 +194,29 @@ static uint64_t ping_watchdog(struct master *m)
 static void take_signals(struct master *m)
 {
 	struct signalfd_siginfo info;
-	struct error e;
 
 	while (read(m->signals, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
 		switch (info.ssi_signo) {
 		case SIGCHLD: reap_children(m); break;
 		case SIGTERM:
 		case SIGINT: m->stopping = true; break;
-		case SIGUSR1:
-			if (log_reopen(m->setup->log, &e) < 0)
-				log_message(m->setup->log, LEVEL_ERROR, "%s", e.message);
-			tell_front(m, FRONT_REOPEN, 0, -1);
-			want_templates(m);
-			break;
+		case SIGUSR1: reopen_log(m); break;
 		case SIGHUP: reload(m); break;
 		default: break;
 		}
 	}
+}
+
+/* Every process that writes to the log gets the new file, and none is replaced. */
+static void reopen_log(struct master *m)
+{
+	struct error e;
+
+	if (log_reopen(m->setup->log, &e) < 0)
+		log_message(m->setup->log, LEVEL_ERROR, "%s", e.message);
+	for (int i = 0; i < m->languages; i++)
+		keeper_reopen_log(&m->keepers[i]);
+	tell_front(m, FRONT_REOPEN, 0, -1);
 }
 
 /* The configuration is good, or it stays as it was. */

@@ -143,6 +143,16 @@ static int order(const struct spares *s, struct pool *pool, struct error *e)
 	return 0;
 }
 
+void spares_set_log(struct spares *s, int log)
+{
+	for (int i = 0; i < s->languages; i++) {
+		pthread_mutex_lock(&s->pools[i].lock);
+		if (s->pools[i].channel >= 0)
+			template_set_log(s->pools[i].channel, log);
+		pthread_mutex_unlock(&s->pools[i].lock);
+	}
+}
+
 static int milliseconds_until(const struct timespec *deadline)
 {
 	struct timespec now;

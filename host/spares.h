@@ -34,6 +34,9 @@ void spares_replace(struct spares *s, int language);
 /* How many of this language are forked ahead now. */
 size_t spares_count(struct spares *s, int language);
 
+/* From now on the templates write the log to this descriptor. */
+void spares_set_log(struct spares *s, int log);
+
 /* From now on so many are kept for each language. */
 void spares_want(struct spares *s, size_t wanted);
 

@@ -222,7 +222,9 @@ static void take_orders(struct template *t)
 	ssize_t n = fd_receive(t->setup->channel, &order, sizeof(order), fds, MSG_DONTWAIT);
 
 	ends = (struct request_process_ends){fds[0], fds[1], fds[2]};
-	if (n == sizeof(order))
+	if (n == sizeof(order) && order.log != 0)
+		dup3(fds[0], t->setup->log->fd, O_CLOEXEC);
+	else if (n == sizeof(order))
 		fork_one(t, order.warm != 0, &ends);
 	else if (n == 0 || (n < 0 && errno != EAGAIN))
 		t->draining = true;
@@ -342,6 +344,13 @@ static void tell(const struct template_setup *setup, enum template_event event, 
 
 	snprintf(message.text, sizeof(message.text), "%s", text);
 	fd_send(setup->status, &message, sizeof(message), NULL, 0);
+}
+
+void template_set_log(int channel, int log)
+{
+	const struct template_order order = {.log = 1};
+
+	fd_send(channel, &order, sizeof(order), &log, 1);
 }
 
 int template_status_receive(int status, struct template_status *message, int flags)

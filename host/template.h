@@ -28,6 +28,7 @@ struct template_setup {
  */
 struct template_order {
 	uint32_t warm; /* 1: it shall touch ahead the memory that a run will write */
+	uint32_t log;  /* 1: fork nothing, answer nothing, and write the log to the descriptor with it */
 };
 
 /* Template to front, for each order and in their order: the process id, with its pidfd; -1: none. */
@@ -53,6 +54,9 @@ struct template_status {
  * when it cannot start: then *status* has said why.
  */
 void template_main(const struct template_setup *setup) __attribute__((noreturn));
+
+/* On its channel: from now on it writes the log to this descriptor. Failure means that it is gone. */
+void template_set_log(int channel, int log);
 
 /* Read one status message. 1, 0 at end of file, -1 with errno. flags as for recvmsg(2). */
 int template_status_receive(int status, struct template_status *message, int flags);

@@ -34,6 +34,19 @@ def _stat(pid):
     return int(fields[1]), fields[0].decode()
 
 
+def has_open(pid, path):
+    """Whether it has this file open, by whatever name it was opened."""
+    wanted = os.stat(path)
+    for name in os.listdir(f"/proc/{pid}/fd"):
+        try:
+            found = os.stat(f"/proc/{pid}/fd/{name}")
+        except FileNotFoundError:
+            continue
+        if (found.st_dev, found.st_ino) == (wanted.st_dev, wanted.st_ino):
+            return True
+    return False
+
+
 def all_pids():
     return [int(name) for name in os.listdir("/proc") if name.isdigit()]
 

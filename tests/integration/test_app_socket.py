@@ -11,10 +11,10 @@ import threading
 import pytest
 
 import fastcgi
-from faults import are_quiet, gone, is_refused
+from faults import are_quiet, gone, is_refused, named
 from host import SUFFIX, environment, put, put_script
 from own_socket import APPS, Serving, other_version, seconds_between
-from processes import lives
+from processes import has_open, lives
 from reloading import Configured
 from users import open_to_all, root_only, speak_as
 from waiting import free_port, wait_for
@@ -213,6 +213,7 @@ def test_the_log_is_opened_again_on_sigusr1(tmp_path, language):
     try:
         assert host.get("/hello?first").status == 200
         wait_for(lambda: "/hello?first" in log.read_text(), "the request is logged")
+        stay = [*host.workers(), *named(host, "exthost-front"), *named(host, "exthost-templ")]
         log.rename(tmp_path / "old")
         host.program.send(signal.SIGUSR1)
         wait_for(log.exists, "a new log")
@@ -222,8 +223,9 @@ def test_the_log_is_opened_again_on_sigusr1(tmp_path, language):
             assert host.run("POST", "/echo?second", body=b"abc").reply().body == b"abc"
             return "/hello?second" in log.read_text() and "echoed 3" in log.read_text()
         wait_for(logged, "requests and what they print are in the new log")
-        # A new template, to which SIGUSR1 leads as well, replaces the worker.
-        wait_for(lambda: len(host.workers()) == 1, "one worker")
+        # Nothing else: each process that would be replaced has the old file open until it is.
+        wait_for(lambda: not [pid for pid in stay if has_open(pid, tmp_path / "old")], "the new log alone")
+        assert set(stay) <= set(host.pids())
     finally:
         host.stop()
 

@@ -2,6 +2,7 @@
 
 import os
 import re
+import resource
 import signal
 import socket
 import subprocess
@@ -10,7 +11,9 @@ import sys
 import pytest
 
 import fastcgi
+from faults import named
 from host import EXTHOST, RELAY, Host, copy_scripts, environment, put, run_exthost
+from processes import Program, has_open
 from waiting import wait_for
 
 
@@ -178,6 +181,31 @@ def test_sigusr1_opens_the_log_file_again(start_host, root, tmp_path):
     finally:
         process.terminate()
         assert process.wait(timeout=20) == 0
+
+
+def test_sigusr1_gives_every_process_the_new_log_and_replaces_none(root, tmp_path):
+    log, old, where = tmp_path / "log", tmp_path / "old", f"{tmp_path}/s"
+    host = Program([EXTHOST, "serve", "--root", str(root), "--log", str(log), "--listen", f"unix:{where}"],
+                   env=environment())
+    try:
+        wait_for(lambda: log.exists() and "ready" in log.read_text(), "ready")
+        templates = named(host, "exthost-templ")
+        stay = [host.pid, *named(host, "exthost-front"), *templates]
+        log.rename(old)
+        host.send(signal.SIGUSR1)
+        wait_for(lambda: not [pid for pid in stay if has_open(pid, old)], "the new log alone")
+
+        # A template that gets no descriptors says so.
+        for pid in templates:
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, (3, 3))
+
+        def told():
+            fastcgi.request(where, "GET", "/tcl/hello.tcl", timeout=20).reply()
+            return "no request process: its descriptors did not come" in log.read_text()
+        wait_for(told, "a template's line in the new file")
+        assert set(stay) <= set(host.pids())
+    finally:
+        host.stop()
 
 
 def test_sigint_ends_the_host(root):

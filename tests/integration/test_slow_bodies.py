@@ -76,6 +76,22 @@ def test_a_body_that_is_late_is_408_and_its_connection_is_closed(start, length):
     assert host.run("POST", target, body=b"next").reply().body == b"next"
 
 
+@pytest.mark.parametrize("within", [True, False])
+def test_no_byte_that_comes_behind_a_late_bodys_408_is_read_as_a_request(start, within):
+    """Requests as contents of the body that was announced (within), and as records of their own."""
+    host, target = start("--body-timeout", str(TIMEOUT))
+    hidden = post(target, 6) + stream(fastcgi.STDIN, 1, b"hidden")
+    since = host.log_position()
+    with slow(host, target, 1, 1 + 20 * len(hidden)) as (client,):
+        assert client.read_outcome().reply().status == 408
+        client.send(stream(fastcgi.STDIN, 1, hidden * 20) if within else hidden * 20)
+        assert client.is_closed()
+    assert host.run("POST", f"{target}?next", body=b"next").reply().body == b"next"
+    host.wait_line("?next", "status=200", since=since)
+    requests = [line for line in host.program.log(since) if "status=" in line]
+    assert len(requests) == 2 and "status=408" in requests[0], requests
+
+
 def test_a_body_that_goes_on_coming_but_too_slowly_is_408(start):
     host, target = start("--body-timeout", str(TIMEOUT))
     with slow(host, target, 1) as (client,):
