@@ -5,10 +5,13 @@
  * the name stdout means the log, as it does between requests; the request's own callbacks alone have
  * their stdout back while they run.
  *
- * They are told apart as they are made: what a request gives to `after`, `fileevent`, `chan event`, and
- * as a callback of `chan copy` and `socket -server`, gets the number of the request in front of it. A
- * script does not see that: `after info`, `after cancel` and `fileevent` know the text that was given.
- * A callback of any other kind is nobody's, and writes to the log.
+ * They are told apart as they are made: what is given to `after`, `fileevent`, `chan event`, and as a
+ * callback to `chan copy` and `socket -server`, gets the number of the request in front of it; 0: no
+ * request's. A script does not see that: `after info`, `after cancel` and `fileevent` know the text that
+ * was given. Where an extension waits by itself, as Expect does, stdout is hidden while a callback of
+ * another request runs. A callback of any other kind is nobody's, and writes to the log.
+ *
+ * All of this holds in the interpreters that the app makes too.
  *
  * The channel itself is not touched: what has it, as a `chan copy` in the background has, goes on.
  */
@@ -29,6 +32,7 @@ static int wait_command(void *data, Tcl_Interp *interp, int count, Tcl_Obj *cons
 static int after_command(void *data, Tcl_Interp *interp, int count, Tcl_Obj *const words[]);
 static int event_command(void *data, Tcl_Interp *interp, int count, Tcl_Obj *const words[]);
 static int option_command(void *data, Tcl_Interp *interp, int count, Tcl_Obj *const words[]);
+static int interp_command(void *data, Tcl_Interp *interp, int count, Tcl_Obj *const words[]);
 static int run_marked(void *data, Tcl_Interp *interp, int count, Tcl_Obj *const words[]);
 
 static struct command commands[] = {
@@ -40,9 +44,11 @@ static struct command commands[] = {
     {.name = "::fcopy", .function = option_command},
     {.name = "::tcl::chan::copy", .function = option_command},
     {.name = "::socket", .function = option_command},
+    {.name = "::interp", .function = interp_command},
 };
 
 static struct {
+	Tcl_Interp *interp;  /* the app's */
 	Tcl_WideInt last;    /* number of the last request, */
 	Tcl_WideInt request; /* and of the present one; 0: there is none */
 } events;
@@ -60,8 +66,27 @@ int tcl_events_watch(Tcl_Interp *interp)
 		ours.objClientData = command;
 		Tcl_SetCommandInfo(interp, command->name, &ours);
 	}
+	events.interp = interp;
 	Tcl_CreateObjCommand(interp, COMMAND, run_marked, NULL, NULL);
 	return TCL_OK;
+}
+
+/* The same in an interpreter that has been made. A safe one has not all of the commands. */
+static void watch_child(Tcl_Interp *child)
+{
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+		struct command *command = &commands[i];
+		Tcl_CmdInfo theirs;
+
+		if (!Tcl_GetCommandInfo(child, command->name, &theirs) ||
+		    theirs.objProc != command->original.objProc ||
+		    theirs.objClientData != command->original.objClientData)
+			continue;
+		theirs.objProc = command->function;
+		theirs.objClientData = command;
+		Tcl_SetCommandInfo(child, command->name, &theirs);
+	}
+	Tcl_CreateObjCommand(child, COMMAND, run_marked, NULL, NULL);
 }
 
 void tcl_events_begin(void)
@@ -83,11 +108,25 @@ static int call_original(
 /* vwait, update */
 static int wait_command(void *data, Tcl_Interp *interp, int count, Tcl_Obj *const words[])
 {
-	bool hidden = events.request != 0 && tcl_channel_hide(interp);
+	bool hidden = events.request != 0 && tcl_channel_hide(events.interp);
 	int code = call_original(data, interp, count, words);
 
 	if (hidden)
-		tcl_channel_show(interp);
+		tcl_channel_show(events.interp);
+	return code;
+}
+
+/* interp create, whose result is the name of what was made */
+static int interp_command(void *data, Tcl_Interp *interp, int count, Tcl_Obj *const words[])
+{
+	int code = call_original(data, interp, count, words);
+	const char *word = count > 1 ? Tcl_GetString(words[1]) : "";
+	Tcl_Interp *child = NULL;
+
+	if (code == TCL_OK && strlen(word) > 1 && strncmp("create", word, strlen(word)) == 0)
+		child = Tcl_GetChild(interp, Tcl_GetStringResult(interp));
+	if (child != NULL)
+		watch_child(child);
 	return code;
 }
 
@@ -100,8 +139,8 @@ static bool is_request(void)
 /* A new object with no references. */
 static Tcl_Obj *mark(Tcl_Obj *script)
 {
-	Tcl_Obj *words[] = {
-	    Tcl_NewStringObj(COMMAND, -1), Tcl_NewWideIntObj(events.request), script};
+	Tcl_Obj *words[] = {Tcl_NewStringObj(COMMAND, -1),
+	    Tcl_NewWideIntObj(is_request() ? events.request : 0), script};
 
 	return Tcl_NewListObj(3, words);
 }
@@ -150,8 +189,6 @@ static int after_later(
 	Tcl_Obj *script;
 	int code;
 
-	if (!is_request())
-		return call_original(command, interp, count, words);
 	script = join(count - 2, words + 2);
 	code = call_with(command, interp, 3, words, 2, mark(script));
 	Tcl_DecrRefCount(script);
@@ -279,7 +316,7 @@ static int event_command(void *data, Tcl_Interp *interp, int count, Tcl_Obj *con
 	int code;
 
 	/* An empty script takes the handler away. */
-	if (count == 4 && is_request() && Tcl_GetString(words[3])[0] != '\0')
+	if (count == 4 && Tcl_GetString(words[3])[0] != '\0')
 		return call_with(data, interp, count, words, 3, mark(words[3]));
 	code = call_original(data, interp, count, words);
 	given = code == TCL_OK && count == 3 ? given_script(Tcl_GetObjResult(interp)) : NULL;
@@ -291,7 +328,7 @@ static int event_command(void *data, Tcl_Interp *interp, int count, Tcl_Obj *con
 /* chan copy ... -command PREFIX, socket -server PREFIX ... */
 static int option_command(void *data, Tcl_Interp *interp, int count, Tcl_Obj *const words[])
 {
-	for (int i = 1; i + 1 < count && is_request(); i++) {
+	for (int i = 1; i + 1 < count; i++) {
 		const char *word = Tcl_GetString(words[i]);
 		size_t size = strlen(word);
 
@@ -319,7 +356,7 @@ static int run_marked(void *data, Tcl_Interp *interp, int count, Tcl_Obj *const 
 {
 	Tcl_WideInt request;
 	Tcl_Obj *script;
-	bool shown;
+	bool shown, hidden;
 	int code;
 
 	(void)data;
@@ -329,11 +366,15 @@ static int run_marked(void *data, Tcl_Interp *interp, int count, Tcl_Obj *const 
 	}
 	script = with_arguments(words[2], count - 3, words + 3);
 	shown = request == events.request && tcl_channel_is_hidden();
+	hidden =
+	    request != events.request && events.request != 0 && tcl_channel_hide(events.interp);
 	if (shown)
-		tcl_channel_show(interp);
+		tcl_channel_show(events.interp);
 	code = Tcl_EvalObjEx(interp, script, TCL_EVAL_GLOBAL);
 	if (shown)
-		tcl_channel_hide(interp);
+		tcl_channel_hide(events.interp);
+	if (hidden)
+		tcl_channel_show(events.interp);
 	Tcl_DecrRefCount(script);
 	return code;
 }

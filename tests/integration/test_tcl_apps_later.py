@@ -11,7 +11,14 @@ APP = r"""# exthost: app
 proc tick {} { puts "a tick of the app"; after 5 tick }
 tick
 interp create child
-child eval { proc tick {} { puts "a tick of the child"; after 5 tick } }
+
+interp create waiter
+waiter eval {interp create below}
+interp create -safe safe
+interp share {} stdout safe
+foreach path {waiter {waiter below} safe} {
+	interp eval $path {proc tick {} { puts "a tick of an interpreter"; after 5 tick }; tick}
+}
 
 proc read_one {channel} { puts "read [gets $channel]"; close $channel; set ::done 1 }
 proc greet {channel args} { puts "greeted by [llength $args]"; close $channel; set ::done 1 }
@@ -80,7 +87,12 @@ namespace eval case {
 		puts [lsort [chan names std*]]
 	}
 	proc child {} { ::child eval {puts child}; after 10 {child eval {puts again}; set ::done 1}; vwait ::done }
-	proc child_ticks {} { ::child eval {after 1 tick}; after 30 {set ::done 1}; vwait ::done; ::child eval {after cancel tick} }
+	proc timer_of_child {} {
+		::child eval {after 1 {puts timed}}
+		after 30 {set ::done 1}
+		vwait ::done
+		::child eval {after 100000 never; after cancel never; puts [llength [after info]]}
+	}
 	proc info {} {
 		set id [after 100000 {some script}]
 		set other [after idle some other script]
@@ -113,6 +125,24 @@ namespace eval case {
 			puts [list [catch $script message] $message]
 		}
 	}
+	proc wait_in {path} {
+		interp eval $path {
+			after 1 {puts own}
+			after 30 {set ::done 1}
+			vwait ::done
+			after idle {puts idle}
+			update
+			puts [llength [after info]]
+		}
+	}
+	proc child_waits {} { wait_in waiter }
+	proc grandchild_waits {} { wait_in {waiter below} }
+	proc safe_child_waits {} { wait_in safe }
+	proc new_child_waits {} {
+		set new [interp create]
+		wait_in $new
+		interp delete $new
+	}
 	proc error_of_a_callback {} { after 1 {error "an error of a callback"}; after 10 {set ::done 1}; vwait ::done }
 }
 
@@ -128,9 +158,11 @@ EXPECTED = {
     "timer": "timed\n", "timer_of_words": "words\n", "idle": "idle\ntasks\n", "event": "read x\n",
     "fileevent": "read x\n", "copy": "copy\ncopied 5\n", "copy_from": "copy\ncopied 5\n",
     "server": "greeted by 2\n", "coroutines": "1\n2\n3\n", "nested": "outer\ninner\nagain\n",
-    "writable": "321\n", "kept_channel": "1\r\nstderr stdin stdout\n", "child": "child\nagain\n", "child_ticks": "",
+    "writable": "321\n", "kept_channel": "1\r\nstderr stdin stdout\n", "child": "child\nagain\n", "timer_of_child": "timed\n0\n",
     "info": "{{some script} timer} {{some other script} idle}\n1\n", "cancel": "1\n",
     "handler": "some handler\n<>\n", "error_of_a_callback": "",
+    "child_waits": "own\nidle\n1\n", "grandchild_waits": "own\nidle\n1\n",
+    "safe_child_waits": "own\nidle\n1\n", "new_child_waits": "own\nidle\n0\n",
     "wrong": "1 {wrong # args: should be \"after option ?arg ...?\"}\n"
              "1 {bad argument \"x\": must be cancel, idle, info, or an integer}\n"
              "1 {event \"x\" doesn't exist}\n1 {wrong # args: should be \"vwait name\"}\n"
@@ -156,8 +188,7 @@ def test_what_a_request_arranges_for_itself_prints_into_its_reply_and_nothing_el
 
 def test_what_the_app_prints_by_itself_is_in_the_log(later):
     later.wait_line("a tick of the app")
-    later.get("/later.tcl?child_ticks")
-    later.wait_line("a tick of the child")
+    later.wait_line("a tick of an interpreter")
 
 
 def test_an_error_of_a_callback_has_the_trace_of_tclsh(later):
