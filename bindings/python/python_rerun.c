@@ -62,7 +62,7 @@ int python_rerun_answer(struct binding_app *app, struct binding_call *call)
 		lost = true;
 	if (rerun_process_return() == -1)
 		lost = true;
-	restored = rerun_process_restore();
+	restored = rerun_process_restore() && !rerun_writers_heard_of_change();
 	python_error_assert_none();
 	return (status != 0 ? BINDING_FAILED : 0) | (lost || !restored ? BINDING_RETIRE : 0);
 }

@@ -40,6 +40,9 @@ int rerun_process_return(void);
 /* Remember what there is, and hear of new files from here on. 0 or -1. */
 int rerun_writers_keep(void);
 
+/* Since then a run has changed what nobody can put back: a limit of the process, a hook for audit events. */
+bool rerun_writers_heard_of_change(void);
+
 /* After a run, before anything is put aside: find the files for writing that it has left. */
 void rerun_writers_look(void);
 

@@ -160,8 +160,20 @@ static int reset_file(int number, PyObject *file)
 	return done != NULL ? 0 : -1;
 }
 
+/* Of sys.settrace and sys.setprofile; a profiler that is left on would be called in the next run. */
+static void stop_tracing(void)
+{
+	const PyThreadState *state = PyThreadState_Get();
+
+	if (state->c_tracefunc != NULL)
+		PyEval_SetTrace(NULL, NULL);
+	if (state->c_profilefunc != NULL)
+		PyEval_SetProfile(NULL, NULL);
+}
+
 void rerun_system_restore(bool had_body)
 {
+	stop_tracing();
 	kept.stdin_used = had_body;
 	restore_names(&kept.system);
 	restore_names(&kept.builtins);

@@ -16,7 +16,7 @@
 
 enum { PARTS = 3 }; /* sys.__stdout__, its buffer, and the file beneath that */
 
-static int note_open(const char *event, PyObject *arguments, void *data);
+static int note_event(const char *event, PyObject *arguments, void *data);
 static bool has_new_owner(void);
 static void take_parts(PyObject *parts[PARTS]);
 static void remember(PyObject *writer);
@@ -28,6 +28,7 @@ static struct {
 	PyObject *parts[PARTS];  /* of sys.__stdout__ at the last look, */
 	Py_ssize_t count[PARTS]; /* and how many references there were to each */
 	bool opened;             /* a file was made of a descriptor since */
+	bool altered;            /* the process was, for good */
 } writers;
 
 int rerun_writers_keep(void)
@@ -42,17 +43,28 @@ int rerun_writers_keep(void)
 	if (PyErr_Occurred())
 		return -1;
 	has_new_owner();
-	return PySys_AddAuditHook(note_open, NULL);
+	return PySys_AddAuditHook(note_event, NULL);
 }
 
-/* open and os.fdopen of a number raise this event, too. */
-static int note_open(const char *event, PyObject *arguments, void *data)
+/*
+ * open and os.fdopen of a number raise an event, too. What alters the process for good is heard of here as
+ * well: a limit cannot be raised again, and a hook cannot be taken away.
+ */
+static int note_event(const char *event, PyObject *arguments, void *data)
 {
 	(void)data;
+	if (strcmp(event, "sys.addaudithook") == 0 || strcmp(event, "resource.setrlimit") == 0 ||
+	    strcmp(event, "resource.prlimit") == 0)
+		writers.altered = true;
 	if (!writers.opened && strcmp(event, "open") == 0 && PyTuple_Check(arguments) &&
 	    PyTuple_GET_SIZE(arguments) > 0 && PyLong_Check(PyTuple_GET_ITEM(arguments, 0)))
 		writers.opened = true;
 	return 0;
+}
+
+bool rerun_writers_heard_of_change(void)
+{
+	return writers.altered;
 }
 
 void rerun_writers_look(void)

@@ -95,6 +95,9 @@ UNDONE = {
     "locale": ("import locale; locale.setlocale(locale.LC_ALL, 'C')",
                "__import__('locale').setlocale(6, None)"),
     "time zone": ("os.environ['TZ'] = 'Asia/Tokyo'; time.tzset()", "time.localtime(0).tm_hour"),
+    "trace": ("sys.settrace(print)", "sys.gettrace()"),
+    "profile": ("sys.setprofile(print)", "sys.getprofile()"),
+    "profiler": ("import cProfile; cProfile.Profile().enable()", "sys.getprofile()"),
     "recursion limit": ("sys.setrecursionlimit(5000)", "sys.getrecursionlimit()"),
     "collector": ("import gc; gc.disable()", "__import__('gc').isenabled()"),
     "exit status": ("sys.exit(3)", "'well'"),
@@ -140,6 +143,8 @@ LEFT = {
     "a file in a module": "os.left = open('/dev/null', 'w')",
     "a thread that is waited for": "import threading; threading.Thread(target=time.sleep, args=(0.05,)).start()",
     "a copy of the reply": "os.dup(1)",
+    "a limit": "import resource; resource.setrlimit(resource.RLIMIT_CORE, (0, 0))",
+    "an audit hook": "sys.addaudithook(lambda *_: None)",
 }
 
 
