@@ -60,6 +60,7 @@ static void guard(struct binding_run *run, struct app_serve_setup *setup, pid_t 
     __attribute__((noreturn));
 static void ask_worker(int number);
 static bool wait_for_worker(struct watch *w);
+static bool look_at_turn(struct watch *w);
 static void look_at_clock(struct watch *w);
 static void look_at_client(struct watch *w);
 static void answer_for(const struct watch *w, int wait_status);
@@ -125,6 +126,8 @@ static void guard(struct binding_run *run, struct app_serve_setup *setup, pid_t 
 		look_at_clock(&w);
 	}
 	wait4(worker, &wait_status, 0, &usage);
+	/* It may have begun another request since the last look, and died of that. */
+	look_at_turn(&w);
 	run_end_sweep(&w.end);
 	log_flush(&setup->log);
 	/* Of one that has not loaded nothing is to be passed on: who waits may wait for the next. */
@@ -169,18 +172,27 @@ static void ask_worker(int number)
 	asked_for = 1;
 }
 
-static void look_at_clock(struct watch *w)
+/* true: it is the one of the last look. Of another one's client nothing is known yet. */
+static bool look_at_turn(struct watch *w)
 {
 	uint64_t turn = atomic_load(&w->slot->turn);
 	bool same = turn == w->turn;
 
 	w->turn = turn;
+	if (!same)
+		w->gone = w->aborted = false;
+	return same;
+}
+
+static void look_at_clock(struct watch *w)
+{
+	bool same = look_at_turn(w);
+	uint64_t turn = w->turn;
+
 	w->quiet = same && turn % 2 == 0 ? w->quiet + 1 : 0;
 	/* It has ended after all: then so has the case against it, unless SIGTERM is sent. */
 	if (!same && w->end.stage < RUN_TERMED)
 		run_end_init(&w->end, w->end.process, UINT64_MAX);
-	if (!same)
-		w->gone = w->aborted = false;
 	if (same && turn % 2 == 1)
 		look_at_client(w);
 	if (w->end.stage == RUN_GOES_ON)

@@ -15,8 +15,10 @@ from host import Host, copy_scripts
 from own_socket import Serving
 
 ALLOWED, OTHER = "192.0.2.1", "198.51.100.1"
+LAST, BEYOND = "192.0.2.3", "192.0.2.4"  # of ALLOWED/30, and the next address
 NAMESPACE = ("/usr/bin/unshare", "--net", "/bin/sh", "-c",
-             f"ip link set lo up && ip addr add {ALLOWED}/32 dev lo && ip addr add {OTHER}/32 dev lo && "
+             "ip link set lo up && " +
+             "".join(f"ip addr add {a}/32 dev lo && " for a in (ALLOWED, OTHER, LAST, BEYOND)) +
              'exec "$0" "$@"')
 CLIENT = """
 import socket, sys
@@ -67,6 +69,13 @@ def served(request, tmp_path_factory):
 def test_a_client_from_an_address_that_was_named_is_answered(served):
     host, target = served
     assert speak_from(host, ALLOWED, target) == "answered"
+
+
+@has_namespaces
+def test_a_block_that_ends_within_a_byte_ends_there(served):
+    host, target = served
+    assert speak_from(host, LAST, target) == "answered"
+    assert speak_from(host, BEYOND, target) == "closed"
 
 
 @has_namespaces

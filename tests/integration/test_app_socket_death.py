@@ -14,7 +14,7 @@ import fastcgi
 from faults import Asked, front_of, gone, named
 from host import SUFFIX
 from own_socket import APPS, Serving, seconds_between
-from processes import descendants, lives, time_of
+from processes import descendants, lives, status_number, time_of
 from waiting import wait_for
 from web import BrokenTransfer
 
@@ -205,6 +205,33 @@ def test_os_exit_within_a_request_is_a_500(host, status):
         assert host.get(f"/os_exit?{status}").status == 500
     host.wait_line("status=500", f"exit status {status}", since=since)
     replaced(host, since)
+
+
+def test_a_worker_that_dies_of_the_request_after_one_whose_client_left_owes_that_one_a_500(tmp_path):
+    """Its guardian has seen that the first client is gone, and nothing of the second request but the death."""
+    host = Serving(tmp_path / "root", workers=1)
+    guardian = host.guardians()[0]
+    try:
+        since = host.log_position()
+        with fastcgi.Connection(host.socket) as client:
+            client.begin()
+            client.params(fastcgi.variables("GET", f"/hold?{tmp_path / 'go'}"))
+            client.stdin(b"")
+            worker = host.begun(since)
+        looks = status_number(guardian, "voluntary_ctxt_switches") + 10
+        wait_for(lambda: status_number(guardian, "voluntary_ctxt_switches") > looks, "looks of the guardian")
+        os.kill(guardian, signal.SIGSTOP)
+        asked = Asked(host, "/os_exit?7")
+        (tmp_path / "go").touch()
+        wait_for(lambda: not lives(worker), "the death of the worker")
+        os.kill(guardian, signal.SIGCONT)
+        reply = asked.end().reply()
+        assert reply.status == 500 and "</div>" in reply.text
+        host.wait_line("os_exit", "status=500", "exit status 7", since=since)
+    finally:
+        if lives(guardian):
+            os.kill(guardian, signal.SIGCONT)
+        host.stop()
 
 
 @LANGUAGES
