@@ -164,6 +164,15 @@ def test_a_variable_of_one_request_is_not_there_in_the_next(cases):
     assert ask(cases, "exists=HTTP_X_ONE", headers=[("X-One", "1")]) == "1 1\n"
 
 
+def test_variables_that_come_in_another_order_are_all_there(cases):
+    for reverse in (False, True, False):
+        query = "exists=HTTP_X_TWO" if reverse else "exists=HTTP_X_ONE"
+        found = fastcgi.variables("GET", f"/cases.tcl?{query}", headers=[("X-One", "1"), ("X-Two", "2")])
+        with fastcgi.Connection(cases.socket) as client:
+            told = client.run(dict(sorted(found.items(), reverse=reverse))).reply().text
+        assert told == "1 1\n"
+
+
 def test_what_a_request_sets_in_the_environment_is_not_seen_by_the_next(cases):
     for _ in range(3):
         assert ask(cases, "set_env") == "over\n"

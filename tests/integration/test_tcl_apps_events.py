@@ -42,6 +42,18 @@ namespace eval case {
 		append ::read [read $pipe]
 		if {[eof $pipe]} { chan close $pipe; set ::pipe_done 1 }
 	}
+	proc two_pipes {} {
+		lassign [chan pipe] first to_first
+		lassign [chan pipe] second to_second
+		chan event $first readable {set ::came first}
+		chan event $second readable {set ::came second}
+		chan event $first readable {}
+		puts $to_second x
+		flush $to_second
+		vwait ::came
+		foreach channel [list $first $to_first $second $to_second] { close $channel }
+		puts $::came
+	}
 	proc body_events {} {
 		set ::read ""
 		chan configure stdin -blocking 0
@@ -112,6 +124,10 @@ def test_an_app_can_wait_for_events_within_a_request(events):
     assert ask(events, "wait") == "one\ntwo\nthree\n"
     assert ask(events, "pipe") == "a\nb\n\n"
     assert ask(events, "coroutines") == "1\n2\n3\n"
+
+
+def test_a_handler_goes_on_when_one_that_was_made_before_it_is_taken_away(events):
+    assert ask(events, "two_pipes") == "second\n"
 
 
 def test_the_body_and_the_reply_can_be_copied_by_events(events):

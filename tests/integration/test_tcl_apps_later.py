@@ -143,6 +143,16 @@ namespace eval case {
 		wait_in $new
 		interp delete $new
 	}
+	proc leave {} {
+		lassign [chan pipe] read ::left
+		chan event $read readable [list apply {{channel} {
+			puts "left by [gets $channel]"
+			close $channel
+			close $::left
+			set ::done 1
+		}} $read]
+	}
+	proc meet {} { puts $::left "an earlier request"; flush $::left; vwait ::done }
 	proc error_of_a_callback {} { after 1 {error "an error of a callback"}; after 10 {set ::done 1}; vwait ::done }
 }
 
@@ -196,3 +206,11 @@ def test_an_error_of_a_callback_has_the_trace_of_tclsh(later):
     later.get("/later.tcl?error_of_a_callback")
     later.wait_line("an error of a callback", since=since)
     later.wait_line('("after" script)', since=since)
+
+
+def test_a_callback_that_an_earlier_request_left_prints_into_no_other_one_s_reply(later):
+    for _ in range(2):
+        since = later.log_position()
+        assert later.get("/later.tcl?leave").text == "end\n"
+        assert later.get("/later.tcl?meet").text == "end\n"
+        later.wait_line("left by an earlier request", since=since)

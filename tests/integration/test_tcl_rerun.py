@@ -5,6 +5,7 @@ import zlib
 
 import pytest
 
+import fastcgi
 from host import put_script, run_plain
 from serving import WAYS, serve
 from waiting import wait_for
@@ -59,6 +60,7 @@ switch -glob $env(QUERY_STRING) {
 	exit { puts whole; exit; puts "not reached" }
 	exit_3 { puts half; exit 3 }
 	exit_caught { puts whole; while 1 { catch {exit}; try {exit} on error {} {} finally {puts "not reached"} } }
+	exit_256 { puts whole; exit 256 }
 	exit_late { puts whole; after 10 exit; vwait forever; puts "not reached" }
 	exit_deep { puts whole; proc a {} {b}; proc b {} {uplevel 1 exit}; lmap x {1 2} {a}; puts "not reached" }
 	exit_own { rename exit leave; proc exit {{status 0}} {puts "from the handler"; leave $status} }
@@ -116,6 +118,16 @@ def test_the_environment_is_that_of_a_cgi_run(rerun):
     assert "HTTP_X_ONE" not in ask(rerun, "env")
 
 
+def test_variables_that_come_in_another_order_are_all_there(rerun):
+    found = fastcgi.variables("GET", "/script.tcl?env", headers=[("X-One", "1"), ("X-Two", "2")])
+    replies = []
+    for order in (list(found), list(reversed(found)), sorted(found)):
+        with fastcgi.Connection(rerun.socket) as client:
+            told = client.run({name: found[name] for name in order}).reply().text.splitlines()
+        replies.append([line for line in told if not line.startswith("REMOTE_PORT")])
+    assert "HTTP_X_TWO 2" in replies[0] and replies[0] == replies[1] == replies[2]
+
+
 def test_the_script_is_started_as_under_cgi(rerun):
     script = rerun.root / "script.tcl"
     plain = run_plain("tcl", script, {"QUERY_STRING": "where"})
@@ -158,7 +170,7 @@ def test_an_error_is_a_500_with_errorinfo_in_the_log(rerun):
     assert ask(rerun, "pid") == worker
 
 
-@pytest.mark.parametrize("how", ["exit", "exit_caught", "exit_late", "exit_deep", "return"])
+@pytest.mark.parametrize("how", ["exit", "exit_256", "exit_caught", "exit_late", "exit_deep", "return"])
 def test_every_way_to_end_well_ends_the_request_and_not_the_process(rerun, how):
     worker = ask(rerun, "pid")
     for _ in range(2):
