@@ -235,9 +235,11 @@ static int describe(struct once *o, const char *method, const char *path, struct
 	char *script = decode_path(o, path, size);
 	int bad;
 
-	if (path[0] != '/') {
+	if (path[0] != '/' || method[strcspn(method, "/: \t\r\n")] != '\0') {
 		free(script);
-		return error_set(e, "the path '%s' does not begin with /", path);
+		return path[0] != '/'
+			   ? error_set(e, "the path '%s' does not begin with /", path)
+			   : error_set(e, "'%s', before the path, is not a method", method);
 	}
 	bad = script == NULL || variables_set(v, "REQUEST_METHOD", method) < 0 ||
 	      variables_set(v, "REQUEST_URI", path) < 0 ||

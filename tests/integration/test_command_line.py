@@ -59,6 +59,7 @@ def one_line(done):
     (["request"], "PATH"),
     (["request", "/x"], "--root"),
     (["request", "x", "--root", "/tmp"], "begin with /"),
+    (["request", "/x", "/y", "--root", "/tmp"], "'/x', before the path, is not a method"),
     (["request", "/x", "--root", "/tmp", "--header", "none"], "none"),
     (["request", "/x", "--root", "/tmp", "--env", "none"], "none"),
     (["request", "/x", "--root", "/tmp", "--body", "/does/not/exist"], "/does/not/exist"),
