@@ -83,16 +83,18 @@ int poll(struct pollfd *events, nfds_t count, int timeout)
 	return n;
 }
 
-static void wait_for_signals(void)
+/* A sanitizer keeps signals back around a fork: the parent waits for the byte. */
+static void wait_for_signals(int ready)
 {
 	sigset_t none;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	fd_close_from(STDERR_FILENO + 1, -1);
 	setpgid(0, 0);
+	signal(SIGTERM, SIG_DFL);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	signal(SIGTERM, SIG_DFL);
+	(void)!write(ready, "", 1);
+	fd_close_from(STDERR_FILENO + 1, -1);
 	for (;;)
 		pause();
 }
@@ -100,6 +102,7 @@ static void wait_for_signals(void)
 static void open_process(struct request_process *p)
 {
 	int ends[2];
+	char byte;
 
 	assert_int_equal(
 	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends), 0);
@@ -111,11 +114,14 @@ static void open_process(struct request_process *p)
 	assert_int_equal(pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
 	p->errors = ends[0];
 	t.errors = ends[1];
+	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
 	p->pid = fork();
 	assert_true(p->pid >= 0);
 	if (p->pid == 0)
-		wait_for_signals();
-	setpgid(p->pid, p->pid);
+		wait_for_signals(ends[1]);
+	close(ends[1]);
+	assert_int_equal(read(ends[0], &byte, 1), 1);
+	close(ends[0]);
 	p->handle = (int)syscall(SYS_pidfd_open, p->pid, 0);
 	assert_true(p->handle >= 0);
 }
