@@ -226,6 +226,15 @@ def test_a_run_ends_as_under_cgi_and_the_next_is_well(rerun, end, status):
     assert rerun.get(url).text == first
 
 
+def test_output_that_cannot_be_flushed_is_a_500_as_python_s_own_exit_status_is_120(rerun):
+    url = rerun.put(PID + "class Stuck:\n    closed = False\n    write = len\n"
+                          "    def flush(self):\n        raise OSError('stuck')\n"
+                          "if query:\n    sys.stdout.flush()\n    sys.stdout = Stuck()\n")
+    assert rerun.get(url).status == 200
+    assert rerun.get(url + "?1").status == 500
+    assert rerun.get(url).status == 200
+
+
 def test_an_exception_has_its_traceback_and_nothing_of_the_host(rerun):
     url = rerun.put("def f():\n    raise KeyError('lost')\nf()\n")
     since = rerun.host.log_position()

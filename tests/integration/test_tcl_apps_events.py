@@ -94,6 +94,7 @@ namespace eval case {
 		}}
 		vwait ::worked
 	}
+	proc fail_full {} { puts [string repeat x 5000]; exit 3 }
 	proc never {} { vwait ::never }
 }
 
@@ -173,6 +174,11 @@ def test_an_exit_between_requests_ends_the_worker_and_no_request(events):
         worker = int(ask(events, "late_exit"))
         wait_for(lambda old=worker: not lives(old), "the worker ends")
         assert int(ask(events, "pid")) != worker
+
+
+def test_an_exit_that_fails_sends_nothing_of_what_was_printed(events):
+    reply = events.get("/events.tcl?fail_full")
+    assert reply.status == 500 and "xxx" not in reply.text
 
 
 def test_a_request_that_waits_for_ever_is_ended_and_the_log_tells_where(start_host, tmp_path):

@@ -214,3 +214,7 @@ def test_a_forked_child_that_comes_back_sends_nothing(apps):
         """)
     for _ in range(3):
         assert apps.get(url).body == b"parent"
+
+
+def test_a_broken_pipe_that_is_not_the_client_s_has_its_traceback(plain_apps):
+    plain_apps.fails("raise BrokenPipeError('of a program')", "Traceback", "BrokenPipeError: of a program")
