@@ -311,3 +311,37 @@ def test_a_large_body_in_small_pieces_arrives_whole_through_nginx(apps, start_ng
     url = apps.put(START + "for i in range(20000):\n    yield b'%06d\\n' % i")
     reply = start_nginx(apps.host.socket).get(url)
     assert reply.body == b"".join(b"%06d\n" % i for i in range(20000))
+
+
+def test_a_thread_that_writes_without_end_leaves_the_app_its_turns(apps):
+    reply = apps.answer("""
+        write = start_response("200 OK", TEXT)
+        counted = Counted(write)
+        counted.start()
+        while not counted.count:
+            time.sleep(0.001)
+        before = counted.count
+        for _ in range(100):
+            write(b"m")
+        beside = counted.count - before
+        counted.stopped = True
+        counted.join()
+        return [b" %d" % beside]
+        """, before="""
+        import threading
+        import time
+
+        class Counted(threading.Thread):
+            count, stopped = 0, False
+
+            def __init__(self, write):
+                super().__init__()
+                self.write = write
+
+            def run(self):
+                while not self.stopped and self.count < 20000:
+                    self.write(b"t" * 8192)
+                    self.count += 1
+        """)
+    assert reply.body.count(b"m") == 100
+    assert int(reply.body.rpartition(b" ")[2]) < 1000
