@@ -28,7 +28,7 @@ struct template_setup {
  */
 struct template_order {
 	uint32_t warm; /* 1: it shall touch ahead the memory that a run will write */
-	uint32_t log;  /* 1: fork nothing, answer nothing, and write the log to the descriptor with it */
+	uint32_t log;  /* 1: fork none, answer nothing; the log goes to the descriptor with it */
 };
 
 /* Template to front, for each order and in their order: the process id, with its pidfd; -1: none. */

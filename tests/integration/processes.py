@@ -37,7 +37,11 @@ def _stat(pid):
 def has_open(pid, path):
     """Whether it has this file open, by whatever name it was opened."""
     wanted = os.stat(path)
-    for name in os.listdir(f"/proc/{pid}/fd"):
+    try:
+        names = os.listdir(f"/proc/{pid}/fd")
+    except FileNotFoundError:
+        return False  # it has ended
+    for name in names:
         try:
             found = os.stat(f"/proc/{pid}/fd/{name}")
         except FileNotFoundError:

@@ -6,9 +6,10 @@ import signal
 
 import pytest
 
+from faults import named
 from held import Held, ask_status, find_runs, put_held, status_of
 from host import EXTHOST, SUFFIX, environment, put, put_script, run_exthost
-from processes import Program, lives
+from processes import Program, has_open, lives
 from reloading import Configured, templates_of
 from users import open_to_all, root_only, speak_as
 from waiting import wait_for
@@ -242,6 +243,9 @@ def test_a_log_file_is_opened_again_after_a_reload_too(root, tmp_path):
         log.rename(rotated)
         program.send(signal.SIGUSR1)
         wait_for(log.exists, "a new log file")
+        # Those that had begun to start, too.
+        wait_for(lambda: not [pid for pid in named(program, "exthost-templ") if has_open(pid, rotated)],
+                 "the new log alone")
         program.send(signal.SIGHUP)
         wait_for(lambda: " info reload" in log.read_text(), "what follows is in the new one")
         assert "error" not in rotated.read_text() + log.read_text()

@@ -161,6 +161,28 @@ static void as_many_as_are_wanted_are_ordered_from_a_new_template(void **state)
 	close(template);
 }
 
+/* A template forks for no such order, and nobody waits for its answer. */
+static void a_log_is_handed_to_the_template_and_counts_as_no_order_for_a_process(void **state)
+{
+	int template;
+	struct spares *spares = make(1, &template);
+	struct template_order order;
+	int fds[FD_PASS_MAX];
+
+	(void)state;
+	answer_order(template);
+	spares_set_log(spares, STDERR_FILENO);
+	assert_int_equal(fd_receive(template, &order, sizeof(order), fds, 0), sizeof(order));
+	assert_int_equal(order.log, 1);
+	assert_true(fds[0] >= 0);
+	assert_int_equal(fds[1], -1);
+	close(fds[0]);
+	assert_no_order(template);
+	assert_int_equal(spares_count(spares, 0), 1);
+	spares_destroy(spares);
+	close(template);
+}
+
 static void one_that_is_ahead_is_taken_at_once_and_replaced_when_that_is_asked_for(void **state)
 {
 	int template;
@@ -383,6 +405,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(who_looks_how_many_there_are_keeps_none_from_who_waits),
 	    cmocka_unit_test(as_many_as_are_wanted_are_ordered_from_a_new_template),
+	    cmocka_unit_test(a_log_is_handed_to_the_template_and_counts_as_no_order_for_a_process),
 	    cmocka_unit_test(
 		one_that_is_ahead_is_taken_at_once_and_replaced_when_that_is_asked_for),
 	    cmocka_unit_test(none_is_ordered_beyond_those_that_are_wanted),
