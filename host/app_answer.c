@@ -146,7 +146,8 @@ static void begin_turn(struct app_answering *a, struct app_turn *t)
 	t->out = (struct binding_reply){.pipe = -1,
 	    .reply = &t->reply,
 	    .owner = a->app->app.run->channel->owner,
-	    .memory = a->memory};
+	    .memory = a->memory,
+	    .lent = &slot->memory};
 	reply_init(&t->reply, r, &a->setup->config, &a->setup->config.limits);
 	t->reply.buffer = a->app->app.rerun ? t->reply.buffer : 0;
 	t->reply.lazy = true;
@@ -164,6 +165,7 @@ static void begin_turn(struct app_answering *a, struct app_turn *t)
 	atomic_store_explicit(&slot->released, false, memory_order_relaxed);
 	atomic_store_explicit(&slot->sent, 0, memory_order_relaxed);
 	atomic_store_explicit(&slot->fd, r->response.fd, memory_order_relaxed);
+	atomic_store_explicit(&slot->memory, -1, memory_order_relaxed);
 	slot->followed = r->followed;
 	r->response.aborted = &slot->aborted;
 	r->response.turn = atomic_fetch_add(&slot->turn, 1) + 1;
@@ -259,7 +261,7 @@ static void fail(struct app_answering *a, struct app_turn *t)
 		r->status = 499;
 		r->response.waiting.size = 0;
 		r->response.aborted = NULL;
-		r->response.failed = false;
+		r->response.failed = r->response.given_up = false;
 		response_end(&r->response);
 	} else if (atomic_load_explicit(&a->setup->slot->released, memory_order_relaxed)) {
 		response_cut(&r->response);

@@ -23,6 +23,7 @@
 #include "run_end.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -33,6 +34,7 @@
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -63,6 +65,7 @@ static bool wait_for_worker(struct watch *w);
 static bool look_at_turn(struct watch *w);
 static void look_at_clock(struct watch *w);
 static void look_at_client(struct watch *w);
+static void look_at_memory(struct watch *w);
 static void answer_for(const struct watch *w, int wait_status);
 static void give_idle(struct watch *w, bool ready_only);
 
@@ -193,8 +196,10 @@ static void look_at_clock(struct watch *w)
 	/* It has ended after all: then so has the case against it, unless SIGTERM is sent. */
 	if (!same && w->end.stage < RUN_TERMED)
 		run_end_init(&w->end, w->end.process, UINT64_MAX);
-	if (same && turn % 2 == 1)
+	if (same && turn % 2 == 1) {
 		look_at_client(w);
+		look_at_memory(w);
+	}
 	if (w->end.stage == RUN_GOES_ON)
 		w->end.due = turn % 2 == 1 ? atomic_load(&w->slot->deadline) : UINT64_MAX;
 	if (w->end.stage == RUN_GOES_ON && w->gone && w->leave < w->end.due)
@@ -231,6 +236,34 @@ static void look_at_client(struct watch *w)
 	if ((gone || w->aborted) && !w->gone)
 		w->leave = request_clock() + LET_GO;
 	w->gone = gone || w->aborted;
+}
+
+static bool is_larger(int file, uint64_t size)
+{
+	struct stat status;
+
+	return fstat(file, &status) == 0 && (uint64_t)status.st_size > size;
+}
+
+/*
+ * What a script that is run again writes is held until it ends, in memory that no limit of the process
+ * counts. Who writes more than --max-reply gets an error (EPERM), and the reply is refused by its size.
+ * A copy of the descriptor is the same file whatever the worker does meanwhile; it is made only then, as
+ * a descriptor more looks to the worker like one that a script has left.
+ */
+static void look_at_memory(struct watch *w)
+{
+	uint64_t most = w->setup->config.limits.max_reply;
+	int memory = atomic_load(&w->slot->memory);
+	int copy = -1;
+
+	if (memory < 0 || !is_larger(memory, most))
+		return;
+	copy = fd_copy_up(memory);
+	if (copy >= 0 && atomic_load(&w->slot->memory) == memory &&
+	    atomic_load(&w->slot->turn) == w->turn && is_larger(copy, most))
+		fcntl(copy, F_ADD_SEALS, F_SEAL_GROW);
+	fd_close(&copy);
 }
 
 static void answer_for(const struct watch *w, int wait_status)

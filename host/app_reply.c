@@ -11,10 +11,13 @@
 #include "request.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/sendfile.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -162,8 +165,17 @@ int binding_reply_descriptor(struct binding_call *call)
 	if (r->pipe >= 0)
 		return r->pipe;
 	if (r->memory < 0)
-		r->memory = fd_memory_file("exthost-reply");
+		r->memory = memfd_create("exthost-reply", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	atomic_store(r->lent, r->memory);
 	return r->memory;
+}
+
+/* Nothing has held the writer back but this: see app_guardian.c. */
+static bool is_too_large(const struct binding_reply *r)
+{
+	struct stat status;
+
+	return fstat(r->memory, &status) == 0 && (uint64_t)status.st_size > r->reply->most;
 }
 
 void app_reply_take_memory(struct binding_reply *r)
@@ -174,6 +186,10 @@ void app_reply_take_memory(struct binding_reply *r)
 
 	if (r->memory < 0)
 		return;
+	if (!r->refused && is_too_large(r)) {
+		reply_too_large(r->reply, &r->why);
+		r->refused = true;
+	}
 	while ((n = pread(r->memory, piece, sizeof(piece), at)) > 0) {
 		if (feed(r, piece, (size_t)n) < 0)
 			break;
@@ -190,7 +206,9 @@ void app_reply_take_memory(struct binding_reply *r)
 int app_reply_end(struct binding_reply *r, bool alone)
 {
 	app_reply_take_memory(r);
-	if (!alone || lseek(r->memory, 0, SEEK_END) != 0)
+	atomic_store(r->lent, -1);
+	if (!alone || r->refused || lseek(r->memory, 0, SEEK_END) != 0 ||
+	    (fcntl(r->memory, F_GET_SEALS) & F_SEAL_GROW) != 0)
 		fd_close(&r->memory);
 	return r->memory;
 }

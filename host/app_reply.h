@@ -14,9 +14,11 @@ struct binding_reply {
 	int pipe;            /* to the front; -1: straight to the client */
 	struct reply *reply; /* straight to the client: what it has become so far */
 	pid_t owner;         /* straight to the client: the one process that may write */
-	int memory;   /* straight to the client: a file that binding_reply_descriptor lends; -1:
-	                        none yet. Each request has its own, for who keeps it writes later. */
-	bool refused; /* it is no reply, for this reason: */
+	/* Straight to the client: a file that binding_reply_descriptor lends; -1: none yet. It is lent again only
+	   after a rerun that has left nothing behind, since whatever keeps it can write later. */
+	int memory;
+	atomic_int *lent; /* straight to the client: the same, for the guardian to watch */
+	bool refused;     /* it is no reply, for this reason: */
 	struct error why;
 };
 

@@ -24,6 +24,7 @@ struct app_slot {
 	atomic_bool released;                 /* a part of the reply has left */
 	atomic_int sent; /* the reply's status, once all that it announces has left; 0: not yet */
 	atomic_int fd;
+	atomic_int memory; /* the file that binding_reply_descriptor has lent; -1: none */
 	bool followed; /* as in struct request */
 	uint16_t request_id;
 	char id[17];

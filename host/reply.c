@@ -102,14 +102,19 @@ void reply_flush(struct reply *r)
 	tell_sent(r);
 }
 
+int reply_too_large(const struct reply *r, struct error *e)
+{
+	return error_set(e, "the reply is larger than --max-reply, %llu bytes",
+	    (unsigned long long)r->most);
+}
+
 /* These bytes belong to the body. */
 static int take_body(struct reply *r, const void *data, size_t size, struct error *e)
 {
 	if (!r->released && !r->request->hold && r->size + size > r->buffer && let_go(r, e) < 0)
 		return -1;
 	if (!r->released && r->size + size > r->most)
-		return error_set(e, "the reply is larger than --max-reply, %llu bytes",
-		    (unsigned long long)r->most);
+		return reply_too_large(r, e);
 	r->size += size;
 	if (!r->released)
 		return spool_append(&r->body, data, size, e);

@@ -43,6 +43,9 @@ void reply_init(struct reply *r, struct request *request, const struct config *c
  */
 int reply_feed(struct reply *r, const void *data, size_t size, struct error *e);
 
+/* Set *e to that, and return -1. */
+int reply_too_large(const struct reply *r, struct error *e);
+
 /*
  * Let go what is held, and send the rest of the reply out of a file, from its offset: size bytes,
  * UINT64_MAX: to its end. 0; -1 with errno: EPIPE: the client is gone; EINVAL: this cannot be done

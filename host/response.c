@@ -57,13 +57,15 @@ static void keep_left(struct response *r, const struct iovec *parts, int count)
 
 bool response_is_aborted(const struct response *r)
 {
-	return r->aborted != NULL && atomic_load(r->aborted) == r->turn;
+	return r->given_up ||
+	       (!r->failed && r->aborted != NULL && atomic_load(r->aborted) == r->turn);
 }
 
 static void send_parts(struct response *r, struct iovec *parts, int count)
 {
 	/* Here between two records. */
-	r->failed = r->failed || response_is_aborted(r);
+	r->given_up = response_is_aborted(r);
+	r->failed = r->failed || r->given_up;
 	if (r->begun != NULL)
 		atomic_store_explicit(r->begun, true, memory_order_release);
 	while (count > 0 && !r->failed) {

@@ -27,9 +27,10 @@ struct response {
 	   sent, `failed` from the next record on. NULL: nobody does. */
 	const atomic_uint_fast64_t *aborted;
 	uint64_t turn;
+	bool given_up; /* `failed` for that reason alone: the last record is whole */
 };
 
-/* The client has given this reply up. */
+/* The client has given this reply up, and END_REQUEST can follow: what was sent of it are whole records. */
 bool response_is_aborted(const struct response *r);
 
 /* Put bytes of the reply (header block, then body) into records. */

@@ -3,6 +3,7 @@ Rerun: a CGI script in a process that stays finds everything as at the start, ho
 it ended; what cannot be put back ends the process after the reply.
 """
 
+import contextlib
 import os
 import textwrap
 
@@ -10,6 +11,7 @@ import pytest
 
 from apps import Apps, OwnSockets
 from host import put, run_exthost, run_plain
+from own_socket import Serving
 from waiting import wait_for
 
 BEGINNING = """\
@@ -294,3 +296,34 @@ def test_large_bodies_go_in_and_out(rerun):
     for size in (3_000_000, 10, 1_000_000):
         body = os.urandom(size)
         assert rerun.get(url, "POST", body).body == body
+
+
+WITHOUT_END = {"python": """\
+# exthost: rerun
+import os, sys
+print("Content-Type: text/plain\\n")
+while os.environ["QUERY_STRING"] == "endless":
+    sys.stdout.write("x" * 65536)
+print("x" * int(os.environ["QUERY_STRING"]))
+""", "tcl": """\
+# exthost: rerun
+puts "Content-Type: text/plain\\n"
+flush stdout
+if {$env(QUERY_STRING) eq "endless"} { exec /usr/bin/yes >@ stdout }
+exec /usr/bin/head -c $env(QUERY_STRING) /dev/zero >@ stdout
+"""}
+
+
+@pytest.mark.parametrize("language", WITHOUT_END)
+def test_what_is_held_at_a_socket_of_its_own_is_no_larger_than_max_reply(tmp_path, language):
+    with contextlib.ExitStack() as stack:
+        host = Serving(tmp_path / "root", "--max-reply", "1m", "--timeout", "60", language=language,
+                       workers=1, text=WITHOUT_END[language])
+        stack.callback(host.stop)
+        for size in 1048577, "endless":
+            since = host.log_position()
+            outcome = host.run("POST", f"/app?{size}")
+            assert outcome.closed or outcome.reply().status == 500
+            assert "the reply is larger than --max-reply, 1048576 bytes" in \
+                host.wait_line(f"/app?{size}", "status=", since=since)
+            assert host.get("/app?1000").status == 200
