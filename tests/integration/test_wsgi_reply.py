@@ -345,3 +345,13 @@ def test_a_thread_that_writes_without_end_leaves_the_app_its_turns(apps):
         """)
     assert reply.body.count(b"m") == 100
     assert int(reply.body.rpartition(b" ")[2]) < 1000
+
+
+def test_a_length_of_more_than_one_says_nothing_of_the_first_piece(plain_apps):
+    reply = plain_apps.answer("start_response('200 OK', TEXT)\nreturn Two(b'first ', b'second')",
+                              before=TRACKED + """
+class Two(Tracked):
+    def __len__(self):
+        return 2
+""")
+    assert reply.body == b"first second"
