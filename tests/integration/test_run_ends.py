@@ -80,6 +80,34 @@ def test_writing_to_a_client_that_is_gone_is_an_error_at_a_socket_of_its_own(tmp
         host.stop()
 
 
+STREAMS = """\
+# exthost: app
+import os
+import time
+
+
+def application(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    folder = environ["QUERY_STRING"]
+    open(folder + "/begun", "w").close()
+    while not os.path.exists(folder + "/gone"):
+        time.sleep(0.005)
+    try:
+        for _ in range(300):
+            yield b"x" * 65536
+    finally:
+        open(folder + "/outcome", "w").close()
+"""
+
+
+def test_an_app_whose_client_leaves_while_it_streams_is_stopped_without_a_traceback(tmp_path, start_host):
+    put(tmp_path / "root", "app.py", STREAMS, executable=True)
+    host = start_host(tmp_path / "root")
+    leave_while_it_writes(host.socket, "/app.py", tmp_path)
+    host.wait_line("GET /app.py", "status=")
+    assert not [line for line in host.program.log() if "Traceback" in line or "BrokenPipe" in line]
+
+
 # The end of a CGI run empties the modules that still live, but not beneath a thread that uses them. Were it
 # done, the last name's object would be deleted then, and wait until the thread has noticed.
 HELPER = '''\
