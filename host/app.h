@@ -15,6 +15,7 @@
 #include "script.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -104,6 +105,7 @@ struct app_pool {
 	pthread_mutex_t lock;
 	struct app *apps;
 	uint64_t last_id;
+	atomic_uint templates; /* how many have been connected */
 	int epoll; /* of what app_watch.c watches */
 	bool started, stopping;
 	bool serving_ends; /* of those that serve sockets of their own none is started any more */
@@ -169,6 +171,9 @@ void app_tell_log(const struct app_pool *p, const struct app_worker_entry *w);
  * before. With the lock held.
  */
 void app_begin_generation(struct app *a, int32_t settle);
+
+/* There is a new template: the workers that there are came from an older one. With the lock held. */
+void app_outdate(struct app *a);
 
 /* Those that serve and have found themselves stale: go on, as what is new does not load. Lock held. */
 void app_resume(struct app *a);

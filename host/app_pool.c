@@ -370,10 +370,11 @@ void app_pool_give_back(
 }
 
 /* Whoever has been forked by an older template. */
-static void outdate(struct app *a)
+void app_outdate(struct app *a)
 {
 	/* What has just been found changed stays so. */
-	if (has_loaded(a, true) || is_refused(a) || a->renewed == a->generation)
+	if (has_loaded(a, true) || is_refused(a) || a->renewed == a->generation ||
+	    a->workers == NULL)
 		a->renewed = a->generation + 1;
 	a->generation++;
 }
@@ -395,9 +396,10 @@ void app_pool_connect(struct app_pool *p, int language, int channel, const struc
 		if (a->sockets != NULL)
 			app_take_settings(p, a, config);
 		if (a->settings.language == language && a->workers != NULL)
-			outdate(a);
+			app_outdate(a);
 	}
 	spares_connect(p->setup->spares, language, channel);
+	atomic_fetch_add(&p->templates, 1);
 	for (struct app *a = p->apps; a != NULL && !p->stopping; a = a->next)
 		if (a->settings.language == language && a->workers != NULL)
 			renew(p, a);

@@ -40,7 +40,8 @@ struct start {
 	uint64_t settled_at;
 	int64_t began;
 	char *name;
-	bool ready; /* the settings are copied */
+	bool ready;         /* the settings are copied */
+	unsigned templates; /* when the process was taken: the pool's */
 	struct request_process process;
 	struct app_slot *slot;
 };
@@ -224,6 +225,7 @@ static int do_start(struct start *s, struct error *e)
 		for (int tries = 0; result < 0 && tries < SPARE_TRIES; tries++) {
 			if (spares_take(setup->spares, s->settings.language, &s->process, e) < 0)
 				break;
+			s->templates = atomic_load(&s->pool->templates);
 			result = order_load(s, route.file, path, e);
 			if (result < 0)
 				request_process_release(&s->process);
@@ -262,6 +264,9 @@ static void add_worker(struct start *s)
 	w->errors = (struct run_errors){.log = s->pool->setup->log, .script = s->app->name};
 	run_end_init(&w->end, &w->process, request_clock() + s->settings.limits.timeout * SECOND);
 	app_enter(w, APP_LOADS);
+	/* While it got its order a new template came, which found no worker to replace: this is one. */
+	if (s->templates != atomic_load(&s->pool->templates) && w->generation == s->app->generation)
+		app_outdate(s->app);
 	w->next = s->app->workers;
 	s->app->workers = w;
 	app_watch(s->pool, w);
