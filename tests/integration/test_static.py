@@ -218,9 +218,9 @@ def test_check_is_silent_where_nothing_is_to_be_said(tmp_path):
 def test_check_names_what_fossil_cannot_start_and_sends_as_an_empty_page(
         start_host, start_fossil, tmp_path, first, says):
     root = tmp_path / "root"
-    # Fossil limits the memory of what it starts: the host, with a sanitizer, would not start there.
-    start_host(root)
     put(root, "x.py", first.format(relay=RELAY) + HELLO["python"], executable=True)
+    # Fossil limits the memory of what it starts, and with a sanitizer the host needs more than that.
+    start_host(root)
     done = run_exthost("check", "--root", str(root))
     warned = [line for line in done.stdout.decode().splitlines() if line.startswith("x.py: warning: ")]
     assert done.returncode == 0 and len(warned) == (1 if says else 0), done

@@ -377,15 +377,21 @@ def test_a_killed_template_costs_the_requests_that_are_being_answered_and_no_lat
     host.wait_line("template: signal 9", since=since)
 
 
+def wait_lines(host, count, *texts, since):
+    wait_for(lambda: count == sum(all(text in line for text in texts) for line in host.program.log(since)),
+             f"{count} lines with {texts}")
+
+
 def test_a_template_that_dies_while_an_app_loads_is_no_failure_of_the_app(host, root):
     put(root, "slow.tiny", APP + "load error begun\nload await go\n" + HEAD + "process\n")
     asked = [Asked(host, "slow.tiny") for _ in range(2)]
     since = asked[0].since
     for _ in range(3):
-        host.wait_line("begun", "script=slow.tiny", since=since)
+        # A worker for each request; a line of an earlier one must not count for a later one.
+        wait_lines(host, 2, "begun", "script=slow.tiny", since=since)
         since = host.program.log_position()
         os.kill(host.template(), signal.SIGKILL)
-        host.wait_line("slow.tiny: app worker", "is gone, with its template", since=since)
+        wait_lines(host, 2, "slow.tiny: app worker", "is gone, with its template", since=since)
     (root / "go").touch()
     assert [each.end().reply().status for each in asked] == [200, 200]
     assert [line for line in host.log() if "does not load" in line] == []
