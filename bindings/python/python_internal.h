@@ -211,7 +211,11 @@ void python_end_flush_writers(void);
 /* A number that changes when there are more or fewer objects that the collector looks at. */
 long python_end_count_young(void);
 
-/* Collect garbage, even if it was disabled. */
+/*
+ * Collect garbage, even if it was disabled: only the youngest objects where all are young. To collect
+ * all of them empties Python's lists of free objects too, and what is made anew after that is counted
+ * as young (python_end_count_young), so that one collection would lead to the next.
+ */
 void python_end_collect(void);
 
 /*

@@ -203,7 +203,7 @@ static void release(PyObject *globals)
 		/* See release_script in python_end.c. */
 		if (rerun_process_has_files())
 			python_end_flush_writers();
-		PyGC_Collect();
+		python_end_collect();
 	}
 	rerun_writers_look();
 	if (PyDict_Size(all) != script.modules) {

@@ -39,6 +39,7 @@ static struct {
 	char *locale;
 	char **environment;
 	int counted;                 /* the folder /proc/self/fd; -1: there is none */
+	int tasks;                   /* /proc/self/task; -1: there is none */
 	long descriptors;            /* before the run, as count_descriptors has it */
 	PyObject *handlers[SIGNALS]; /* Python's */
 	PyObject *get_signal, *set_signal;
@@ -65,6 +66,7 @@ int rerun_process_keep(void)
 	kept.folder = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	kept.null = open("/dev/null", O_WRONLY | O_CLOEXEC);
 	kept.counted = open("/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	kept.tasks = open("/proc/self/task", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	kept.threads = count_threads();
 	kept.mask = umask(0);
 	umask(kept.mask);
@@ -163,7 +165,7 @@ static nlink_t count_threads(void)
 {
 	struct stat folder;
 
-	return stat("/proc/self/task", &folder) == 0 ? folder.st_nlink : 0;
+	return fstat(kept.tasks, &folder) == 0 ? folder.st_nlink : 0;
 }
 
 static long count_descriptors(void)
