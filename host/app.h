@@ -8,6 +8,7 @@
 
 #include "buffer.h"
 #include "config.h"
+#include "language.h"
 #include "request_process.h"
 #include "run_channel.h"
 #include "run_end.h"
@@ -105,7 +106,7 @@ struct app_pool {
 	pthread_mutex_t lock;
 	struct app *apps;
 	uint64_t last_id;
-	atomic_uint templates; /* how many have been connected */
+	atomic_uint templates[LANGUAGES_MAX]; /* how many have been connected, by language */
 	int epoll; /* of what app_watch.c watches */
 	bool started, stopping;
 	bool serving_ends; /* of those that serve sockets of their own none is started any more */

@@ -27,7 +27,7 @@ void app_files_add(struct app_files *files, const char *path, const struct times
 /* Milliseconds until each of them can be told from a later state by its times; 0: they can now. */
 int32_t app_files_settle(const struct app_files *files);
 
-/* The same of one file. */
+/* The same for one file. */
 int32_t app_file_settle(const struct stat *status);
 
 /* Has one of them changed, gone, or come back? */

@@ -248,8 +248,9 @@ static bool is_larger(int file, uint64_t size)
 /*
  * What a script that is run again writes is held until it ends, in memory that no limit of the process
  * counts. Who writes more than --max-reply gets an error (EPERM), and the reply is refused by its size.
- * A copy of the descriptor is the same file whatever the worker does meanwhile; it is made only then, as
- * a descriptor more looks to the worker like one that a script has left.
+ * The worker may close the descriptor and open another file under its number, so the seal is put on a
+ * copy, which stays the same file. The copy is made only when the file is too large: the worker would
+ * take one more descriptor for one that a script has left open.
  */
 static void look_at_memory(struct watch *w)
 {

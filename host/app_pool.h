@@ -64,7 +64,7 @@ enum app_fate {
 	APP_FATE_DEAD
 };
 
-/* settle: of one that is stale, the milliseconds until its files have come to rest. */
+/* settle: for APP_FATE_STALE, the milliseconds until the app's files have come to rest; else 0. */
 void app_pool_give_back(
     struct app_pool *p, struct app_worker_entry *worker, enum app_fate fate, int32_t settle);
 

@@ -15,7 +15,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
@@ -165,7 +164,7 @@ int binding_reply_descriptor(struct binding_call *call)
 	if (r->pipe >= 0)
 		return r->pipe;
 	if (r->memory < 0)
-		r->memory = memfd_create("exthost-reply", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+		r->memory = fd_memory_file("exthost-reply");
 	atomic_store(r->lent, r->memory);
 	return r->memory;
 }

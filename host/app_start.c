@@ -225,7 +225,7 @@ static int do_start(struct start *s, struct error *e)
 		for (int tries = 0; result < 0 && tries < SPARE_TRIES; tries++) {
 			if (spares_take(setup->spares, s->settings.language, &s->process, e) < 0)
 				break;
-			s->templates = atomic_load(&s->pool->templates);
+			s->templates = atomic_load(&s->pool->templates[s->settings.language]);
 			result = order_load(s, route.file, path, e);
 			if (result < 0)
 				request_process_release(&s->process);
@@ -265,7 +265,7 @@ static void add_worker(struct start *s)
 	run_end_init(&w->end, &w->process, request_clock() + s->settings.limits.timeout * SECOND);
 	app_enter(w, APP_LOADS);
 	/* While it got its order a new template came, which found no worker to replace: this is one. */
-	if (s->templates != atomic_load(&s->pool->templates) && w->generation == s->app->generation)
+	if (s->templates != atomic_load(&s->pool->templates[s->settings.language]) && w->generation == s->app->generation)
 		app_outdate(s->app);
 	w->next = s->app->workers;
 	s->app->workers = w;

@@ -327,9 +327,10 @@ static void take_loss(struct app_pool *p, struct app_worker_entry *w)
 }
 
 /*
- * The channel has ended. Its template tells of a death and closes its end then, so if it has not it is dead
- * itself. A reset instead of an end says that an order was left unread (unix(7)): the first, of one that
- * loads; then nothing of the app was tried. A reset stands in front of what has been told.
+ * The channel has ended. A template tells of a worker's death before it closes its end, so an end without
+ * a word means that the template itself is dead. A reset instead of an end means that an order was left
+ * unread (unix(7)). If the worker was loading, that was its first order, and nothing of the app was tried.
+ * A reset hides what was told before it.
  */
 static void take_last(struct app_pool *p, struct app_worker_entry *w, bool unread)
 {

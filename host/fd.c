@@ -167,7 +167,7 @@ ssize_t fd_receive(int socket, void *data, size_t size, int fds[FD_PASS_MAX], in
 
 int fd_memory_file(const char *name)
 {
-	return memfd_create(name, MFD_CLOEXEC);
+	return memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
 }
 
 int fd_temporary_file(const char *folder)

@@ -47,7 +47,10 @@ int fd_send(int socket, const void *data, size_t size, const int *fds, int count
  */
 ssize_t fd_receive(int socket, void *data, size_t size, int fds[FD_PASS_MAX], int flags);
 
-/* An unlinked file of its own, read and write: in memory, or in a folder on disk. -1 with errno. */
+/*
+ * An unlinked file of its own, read and write: in memory (it can be sealed, fcntl(2)), or in a folder on
+ * disk. -1 with errno.
+ */
 int fd_memory_file(const char *name);
 int fd_temporary_file(const char *folder);
 

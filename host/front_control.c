@@ -2,7 +2,7 @@
  * An administrator looks in when something is wrong, and then every thread that serves may be held by a
  * run, and every connection be open. So the control socket is in an epoll of its own, with a thread that
  * does nothing but accept there, and takes no place from the clients. Each question gets a thread for as
- * long as it takes: one may be waiting for a run's stack, and one that is never asked is given up.
+ * long as it takes: the answer may have to wait for a run's stack. A connection that asks nothing is given up.
  */
 #include "front.h"
 

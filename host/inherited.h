@@ -1,4 +1,4 @@
-/* What whoever started us has passed in: listening sockets, and signals that are ignored. */
+/* What a process inherits from the one that started it: listening sockets, and ignored signals. */
 #ifndef EXTHOST_INHERITED_H
 #define EXTHOST_INHERITED_H
 

@@ -12,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -30,7 +29,7 @@ static int open_file(void)
 	const char *folder = getenv("TMPDIR");
 	int fd = open(folder != NULL ? folder : "/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 
-	return fd >= 0 ? fd : memfd_create("exthost-reply", MFD_CLOEXEC);
+	return fd >= 0 ? fd : fd_memory_file("exthost-reply");
 }
 
 static int keep(struct relay_reply *reply, const unsigned char *data, size_t size)

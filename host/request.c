@@ -70,7 +70,7 @@ int request_start_decoder(struct error *e)
 #define LENGTH_UNKNOWN (-1)
 #define LENGTH_BAD (-2)
 
-/* In bytes; one that is larger than any number can be is as large as a number can be. */
+/* In bytes. A value above INT64_MAX counts as INT64_MAX. */
 static int64_t content_length(const struct variables *v)
 {
 	const char *text = variables_text(v, "CONTENT_LENGTH");

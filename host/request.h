@@ -141,7 +141,7 @@ enum request_heard {
  */
 enum request_heard request_listen(const struct request *r);
 
-/* The same for another process than the one that answers: nothing is taken. true: there is ABORT_REQUEST. */
+/* Has ABORT_REQUEST come? For a process that does not answer the request: nothing is read away. */
 bool request_is_aborted(int connection, uint16_t request_id);
 
 /*

@@ -161,7 +161,7 @@ int variables_take(struct variables *v, char *item, size_t name)
 	return 0;
 }
 
-/* By name, and of one name in the order they came. */
+/* By name; parameters of the same name in the order they came. */
 static int compare(const void *left, const void *right, void *variables)
 {
 	const struct variables *v = variables;

@@ -1,8 +1,8 @@
 /*
  * Standard error of an app worker, and an app's standard output, are the log, line by line. A line
  * that a request leaves without its end would stay in Python's buffer, or in the log's, and become a
- * part of what a later request writes. So it is known of either file whether its last line has an
- * end, and one that has none gets it when the request ends.
+ * part of what a later request writes. So for each of the two files it is known whether its last line
+ * has an end, and a line that has none gets it when the request ends.
  *
  * A file's method `write` is called through an attribute of the file itself for that, which print,
  * writelines and logging find first. What is written past it (to the descriptor, by a program that

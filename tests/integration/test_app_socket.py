@@ -256,7 +256,7 @@ def test_after_so_many_requests_a_worker_is_replaced_and_none_is_lost(serve, sta
         seen = [reply.text for reply in pool.map(lambda _: nginx.get("/process"), range(600))]
     assert all(text.isdigit() for text in seen)
     assert max(seen.count(pid) for pid in set(seen)) <= 50 and len(set(seen)) >= 12
-    # None of them counts as one that died early, whose successor begins a second later.
+    # None of these ends counts as an early death, after which the next worker starts a second later.
     assert not [line for line in host.program.log() if "status=5" in line or ", exit status" in line]
 
 

@@ -1,7 +1,7 @@
 /*
- * A run as the thread of the front sees it that guards it: the process is one that waits, what it has to say
- * is said for it, and time is set. In the place of poll(2) stands one of ours, so that something can happen
- * between two looks.
+ * The guard of a run, as the front's thread runs it. The request process is one that only waits; the test
+ * writes what it would tell, and sets the time. poll(2) is replaced, so that a test can let something
+ * happen between two calls of it.
  */
 #include "unit.h"
 
@@ -35,8 +35,8 @@
 
 #define MILLISECOND 1000000ULL
 #define SECOND (1000 * MILLISECOND)
-#define LOOKS_MOST 2000 /* a guard that looks more often turns round nothing */
-#define PATIENCE 20000  /* milliseconds until one that waits for longer fails its test */
+#define LOOKS_MOST 2000 /* a guard that polls more often spins */
+#define PATIENCE 20000  /* milliseconds; a guard that waits longer fails its test */
 #define PAGE "Content-Type: text/plain\n\nhello\n"
 
 enum { OUTPUT, ERRORS, CHANNEL, NOTICES, CLIENT, WATCHED };

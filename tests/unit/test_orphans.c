@@ -63,7 +63,7 @@ static bool was_killed(pid_t pid)
 	int status;
 	bool killed = false;
 
-	/* A killed one may take a moment to die; one that lives is told by SIGTERM what to die of. */
+	/* A killed process may take a moment to die; one that lives dies of this SIGTERM. */
 	kill(pid, SIGTERM);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	killed = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
