@@ -16,6 +16,7 @@
 #include "request.h"
 #include "route.h"
 #include "run_channel.h"
+#include "run_errors.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -131,7 +132,7 @@ static void take_errors(struct app_answering *a, struct buffer *errors)
 	dup2(a->log, STDERR_FILENO);
 	for (; (n = pread(a->errors, piece, sizeof(piece), at)) > 0; at += n) {
 		fd_write_all(STDERR_FILENO, piece, (size_t)n);
-		buffer_append(errors, piece, (size_t)n);
+		run_errors_keep(errors, piece, (size_t)n);
 	}
 	/* A process that the request has left behind may hold it, and writes into no other page. */
 	fd_close(&a->errors);

@@ -37,17 +37,16 @@ static void log_lines(struct run_errors *errors)
 	}
 }
 
-/* The end is kept: that is where a traceback says what it was. */
-static void keep(struct run_errors *errors, const char *data, size_t size)
+void run_errors_keep(struct buffer *kept, const char *data, size_t size)
 {
-	buffer_append(&errors->kept, data, size);
-	if (errors->kept.size > KEPT_MOST)
-		buffer_consume(&errors->kept, errors->kept.size - KEPT_MOST);
+	buffer_append(kept, data, size);
+	if (kept->size > KEPT_MOST)
+		buffer_consume(kept, kept->size - KEPT_MOST);
 }
 
 void run_errors_add_stack(struct run_errors *errors, const char *data, size_t size)
 {
-	keep(errors, data, size);
+	run_errors_keep(&errors->kept, data, size);
 	while (size > 0) {
 		const char *newline = memchr(data, '\n', size);
 		size_t line = newline != NULL ? (size_t)(newline - data) : size;
@@ -61,7 +60,7 @@ void run_errors_add_stack(struct run_errors *errors, const char *data, size_t si
 
 void run_errors_add(struct run_errors *errors, const char *data, size_t size)
 {
-	keep(errors, data, size);
+	run_errors_keep(&errors->kept, data, size);
 	buffer_append(&errors->line, data, size);
 	log_lines(errors);
 }

@@ -20,6 +20,12 @@ void run_errors_add(struct run_errors *errors, const char *data, size_t size);
 /* Where the script is, as its language tells it: logged as lines of a stream of their own. */
 void run_errors_add_stack(struct run_errors *errors, const char *data, size_t size);
 
+/*
+ * Append to what is kept for an error page: only the last 16 KiB stay, which is where a traceback says
+ * what it was.
+ */
+void run_errors_keep(struct buffer *kept, const char *data, size_t size);
+
 /* No more comes: what is left is a line too. `kept` stays. */
 void run_errors_end(struct run_errors *errors);
 

@@ -12,6 +12,7 @@ import pytest
 
 import fastcgi
 from host import SUFFIX, put, put_script
+from serving import WAYS, serve
 from waiting import wait_for
 
 LANGUAGES = pytest.mark.parametrize("language", SUFFIX)
@@ -113,6 +114,20 @@ def test_capabilities_from_an_untrusted_listener_show_nothing(host, language):
 def test_with_debug_everybody_sees_the_traceback(start_host, site, language):
     host = start_host(site.root, "--debug", listen=["unix:{folder}/s"])
     assert "a secret went &lt;wrong&gt;" in host.get(path(language, "exception")).text
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_with_debug_a_page_shows_the_end_of_a_long_standard_error(tmp_path, way):
+    host = serve(way, tmp_path, "long.tcl", """# exthost: rerun
+for {set i 0} {$i < 100000} {incr i} { puts stderr "line $i" }
+error "what it was"
+""", "--debug")
+    try:
+        reply = host.get("/long.tcl")
+        assert reply.status == 500 and "what it was" in reply.text and "line 99999" in reply.text
+        assert len(reply.body) < 32768 and "line 90000" not in reply.text
+    finally:
+        host.stop()
 
 
 @LANGUAGES
