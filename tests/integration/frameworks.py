@@ -18,6 +18,7 @@ from waiting import wait_for
 from web import Reply
 
 WAYS = ("fossil app", "fossil cgi", "nginx app", "nginx cgi", "own app")
+PATIENCE = 180  # seconds for a load or a request: a framework is large, and a busy machine takes its time
 
 
 class Site:
@@ -46,15 +47,15 @@ class Site:
         self._stack = contextlib.ExitStack()
         with contextlib.ExitStack() as stack:
             stack.callback(self.folder.cleanup)
-            self.host = Host(self.root, "--prefix", "/ext", "--workers", "2", "--config", str(conf),
-                             *options)
+            self.host = Host(self.root, "--prefix", "/ext", "--workers", "2", "--timeout", str(PATIENCE),
+                             "--config", str(conf), *options)
             stack.callback(self.host.stop)
             self._servers = {"fossil": Fossil(self.root)}
             stack.callback(self._servers["fossil"].stop)
             for way, socket in ("nginx", self.host.socket), ("own", self.own):
                 self._servers[way] = Nginx(socket, keepalive=2)
                 stack.callback(self._servers[way].stop)
-            wait_for(lambda: self._loaded() >= 2, "the app is loaded")
+            wait_for(lambda: self._loaded() >= 2, "the app is loaded", PATIENCE)
             self._stack = stack.pop_all()
 
     def _loaded(self):
@@ -95,7 +96,7 @@ class Browser:
         url = path if path.startswith("http") else self.base + path
         request = urllib.request.Request(url, data, dict(headers), method=method)
         try:
-            answer = (self._follows if follow else self._stays).open(request, timeout=30)
+            answer = (self._follows if follow else self._stays).open(request, timeout=PATIENCE)
         except urllib.error.HTTPError as e:
             answer = e
         with answer:

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from frameworks import WAYS, Browser, Site
+from frameworks import PATIENCE, WAYS, Browser, Site
 from host import run_exthost
 
 pytest.importorskip("django", reason="python3-django is not installed")
@@ -67,7 +67,7 @@ def site():
     made = Site(APP, {"thing_urls.py": URLS})
     try:
         # Django's own commands, with the interpreter that is to serve it.
-        done = run_exthost("python", "-c", PREPARE, cwd=made.root, timeout=60)
+        done = run_exthost("python", "-c", PREPARE, cwd=made.root, timeout=PATIENCE)
         assert done.stdout == b"1\n", done
         yield made
     finally:
