@@ -50,18 +50,25 @@ static bool is_in_cache(const char *name)
 	return false;
 }
 
-/* Cut what stands behind a suffix: SQLite's -wal and the like, at the name's end any word. */
-static void cut_word(char *word, bool is_last)
+/* Bytes of the text before SQLite's -wal and the like; all of them if it ends with none of these. */
+static size_t size_before_end(const char *text)
 {
 	static const char *const ends[] = {"-wal", "-shm", "-journal"};
-	size_t size = strlen(word);
+	size_t size = strlen(text);
 
 	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
 		size_t n = strlen(ends[i]);
 
-		if (size > n && strcasecmp(word + size - n, ends[i]) == 0)
-			word[size - n] = '\0';
+		if (size > n && strcasecmp(text + size - n, ends[i]) == 0)
+			return size - n;
 	}
+	return size;
+}
+
+/* Cut what stands behind a suffix: SQLite's -wal and the like, at the name's end any word. */
+static void cut_word(char *word, bool is_last)
+{
+	word[size_before_end(word)] = '\0';
 	if (is_last)
 		word[strcspn(word, "-_")] = '\0';
 }
@@ -73,6 +80,9 @@ static const char *kind_by_name(const struct binding *const *bindings, const cha
 	const char *at = strchr(slash != NULL ? slash : name, '.');
 	const char *kind = is_in_cache(name) ? source : NULL;
 
+	/* They hold pages of a database, whatever its name is. */
+	if (name[size_before_end(name)] != '\0')
+		kind = database;
 	while (kind == NULL && at != NULL) {
 		const char *next = strchr(at + 1, '.');
 		char word[WORD_MOST];
