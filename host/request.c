@@ -127,13 +127,17 @@ bool request_body_is_whole(const struct request *r, const struct request_body *b
 	return b->length >= 0 && r->body_size == (uint64_t)b->length;
 }
 
-/* CONTENT_LENGTH, where the web server did not know it. */
+/*
+ * CONTENT_LENGTH, where the web server did not know it, or passes on what its client has sent: Tcl reads 0100
+ * as 64.
+ */
 static int set_length(struct request *r, struct error *e)
 {
 	const char *told = variables_text(&r->variables, "CONTENT_LENGTH");
+	bool is_plain = strcmp(told, "0") == 0 || (told[0] >= '1' && told[0] <= '9');
 	char size[24];
 
-	if (r->body_size == 0 && told[0] == '\0')
+	if (is_plain || (told[0] == '\0' && r->body_size == 0))
 		return 0;
 	snprintf(size, sizeof(size), "%llu", (unsigned long long)r->body_size);
 	if (variables_set(&r->variables, "CONTENT_LENGTH", size) < 0)
@@ -143,12 +147,13 @@ static int set_length(struct request *r, struct error *e)
 
 int request_body_end(struct request *r, struct request_body *b, struct error *e)
 {
-	int status = b->length < 0 ? set_length(r, e) : 0;
+	int status;
 
 	if (b->length >= 0 && r->body_size < (uint64_t)b->length)
 		return error_set(e, "the body has %llu bytes, CONTENT_LENGTH says %lld",
 			   (unsigned long long)r->body_size, (long long)b->length),
 		       400;
+	status = set_length(r, e);
 	return status != 0 ? status : body_rewind(r, e);
 }
 
@@ -249,7 +254,9 @@ int request_read_cgi(struct request *r, const struct config *config, struct erro
 	if (length == LENGTH_UNKNOWN)
 		length = 0;
 	result = check_length(r, length, config, e);
-	return result == 400 ? result : read_body(r, STDIN_FILENO, length, config, result, e);
+	if (result != 400)
+		result = read_body(r, STDIN_FILENO, length, config, result, e);
+	return result != 0 ? result : set_length(r, e);
 }
 
 /* A full disk will be emptied, so the client may try again. */

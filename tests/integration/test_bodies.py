@@ -226,6 +226,14 @@ def test_an_abort_that_comes_with_a_body_without_its_end_is_heard(way):
         way.is_usable(client)
 
 
+@pytest.mark.parametrize("told, length", [("010", 10), ("0000", 0), ("0" * 30 + "8", 8)])
+def test_a_length_with_zeros_in_front_is_told_as_the_number_that_it_is(way, told, length):
+    body = b"x" * length
+    with way.connect() as client:
+        assert said(client.run(way.found(CONTENT_LENGTH=told), body, flags=KEEP_CONN)) == (str(length), body)
+        way.is_usable(client)
+
+
 BAD = {"abc": (400, "CONTENT_LENGTH 'abc' is no number of bytes"),
        "-2": (400, "CONTENT_LENGTH '-2' is no number of bytes"),
        "+1": (400, "CONTENT_LENGTH '+1' is no number of bytes"),
