@@ -147,6 +147,15 @@ static bool find_file(const struct answer_shared *shared, struct request *reques
 	return true;
 }
 
+/* POST too, as Fossil has it. A client that was told 200 would think that its file is stored, or gone. */
+static bool is_reading(const struct request *request)
+{
+	const char *method = variables_text(&request->variables, "REQUEST_METHOD");
+
+	return strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0 ||
+	       strcmp(method, "POST") == 0;
+}
+
 /* What the configuration does not offer is not there; what is never sent is forbidden. */
 static void answer_static(
     const struct answer_shared *shared, struct request *request, const struct route *route)
@@ -165,6 +174,8 @@ static void answer_static(
 	} else if (secret != NULL) {
 		error_set(&e, "%s is not executable, and %s is never sent", route->name, secret);
 		answer_refusal(shared, request, 403, e.message);
+	} else if (!is_reading(request)) {
+		answer_refusal(shared, request, 405, "static content can be read only");
 	} else {
 		answer_file(shared, request, route);
 	}

@@ -1,8 +1,9 @@
-/* A known length goes before the bytes, so that a reply that breaks off is noticed. */
+/* A known length goes before the bytes; a file that has become shorter is a reply that is cut. */
 #include "answer_file.h"
 
 #include "answer_log.h"
 #include "answer_shared.h"
+#include "error.h"
 #include "reply.h"
 #include "request.h"
 #include "route.h"
@@ -13,14 +14,17 @@
 #include <time.h>
 #include <unistd.h>
 
+static int send_contents(struct response *response, const struct route *route, struct error *e);
+
 void answer_file(
     const struct answer_shared *shared, struct request *request, const struct route *route)
 {
 	const struct variables *v = &request->variables;
-	char modified[64], head[512], piece[65536];
+	const char *method = variables_text(v, "REQUEST_METHOD");
+	char modified[64], head[512];
 	struct tm parts;
-	off_t left = route->status.st_size;
-	bool unchanged;
+	struct error e = {""};
+	bool unchanged, sent = true;
 
 	gmtime_r(&route->status.st_mtim.tv_sec, &parts);
 	strftime(modified, sizeof(modified), "%a, %d %b %Y %H:%M:%S GMT", &parts);
@@ -29,21 +33,41 @@ void answer_file(
 	snprintf(head, sizeof(head), "Content-Type: %s\r\nLast-Modified: %s\r\n",
 	    route_media_type(route->name), modified);
 	response_write(&request->response, head, strlen(head));
-	snprintf(head, sizeof(head), "Content-Length: %lld\r\n\r\n", (long long)left);
+	snprintf(head, sizeof(head), "Content-Length: %lld\r\n\r\n",
+	    (long long)route->status.st_size);
 	response_write(&request->response, unchanged ? "\r\n" : head, unchanged ? 2 : strlen(head));
-	if (unchanged || strcmp(variables_text(v, "REQUEST_METHOD"), "HEAD") == 0)
-		left = 0;
-	while (left > 0 && !request->response.failed) {
-		ssize_t n = read(route->file, piece, sizeof(piece));
-
-		if (n <= 0)
-			break;
-		response_write(&request->response, piece, (size_t)(n < left ? n : left));
-		left -= n < left ? n : left;
+	if (!unchanged && strcmp(method, "HEAD") != 0)
+		sent = send_contents(&request->response, route, &e) == 0;
+	if (sent)
+		response_end(&request->response);
+	if (request->response.failed) {
+		request->status = 499;
+		error_set(&e, request->response.late ? "the client takes no more"
+						     : "the client went away");
+	} else {
+		request->response.broken = !sent;
 	}
-	/* With a Content-Length that was not filled, END_REQUEST is noticed as a cut. */
-	response_end(&request->response);
-	answer_log(shared, request, NULL, NULL);
+	answer_log(shared, request, NULL, e.message[0] != '\0' ? e.message : NULL);
+}
+
+/* As many bytes as the length says that was sent. 0, also if the client is gone; -1 with *e. */
+static int send_contents(struct response *response, const struct route *route, struct error *e)
+{
+	off_t left = route->status.st_size;
+	char piece[65536];
+
+	while (left > 0 && !response->failed) {
+		size_t want = left < (off_t)sizeof(piece) ? (size_t)left : sizeof(piece);
+		ssize_t n = read(route->file, piece, want);
+
+		if (n < 0)
+			return error_errno(e, "read %s", route->name);
+		if (n == 0)
+			return error_set(e, "%s has become shorter while it was sent", route->name);
+		response_write(response, piece, (size_t)n);
+		left -= n;
+	}
+	return 0;
 }
 
 int answer_metrics(const struct answer_shared *shared, struct request *request)

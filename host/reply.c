@@ -247,6 +247,7 @@ static const char *explain(int status)
 	case 400: return "The request is not well-formed.";
 	case 403: return "The server does not send this file.";
 	case 404: return "There is no such page.";
+	case 405: return "This page can only be read.";
 	case 408: return "The request body did not come in time.";
 	case 413: return "The request body is larger than this server takes.";
 	case 431: return "The request's header is larger than this server takes.";
@@ -272,6 +273,9 @@ void reply_error_page(struct request *request, int status, const char *detail, s
 	struct buffer body = {0};
 	struct buffer head = {0};
 	const char *reason = reply_reason(status);
+	const char *more = status == 503   ? "Retry-After: 1\r\n"
+			   : status == 405 ? "Allow: GET, HEAD, POST\r\n"
+					   : "";
 
 	if (!request->trust_fossil)
 		buffer_printf(&body, PAGE_HEAD, status, reason);
@@ -288,7 +292,7 @@ void reply_error_page(struct request *request, int status, const char *detail, s
 	buffer_printf(&head,
 	    "Content-Type: text/html; charset=utf-8\r\n%s"
 	    "Cache-Control: no-store\r\nContent-Length: %zu\r\n\r\n",
-	    status == 503 ? "Retry-After: 1\r\n" : "", body.size);
+	    more, body.size);
 	reply_status_line(request, status);
 	response_write(&request->response, head.data, head.size);
 	if (!is_head(request))

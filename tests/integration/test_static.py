@@ -6,7 +6,7 @@ import urllib.parse
 
 import pytest
 
-from fastcgi import Connection, variables
+from fastcgi import PARAMS, STDIN, STDOUT, Connection, begin, pairs, stream, variables
 from host import RELAY, SUFFIX, Host, put, put_script, run_exthost
 from waiting import wait_for
 
@@ -108,6 +108,40 @@ def test_a_script_that_loses_its_run_bit_is_403_and_one_that_gets_it_back_runs(s
     for mode, status in (0o755, 200), (0o644, 403), (0o755, 200):
         script.chmod(mode)
         assert host.get("/" + name).status == status
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "PROPFIND", "OPTIONS", "get"])
+def test_what_can_only_be_read_is_405_to_all_else(host, root, method):
+    with Connection(host.socket) as c:
+        reply = c.run(variables(method, "/style.css", b"body"), b"body", flags=1).reply()
+        assert (reply.status, reply.header("Allow")) == (405, "GET, HEAD, POST")
+        assert b"for everybody" not in reply.body and (root / "style.css").read_text() == "for everybody\n"
+        for readable in "GET", "POST":
+            assert c.run(variables(readable, "/style.css"), flags=1).reply().text == "for everybody\n"
+
+
+def begin_large(host, tmp_path):
+    """A client that has the beginning of a file that no socket holds."""
+    put(tmp_path, "large.bin", b"x" * (16 << 20))
+    client = Connection(host.socket)
+    client.send(begin() + stream(PARAMS, 1, pairs(variables("GET", "/large.bin"))) + stream(STDIN, 1, b""))
+    assert client.read_record()[0] == STDOUT
+    return client
+
+
+def test_a_client_that_leaves_before_a_file_is_sent_is_a_499(start_host, tmp_path):
+    host = start_host(tmp_path)
+    begin_large(host, tmp_path).close()
+    host.wait_line("/large.bin status=499", 'reason="the client went away"')
+
+
+def test_a_file_that_becomes_shorter_is_a_reply_that_is_cut(start_host, tmp_path):
+    host = start_host(tmp_path)
+    with begin_large(host, tmp_path) as client:
+        (tmp_path / "large.bin").write_bytes(b"short")
+        outcome = client.read_outcome()
+        assert not outcome.ended and outcome.records[-1][0] == 255, outcome
+    host.wait_line("/large.bin status=200", "large.bin has become shorter")
 
 
 SETTINGS = {  # static = ...: what of these is sent; else 404, or 403 for what is never sent
