@@ -146,7 +146,7 @@ void response_write(struct response *r, const void *data, size_t size)
 	}
 }
 
-/* size bytes of the file's, without a copy. How many there were. */
+/* size bytes of the file's, without a copy. How many were sent: fewer if the client is gone or the file ends. */
 static size_t send_piece_of_file(struct response *r, int file, size_t size)
 {
 	size_t sent = 0;
@@ -156,8 +156,10 @@ static size_t send_piece_of_file(struct response *r, int file, size_t size)
 
 		if (n < 0 && (errno == EINTR || (errno == EAGAIN && wait_for_client(r))))
 			continue;
-		if (n <= 0)
-			r->failed = true; /* shorter than it was: a record is cut */
+		if (n == 0)
+			break;
+		if (n < 0)
+			r->failed = true;
 		else
 			sent += (size_t)n;
 	}
@@ -167,6 +169,21 @@ static size_t send_piece_of_file(struct response *r, int file, size_t size)
 		r->left.size = size - sent;
 	}
 	return sent;
+}
+
+/*
+ * The file has become shorter than it was when its record began. The record is brought to its end, since
+ * only between two of them response_cut is understood; anything will do, as the reply is none.
+ */
+static void fill_record(struct response *r, size_t size)
+{
+	static const char zeros[4096];
+
+	for (size_t n; size > 0; size -= n) {
+		n = size < sizeof(zeros) ? size : sizeof(zeros);
+		gather(r, zeros, n);
+	}
+	response_flush(r);
 }
 
 static size_t left_of_file(int file, uint64_t most)
@@ -208,6 +225,12 @@ int response_send_file(struct response *r, int file, uint64_t *size)
 		r->sent += sent;
 		*size += sent;
 		left -= sent;
+		if (sent < n && !r->failed) {
+			if (r->fastcgi)
+				fill_record(r, n - sent);
+			errno = EIO;
+			return -1;
+		}
 	}
 	if (left > 0 && !r->failed) {
 		char piece[8];

@@ -39,7 +39,7 @@ void response_write(struct response *r, const void *data, size_t size);
 /*
  * Send the contents of a file, from its offset, as bytes of the reply: *size of them, at most to its
  * end. *size is then how many were sent. 0, or -1 with errno; EINVAL: it is no such file, and
- * nothing was sent.
+ * nothing was sent; EIO: it became shorter while it was sent, and the reply can only be cut.
  */
 int response_send_file(struct response *r, int file, uint64_t *size);
 

@@ -4,6 +4,9 @@ import os
 
 import pytest
 
+from fastcgi import PARAMS, STDIN, STDOUT, Connection, begin, pairs, stream, variables
+from host import put
+
 DATA = b"".join(b"line %d\n" % i for i in range(50_000))
 WRAP = "return environ['wsgi.file_wrapper']"
 START = "start_response('200 OK', TEXT)\n"
@@ -119,3 +122,28 @@ def test_ten_megabytes_come_down_through_nginx(apps, tmp_path, start_nginx):
     (tmp_path / "big").write_bytes(data)
     url = apps.put(START + f"{WRAP}(open({str(tmp_path / 'big')!r}, 'rb'))")
     assert start_nginx(apps.host.socket).get(url, timeout=30).body == data
+
+
+APP = """\
+# exthost: app
+def application(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return environ["wsgi.file_wrapper"](open(environ["QUERY_STRING"], "rb"))
+"""
+
+
+@pytest.mark.parametrize("place", ["shared", "own socket"])
+def test_a_file_that_becomes_shorter_while_it_is_sent_is_a_reply_that_is_cut(start_host, tmp_path, place):
+    script = put(tmp_path / "root", "app.py", APP, executable=True)
+    own = ("--app", str(script), "--workers", "1") if place == "own socket" else ()
+    host = start_host(tmp_path / "root", *own, listen=["unix:{folder}/s"])
+    large = put(tmp_path, "large", b"x" * (16 << 20))
+    with Connection(host.socket) as client:
+        found = variables("GET", f"/app.py?{large}")
+        client.send(begin() + stream(PARAMS, 1, pairs(found)) + stream(STDIN, 1, b""))
+        assert client.read_record()[0] == STDOUT
+        large.write_bytes(b"short")
+        outcome = client.read_outcome()
+    assert not outcome.ended and outcome.records[-1][0] == 255, outcome
+    # It is no fault of the client's.
+    assert "status=200" in host.wait_line("GET /app.py", "reason=")
