@@ -33,8 +33,8 @@ void answer_file(
 	snprintf(head, sizeof(head), "Content-Type: %s\r\nLast-Modified: %s\r\n",
 	    route_media_type(route->name), modified);
 	response_write(&request->response, head, strlen(head));
-	snprintf(head, sizeof(head), "Content-Length: %lld\r\n\r\n",
-	    (long long)route->status.st_size);
+	snprintf(
+	    head, sizeof(head), "Content-Length: %lld\r\n\r\n", (long long)route->status.st_size);
 	response_write(&request->response, unchanged ? "\r\n" : head, unchanged ? 2 : strlen(head));
 	if (!unchanged && strcmp(method, "HEAD") != 0)
 		sent = send_contents(&request->response, route, &e) == 0;
@@ -42,8 +42,8 @@ void answer_file(
 		response_end(&request->response);
 	if (request->response.failed) {
 		request->status = 499;
-		error_set(&e, request->response.late ? "the client takes no more"
-						     : "the client went away");
+		error_set(&e,
+		    request->response.late ? "the client takes no more" : "the client went away");
 	} else {
 		request->response.broken = !sent;
 	}
