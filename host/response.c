@@ -136,11 +136,11 @@ void response_write(struct response *r, const void *data, size_t size)
 {
 	const char *at = data;
 
-	r->sent += size;
 	while (size > 0 && !r->failed) {
 		size_t n = size < RECORD ? size : RECORD;
 
 		write_record(r, at, n);
+		r->sent += r->failed ? 0 : n;
 		at += n;
 		size -= n;
 	}

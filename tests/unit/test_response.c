@@ -131,6 +131,14 @@ static void a_client_that_is_gone_has_failed_and_is_not_late(void **state)
 	assert_int_equal(t.response.left.size, 0);
 }
 
+static void what_a_client_that_is_gone_was_not_sent_is_not_counted(void **state)
+{
+	(void)state;
+	fd_close(&t.client);
+	write_much();
+	assert_in_range(t.response.sent, 0, 65535);
+}
+
 /* What has begun is completed, then comes the sign that the reply is none: at a record's boundary. */
 static void a_late_one_is_cut_at_the_end_of_a_record(void **state)
 {
@@ -175,6 +183,7 @@ int main(void)
 	    TEST(a_deadline_that_is_far_makes_no_wait_longer),
 	    TEST(beyond_the_deadline_it_is_not_waited_for),
 	    TEST(a_client_that_is_gone_has_failed_and_is_not_late),
+	    TEST(what_a_client_that_is_gone_was_not_sent_is_not_counted),
 	    TEST(a_late_one_is_cut_at_the_end_of_a_record),
 	};
 
