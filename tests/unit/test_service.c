@@ -118,6 +118,22 @@ static void one_that_ends_at_once_is_started_later_each_time_up_to_a_minute(void
 	}
 }
 
+static void without_a_delay_one_that_ends_at_once_waits_all_the_same(void **state)
+{
+	static const unsigned expected[] = {1, 2, 4, 8};
+
+	(void)state;
+	service.restart_delay = 0;
+	services_configure(&s, &config);
+	services_work(&s);
+	for (size_t i = 0; i < UNIT_COUNT(expected); i++) {
+		uint64_t wait = die(0, 1 << 8);
+
+		assert_int_equal(wait, expected[i] * SECOND / 10);
+		start_after(wait);
+	}
+}
+
 static void one_that_has_run_is_started_after_its_delay(void **state)
 {
 	uint64_t wait;
@@ -239,6 +255,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    TEST(one_that_ends_at_once_is_started_later_each_time_up_to_a_minute),
+	    TEST(without_a_delay_one_that_ends_at_once_waits_all_the_same),
 	    TEST(one_that_has_run_is_started_after_its_delay),
 	    TEST(before_its_time_it_is_not_started),
 	    TEST(on_failure_one_that_ended_well_stays_ended),
