@@ -414,6 +414,38 @@ static void gathered_lines_that_are_lost_are_counted_one_by_one(void **state)
 	free(log.gather);
 }
 
+static void of_gathered_lines_that_are_written_in_part_only_the_rest_is_lost(void **state)
+{
+	int reader, lines = 0;
+	struct log log = pipe_log(&reader);
+	char *text, told[64];
+	size_t written;
+
+	(void)state;
+	log.gather = calloc(1, sizeof(*log.gather));
+	assert_non_null(log.gather);
+	/* More than the pipe holds, and less than would be flushed before its time. */
+	while (atomic_load(&log.gather->size) < 8192)
+		log_message(&log, LEVEL_INFO, "line %d", lines++);
+	log_flush(&log);
+	text = drain(reader);
+	written = count_lines(text);
+	free(text);
+	assert_true(written > 0);
+	assert_true(written < (size_t)lines);
+	log_message(&log, LEVEL_INFO, "first");
+	log_flush(&log);
+	log_flush(&log);
+	text = drain(reader);
+	snprintf(told, sizeof(told), " warning %zu lines before this ", (size_t)lines - written);
+	assert_non_null(strstr(text, told));
+	free(text);
+	close(reader);
+	fd_close(&log.fd);
+	free(log.lost);
+	free(log.gather);
+}
+
 /* What does not fit any more is written, and the place is free: nothing is lost, and the order is kept. */
 static void a_flood_of_gathered_lines_is_written_whole_and_in_order(void **state)
 {
@@ -515,6 +547,8 @@ int main(void)
 		lines_that_are_lost_are_counted_and_told_when_the_log_takes_lines_again),
 	    cmocka_unit_test(a_log_that_loses_nothing_says_nothing_of_it),
 	    cmocka_unit_test(gathered_lines_that_are_lost_are_counted_one_by_one),
+	    cmocka_unit_test(
+		of_gathered_lines_that_are_written_in_part_only_the_rest_is_lost),
 	    cmocka_unit_test(a_flood_of_gathered_lines_is_written_whole_and_in_order),
 	    cmocka_unit_test(gathered_lines_wait_for_a_flush),
 	    cmocka_unit_test(gathered_lines_have_each_the_time_at_which_they_were_written),
