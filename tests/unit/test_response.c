@@ -18,6 +18,7 @@ static struct {
 	struct response response;
 	int client;
 	int polls, timeout;
+	int shrinks; /* -1, or a file that is empty from the first wait on */
 	size_t room; /* the client takes so much when it is waited for; 0: nothing */
 } t;
 
@@ -29,6 +30,8 @@ int poll(struct pollfd *events, nfds_t count, int timeout)
 	ssize_t n = 1;
 
 	assert_int_equal(count, 1);
+	if (t.shrinks >= 0)
+		assert_int_equal(ftruncate(t.shrinks, 0), 0);
 	t.polls++;
 	t.timeout = timeout;
 	while (taken < t.room && n > 0) {
@@ -48,6 +51,7 @@ static int begin(void **state)
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
 	t.response = (struct response){.fd = ends[0], .fastcgi = true, .request_id = 1};
 	t.client = ends[1];
+	t.shrinks = -1;
 	return 0;
 }
 
@@ -172,6 +176,24 @@ static void a_late_one_is_cut_at_the_end_of_a_record(void **state)
 	buffer_release(&all);
 }
 
+/* Its record cannot be completed: what the client takes for the rest of it would be another's bytes. */
+static void a_file_that_shrinks_while_it_is_sent_has_failed(void **state)
+{
+	int file = fd_memory_file("unit");
+	uint64_t size = 4 << 20;
+
+	(void)state;
+	assert_int_equal(ftruncate(file, (off_t)size), 0);
+	assert_int_equal(fd_set_nonblocking(t.response.fd, true), 0);
+	t.room = SIZE_MAX;
+	t.shrinks = file;
+	assert_int_equal(response_send_file(&t.response, file, &size), -1);
+	assert_true(size < 4 << 20);
+	assert_true(t.response.failed);
+	assert_false(t.response.late);
+	fd_close(&file);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 int main(void)
@@ -185,6 +207,7 @@ int main(void)
 	    TEST(a_client_that_is_gone_has_failed_and_is_not_late),
 	    TEST(what_a_client_that_is_gone_was_not_sent_is_not_counted),
 	    TEST(a_late_one_is_cut_at_the_end_of_a_record),
+	    TEST(a_file_that_shrinks_while_it_is_sent_has_failed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
