@@ -547,8 +547,7 @@ int main(void)
 		lines_that_are_lost_are_counted_and_told_when_the_log_takes_lines_again),
 	    cmocka_unit_test(a_log_that_loses_nothing_says_nothing_of_it),
 	    cmocka_unit_test(gathered_lines_that_are_lost_are_counted_one_by_one),
-	    cmocka_unit_test(
-		of_gathered_lines_that_are_written_in_part_only_the_rest_is_lost),
+	    cmocka_unit_test(of_gathered_lines_that_are_written_in_part_only_the_rest_is_lost),
 	    cmocka_unit_test(a_flood_of_gathered_lines_is_written_whole_and_in_order),
 	    cmocka_unit_test(gathered_lines_wait_for_a_flush),
 	    cmocka_unit_test(gathered_lines_have_each_the_time_at_which_they_were_written),
