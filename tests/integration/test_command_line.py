@@ -11,9 +11,9 @@ import sys
 import pytest
 
 import fastcgi
-from faults import named
-from host import EXTHOST, RELAY, Host, copy_scripts, environment, put, run_exthost
-from processes import Program, has_open
+from faults import gone, named
+from host import EXTHOST, RELAY, Host, copy_scripts, environment, put, put_script, run_exthost
+from processes import Program, has_open, lives
 from waiting import wait_for
 
 
@@ -214,6 +214,38 @@ def test_sigint_ends_the_host(root):
     try:
         host.program.send(signal.SIGINT)
         assert host.program.wait_exit() == 0
+    finally:
+        host.kill()
+
+
+def test_who_says_it_twice_does_not_wait_for_a_request(root):
+    put_script(root, "hold.tcl", "tcl", "puts stderr here\nafter 600000\n")
+    host = Host(root, "--timeout", "600", "--grace", "600")
+    try:
+        with fastcgi.Connection(host.socket) as client:
+            client.begin()
+            client.params(fastcgi.variables("GET", "/hold.tcl"))
+            client.stdin(b"")
+            host.wait_line("here")
+            pids = host.pids()
+            host.program.send(signal.SIGTERM)
+            host.wait_line("stopping")
+            assert host.program.running()
+            host.program.send(signal.SIGTERM)
+            assert host.program.wait_exit() == 0
+        wait_for(lambda: not any(lives(pid) for pid in pids), "all of its processes end")
+    finally:
+        host.kill()
+
+
+def test_a_front_that_hangs_does_not_keep_the_host_from_ending(root):
+    host = Host(root, "--grace", "1")
+    try:
+        front, = named(host, "exthost-front")
+        os.kill(front, signal.SIGSTOP)
+        host.program.send(signal.SIGTERM)
+        assert host.program.wait_exit() == 0
+        gone(front)
     finally:
         host.kill()
 
