@@ -11,7 +11,7 @@ import pytest
 
 import fastcgi
 from fake_host import PAGE, FakeHost, Relay, drop_to, end
-from host import RELAY
+from host import RELAY, put
 from users import root_only
 from waiting import wait_for
 
@@ -353,6 +353,7 @@ def test_called_by_an_interpreters_name_it_relays_what_fossil_starts_alone(host,
     host.answer()
     assert one.end().text == "hello\n"
     # What a run starts has a PATH: it is the interpreter then, and asks no host.
-    done = subprocess.run([link, "-"], input=b"puts 42", env={**one.environment, "PATH": "/bin"},
+    script = put(root, "page.tiny", "puts 42\n")
+    done = subprocess.run([link, script], env={**one.environment, "PATH": "/bin"},
                           capture_output=True, timeout=60, check=False)
     assert done.stdout == b"42\n", done
