@@ -282,6 +282,9 @@ def test_who_asks_and_says_nothing_holds_up_nobody(start_host, root):
             s.connect(f"{root}/.exthost.control")
         assert status_of(host)["connections"]["open"] == 0
         assert host.get("/hello.py").status == 200
+        for s in quiet:
+            s.settimeout(60)
+            assert json.loads(s.makefile("rb").read()) == {"error": "unknown question"}
     finally:
         for s in quiet:
             s.close()
