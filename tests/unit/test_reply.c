@@ -281,8 +281,12 @@ static void a_header_block_without_end_is_given_up_at_its_limit(void **state)
 	}
 }
 
-/* From its offset; *left: where that is afterwards. The bytes of the body that were sent. */
-static const char *send_file(struct pair *p, uint64_t size, int expected, off_t *left)
+/*
+ * From its offset; *left: where that is afterwards; *is_sent: the client has it, before anything more is
+ * done for it. The bytes of the body that were sent.
+ */
+static const char *send_file(
+    struct pair *p, uint64_t size, int expected, off_t *left, bool *is_sent)
 {
 	int file = fd_memory_file("unit");
 	const char *body;
@@ -292,6 +296,7 @@ static const char *send_file(struct pair *p, uint64_t size, int expected, off_t 
 	assert_int_equal(reply_send_file(&p->reply, file, size), expected);
 	assert_true(expected == 0 || errno == EINVAL);
 	*left = lseek(file, 0, SEEK_CUR);
+	*is_sent = atomic_load(&p->sent) != 0;
 	fd_close(&file);
 	reply_flush(&p->reply);
 	body = strstr(received(p), "\r\n\r\n");
@@ -306,16 +311,17 @@ static void a_file_is_sent_to_its_end_or_to_the_length(void **state)
 		const char *sent;
 		uint64_t cut;
 		off_t left;
+		bool is_sent;
 	} files[] = {
-	    {"GET", "A: b\n\n", UINT64_MAX, "23456789", 0, 10},
-	    {"GET", "A: b\n\n", 3, "234", 0, 5},
-	    {"GET", "Content-Length: 8\n\n", UINT64_MAX, "23456789", 0, 10},
-	    {"GET", "Content-Length: 3\n\n", UINT64_MAX, "234", 5, 5},
-	    {"GET", "Content-Length: 3\n\n", 4, "234", 1, 5},
-	    {"GET", "Content-Length: 4\n\nxx", UINT64_MAX, "xx23", 6, 4},
-	    {"GET", "Content-Length: 0\n\n", UINT64_MAX, "", 8, 2},
-	    {"GET", "Status: 304 N\n\n", UINT64_MAX, "", 8, 2},
-	    {"HEAD", "Content-Length: 8\n\n", UINT64_MAX, "", 0, 2},
+	    {"GET", "A: b\n\n", UINT64_MAX, "23456789", 0, 10, false},
+	    {"GET", "A: b\n\n", 3, "234", 0, 5, false},
+	    {"GET", "Content-Length: 8\n\n", UINT64_MAX, "23456789", 0, 10, true},
+	    {"GET", "Content-Length: 3\n\n", UINT64_MAX, "234", 5, 5, false},
+	    {"GET", "Content-Length: 3\n\n", 4, "234", 1, 5, false},
+	    {"GET", "Content-Length: 4\n\nxx", UINT64_MAX, "xx23", 6, 4, false},
+	    {"GET", "Content-Length: 0\n\n", UINT64_MAX, "", 8, 2, false},
+	    {"GET", "Status: 304 N\n\n", UINT64_MAX, "", 8, 2, false},
+	    {"HEAD", "Content-Length: 8\n\n", UINT64_MAX, "", 0, 2, false},
 	};
 
 	(void)state;
@@ -323,12 +329,15 @@ static void a_file_is_sent_to_its_end_or_to_the_length(void **state)
 		struct error e;
 		struct pair p;
 		off_t left;
+		bool is_sent;
 
 		begin(&p, files[i].method, false);
 		p.reply.buffer = 0;
 		p.reply.lazy = true;
 		feed(&p, files[i].head);
-		assert_string_equal(send_file(&p, files[i].size, 0, &left), files[i].sent);
+		assert_string_equal(
+		    send_file(&p, files[i].size, 0, &left, &is_sent), files[i].sent);
+		assert_int_equal(is_sent, files[i].is_sent);
 		assert_int_equal(p.request.cut, files[i].cut);
 		assert_int_equal(left, files[i].left);
 		assert_int_equal(reply_finish(&p.reply, &e), 0);
@@ -342,15 +351,16 @@ static void a_file_without_a_header_or_for_fossil_is_not_sent(void **state)
 {
 	struct pair p;
 	off_t left;
+	bool is_sent;
 
 	(void)state;
 	begin(&p, "GET", false);
-	assert_string_equal(send_file(&p, 3, -1, &left), "");
+	assert_string_equal(send_file(&p, 3, -1, &left, &is_sent), "");
 	assert_int_equal(left, 2);
 	end(&p);
 	begin(&p, "GET", true);
 	feed(&p, "A: b\n\n");
-	assert_string_equal(send_file(&p, 3, -1, &left), "");
+	assert_string_equal(send_file(&p, 3, -1, &left, &is_sent), "");
 	assert_int_equal(left, 2);
 	end(&p);
 }
