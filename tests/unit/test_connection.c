@@ -10,6 +10,7 @@
 #include "request.h"
 #include "wire.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -309,6 +310,26 @@ static void only_what_has_begun_no_request_is_idle(void **state)
 	assert_false(has_ended(busy));
 }
 
+static void one_whose_rest_is_only_drained_is_idle_too(void **state)
+{
+	unsigned char bytes[256];
+	int client;
+	struct connection *c = come(&client);
+	struct error e;
+
+	(void)state;
+	write_request(bytes);
+	put(client, bytes, 20);
+	assert_int_equal(look(c, &e), LOOK_WAIT);
+	connection_leave(c, request_clock());
+	assert_true(
+	    connections_park(t.connections, c, connection_drain(c, t.buffer, request_clock())));
+	put(client, bytes, 1);
+	connections_expire_idle(t.connections, 0);
+	assert_int_equal(send(client, bytes, 1, MSG_NOSIGNAL), -1);
+	assert_int_equal(errno, EPIPE);
+}
+
 static void a_whole_request_is_left_in_the_socket(void **state)
 {
 	unsigned char bytes[256], left[256];
@@ -417,6 +438,7 @@ int main(void)
 	    TEST(what_a_thread_has_is_not_disturbed_at_its_deadline),
 	    TEST(a_head_that_has_begun_has_a_deadline_and_an_idle_one_none),
 	    TEST(only_what_has_begun_no_request_is_idle),
+	    TEST(one_whose_rest_is_only_drained_is_idle_too),
 	    TEST(a_whole_request_is_left_in_the_socket),
 	    TEST(a_request_in_pieces_is_taken_and_ready_with_its_last),
 	    TEST(a_client_that_ends_is_closed_and_one_that_ends_within_a_request_is_told),
