@@ -176,6 +176,21 @@ static void a_late_one_is_cut_at_the_end_of_a_record(void **state)
 	buffer_release(&all);
 }
 
+/* What was late has a minute more for the rest of its record and the sign behind it. */
+static void a_late_one_is_waited_for_with_its_cut(void **state)
+{
+	(void)state;
+	t.response.deadline = request_clock() - SECOND;
+	write_much();
+	assert_true(t.response.late);
+	assert_int_equal(t.polls, 0);
+	t.room = SIZE_MAX;
+	response_cut(&t.response);
+	assert_int_equal(t.polls, 1);
+	assert_int_equal(t.timeout, 60000);
+	assert_false(t.response.failed);
+}
+
 /* Its record cannot be completed: what the client takes for the rest of it would be another's bytes. */
 static void a_file_that_shrinks_while_it_is_sent_has_failed(void **state)
 {
@@ -207,6 +222,7 @@ int main(void)
 	    TEST(a_client_that_is_gone_has_failed_and_is_not_late),
 	    TEST(what_a_client_that_is_gone_was_not_sent_is_not_counted),
 	    TEST(a_late_one_is_cut_at_the_end_of_a_record),
+	    TEST(a_late_one_is_waited_for_with_its_cut),
 	    TEST(a_file_that_shrinks_while_it_is_sent_has_failed),
 	};
 
