@@ -8,15 +8,29 @@
 #include "log.h"
 
 #include <errno.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 static char *folder, *path;
+static int ending = -1; /* the socket of a program that ends while it is waited for */
+
+/* In the place of the C library's: listen.c waits with it for those that may be about to end. */
+int poll(struct pollfd *events, nfds_t count, int timeout)
+{
+	const struct timespec time = {
+	    .tv_sec = timeout / 1000, .tv_nsec = timeout % 1000 * 1000000L};
+
+	fd_close(&ending);
+	return ppoll(events, count, &time, NULL);
+}
 
 static int begin(void **state)
 {
@@ -102,6 +116,19 @@ static void what_a_host_that_is_gone_has_left_is_replaced(void **state)
 	(void)state;
 	close(listen_there(5));
 	assert_int_equal(open_with(&ls, "", &e), 0);
+	assert_true(somebody_listens());
+	listeners_release(&ls, true);
+}
+
+static void a_host_that_is_about_to_end_is_waited_for(void **state)
+{
+	struct listeners ls;
+	struct error e;
+
+	(void)state;
+	ending = listen_there(16);
+	assert_int_equal(open_with(&ls, "", &e), 0);
+	assert_int_equal(ending, -1);
 	assert_true(somebody_listens());
 	listeners_release(&ls, true);
 }
@@ -225,6 +252,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    TEST(a_socket_has_its_mode_from_the_first_moment_and_the_umask_stays),
 	    TEST(what_a_host_that_is_gone_has_left_is_replaced),
+	    TEST(a_host_that_is_about_to_end_is_waited_for),
 	    TEST(the_socket_of_a_living_host_is_left_alone),
 	    TEST(the_socket_of_a_living_host_whose_queue_is_full_is_left_alone),
 	    TEST(a_file_that_is_no_socket_is_left_alone),
