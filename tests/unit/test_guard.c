@@ -533,6 +533,29 @@ static void make_it_due(int look)
 	}
 }
 
+/* And is not looked at any more, or the thread would turn round and round at what is closed. */
+static void its_client_is_gone_with_the_whole_reply(int look)
+{
+	if (look == 1)
+		print("X-Accel-Buffering: no\nContent-Length: 6\n\nhello\n");
+	if (look == 2)
+		fd_close(&t.client);
+	if (look == 3) {
+		assert_int_equal(t.events[CLIENT].fd, -1);
+		report(RUN_ENDED, 0);
+		report_death(0);
+	}
+}
+
+static void a_client_that_goes_with_its_whole_reply_ends_nothing(void **state)
+{
+	(void)state;
+	t.at_look = its_client_is_gone_with_the_whole_reply;
+	guard();
+	assert_true(t.looks >= 3);
+	assert_true(t.result.whole);
+}
+
 static void an_output_that_is_closed_is_a_reply_half_a_second_later(void **state)
 {
 	char bytes[256];
@@ -836,6 +859,7 @@ int main(void)
 	    TEST(a_client_that_aborts_the_request_ends_the_run),
 	    TEST(other_bytes_of_the_client_are_for_later),
 	    TEST(a_client_that_will_send_no_more_may_still_read),
+	    TEST(a_client_that_goes_with_its_whole_reply_ends_nothing),
 	    TEST(an_output_that_is_closed_is_a_reply_half_a_second_later),
 	    TEST(an_output_that_was_closed_by_a_death_is_no_reply),
 	    TEST(a_closed_output_that_is_no_reply_fails),
