@@ -673,6 +673,62 @@ static void one_too_many_goes_when_it_was_idle_for_its_time_and_not_before(void 
 	forget(&workers[1]);
 }
 
+/* It is asked where it is, which ends such a process. */
+static bool is_asked_where_it_is(const struct worker *w)
+{
+	siginfo_t info = {0};
+
+	return waitid(P_PID, (id_t)w->pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+	       info.si_pid == w->pid && info.si_status == RUN_STACK_SIGNAL;
+}
+
+static void one_that_has_been_told_to_go_and_stays_is_ended(void **state)
+{
+	struct taker takers[2];
+	struct worker workers[2];
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		come(&takers[i]);
+		workers[i] = load();
+		assert_int_equal(result_of(&takers[i]), 0);
+	}
+	give_back(&takers[0], APP_FATE_ALIVE);
+	give_back(&takers[1], APP_FATE_ALIVE);
+	atomic_store(&clock_offset, 62);
+	wait_for_idle(1);
+	assert_false(is_asked_where_it_is(&workers[0]) || is_asked_where_it_is(&workers[1]));
+	atomic_store(&clock_offset, 68);
+	for (int i = 0; !is_asked_where_it_is(&workers[0]) && !is_asked_where_it_is(&workers[1]);
+	     i++) {
+		assert_in_range(i, 0, PATIENCE);
+		poll(NULL, 0, 1);
+	}
+	forget(&workers[0]);
+	forget(&workers[1]);
+}
+
+static void one_that_says_that_it_ends_and_stays_is_ended(void **state)
+{
+	struct taker first;
+	struct worker w, next;
+
+	(void)state;
+	come(&first);
+	w = load();
+	assert_int_equal(result_of(&first), 0);
+	give_back(&first, APP_FATE_ENDS);
+	next = load_idle();
+	assert_false(is_asked_where_it_is(&w));
+	atomic_store(&clock_offset, 6);
+	for (int i = 0; !is_asked_where_it_is(&w); i++) {
+		assert_in_range(i, 0, PATIENCE);
+		poll(NULL, 0, 1);
+	}
+	forget(&w);
+	forget(&next);
+}
+
 static void the_last_words_of_a_load_are_of_the_present_generation_alone(void **state)
 {
 	struct app_refusal refusal = {
@@ -888,6 +944,8 @@ int main(void)
 	    TEST(one_that_dies_is_replaced_at_once_and_the_next_within_a_second_is_not),
 	    TEST(a_long_life_between_them_makes_an_early_death_the_first_again),
 	    TEST(one_too_many_goes_when_it_was_idle_for_its_time_and_not_before),
+	    TEST(one_that_has_been_told_to_go_and_stays_is_ended),
+	    TEST(one_that_says_that_it_ends_and_stays_is_ended),
 	    TEST(the_last_words_of_a_load_are_of_the_present_generation_alone),
 	    TEST(an_app_with_sockets_is_tried_again_later_each_time_up_to_a_minute),
 	    TEST(the_time_that_has_come_starts_a_worker_of_it),
