@@ -1,5 +1,6 @@
 """An app's own socket: what a worker's death, or its being killed, costs, and whom."""
 
+import contextlib
 import os
 import re
 import signal
@@ -117,6 +118,38 @@ def test_a_worker_that_is_killed_within_a_record_cuts_the_reply(host):
     assert {kind for _, kind in headers[:-1]} == {fastcgi.STDOUT}
     assert headers[-1][0] == 255
     host.wait_line("piece", "ended by signal 9", since=since)
+    replaced(host, since)
+
+
+@pytest.mark.parametrize("language", ["python"], scope="module")
+def test_a_client_that_takes_nothing_keeps_the_next_worker_waiting_for_seconds_alone(host):
+    since = host.log_position()
+    with fastcgi.Connection(host.socket) as client:
+        client.begin()
+        client.params(fastcgi.variables("GET", f"/piece?{1 << 20}"))
+        client.stdin(b"")
+        pid = host.begun(since)
+        wait_for(lambda: stands_still(pid), "it waits for the client")
+        os.kill(pid, signal.SIGKILL)
+        # Half of the minute that any other client may take.
+        host.wait_line("piece", "ended by signal 9", since=since, seconds=30)
+        replaced(host, since)
+
+
+@LANGUAGES
+def test_connections_that_wait_for_their_next_request_outlive_their_worker(host):
+    since = host.log_position()
+    with contextlib.ExitStack() as stack:
+        kept = [stack.enter_context(fastcgi.Connection(host.socket)) for _ in range(8)]
+
+        def ask(connection, target):
+            found = fastcgi.variables("GET", target)
+            return connection.run(found, flags=fastcgi.KEEP_CONN).reply().text
+        pid = int([ask(connection, "/process") for connection in kept][0])
+        wait_for(lambda: stands_still(pid), "it has done with the last of them")
+        os.kill(pid, signal.SIGKILL)
+        gone(pid)
+        assert [ask(connection, "/hello?kept") for connection in kept] == ["hello kept\n"] * 8
     replaced(host, since)
 
 
