@@ -84,6 +84,18 @@ def test_a_script_is_started_as_under_cgi(host, site, language):
     assert f"folder {site.root}/{language}\n" in reply.text
 
 
+@LANGUAGES
+def test_a_script_has_no_signal_blocked(start_host, tmp_path, language):
+    put_script(tmp_path, "masks" + SUFFIX[language], language, {"python": """
+print("Content-Type: text/plain\\n\\n" + open("/proc/self/status").read())
+""", "tcl": """
+puts "Content-Type: text/plain\\n\\n[read [open /proc/self/status]]"
+"""}[language])
+    text = start_host(tmp_path).get("/masks" + SUFFIX[language]).text
+    (blocked,) = [line.split()[1] for line in text.splitlines() if line.startswith("SigBlk:")]
+    assert int(blocked, 16) == 0
+
+
 ENDS = {"python": ["sys.exit", "sys.exit-0", "exit", "raise", "os._exit", "close", "close-1", "none"],
         "tcl": ["exit", "exit-0", "return", "in-proc", "after", "close", "none"]}
 
