@@ -4,6 +4,7 @@ import concurrent.futures
 import contextlib
 import json
 import os
+import re
 import signal
 import socket
 import threading
@@ -228,6 +229,33 @@ def test_the_log_is_opened_again_on_sigusr1(tmp_path, language):
         assert set(stay) <= set(host.pids())
     finally:
         host.stop()
+
+
+def test_one_connection_more_than_the_worker_may_have_is_closed(serve):
+    host = serve("--max-connections", "2", workers=1)
+    with contextlib.ExitStack() as stack:
+        kept = [stack.enter_context(fastcgi.Connection(host.socket)) for _ in range(2)]
+
+        def answers():
+            found = fastcgi.variables("GET", "/hello?x")
+            return [connection.run(found, flags=fastcgi.KEEP_CONN).reply().text for connection in kept]
+        assert answers() == ["hello x\n"] * 2
+        more = stack.enter_context(fastcgi.Connection(host.socket))
+        assert more.is_closed()
+        host.wait_line("refused: --max-connections are open")
+        assert answers() == ["hello x\n"] * 2
+
+
+def test_a_request_has_used_no_more_processor_time_than_it_took(serve):
+    """What the short ones before it have used is asked for with it."""
+    host = serve(workers=1)
+    since = host.log_position()
+    with fastcgi.Connection(host.socket) as client:
+        for target in ["/hello?x"] * 300 + ["/nap?0.002"]:
+            client.run(fastcgi.variables("GET", target), flags=fastcgi.KEEP_CONN)
+    line = host.wait_line("GET /nap", since=since)
+    cpu, whole = (float(re.search(rf" {name}=([0-9.]+)", line)[1]) for name in ("cpu_ms", "ms"))
+    assert cpu <= whole
 
 
 @LANGUAGES
