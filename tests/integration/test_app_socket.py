@@ -13,6 +13,7 @@ import pytest
 
 import fastcgi
 from faults import are_quiet, gone, is_refused, named
+from held import status_of
 from host import SUFFIX, environment, put, put_script
 from own_socket import APPS, Serving, other_version, seconds_between
 from processes import has_open, lives
@@ -256,6 +257,18 @@ def test_a_request_has_used_no_more_processor_time_than_it_took(serve):
     line = host.wait_line("GET /nap", since=since)
     cpu, whole = (float(re.search(rf" {name}=([0-9.]+)", line)[1]) for name in ("cpu_ms", "ms"))
     assert cpu <= whole
+
+
+@LANGUAGES
+def test_status_counts_the_requests_and_those_that_failed(serve, language):
+    host = serve(language=language)
+    for target, status in ("/hello?x", 200), ("/fail", 500), ("/hello?y", 200):
+        assert host.get(target).status == status
+
+    def counted():
+        (app,) = status_of(host)["apps"]
+        return app if app["requests"] == 3 else None
+    assert wait_for(counted, "three requests are counted")["5xx"] == 1
 
 
 @LANGUAGES
