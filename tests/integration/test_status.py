@@ -290,6 +290,17 @@ def test_who_asks_and_says_nothing_holds_up_nobody(start_host, root):
             s.close()
 
 
+def test_more_questions_are_answered_than_may_be_asked_at_once(start_host, root):
+    host = start_host(root)
+    for _ in range(40):
+        with socket.socket(socket.AF_UNIX) as s:
+            s.settimeout(60)
+            s.connect(f"{root}/.exthost.control")
+            s.sendall(b"status\n")
+            assert json.loads(s.makefile("rb").read())["root"] == str(root)
+    assert host.get("/hello.py").status == 200
+
+
 def test_the_control_socket_is_for_its_owner_alone_and_gone_with_the_host(start_host, root):
     host = start_host(root)
     control = root / ".exthost.control"
