@@ -152,9 +152,8 @@ static int finish(struct binding_run *run, PyObject *globals, PyObject *result, 
 {
 	int status = 0;
 
-	/* Output of the script comes before the traceback. */
-	if (result == NULL)
-		python_end_flush_quietly();
+	/* Output of the script comes before the traceback, and before that of its threads and handlers. */
+	python_end_flush_quietly();
 	if (result == NULL && PyErr_ExceptionMatches(PyExc_MemoryError))
 		binding_no_memory(run);
 	if (result == NULL)

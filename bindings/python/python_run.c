@@ -117,11 +117,12 @@ static int run_script(struct binding_run *run)
 		}
 		Py_XDECREF(code);
 	}
+	/* As python3 does: before it waits for threads, too. */
+	python_end_flush_quietly();
 	if (result != NULL) {
 		Py_DECREF(result);
 		return 0;
 	}
-	python_end_flush_quietly();
 	if (PyErr_ExceptionMatches(PyExc_MemoryError))
 		binding_no_memory(run);
 	return python_error_exit();

@@ -3,7 +3,7 @@
 import pytest
 
 import fastcgi
-from host import SUFFIX, put, put_script
+from host import SUFFIX, put, put_script, run_plain
 from own_socket import Serving
 from waiting import wait_for
 
@@ -152,6 +152,68 @@ def test_modules_stay_filled_while_a_daemon_thread_lives(tmp_path, start_host):
         assert host.get("/watches.py").text == "the end\n"
         host.wait_line("status=200", since=since)
     assert not [line for line in host.program.log() if "empty" in line or "Exception" in line]
+
+
+# Each step of the end says so at once. The thread waits until Python waits for threads.
+ORDER = '''\
+import atexit, os, threading
+
+
+class Last:
+    def __del__(self, write=os.write):
+        write(1, b"the script's objects\\n")
+
+
+def run_on():
+    end.wait()
+    os.write(1, b"thread\\n")
+
+
+print("Content-Type: text/plain\\n", flush=True)
+last = Last()
+end = threading.Event()
+threading._register_atexit(end.set)
+threading.Thread(target=run_on).start()
+atexit.register(print, "what it printed")
+atexit.register(os.write, 1, b"exit handler\\n")
+print("standard output")
+'''
+PYTHON_MODES = pytest.mark.parametrize("mode", ["cgi", "rerun"])
+
+
+@PYTHON_MODES
+def test_a_python_run_ends_in_the_order_of_python3(tmp_path, start_host, mode):
+    path = put_script(tmp_path, "order.py", "python", f"# exthost: {mode}\n{ORDER}")
+    text = "standard output\nthread\nexit handler\nwhat it printed\nthe script's objects\n"
+    assert run_plain("python", path, {}).stdout.decode().partition("\n\n")[2] == text
+    host = start_host(tmp_path)
+    for _ in range(2):
+        assert host.get("/order.py").text == text
+
+
+LEFT_OPEN = {"by the script": "file = FILE", "by a function": "def f(file=FILE): return file\nfile = f()\ndel f",
+             "by a module of the template": "os.left_open = file = FILE\ndel file; file = os.left_open",
+             "in a ring of objects": "class Ring: pass\nring = Ring()\nring.itself, ring.file = ring, FILE\n"
+                                     "file = ring.file"}
+
+
+@PYTHON_MODES
+@pytest.mark.parametrize("how", LEFT_OPEN)
+def test_a_file_that_is_left_open_is_written(tmp_path, start_host, mode, how):
+    left = tmp_path / "left"
+    put_script(tmp_path / "root", "leaves.py", "python", f"""\
+# exthost: {mode}
+import os
+{LEFT_OPEN[how].replace("FILE", f"open({str(left)!r}, 'w')")}
+file.write("all of it")
+del file
+print("Content-Type: text/plain\\n\\nthe end")
+""")
+    host = start_host(tmp_path / "root")
+    for _ in range(2):
+        assert host.get("/leaves.py").text == "the end\n"
+        assert left.read_text() == "all of it"
+        left.unlink()
 
 
 CLOSES = {
