@@ -143,7 +143,10 @@ LEFT = {
     "a child": "os.fork() or os.execv('/bin/sleep', ['sleep', '2'])",
     "a descriptor": "os.open('/dev/null', 0)",
     "a file in a module": "os.left = open('/dev/null', 'w')",
-    "a thread that is waited for": "import threading; threading.Thread(target=time.sleep, args=(0.05,)).start()",
+    "a thread that is waited for": "import threading; end = threading.Event(); "
+                                   "threading._register_atexit(end.set); threading.Thread(target=end.wait).start()",
+    "a thread of a library in C": "import ctypes; c = ctypes.CDLL(None); "
+                                  "c.pthread_create(ctypes.byref(ctypes.c_ulong()), None, c.pause, None)",
     "a copy of the reply": "os.dup(1)",
     "a limit": "import resource; resource.setrlimit(resource.RLIMIT_CORE, (0, 0))",
     "an audit hook": "sys.addaudithook(lambda *_: None)",
@@ -161,13 +164,16 @@ def test_what_is_left_over_ends_the_process_after_the_reply(rerun, what):
 
 def test_what_is_cleared_away_does_not(rerun):
     url = rerun.put(PID + """\
-import concurrent.futures, subprocess, threading
+import concurrent.futures, ctypes, subprocess, threading
 subprocess.Popen(["/bin/true"]).wait()
 os.fork() or os._exit(0)
 time.sleep(0.05)
 thread = threading.Thread(target=time.sleep, args=(0.01,))
 thread.start()
 thread.join()
+c, number = ctypes.CDLL(None), ctypes.c_ulong()
+c.pthread_create(ctypes.byref(number), None, c.getpid, None)
+c.pthread_join(number, None)
 with concurrent.futures.ThreadPoolExecutor() as pool:
     list(pool.map(print, []))
     pool.submit(time.sleep, 0.01)
@@ -281,6 +287,46 @@ def test_objects_that_a_run_leaves_in_a_ring_are_deleted_within_it(rerun):
     for _ in range(3):
         assert rerun.get(url + "?first").text == "deleted first\n"
         assert rerun.get(url + "?collect").text == ""
+
+
+def test_a_file_in_a_ring_of_objects_is_written_and_closed_within_the_run(rerun, tmp_path):
+    path = tmp_path / "file"
+    url = rerun.put(f"""\
+class Ring:
+    pass
+if query:
+    ring = Ring()
+    ring.itself, ring.file = ring, open({str(path)!r}, "w")
+    ring.file.write("all of it")
+    del ring
+{PID}""")
+    first = rerun.get(url).text
+    for _ in range(3):
+        assert rerun.get(url + "?1").text == first
+        assert path.read_text() == "all of it"
+        path.unlink()
+    assert rerun.get(url).text == first
+
+
+@pytest.mark.parametrize("file, status", [
+    ("sys.stdout", 500), ("keeps.first", 200), ("keeps.second", 200)])
+def test_what_cannot_be_written_is_thrown_away_and_ends_the_process(rerun, file, status):
+    put(rerun.root, "keeps.py", "import os\nfirst, second = (os.fdopen(1, 'w', closefd=False) for _ in range(2))\n")
+    url = rerun.put(f"""\
+import keeps
+{PID}sys.stdout.flush()
+if query:
+    full = os.open("/dev/full", os.O_WRONLY)
+    os.dup2(full, 1)
+    os.close(full)
+    {file}.write("nobody's any more")
+""")
+    assert stays(rerun, url)
+    first, since = rerun.get(url).text, rerun.host.log_position()
+    assert rerun.get(url + "?1").status == status
+    assert rerun.get(url).text != first
+    assert stays(rerun, url)
+    assert not [line for line in rerun.host.program.log(since) if "nobody's" in line]
 
 
 def test_a_forked_child_that_runs_on_ends_by_itself(rerun):

@@ -226,6 +226,31 @@ def test_threads_go_on_between_requests(shared_apps):
     wait_for(lambda: int(shared_apps.get(url).text) > first + 20, "ticks")
 
 
+def test_a_thread_of_a_library_in_c_calls_python_between_requests(shared_apps, tmp_path):
+    """The C library calls back on a thread of its own, half a second after the request."""
+    called = tmp_path / "called"
+    url = shared_apps.put("c.timer_settime(number, 0, half_a_second, None)\n" + START + "return [b'set']", f"""
+        import ctypes
+        c = ctypes.CDLL(None)
+
+        class Event(ctypes.Structure):
+            _fields_ = [("value", ctypes.c_void_p), ("signal", ctypes.c_int), ("notify", ctypes.c_int),
+                        ("function", ctypes.c_void_p), ("attributes", ctypes.c_void_p),
+                        ("padding", ctypes.c_long * 4)]
+
+        @ctypes.CFUNCTYPE(None, ctypes.c_void_p)
+        def call(value):
+            open({str(called)!r}, "w").close()
+
+        number = ctypes.c_void_p()
+        half_a_second = (ctypes.c_long * 4)(0, 0, 0, 500_000_000)
+        event = Event(notify=2, function=ctypes.cast(call, ctypes.c_void_p))  # SIGEV_THREAD
+        assert c.timer_create(1, ctypes.byref(event), ctypes.byref(number)) == 0
+        """)
+    assert shared_apps.get(url).text == "set"
+    wait_for(called.exists, "the call")
+
+
 def test_threads_go_on_while_the_client_is_slow(shared_apps, tmp_path):
     ticks = tmp_path / "ticks"
     url = shared_apps.put(START + "yield b'x' * 4_000_000\nyield b'y'", f"""
