@@ -97,6 +97,9 @@ OUTPUTS = {
     "one that fails": "class Out:\n    closed = False\n    def flush(self): 1 / 0\nsys.stdout = Out()",
     "one that is closed": "class Out:\n    closed = True\n    def flush(self): 1 / 0\nsys.stdout = Out()",
     "standard error closed": "sys.stderr.close()",
+    "standard error that fails": "class Out:\n    closed = False\n    def flush(self): 1 / 0\nsys.stderr = Out()",
+    "one that fails after exit 0": "class Out:\n    closed = False\n    def flush(self): 1 / 0\n"
+                                   "sys.stdout = Out()\nsys.exit(0)",
     "a full disk": "os.dup2(os.open('/dev/full', os.O_WRONLY), 1)"}
 
 

@@ -94,6 +94,9 @@ UNDONE = {
     "signal mask": ("import signal; signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])",
                     "str(__import__('signal').pthread_sigmask(0, []))"),
     "alarm": ("import signal; signal.alarm(100)", "__import__('signal').alarm(0)"),
+    "timers of its processor time": (
+        "import signal; [signal.setitimer(which, 100) for which in (1, 2)]",
+        "[__import__('signal').getitimer(which)[0] for which in (1, 2)]"),
     "locale": ("import locale; locale.setlocale(locale.LC_ALL, 'C')",
                "__import__('locale').setlocale(6, None)"),
     "time zone": ("os.environ['TZ'] = 'Asia/Tokyo'; time.tzset()", "time.localtime(0).tm_hour"),

@@ -191,6 +191,32 @@ def test_a_python_run_ends_in_the_order_of_python3(tmp_path, start_host, mode):
         assert host.get("/order.py").text == text
 
 
+HOOKS = """\
+# exthost: {mode}
+import sys
+
+def hook(kind, value, traceback):
+    print("Content-Type: text/plain\\n\\nthe hook's page:", value)
+    {end}
+
+sys.excepthook = hook
+raise ValueError("lost")
+"""
+
+
+@PYTHON_MODES
+@pytest.mark.parametrize("end, status", [("sys.exit(0)", 200), ("sys.exit()", 200), ("sys.exit(2)", 500),
+                                         ("pass", 500), ("raise KeyError(value)", 500)])
+def test_a_hook_for_exceptions_ends_the_script_with_its_own_status(tmp_path, start_host, mode, end, status):
+    path = put_script(tmp_path, "hook.py", "python", HOOKS.format(mode=mode, end=end))
+    assert (run_plain("python", path, {}).returncode == 0) == (status == 200)
+    host = start_host(tmp_path)
+    for _ in range(2):
+        reply = host.get("/hook.py")
+        assert reply.status == status
+        assert (reply.text == "the hook's page: lost\n") == (status == 200)
+
+
 LEFT_OPEN = {"by the script": "file = FILE", "by a function": "def f(file=FILE): return file\nfile = f()\ndel f",
              "by a module of the template": "os.left_open = file = FILE\ndel file; file = os.left_open",
              "in a ring of objects": "class Ring: pass\nring = Ring()\nring.itself, ring.file = ring, FILE\n"

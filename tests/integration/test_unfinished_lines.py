@@ -12,18 +12,20 @@ PYTHON_APP = """import sys
 def application(environ, start_response):
     start_response("200 OK", [("Content-Type", "text/plain")])
     words = environ["QUERY_STRING"]
-    %s
+    if words != "nothing":
+        %s
     return [b"answered\\n"]
 """
 PYTHON_CGI = """import os, sys
 words = os.environ["QUERY_STRING"]
 print("Content-Type: text/plain\\n\\nanswered")
-%s
+if words != "nothing":
+    %s
 """
 TCL_APP = """proc application {} {
     puts "Content-Type: text/plain\\n\\nanswered"
     set words $::env(QUERY_STRING)
-    %s
+    if {$words ne "nothing"} { %s }
 }
 """
 TCL_CGI = TCL_APP + "application\n"
@@ -71,6 +73,11 @@ def test_an_unfinished_line_is_logged_when_its_request_ends_and_under_its_id(
             # And nothing else: no empty line is made of a whole one.
             lines = [line for line in host.program.log(since) if "stream=stderr" in line]
             assert len(lines) == (2 if "behind" in stream else 1), lines
+        since = host.log_position()
+        for _ in range(2):
+            assert host.get(f"/app{SUFFIX[language]}?nothing").status == 200
+        host.wait_line("?nothing status=200", since=since)
+        assert not [line for line in host.program.log(since) if "stream=stderr" in line]
     finally:
         host.stop()
 
