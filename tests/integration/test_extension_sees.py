@@ -6,7 +6,7 @@ import zlib
 import pytest
 
 import fastcgi
-from host import SUFFIX, put_script, run_plain
+from host import SUFFIX, put, put_script, run_plain
 
 LANGUAGES = pytest.mark.parametrize("language", SUFFIX)
 
@@ -198,6 +198,35 @@ def test_a_module_of_the_extension_root_is_never_preloaded_and_a_change_is_seen(
     (tmp_path / "own.py").write_text("value = 'newer'\n")
     assert host.get("/user.py").text == "newer\n"
     assert not any("own is preloaded" in line for line in host.program.log())
+
+
+def test_a_module_that_does_something_when_it_is_imported_is_not_preloaded(start_host, tmp_path):
+    put_script(tmp_path, "zen.py", "python",
+               "print('Content-Type: text/plain\\n')\nimport random, tempfile\nimport this\n")
+    host = start_host(tmp_path)
+    for _ in range(3):
+        assert "Namespaces" in host.get("/zen.py").text
+    host.wait_line("python:tempfile", "is preloaded from now on")
+    for _ in range(5):
+        assert "Namespaces" in host.get("/zen.py").text
+
+
+@pytest.mark.parametrize("name", ["json.py", "json/__init__.py"])
+def test_a_module_beside_the_script_is_found_before_one_that_is_preloaded(start_host, tmp_path, name):
+    put(tmp_path, name, "word = 'its own'\n")
+    put_script(tmp_path, "script.py", "python",
+               "import json\nprint('Content-Type: text/plain\\n')\nprint(json.word)\n")
+    assert start_host(tmp_path).get("/script.py").text == "its own\n"
+
+
+def test_a_script_with_a_zero_byte_is_what_it_is_under_python3(start_host, tmp_path):
+    script = put_script(tmp_path, "zero.py", "python",
+                        "print('Content-Type: text/plain\\n\\nfirst')\n"
+                        "print('second')\0\nprint('third')\n")
+    plain = run_plain("python", script, {})
+    reply = start_host(tmp_path).get("/zero.py")
+    assert (reply.status == 200) == (plain.returncode == 0)
+    assert reply.status == 500 or reply.text == plain.stdout.decode().partition("\n\n")[2]
 
 
 def test_the_client_of_a_script_that_leaves_a_process_behind_is_answered_at_once(start_host, tmp_path):

@@ -90,6 +90,16 @@ def test_headers_of_one_request_are_not_in_the_next(apps, url):
         assert found == alone | extra
 
 
+def test_a_variable_behind_all_that_the_last_request_had_is_in_the_environ(apps, url):
+    """Also where a web server sends all that the host would add behind it."""
+    given = fastcgi.variables("GET", url, SCRIPT_FILENAME=f"/somewhere{url}", PATH_INFO="",
+                              PATH="/bin", HOME="/", LANG="C.UTF-8")
+    for more in {}, {"HTTP_COOKIE": "user=first"}, {"HTTP_COOKIE": "user=first", "HTTP_X_ONE": "1"}, {}:
+        with fastcgi.Connection(apps.host.socket) as connection:
+            found = json.loads(connection.run(given | more).reply().body)
+        assert {name: found[name] for name in ("HTTP_COOKIE", "HTTP_X_ONE") if name in found} == more
+
+
 def test_the_same_variables_in_another_order_are_the_same_environ(apps, url):
     given = fastcgi.variables("GET", url, headers=[("X-One", "1"), ("X-Two", "2")])
     alone = None

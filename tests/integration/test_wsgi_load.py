@@ -297,6 +297,17 @@ def test_exit_handlers_run_when_the_worker_ends_and_not_before(start_apps):
     wait_for(lambda: (apps.root / "left-open").read_text() == "unflushed", "the file to be written")
 
 
+def test_exit_handlers_run_though_a_thread_never_ends(start_apps):
+    apps = start_apps()
+    since = apps.host.log_position()
+    assert apps.answer(START + "return [b'x']", before="""
+        import atexit, threading
+        atexit.register(lambda: print("exit handler ran"))
+        threading.Thread(target=time.sleep, args=(1000,)).start()
+        """).body == b"x"
+    apps.host.wait_line("exit handler ran", since=since)
+
+
 def test_an_exit_handler_that_never_ends_does_not_keep_the_host(start_apps):
     apps = start_apps("--grace", "2")
     assert apps.answer(START + "return [b'x']",
