@@ -203,6 +203,9 @@ static void release(PyObject *globals)
 		if (rerun_process_has_files())
 			python_end_flush_writers();
 		python_end_collect();
+		/* What was collected has perhaps written; a file that is put aside is not found any more. */
+		if (rerun_process_has_files())
+			python_end_flush_writers();
 	}
 	rerun_writers_look();
 	if (PyDict_Size(all) != script.modules) {

@@ -219,6 +219,12 @@ def test_a_hook_for_exceptions_ends_the_script_with_its_own_status(tmp_path, sta
 
 LEFT_OPEN = {"by the script": "file = FILE", "by a function": "def f(file=FILE): return file\nfile = f()\ndel f",
              "by a module of the template": "os.left_open = file = FILE\ndel file; file = os.left_open",
+             "by a module, and written to when the script's objects go": """
+class Last:
+    def write(self, text): self.text = text
+    def __del__(self): self.file.write(self.text)
+last = file = Last()
+last.file = os.left_open = FILE""",
              "in a ring of objects": "class Ring: pass\nring = Ring()\nring.itself, ring.file = ring, FILE\n"
                                      "file = ring.file"}
 
