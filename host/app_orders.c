@@ -32,7 +32,9 @@ static bool follow_one(struct app_loaded *a)
 	char *memory = NULL;
 	bool goes_on = true;
 
-	app_wait(a, a->channel);
+	/* After a signal the binding looks whether the app has a handler for it. */
+	while (!app_wait(a, a->channel) && !run_order_wait(a->channel))
+		;
 	if (run_order_receive(a->channel, &order, &memory) != 1)
 		return false;
 	if (a->app.rerun) {

@@ -134,6 +134,13 @@ static void wait_for_order(int channel)
 		;
 }
 
+bool run_order_wait(int channel)
+{
+	struct pollfd event = {.fd = channel, .events = POLLIN};
+
+	return poll(&event, 1, -1) >= 0 || errno != EINTR;
+}
+
 /* The head alone, which stays in the channel. 1; 0 at its end; -1 with errno. */
 static int look_at_head(int channel, struct order_head *head)
 {

@@ -115,6 +115,9 @@ struct run_report {
 /* Front: send an order. 0, or -1 with errno (EPIPE: the process is gone; take another). */
 int run_order_send(int channel, const struct run_order *order);
 
+/* Wait for the next order. false: a signal came first. */
+bool run_order_wait(int channel);
+
 /*
  * Request process: wait for the order. 1 when it is there; 0 when the front closed the channel;
  * -1 with errno. The order's strings live in *memory, which the caller frees at its end.

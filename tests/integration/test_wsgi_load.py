@@ -272,14 +272,15 @@ def test_threads_go_on_while_the_client_is_slow(shared_apps, tmp_path):
         assert connection.read_outcome().stdout.endswith(b"y")
 
 
-def test_signal_handlers_of_the_app_run_between_requests(shared_apps):
-    url = shared_apps.put(START + "return [str(os.getpid()).encode()]", """
+def test_signal_handlers_of_the_app_run_between_requests(start_apps):
+    apps = start_apps("--idle-exit", "3600")  # they run when the worker ends, too
+    url = apps.put(START + "return [str(os.getpid()).encode()]", """
         import signal
         signal.signal(signal.SIGUSR2, lambda *_: print("handled", flush=True))
         """)
-    since = shared_apps.host.log_position()
-    subprocess.run(["kill", "-USR2", shared_apps.get(url).text], check=True)
-    shared_apps.host.wait_line("handled", since=since)
+    since = apps.host.log_position()
+    subprocess.run(["kill", "-USR2", apps.get(url).text], check=True)
+    apps.host.wait_line("handled", since=since)
 
 
 def test_exit_handlers_run_when_the_worker_ends_and_not_before(start_apps):
