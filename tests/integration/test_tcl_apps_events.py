@@ -54,6 +54,47 @@ namespace eval case {
 		foreach channel [list $first $to_first $second $to_second] { close $channel }
 		puts $::came
 	}
+	proc many {} {
+		set ::came {}
+		for {set i 0} {$i < 40} {incr i} {
+			lassign [chan pipe] read write
+			lappend pipes $read $write
+			chan event $read readable [list case::read_one $read $i]
+		}
+		foreach {read write} $pipes { puts $write x; flush $write }
+		while {[llength $::came] < 40} { vwait ::came }
+		foreach channel $pipes { close $channel }
+		puts [lsort -integer $::came]
+	}
+	proc read_one {channel number} { gets $channel; lappend ::came $number }
+	proc both_ways {} {
+		set socket [socket 127.0.0.1 [lindex [chan configure $::server -sockname] 2]]
+		chan configure $socket -blocking 0 -buffering line
+		chan event $socket readable [list case::hear $socket]
+		chan event $socket writable [list case::say $socket]
+		vwait ::heard
+		close $socket
+		puts $::heard
+	}
+	proc hear {socket} { if {[gets $socket line] >= 0} { set ::heard $line } }
+	proc say {socket} { puts $socket both; chan event $socket writable {} }
+	proc taken_away {} {
+		set channel [chan create read case::told]
+		chan event $channel readable {some handler}
+		puts <$::told>
+		chan event $channel readable {}
+		puts <$::told>
+		close $channel
+	}
+	proc told {verb channel args} {
+		if {$verb eq "watch"} { set ::told [lindex $args 0] }
+		return [expr {$verb eq "initialize" ? {initialize finalize watch read} : ""}]
+	}
+	proc late_read {first} {
+		if {$first} { gets stdin }
+		puts now
+		after 20 {puts stderr "read later: [string length [read stdin]] bytes"}
+	}
 	proc body_events {} {
 		set ::read ""
 		chan configure stdin -blocking 0
@@ -129,6 +170,26 @@ def test_an_app_can_wait_for_events_within_a_request(events):
 
 def test_a_handler_goes_on_when_one_that_was_made_before_it_is_taken_away(events):
     assert ask(events, "two_pipes") == "second\n"
+
+
+def test_an_app_waits_for_any_number_of_channels(events):
+    assert ask(events, "many") == " ".join(str(number) for number in range(40)) + "\n"
+
+
+def test_a_channel_can_be_waited_for_in_both_directions_at_once(events):
+    assert ask(events, "both_ways") == "BOTH\n"
+
+
+def test_a_channel_whose_handler_is_taken_away_is_not_watched_any_more(events):
+    assert ask(events, "taken_away") == "<read>\n<>\n"
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_a_body_cannot_be_read_after_its_request(events, first):
+    for body in (b"first\nrest\n", b"first\n" + b"rest\n" * 100_000):
+        since = events.log_position()
+        assert events.run("POST", f"/events.tcl?late_read={first}", body=body).reply().text == "now\n"
+        events.wait_line("read later: 0 bytes", since=since)
 
 
 def test_the_body_and_the_reply_can_be_copied_by_events(events):
