@@ -26,6 +26,16 @@ proc copied {bytes args} { puts "copied $bytes"; set ::done 1 }
 
 namespace eval case {
 	proc timer {} { after 1 {puts timed; set ::done 1}; vwait ::done }
+	proc background_error {} {
+		set before [interp bgerror {}]
+		interp bgerror {} case::handle
+		after 1 {puts one}
+		after 10 {error "handled by the app"}
+		after 60 {set ::done 1}
+		vwait ::done
+		interp bgerror {} $before
+	}
+	proc handle {message options} { puts $message }
 	proc timer_of_words {} { after 1 set ::done 1; after 0 puts words; vwait ::done }
 	proc idle {} { after idle {puts idle}; update; after idle {puts tasks}; update idletasks }
 	proc event {} {
@@ -165,7 +175,7 @@ proc application {} {
 """
 
 EXPECTED = {
-    "timer": "timed\n", "timer_of_words": "words\n", "idle": "idle\ntasks\n", "event": "read x\n",
+    "timer": "timed\n", "background_error": "one\n", "timer_of_words": "words\n", "idle": "idle\ntasks\n", "event": "read x\n",
     "fileevent": "read x\n", "copy": "copy\ncopied 5\n", "copy_from": "copy\ncopied 5\n",
     "server": "greeted by 2\n", "coroutines": "1\n2\n3\n", "nested": "outer\ninner\nagain\n",
     "writable": "321\n", "kept_channel": "1\r\nstderr stdin stdout\n", "child": "child\nagain\n", "timer_of_child": "timed\n0\n",
