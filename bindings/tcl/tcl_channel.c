@@ -120,7 +120,8 @@ int tcl_channel_end(Tcl_Interp *interp)
 			    Tcl_ErrnoMsg(Tcl_GetErrno()));
 		result = -1;
 	}
-	if (result == 0 && are_plain() && Tcl_InputBuffered(standards.in->channel) == 0)
+	if (result == 0 && are_plain() && has_errors(interp) &&
+	    Tcl_InputBuffered(standards.in->channel) == 0)
 		turn_to_log();
 	else
 		/* Closing may write still: a transformation does. What was read ahead of the body goes. */

@@ -84,6 +84,22 @@ switch -glob $env(QUERY_STRING) {
 	package { package require json; package require exthost; puts [json::json2dict {{"a":[1]}}][exthost user] }
 	large { puts -nonewline [string repeat 0123456789abcdef 100000] }
 	random { puts [expr {rand()}] }
+	fail_full { puts [string repeat x 5000]; exit 3 }
+	full_pipe=* {
+		set pipe [open [lindex [split $env(QUERY_STRING) =] 1] w]
+		chan configure $pipe -blocking 0
+		puts -nonewline $pipe [string repeat x 1000000]
+		puts whole
+	}
+	timer=* { after 1 [list open [lindex [split $env(QUERY_STRING) =] 1] w]; puts whole }
+	wait { after 200 {set waited 1}; vwait waited; puts [pid] }
+	process {
+		package require Tclx
+		umask 077
+		dup [open /dev/null w] stderr
+		alarm 0.1
+		puts whole
+	}
 	spin { proc spin_here {} { while 1 {} }; spin_here }
 }
 """
@@ -198,6 +214,46 @@ def test_a_process_that_is_left_behind_retires_the_worker(rerun):
     worker = ask(rerun, "pid")
     assert ask(rerun, "sleeper") == "whole\n"
     wait_for(lambda: ask(rerun, "pid") != worker, "another worker")
+
+
+def test_a_channel_that_cannot_be_written_yet_retires_the_worker(rerun, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        worker = ask(rerun, "pid")
+        assert ask(rerun, f"full_pipe={tmp_path}/pipe") == "whole\n"
+        assert ask(rerun, "pid") != worker
+    finally:
+        os.close(reader)
+
+
+def test_a_timer_of_one_run_does_nothing_in_the_next(rerun, tmp_path):
+    worker = ask(rerun, "pid")
+    for _ in range(2):
+        assert ask(rerun, f"timer={tmp_path}/made") == "whole\n"
+        assert ask(rerun, "wait") == worker
+    assert not (tmp_path / "made").exists()
+
+
+def test_what_one_run_does_to_the_process_is_undone(rerun):
+    worker = ask(rerun, "pid")
+    assert ask(rerun, "process") == "whole\n"
+    since = rerun.log_position()
+    assert ask(rerun, "complain") == "complained\n"
+    rerun.wait_line("a complaint", since=since)
+    told = ask(rerun, "plain").split()
+    assert told[told.index("mask") + 1] == "0"
+    assert ask(rerun, "wait") == worker
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_run_that_fails_sends_nothing_of_what_it_has_not_flushed(tmp_path, way):
+    host = serve(way, tmp_path, "script.tcl", SCRIPT, "--reply-buffer", "4k")
+    try:
+        reply = host.get("/script.tcl?fail_full")
+        assert reply.status == 500 and "xxx" not in reply.text
+    finally:
+        host.stop()
 
 
 def test_packages_and_databases_work_in_every_run(rerun):
