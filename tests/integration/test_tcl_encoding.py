@@ -45,6 +45,11 @@ def test_the_plain_interpreter_prints_what_tclsh_prints(script):
     assert (done.stdout, done.stderr) == (tclsh(script), b"")
 
 
+def test_standard_error_of_the_plain_interpreter_is_in_the_systems_encoding(tmp_path):
+    script = put(tmp_path, "script.tcl", LATIN + "puts stderr \u00fc\n")
+    assert run_exthost("tclsh", script).stderr == b"\xfc\n"
+
+
 def test_commands_from_standard_input_print_what_tclsh_prints(tmp_path):
     for text in (LATIN + SHOW, SHOW + LATIN + SHOW):
         theirs = subprocess.run(["/usr/bin/tclsh"], capture_output=True, timeout=30, check=True,
@@ -91,3 +96,15 @@ def test_the_systems_encoding_that_an_app_sets_late_is_not_that_of_what_it_has_b
     host = start_host(tmp_path)
     for _ in range(3):
         assert host.get("/app.tcl").text == "utf-8\u00fc\n"
+
+
+BEGUN = {"printed": "flush stdout", "read": "read stdin"}
+
+
+@pytest.mark.parametrize("how, channel", [("printed", "stdout"), ("read", "stdin")])
+def test_a_channel_that_an_app_has_used_keeps_its_encoding(start_host, tmp_path, how, channel):
+    put_script(tmp_path, "app.tcl", "tcl", f"# exthost: app\nproc application {{}} {{\n{HEADER}{BEGUN[how]}\n"
+               f"{LATIN}puts [fconfigure {channel} -encoding]\nencoding system utf-8\n}}\n")
+    host = start_host(tmp_path)
+    for _ in range(3):
+        assert host.run("POST", "/app.tcl", body=b"body").reply().text == "utf-8\n"
