@@ -60,6 +60,53 @@ def test_packages_of_tcl_path_are_found_before_the_installed_ones(start_host, tm
         assert host.get("/uses").text == "plain module indexed own\n"
 
 
+def test_of_two_folders_of_tcl_path_the_first_one_comes_first(start_host, tmp_path):
+    for name in ("first", "second"):
+        put(tmp_path, f"{name}/plain.tcl", "namespace eval plain {}\n" + PLAIN % name)
+        put(tmp_path, f"{name}/of_{name}.tcl", f"package provide of_{name} 1.0\n")
+    put_script(tmp_path / "root", "uses", "tcl", "foreach name {plain of_first of_second} { package require $name }\n"
+               'puts "Content-Type: text/plain\\n\\n[plain::text]"\n')
+    host = start_host(tmp_path / "root", "--tcl-path", f"{tmp_path}/first:{tmp_path}/second")
+    assert host.get("/uses").text == "first\n"
+
+
+def test_a_package_that_comes_while_an_app_is_loaded_is_found(start_host, tmp_path):
+    index = "package ifneeded %s 1.0 {package provide %s 1.0}\n"
+    put(tmp_path, "lib/one/pkgIndex.tcl", index % ("one", "one"))
+    put_script(tmp_path / "root", "uses", "tcl", """# exthost: app
+proc application {} {
+	puts "Content-Type: text/plain\\n\\n[catch {package require $::env(QUERY_STRING)}]"
+}
+""")
+    host = start_host(tmp_path / "root", "--tcl-path", str(tmp_path / "lib"), "--workers", "1")
+    assert [host.get(f"/uses?{name}").text for name in ("one", "two")] == ["0\n", "1\n"]
+    put(tmp_path, "lib/two/pkgIndex.tcl", index % ("two", "two"))
+    assert host.get("/uses?two").text == "0\n"
+
+
+def test_what_an_index_puts_on_auto_path_stays_there(start_host, tmp_path):
+    put(tmp_path, "lib/outer/pkgIndex.tcl", "lappend auto_path [file join $dir deeper]\n")
+    put(tmp_path, "lib/outer/deeper/inner/pkgIndex.tcl", "package ifneeded inner 1.0 {package provide inner 1.0}\n")
+    put_script(tmp_path / "root", "uses", "tcl", """set version [package require inner]
+puts "Content-Type: text/plain\\n\\n$version [llength [lsearch -all $auto_path */deeper]]"
+""")
+    host = start_host(tmp_path / "root", "--tcl-path", str(tmp_path / "lib"))
+    assert host.get("/uses").text == "1.0 1\n"
+
+
+def test_a_package_of_the_script_s_own_is_used_though_an_installed_one_is_loaded_ahead(start_host, tmp_path):
+    put(tmp_path, "lib/json/pkgIndex.tcl", "package ifneeded json 99.0 {package provide json 99.0\n"
+        "namespace eval json { proc json2dict {text} { return own } } }\n")
+    put_script(tmp_path, "uses", "tcl", """# exthost: rerun
+if {$env(QUERY_STRING) eq "own"} { lappend auto_path [file join [file dirname [info script]] lib] }
+package require json
+puts "Content-Type: text/plain\\n\\n[json::json2dict {{"a":1}}]"
+""")
+    host = start_host(tmp_path, "--workers", "1")
+    for query in ("plain", "plain", "own", "plain", "own"):
+        assert host.get(f"/uses?{query}").text == ("own\n" if query == "own" else "a 1\n")
+
+
 def test_a_changed_package_of_the_extension_root_is_used_from_the_next_request_on(start_host, tmp_path):
     put_script(tmp_path, "uses", "tcl", """# exthost: app
 package require plain
