@@ -100,6 +100,30 @@ def application(environ, start_response):
 """
 
 
+STREAMS_TCL = """\
+# exthost: app
+proc application {} {
+    puts "Content-Type: text/plain\\n"
+    set folder $::env(QUERY_STRING)
+    close [open $folder/begun w]
+    while {![file exists $folder/gone]} { after 5 }
+    try {
+        for {set i 0} {$i < 300} {incr i} { puts [string repeat x 65536] }
+    } finally {
+        close [open $folder/outcome w]
+    }
+}
+"""
+
+
+def test_a_tcl_app_whose_client_leaves_while_it_streams_is_stopped_without_a_trace(tmp_path, start_host):
+    put(tmp_path / "root", "app.tcl", STREAMS_TCL, executable=True)
+    host = start_host(tmp_path / "root")
+    leave_while_it_writes(host.socket, "/app.tcl", tmp_path)
+    host.wait_line("GET /app.tcl", "status=")
+    assert not [line for line in host.program.log() if "while executing" in line or "error " in line]
+
+
 def test_an_app_whose_client_leaves_while_it_streams_is_stopped_without_a_traceback(tmp_path, start_host):
     put(tmp_path / "root", "app.py", STREAMS, executable=True)
     host = start_host(tmp_path / "root")

@@ -86,6 +86,7 @@ namespace eval case {
 	proc error {} { puts half; ::error "a secret went wrong" "" {MY CODE} }
 	proc late_error {} { puts [string repeat x 4000000]; ::error "too late" }
 	proc caught {} { catch {::error caught}; puts $::errorInfo }
+	proc unshared {} { puts [safe eval {catch {puts unshared}}] }
 	proc seen {} { puts "[info exists ::errorInfo] [info exists ::errorCode]" }
 	proc break {} { return -level 2 -code break }
 	proc continue {} { return -level 2 -code continue }
@@ -116,6 +117,11 @@ namespace eval case {
 	proc hog {} { lappend all; while 1 { lappend all [string repeat x 1000000] } }
 	proc spin {} { spin_here }
 	proc spin_here {} { while 1 {} }
+	proc spin_in_lines {} {
+		namespace eval :: {
+			while 1 { set line second }
+		}
+	}
 }
 
 proc application {} {
@@ -310,6 +316,11 @@ def test_interpreters_that_the_app_keeps_have_each_requests_channels(cases):
     assert ask(cases, "children") == "0\n0\nsafe\n"
 
 
+def test_a_safe_interpreter_has_no_channel_that_the_app_has_not_given_it(cases):
+    for _ in range(2):
+        assert ask(cases, "unshared") == "1\n"
+
+
 def test_the_script_is_named_as_under_cgi(cases):
     script = cases.root / "cases.tcl"
     assert ask(cases, "where") == f"{script} {script} {cases.root} 0 {{}} 0\n"
@@ -357,6 +368,14 @@ def test_the_log_tells_where_an_app_was_when_its_time_was_over(start_host, tmp_p
     assert host.get("/cases.tcl?spin").status == 504
     host.wait_line("spin_here")
     assert ask(host, "euro") == "\u20ac\n"
+
+
+def test_a_command_of_many_lines_is_one_line_of_where_an_app_was(start_host, tmp_path):
+    put_script(tmp_path, "cases.tcl", "tcl", CASES)
+    host = start_host(tmp_path, "--timeout", "1")
+    assert host.get("/cases.tcl?spin_in_lines").status == 504
+    host.wait_line(": namespace eval :: {")
+    assert not [line for line in host.program.log() if "set line second" in line]
 
 
 def test_an_app_that_wants_too_much_memory_is_a_500_with_the_reason_in_the_log(start_host, tmp_path):
