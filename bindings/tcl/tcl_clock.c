@@ -4,8 +4,9 @@
  * answer: more than all else in a short run. The template's interpreter has it ready; and as what it
  * answers depends on nothing but its words, the environment and the locale, it is asked.
  *
- * A script that has loaded msgcat may have changed the locale: then Tcl's own script is loaded, as
- * the procedures would have done that stand in these places in tclsh.
+ * A script that has loaded msgcat may have changed the locale, and the request's environment may name
+ * one: then Tcl's own script is loaded, as the procedures would have done that stand in these places
+ * in tclsh.
  */
 #include "tcl_internal.h"
 
@@ -26,7 +27,8 @@ static int ask_first(void *first, Tcl_Interp *interp, int count, Tcl_Obj *const 
 {
 	int code;
 
-	if (Tcl_FindNamespace(interp, "::msgcat", NULL, TCL_GLOBAL_ONLY) != NULL) {
+	if (Tcl_FindNamespace(interp, "::msgcat", NULL, TCL_GLOBAL_ONLY) != NULL ||
+	    tcl_environment_has_locale()) {
 		code = load_own(interp);
 		return code == TCL_OK ? Tcl_EvalObjv(interp, count, words, 0) : code;
 	}

@@ -63,6 +63,12 @@ static int is_plain(const char *value)
 	       (value[0] == 'C' && (value[1] == '\0' || value[1] == '.'));
 }
 
+bool tcl_environment_has_locale(void)
+{
+	return !is_plain(getenv("LC_ALL")) || !is_plain(getenv("LC_MESSAGES")) ||
+	       !is_plain(getenv("LANG"));
+}
+
 /* At the whole of it. */
 static void look_at_array(Tcl_Interp *interp)
 {
@@ -77,8 +83,7 @@ void tcl_environment_follow(Tcl_Interp *interp)
 {
 	look_at_array(interp);
 	/* msgcat, which belongs to `clock` and so to the template, has taken "C" for its locale. */
-	if (!is_plain(getenv("LC_ALL")) || !is_plain(getenv("LC_MESSAGES")) ||
-	    !is_plain(getenv("LANG")))
+	if (tcl_environment_has_locale())
 		tcl_words(interp, "::msgcat::Init", NULL);
 	tcl_error_forget(interp);
 }

@@ -143,6 +143,9 @@ char **tcl_environment_lend(void);
 /* Put the old environment back. old may be NULL. */
 void tcl_environment_return(char **old);
 
+/* The environment names a locale for messages other than C. */
+bool tcl_environment_has_locale(void);
+
 /* environ(7) was replaced: make ::env and the locale of messages follow it. */
 void tcl_environment_follow(Tcl_Interp *interp);
 

@@ -66,6 +66,7 @@ switch -glob $env(QUERY_STRING) {
 	exit_own { rename exit leave; proc exit {{status 0}} {puts "from the handler"; leave $status} }
 	exit_child { puts whole; child eval exit }
 	exit_wrong { catch {exit 1 2} message; puts $message }
+	exit_word { catch {exit well} message; puts $message }
 	return { puts whole; return }
 	sleeper { exec /bin/sleep 600 &; puts whole }
 	sqlite { package require sqlite3; sqlite3 db [pwd]/db; puts [db eval {SELECT 1 + 1}] }
@@ -199,6 +200,7 @@ def test_any_other_exit_is_a_500_and_ends_no_process(rerun):
     assert rerun.get("/script.tcl?exit_3").status == 500
     assert ask(rerun, "exit_own") == "from the handler\n"
     assert ask(rerun, "exit_wrong") == 'wrong # args: should be "exit ?returnCode?"\n'
+    assert ask(rerun, "exit_word") == 'expected integer but got "well"\n'
     assert ask(rerun, "pid") == worker
 
 
@@ -271,6 +273,17 @@ def test_clock_is_that_of_tclsh(rerun):
         assert ask(rerun, "clock") == "1970\n"
         assert ask(rerun, "clock_error") == 'expected integer but got "x" TCL VALUE NUMBER\n'
         assert ask(rerun, "procedures") == "whole\n"
+
+
+@pytest.mark.parametrize("mode", ["cgi", "rerun"])
+def test_clock_has_the_locale_of_the_requests_environment(start_host, tmp_path, mode):
+    put_script(tmp_path, "script.tcl", "tcl", f"# exthost: {mode}\n" + 'puts "Content-Type: text/plain\\n"\n'
+               "puts [clock format 0 -gmt 1 -format %A -locale current]\n")
+    host = start_host(tmp_path, "--workers", "1")
+    for language, day in (("C", "Thursday"), ("de_DE.UTF-8", "Donnerstag"), ("C.UTF-8", "Thursday")):
+        given = {**fastcgi.variables("GET", "/script.tcl"), "LANG": language}
+        with fastcgi.Connection(host.socket) as client:
+            assert client.run(given).reply().text == day + "\n"
 
 
 def test_random_numbers_differ_from_run_to_run(rerun):
