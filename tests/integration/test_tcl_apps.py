@@ -378,6 +378,17 @@ def test_a_command_of_many_lines_is_one_line_of_where_an_app_was(start_host, tmp
     assert not [line for line in host.program.log() if "set line second" in line]
 
 
+def test_the_log_has_fifty_levels_of_where_an_app_was(start_host, tmp_path):
+    put_script(tmp_path, "deep.tcl", "tcl", """# exthost: app
+proc deep {n} { if {$n > 0} { deep [expr {$n - 1}] } else { while 1 {} } }
+proc application {} { deep 200 }
+""")
+    host = start_host(tmp_path, "--timeout", "1")
+    assert host.get("/deep.tcl").status == 504
+    host.wait_line("status=504")
+    assert len([line for line in host.program.log() if "stream=stack" in line]) == 50
+
+
 def test_an_app_that_wants_too_much_memory_is_a_500_with_the_reason_in_the_log(start_host, tmp_path):
     put_script(tmp_path, "cases.tcl", "tcl", CASES)
     # A sanitizer would keep what the app frees when it has failed.

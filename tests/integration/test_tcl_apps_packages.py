@@ -70,6 +70,15 @@ def test_of_two_folders_of_tcl_path_the_first_one_comes_first(start_host, tmp_pa
     assert host.get("/uses").text == "first\n"
 
 
+def test_a_hidden_script_and_a_pipe_on_tcl_path_are_no_packages(start_host, tmp_path):
+    put(tmp_path, "lib/.hidden.tcl", "package provide hidden 1.0\n")
+    os.mkfifo(tmp_path / "lib/pipe.tcl")
+    put_script(tmp_path / "root", "uses", "tcl",
+               'puts "Content-Type: text/plain\\n\\n[catch {package require hidden}]"\n')
+    host = start_host(tmp_path / "root", "--tcl-path", str(tmp_path / "lib"))
+    assert host.get("/uses").text == "1\n"
+
+
 def test_a_package_that_comes_while_an_app_is_loaded_is_found(start_host, tmp_path):
     index = "package ifneeded %s 1.0 {package provide %s 1.0}\n"
     put(tmp_path, "lib/one/pkgIndex.tcl", index % ("one", "one"))

@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from host import put, put_script, run_exthost
+from host import environment, put, put_script, run_exthost
 
 HEADER = 'puts "Content-Type: application/octet-stream\\n"\n'
 LATIN = "encoding system iso8859-1\n"
@@ -48,6 +48,15 @@ def test_the_plain_interpreter_prints_what_tclsh_prints(script):
 def test_standard_error_of_the_plain_interpreter_is_in_the_systems_encoding(tmp_path):
     script = put(tmp_path, "script.tcl", LATIN + "puts stderr \u00fc\n")
     assert run_exthost("tclsh", script).stderr == b"\xfc\n"
+
+
+@pytest.mark.parametrize("given, encoding", [({}, "utf-8"), ({"LANG": ""}, "utf-8"), ({"LANG": "C"}, "iso8859-1"),
+                                             ({"LC_ALL": "C.UTF-8"}, "utf-8")])
+def test_text_is_utf_8_where_no_locale_is_set_and_the_script_does_not_see_it(tmp_path, given, encoding):
+    script = put(tmp_path, "script.tcl", "puts [list [encoding system] [lsort [array names env L*]]]\n")
+    done = run_exthost("tclsh", script, env=environment(**given))
+    names = [name for name in environment(**given) if name[0] == "L"]
+    assert done.stdout.decode() == f"{encoding} {' '.join(names) or '{}'}\n"
 
 
 def test_commands_from_standard_input_print_what_tclsh_prints(tmp_path):
