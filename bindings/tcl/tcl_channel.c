@@ -112,8 +112,8 @@ int tcl_channel_end(Tcl_Interp *interp)
 	struct standard *out = standards.out;
 	int result = 0;
 
-	/* One buffer is one call. */
-	standards.last = are_plain() && Tcl_OutputBuffered(out->channel) <= REPLY_BUFFER;
+	/* Tcl holds one buffer and no more, since write_reply takes all of it: it is one call. */
+	standards.last = are_plain();
 	if (out != NULL && Tcl_Flush(out->channel) != TCL_OK) {
 		if (!standards.broken)
 			dprintf(STDERR_FILENO, "error flushing \"stdout\": %s\n",

@@ -56,6 +56,12 @@ namespace eval case {
 		chan configure stdout -translation binary
 		puts -nonewline [string repeat 0123456789abcdef [expr {$size / 16}]]
 	}
+	proc resized {} {
+		foreach size {1000000 10 300000 1000000} {
+			chan configure stdout -buffersize $size
+			puts -nonewline [string repeat x 600000]
+		}
+	}
 	proc euro {} { puts \u20ac }
 	proc configure_all {} {
 		chan configure stdin -translation binary
@@ -221,6 +227,10 @@ def test_output_can_be_bytes_and_is_utf_8_otherwise(cases):
 @pytest.mark.parametrize("size", [16, 262_144, 8_000_000])
 def test_output_of_any_size_comes_whole(cases, size):
     assert cases.get(f"/cases.tcl?large={size}").body == b"0123456789abcdef" * (size // 16)
+
+
+def test_output_comes_whole_whatever_size_a_request_gives_its_buffer(cases):
+    assert ask(cases, "resized") == "x" * 2_400_000
 
 
 def test_what_a_program_prints_stands_in_its_place(cases):
