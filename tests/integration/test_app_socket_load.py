@@ -18,18 +18,23 @@ LANGUAGES = pytest.mark.parametrize("language", SUFFIX)
 
 
 class Load:
-    """Clients that ask nginx, each time with a query of its own, until `count` were answered."""
+    """
+    Clients that ask nginx, each time with a query of its own: REQUESTS times, and on until lost_none, so
+    that what the test waits for meets requests on a slow machine too.
+    """
 
     def __init__(self, nginx, versions):
         self._nginx, self._versions = nginx, versions
         self._next = itertools.count()
+        self._enough = threading.Event()
         self.answered, self.wrong, self.seen = [], [], set()
         self._threads = [threading.Thread(target=self._ask, daemon=True) for _ in range(CLIENTS)]
         for thread in self._threads:
             thread.start()
 
     def _ask(self):
-        while (number := next(self._next)) < REQUESTS:
+        while not self._enough.is_set() or len(self.answered) < REQUESTS:
+            number = next(self._next)
             try:
                 reply = self._nginx.get(f"/hello?{number}")
                 version, _, rest = reply.text.partition(" ")
@@ -44,10 +49,12 @@ class Load:
         wait_for(lambda: len(self.answered) >= REQUESTS * part, f"{part} of the requests", 60)
 
     def lost_none(self):
+        self._enough.set()
         for thread in self._threads:
             thread.join(60)
-        assert self.wrong == [], f"{len(self.wrong)} of {REQUESTS}: {self.wrong[:5]}"
-        assert sorted(self.answered) == list(range(REQUESTS))
+        count = len(self.answered)
+        assert self.wrong == [], f"{len(self.wrong)} of {count}: {self.wrong[:5]}"
+        assert count >= REQUESTS and sorted(self.answered) == list(range(count))
 
 
 @pytest.fixture

@@ -143,7 +143,7 @@ cpu = 1
 timeout = 120
 memory = 128m
 [extension */timed.*]
-timeout = 1
+timeout = 4
 [extension */few.*]
 processes = 2
 """))
