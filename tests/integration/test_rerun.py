@@ -22,6 +22,8 @@ query = os.environ.get("QUERY_STRING", "")
 """
 HEAD = 'print("Content-Type: text/plain\\n")\n'
 PID = HEAD + "print(os.getpid())\n"
+USED = ("atexit", "cProfile", "concurrent.futures", "ctypes", "gc", "io", "locale", "resource", "signal",
+        "subprocess", "threading", "weakref")
 
 
 class Rerun:
@@ -45,7 +47,12 @@ class Rerun:
 @pytest.fixture(scope="module", params=["shared", "own sockets"])
 def rerun(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("rerun")
-    apps = OwnSockets(folder) if request.param == "own sockets" else Apps(folder, "--workers", "1")
+    # A module that is seen in use is soon preloaded, by a new template, and its workers are new as well.
+    preload = [word for name in USED for word in ("--preload", f"python:{name}")]
+    if request.param == "own sockets":
+        apps = OwnSockets(folder, *preload)
+    else:
+        apps = Apps(folder, "--workers", "1", *preload)
     yield Rerun(apps)
     apps.stop()
 
