@@ -128,7 +128,7 @@ def test_a_user_whom_fossil_names_stands_with_the_run(start_host, root, tmp_path
 @LANGUAGES
 def test_a_run_says_where_it_is_and_goes_on_to_its_end(start_host, root, hold, language):
     url = put_held(root, language)
-    host = start_host(root)
+    host = start_host(root, "--timeout", "300")
     with hold(host) as held:
         reply = held.begin(url)
         (run,) = find_runs(host, "runs")
