@@ -88,13 +88,17 @@ pid_t request_process_fork(const struct request_process_setup *setup,
 	return pid;
 }
 
-/* The template has them blocked, and else as the languages left them. */
+/*
+ * The template has them blocked, and else as the languages left them. A question where the run is may come
+ * before answer_questions, and would end the process.
+ */
 static void unblock_signals(void)
 {
-	sigset_t none;
+	sigset_t question;
 
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
+	sigemptyset(&question);
+	sigaddset(&question, RUN_STACK_SIGNAL);
+	sigprocmask(SIG_SETMASK, &question, NULL);
 }
 
 static void take_descriptors(const struct request_process_ends *ends, struct run_channel *channel)
@@ -139,13 +143,18 @@ static void take_stack(int number)
 static void answer_questions(const struct binding *binding, struct binding_run *run)
 {
 	struct sigaction action = {.sa_handler = take_stack, .sa_flags = SA_RESTART | SA_ONSTACK};
+	sigset_t none;
 
-	if (binding->stack == NULL)
-		return;
-	stack_of.binding = binding;
-	stack_of.run = run;
-	sigaction(RUN_STACK_SIGNAL, &action, NULL);
-	sigaction(SIGXCPU, &action, NULL);
+	if (binding->stack != NULL) {
+		stack_of.binding = binding;
+		stack_of.run = run;
+		sigaction(RUN_STACK_SIGNAL, &action, NULL);
+		sigaction(SIGXCPU, &action, NULL);
+	} else {
+		signal(RUN_STACK_SIGNAL, SIG_IGN);
+	}
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
 static int limit_memory(uint64_t more)

@@ -54,8 +54,10 @@ static int write_stack(void *nothing, Tcl_Interp *asked, int code)
 	(void)asked; /* may be NULL, or another interpreter */
 	if (!Tcl_InterpDeleted(stack.interp)) {
 		state = Tcl_SaveInterpState(stack.interp, code);
-		if (tcl_words(stack.interp, "::info", "frame", NULL) == TCL_OK)
-			Tcl_GetIntFromObj(NULL, Tcl_GetObjResult(stack.interp), &levels);
+		/* Outside of a script Tcl would look at a frame that is not there: so this is one, and not counted. */
+		if (Tcl_EvalEx(stack.interp, "::info frame", -1, TCL_EVAL_GLOBAL) == TCL_OK &&
+		    Tcl_GetIntFromObj(NULL, Tcl_GetObjResult(stack.interp), &levels) == TCL_OK)
+			levels--;
 		for (int level = levels; level > 0 && level > levels - LEVELS_MAX; level--)
 			write_level(stack.interp, stack.file, level);
 		Tcl_RestoreInterpState(stack.interp, state);

@@ -11,14 +11,17 @@ import subprocess
 import pytest
 
 import fastcgi
+from faults import Asked, named
 from held import Held, ask_status, find_runs, put_held, status_of, wait_counted
 from host import EXTHOST, SUFFIX, environment, put_script, run_exthost
-from processes import Program, lives
+from processes import Program, descendants, lives
 from users import open_to_all, root_only
 from waiting import wait_for
 
 LANGUAGES = pytest.mark.parametrize("language", SUFFIX)
 HELLO = 'print("Content-Type: text/plain\\n\\nhello")\n'
+OWN_PID = {"python": 'import os\nprint(f"Content-Type: text/plain\\n\\n{os.getpid()}")\n',
+           "tcl": 'puts "Content-Type: text/plain\\n\\n[pid]"\n'}
 DEEP = "a-folder/" * 8 + "with-a-script-of-a-name-that-is-wider-than-a-column.py"
 
 
@@ -40,6 +43,12 @@ def hold(tmp_path):
     yield make
     for held in made:
         held.end()
+
+
+def is_pending(pid, number):
+    """The signal has been sent to this process, and not been taken."""
+    with open(f"/proc/{pid}/status", encoding="ascii") as f:
+        return int(re.search(r"ShdPnd:\s*(\w+)", f.read())[1], 16) >> (number - 1) & 1
 
 
 def fails(done, status, *texts):
@@ -145,6 +154,30 @@ def test_a_run_says_where_it_is_and_goes_on_to_its_end(start_host, root, hold, l
         assert not reply.done()
         held.end()
         assert (reply.result().status, reply.result().text) == (200, "held\n")
+
+
+@LANGUAGES
+def test_a_run_that_is_asked_before_it_has_begun_goes_on(start_host, root, language):
+    """Its process has its order, and has not come to read it. It is the one that answers."""
+    put_script(root, "early" + SUFFIX[language], language, OWN_PID[language])
+    host = start_host(root, "--timeout", "300")
+
+    def spares():
+        return [pid for template in named(host, "exthost-templ") for pid in descendants(template)]
+    stopped = wait_for(lambda: len(spares()) == 2 * len(SUFFIX) and spares(), "the spares")
+    for pid in stopped:
+        os.kill(pid, signal.SIGSTOP)
+    asked = Asked(host, "/early" + SUFFIX[language])
+    try:
+        (run,) = wait_for(lambda: find_runs(host, "runs"), "the run")
+        question = Program([EXTHOST, "status", "--root", str(root), "--stack", run["id"]], env=environment())
+        wait_for(lambda: any(is_pending(pid, signal.SIGRTMAX) for pid in stopped), "the question")
+    finally:
+        for pid in stopped:
+            os.kill(pid, signal.SIGCONT)
+    reply = asked.end().reply()
+    assert (reply.status, reply.text) == (200, f"{run['pid']}\n"), host.program.log()
+    question.wait_exit()
 
 
 def test_a_run_that_waits_and_one_that_is_not_there_say_so_in_one_line(start_host, root, hold):
