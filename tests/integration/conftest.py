@@ -1,4 +1,6 @@
+import shutil
 import subprocess
+import tempfile
 
 import pytest
 
@@ -12,6 +14,17 @@ PYTHON_TESTS = ("test_json", "test_io", "test_atexit", "test_csv")
 if sanitized():
     # CPython's code is not ours to watch, and ten times slower so.
     PYTHON_TESTS = PYTHON_TESTS[:1]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config):
+    """
+    A temporary folder of this run's own. That which runs share by default is closed to other users again
+    whenever one begins (open_to_all).
+    """
+    if not config.option.basetemp:
+        config.option.basetemp = tempfile.mkdtemp(prefix="xp-", dir="/tmp")
+        config.add_cleanup(lambda: shutil.rmtree(config.option.basetemp, ignore_errors=True))
 
 
 @pytest.fixture(scope="session")

@@ -27,6 +27,9 @@ def root(tmp_path):
     return made
 
 
+PATIENT = "queue-timeout = 300\n"
+
+
 @pytest.fixture
 def configured(start_host, root, tmp_path):
     return lambda text="", *options, **more: Configured(
@@ -52,23 +55,23 @@ def test_a_new_timeout_is_for_new_requests_and_one_that_runs_keeps_its_own(
 
 
 def test_a_wider_lane_lets_more_run_at_once(configured, tmp_path):
-    made = configured("lane = 1\n")
+    made = configured(PATIENT + "lane = 1\n")
     with Held(made.host, tmp_path) as held:
         replies = [held.begin("/held.py")]
-        made.apply("lane = 3\n")
+        made.apply(PATIENT + "lane = 3\n")
         replies += [held.begin("/held.py"), held.begin("/held.py")]
         replies += [held.begin("/held.py", "waits")]
-        made.apply("lane = 1\n")
+        made.apply(PATIENT + "lane = 1\n")
         assert len(find_runs(made.host, "runs")) == 3
         held.end()
         assert {reply.result().status for reply in replies} == {200}
 
 
 def test_one_who_waits_when_the_lane_is_widened_is_not_passed(configured, tmp_path):
-    made = configured("lane = 1\n")
+    made = configured(PATIENT + "lane = 1\n")
     with Held(made.host, tmp_path) as held:
         replies = [held.begin("/held.py"), held.begin("/held.py", "waits")]
-        made.apply("lane = 3\n")
+        made.apply(PATIENT + "lane = 3\n")
         replies += [held.begin("/held.py")]
         wait_for(lambda: len(find_runs(made.host, "runs")) == 3, "all three run")
         held.end()
@@ -76,11 +79,11 @@ def test_one_who_waits_when_the_lane_is_widened_is_not_passed(configured, tmp_pa
 
 
 def test_a_longer_queue_lets_more_wait(configured, tmp_path):
-    made = configured("lane = 1\nqueue = 0\n")
+    made = configured(PATIENT + "lane = 1\nqueue = 0\n")
     with Held(made.host, tmp_path) as held:
         held.begin("/held.py")
         assert made.host.get("/held.py").status == 503
-        made.apply("lane = 1\nqueue = 1\n")
+        made.apply(PATIENT + "lane = 1\nqueue = 1\n")
         second = held.begin("/held.py", "waits")
         assert made.host.get("/held.py").status == 503
         held.end()
