@@ -72,21 +72,27 @@ static void give_idle(struct watch *w, bool ready_only);
 /* A signal handler is given no argument. */
 static volatile sig_atomic_t asked_for;
 
-/* fork(2) but for the descriptors. The C library's own fork(2) gives the kernel these arguments too. */
+/* The pidfd of the worker: binding->fork has no argument either. */
+static int worker_handle = -1;
+
+/*
+ * fork(2) but for the descriptors. The C library's own fork(2) gives the kernel these arguments too. The pidfd
+ * is there before the worker is: opened later, it could look like a descriptor that a request has left open.
+ */
 static pid_t fork_sharing_files(void)
 {
 	void *tid = NULL;
-	unsigned long flags = CLONE_FILES | SIGCHLD;
+	unsigned long flags = CLONE_FILES | CLONE_PIDFD | SIGCHLD;
 
 	/* Where the C library keeps the number of the thread; without it the parent's stays there. */
 	if (prctl(PR_GET_TID_ADDRESS, &tid) == 0 && tid != NULL)
 		flags |= CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID;
 #ifdef __s390x__
-	return (pid_t)syscall(SYS_clone, 0, flags, NULL, tid, 0);
+	return (pid_t)syscall(SYS_clone, 0, flags, &worker_handle, tid, 0);
 #elif defined(__x86_64__)
-	return (pid_t)syscall(SYS_clone, flags, 0, NULL, tid, 0);
+	return (pid_t)syscall(SYS_clone, flags, 0, &worker_handle, tid, 0);
 #else
-	return (pid_t)syscall(SYS_clone, flags, 0, NULL, 0, tid);
+	return (pid_t)syscall(SYS_clone, flags, 0, &worker_handle, 0, tid);
 #endif
 }
 
@@ -112,8 +118,7 @@ void app_guardian_fork(
 
 static void guard(struct binding_run *run, struct app_serve_setup *setup, pid_t worker)
 {
-	struct request_process process = {
-	    .pid = worker, .handle = (int)syscall(SYS_pidfd_open, worker, 0)};
+	struct request_process process = {.pid = worker, .handle = worker_handle};
 	struct watch w = {.setup = setup, .slot = setup->slot};
 	struct rusage usage;
 	int wait_status = 0;
