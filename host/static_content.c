@@ -65,7 +65,7 @@ static size_t size_before_end(const char *text)
 	return size;
 }
 
-/* Cut what stands behind a suffix: SQLite's -wal and the like, at the name's end any word. */
+/* Cut the word to its suffix: "db-wal" is "db", and at the end of a name "py-old" is "py". */
 static void cut_word(char *word, bool is_last)
 {
 	word[size_before_end(word)] = '\0';
