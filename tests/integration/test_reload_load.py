@@ -1,6 +1,5 @@
 """Reloads in the middle of load: each request is answered, wholly and by its own run."""
 
-import itertools
 import threading
 
 import pytest
@@ -22,20 +21,30 @@ TEXTS = ["spares = 4\npreload = python:wave\n", "spares = 1\nlane = 16\n",
 
 
 class Load:
-    """Clients that ask for hello, each time with a query of its own, until `count` were answered."""
+    """Clients that ask for hello, each time with a query of its own, until `least` were asked for
+    and lost_none() is called: whatever is done meanwhile is done in the middle."""
 
-    def __init__(self, get, count=REQUESTS):
+    def __init__(self, get, least=REQUESTS):
         self._get = get
-        self.count = count
-        self._next = itertools.count()
+        self._least = least
+        self._lock = threading.Lock()
+        self._asked = 0
+        self._may_end = False
         self.answered = []
         self.wrong = []
         self._threads = [threading.Thread(target=self._ask, daemon=True) for _ in range(CLIENTS)]
         for thread in self._threads:
             thread.start()
 
+    def _next(self):
+        with self._lock:
+            if self._may_end and self._asked >= self._least:
+                return None
+            self._asked += 1
+            return self._asked - 1
+
     def _ask(self):
-        while (number := next(self._next)) < self.count:
+        while (number := self._next()) is not None:
             language, suffix = ("python", "py") if number % 2 else ("tcl", "tcl")
             target = f"/{language}/hello.{suffix}?n={number}"
             try:
@@ -46,19 +55,20 @@ class Load:
                 self.wrong.append((target, e))
             self.answered.append(number)
 
-    def is_over(self):
-        return not any(thread.is_alive() for thread in self._threads)
-
     def wait_until(self, part):
-        """This part of all requests has been answered."""
-        wait_for(lambda: len(self.answered) >= self.count * part, f"{part} of the requests", 60)
+        """This part of the least number of requests has been answered."""
+        wait_for(lambda: len(self.answered) >= self._least * part, f"{part} of the requests", 60)
 
     def lost_none(self):
+        """Lets the clients end. Returns the number of their requests."""
+        with self._lock:
+            self._may_end = True
         for thread in self._threads:
             thread.join(60)
-        assert self.is_over()
-        assert self.wrong == [], f"{len(self.wrong)} of {self.count}: {self.wrong[:5]}"
-        assert sorted(self.answered) == list(range(self.count))
+        assert not any(thread.is_alive() for thread in self._threads)
+        assert self.wrong == [], f"{len(self.wrong)} of {self._asked}: {self.wrong[:5]}"
+        assert sorted(self.answered) == list(range(self._asked))
+        return self._asked
 
 
 @pytest.fixture
@@ -71,14 +81,13 @@ def reload_in_the_middle(made, load):
     for number in range(RELOADS):
         load.wait_until((number + 1) / (RELOADS + 2))
         made.apply(TEXTS[number % len(TEXTS)])
-        assert not load.is_over(), "the reload came too late to be in the middle"
-    load.lost_none()
+    asked = load.lost_none()
     wait_for(lambda: not set(first.values()) & set(templates_of(made.host).values()),
              "the first templates are replaced")
     wait_for(lambda: not any(lives(pid) for pid in first.values()), "and gone")
-    told = wait_counted(made.host, load.count)
-    assert sum(x["answers"]["2xx"] for x in told["extensions"]) == load.count
-    assert sum(x["requests"] for x in told["extensions"]) == load.count
+    told = wait_counted(made.host, asked)
+    assert sum(x["answers"]["2xx"] for x in told["extensions"]) == asked
+    assert sum(x["requests"] for x in told["extensions"]) == asked
     assert [line for line in made.host.program.log() if " error " in line] == []
 
 
