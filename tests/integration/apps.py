@@ -21,8 +21,9 @@ class Apps:
         self.root.mkdir()
         self.debug = debug
         self._numbers = itertools.count(1)
-        # No app's worker stays longer than its test.
-        self.host = Host(self.root, "--min-workers", "0", "--idle-exit", "1",
+        # No app's worker stays much longer than its test: it may be idle within that for some seconds,
+        # on a machine that has other work.
+        self.host = Host(self.root, "--min-workers", "0", "--idle-exit", "15",
                          *(["--debug"] if debug else []), *options)
 
     def put(self, body, before="", name=None):

@@ -401,11 +401,11 @@ def test_a_template_that_dies_while_an_app_loads_is_no_failure_of_the_app(host, 
 
 def test_templates_that_die_with_an_idle_worker_do_not_delay_the_next_one(host):
     """As a worker would that died early, again and again, by itself."""
-    process(host)
     for _ in range(4):
-        since = host.program.log_position()
-        os.kill(host.template(), signal.SIGKILL)
-        host.wait_line("app.tiny: app worker", "is gone, with its template", since=since)
+        pid, since, template = process(host), host.program.log_position(), host.template()
+        os.kill(template, signal.SIGKILL)
+        gone(template)
+        gone(pid)
         host.wait_line("app.tiny loaded in process", since=since)
     assert host.get("app.tiny").status == 200
 
@@ -426,6 +426,7 @@ def test_a_process_that_dies_before_it_has_read_what_to_load_is_no_failure_of_th
 
 def test_after_a_killed_template_the_workers_come_back_though_nobody_asks(host):
     pid = process(host)
+    host.wait_line("app.tiny loaded in process")
     since = host.program.log_position()
     os.kill(host.template(), signal.SIGKILL)
     gone(pid)
