@@ -7,11 +7,13 @@
 #include "answer_file.h"
 #include "answer_log.h"
 #include "app_run.h"
+#include "clock.h"
 #include "config.h"
 #include "error.h"
 #include "fd.h"
 #include "lanes.h"
 #include "log.h"
+#include "path.h"
 #include "reply.h"
 #include "request.h"
 #include "route.h"
@@ -23,10 +25,7 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
-
-#define SECOND 1000000000ULL
 
 static bool find_file(const struct answer_shared *shared, struct request *request,
     const char *prefix, struct route *route);
@@ -105,8 +104,8 @@ static int set_found(const struct answer_shared *shared, struct request *request
 	const char *root = shared->config->root;
 	char text[REQUEST_PATH_MAX];
 
-	snprintf(text, sizeof(text), "%s/%s", strcmp(root, "/") == 0 ? "" : root, route->name);
-	if (variables_set(&request->variables, "SCRIPT_FILENAME", text) < 0 ||
+	if (path_join(text, sizeof(text), root, route->name) < 0 ||
+	    variables_set(&request->variables, "SCRIPT_FILENAME", text) < 0 ||
 	    variables_set(&request->variables, "DOCUMENT_ROOT", root) < 0)
 		return -1;
 	if (request->relay)
@@ -252,15 +251,15 @@ static bool wait_for_place(const struct answer_shared *shared, struct request *r
 	const struct lanes_limits wanted = {.lane = limits->lane,
 	    .concurrency = config->concurrency,
 	    .queue = config->queue,
-	    .timeout = config->queue_timeout * SECOND};
-	uint64_t began = request_clock();
+	    .timeout = config->queue_timeout * CLOCK_SECOND};
+	uint64_t began = clock_now();
 	enum lanes_verdict verdict = LANES_GO;
 	struct error e;
 
 	if (shared->lanes != NULL)
 		verdict =
 		    lanes_enter(shared->lanes, route->name, &wanted, request->response.fd, lane);
-	request->queued = request_clock() - began;
+	request->queued = clock_now() - began;
 	switch (verdict) {
 	case LANES_GO: return true;
 	case LANES_FULL:

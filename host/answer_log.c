@@ -2,6 +2,7 @@
 #include "answer_log.h"
 
 #include "answer_shared.h"
+#include "clock.h"
 #include "guard_end.h"
 #include "log.h"
 #include "request.h"
@@ -16,7 +17,7 @@ static void count(const struct answer_shared *shared, const struct request *requ
 {
 	const struct stats_outcome outcome = {.extension = request->script,
 	    .status = request->status,
-	    .time = request_clock() - request->began,
+	    .time = clock_now() - request->began,
 	    .cpu = result != NULL ? result->cpu : 0,
 	    .peak = result != NULL ? result->peak : 0,
 	    .error = request->status >= 500 ? reason : NULL};
@@ -79,7 +80,7 @@ void answer_log(const struct answer_shared *shared, const struct request *reques
 		log_number(&line, "cut", (int64_t)request->cut);
 	if (request->dropped != NULL)
 		log_string(&line, "dropped", request->dropped);
-	log_milliseconds(&line, "ms", request_clock() - request->began);
+	log_milliseconds(&line, "ms", clock_now() - request->began);
 	if (result != NULL) {
 		log_milliseconds(&line, "queue_ms", request->queued);
 		log_milliseconds(&line, "run_ms", result->time);

@@ -39,7 +39,7 @@ struct app_worker_entry {
 	struct request_process process; /* without an output */
 	int notices;                    /* of processes it starts, or -1 */
 	enum app_state state;
-	uint64_t since;        /* request_clock() */
+	uint64_t since;        /* clock_now() */
 	unsigned generation;   /* of the app's files, as they were when it was started, */
 	unsigned accepted;     /* and a later one that it serves on beside, as that does not load */
 	int64_t began;         /* CLOCK_REALTIME when it was started, nanoseconds */
@@ -66,9 +66,9 @@ struct app_sockets {
 	int indices[RUN_SOCKETS_MAX];   /* in the list that the front was given */
 	unsigned is_tcp, trusted;       /* bit n: the nth is */
 	size_t count;
-	int number;      /* of the app, in the listeners */
-	bool stood_in;   /* somebody else accepts there, as it does not load */
-	int exchange[2]; /* for connections that one worker gives to another */
+	int number;             /* of the app, in the listeners */
+	bool stood_in;          /* somebody else accepts there, as it does not load */
+	int exchange[2];        /* for connections that one worker gives to another */
 	char *prefix, *section; /* [app NAME]'s name */
 };
 
@@ -83,11 +83,11 @@ struct app {
 	unsigned refused;       /* the one that does not load; 0: none, */
 	int64_t refused_at;     /* when that was tried; CLOCK_REALTIME, nanoseconds, */
 	int refused_status;     /* what it means for a request, */
-	uint64_t retry_at;      /* and when to try it again; request_clock() */
+	uint64_t retry_at;      /* and when to try it again; clock_now() */
 	unsigned failures;      /* of loading the present generation, ever, */
 	unsigned refusals;      /* and in a row, of what is beside the same files */
-	uint64_t settled_at;    /* no load begins before this request_clock() */
-	uint64_t refused_clock; /* request_clock() of the last */
+	uint64_t settled_at;    /* no load begins before this clock_now() */
+	uint64_t refused_clock; /* clock_now() of the last */
 	size_t starting;        /* workers that are being started and are in no list yet */
 	size_t waiting;         /* requests */
 	pthread_cond_t changed;
@@ -107,7 +107,7 @@ struct app_pool {
 	struct app *apps;
 	uint64_t last_id;
 	atomic_uint templates[LANGUAGES_MAX]; /* how many have been connected, by language */
-	int epoll; /* of what app_watch.c watches */
+	int epoll;                            /* of what app_watch.c watches */
 	bool started, stopping;
 	bool serving_ends; /* of those that serve sockets of their own none is started any more */
 };

@@ -10,6 +10,7 @@
 #include "app_serve_setup.h"
 #include "app_slot.h"
 #include "binding.h"
+#include "clock.h"
 #include "error.h"
 #include "fd.h"
 #include "reply.h"
@@ -23,7 +24,6 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#define SECOND 1000000000ULL
 #define WORTH_A_LOOK 1000000 /* nanoseconds: below it is not asked what a request has used */
 
 /* One request, from its call to the end of its reply. */
@@ -153,10 +153,10 @@ static void begin_turn(struct app_answering *a, struct app_turn *t)
 	t->reply.buffer = a->app->app.rerun ? t->reply.buffer : 0;
 	t->reply.lazy = true;
 	t->reply.sent = &slot->sent;
-	t->began = request_clock();
+	t->began = clock_now();
 	r->script = a->setup->name;
 	r->response.begun = &slot->released;
-	r->response.deadline = r->began + a->setup->config.limits.timeout * SECOND;
+	r->response.deadline = r->began + a->setup->config.limits.timeout * CLOCK_SECOND;
 	slot->request_id = r->response.request_id;
 	memcpy(slot->id, r->id, sizeof(slot->id));
 	copy(slot->method, sizeof(slot->method), variables_text(&r->variables, "REQUEST_METHOD"));
@@ -188,7 +188,7 @@ static void finish_turn(struct app_answering *a, int outcome)
 	/* A rerun that goes on has proved that nothing of the run is left which could write there. */
 	a->memory = app_reply_end(&t->out, a->app->app.rerun && !a->retires);
 	judge(a, t, outcome);
-	t->result.time = request_clock() - t->began;
+	t->result.time = clock_now() - t->began;
 	if (t->result.time > WORTH_A_LOOK)
 		take_usage(a, &t->result);
 	if (!t->result.whole)
@@ -277,7 +277,7 @@ static void fail(struct app_answering *a, struct app_turn *t)
 static void show_end(struct app_answering *a, const struct request *r)
 {
 	struct app_slot *slot = a->setup->slot;
-	uint64_t now = request_clock();
+	uint64_t now = clock_now();
 
 	atomic_store_explicit(&slot->ended, now, memory_order_relaxed);
 	atomic_fetch_add_explicit(&slot->turn, 1, memory_order_release);

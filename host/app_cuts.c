@@ -1,8 +1,8 @@
 /* Looked at once a second, by the same timer as all that has a deadline here. */
 #include "app_cuts.h"
 
+#include "clock.h"
 #include "fd.h"
-#include "request.h"
 #include "response.h"
 
 #include <errno.h>
@@ -16,7 +16,7 @@ void app_cuts_add(struct app_cuts *cuts, struct response *r)
 
 	if (cuts->count == APP_CUTS_MOST)
 		return;
-	*cut = (struct app_cut){.until = request_clock() + CLIENT_TIME};
+	*cut = (struct app_cut){.until = clock_now() + CLIENT_TIME};
 	cut->fd = response_take_cut(r, &cut->rest) == 0 ? fd_copy_up(r->fd) : -1;
 	if (cut->fd < 0)
 		buffer_release(&cut->rest);
@@ -37,7 +37,7 @@ static bool go_on(struct app_cut *cut)
 
 bool app_cuts_go_on(struct app_cuts *cuts)
 {
-	uint64_t now = request_clock();
+	uint64_t now = clock_now();
 
 	for (size_t i = cuts->count; i-- > 0;) {
 		struct app_cut *cut = &cuts->items[i];

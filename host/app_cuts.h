@@ -20,7 +20,7 @@ struct app_cuts {
 	struct app_cut {
 		int fd;
 		struct buffer rest;
-		uint64_t until; /* request_clock() */
+		uint64_t until; /* clock_now() */
 	} items[APP_CUTS_MOST];
 };
 

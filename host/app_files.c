@@ -5,14 +5,15 @@
  */
 #include "app_files.h"
 
+#include "clock.h"
+
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
-#define MILLISECOND 1000000                /* nanoseconds */
-#define TICK (10 * MILLISECOND)            /* times of files are as coarse as that, */
-#define COARSE_TICK (2000LL * MILLISECOND) /* or so where they seem to be whole seconds */
+#define TICK (10 * CLOCK_MILLISECOND)            /* times of files are as coarse as that, */
+#define COARSE_TICK (2000LL * CLOCK_MILLISECOND) /* or so where they seem to be whole seconds */
 
 struct app_file {
 	char *path;
@@ -78,19 +79,6 @@ void app_files_add_open(struct app_files *files, const char *path, const struct 
 		take_status(file, status);
 }
 
-static int64_t nanoseconds(const struct timespec *time)
-{
-	return (int64_t)time->tv_sec * 1000000000 + time->tv_nsec;
-}
-
-static int64_t now(void)
-{
-	struct timespec time;
-
-	clock_gettime(CLOCK_REALTIME, &time);
-	return nanoseconds(&time);
-}
-
 static int64_t tick_of(const struct timespec *changed)
 {
 	return changed->tv_nsec == 0 ? COARSE_TICK : TICK;
@@ -99,17 +87,18 @@ static int64_t tick_of(const struct timespec *changed)
 /* Perhaps. A time that is yet to come tells nothing: the clock has been set back since. */
 static bool is_later(const struct timespec *changed, int64_t than)
 {
-	return nanoseconds(changed) > than - tick_of(changed) &&
-	       nanoseconds(changed) <= now() + TICK;
+	return clock_nanoseconds(changed) > than - tick_of(changed) &&
+	       clock_nanoseconds(changed) <= clock_real() + TICK;
 }
 
 int32_t app_file_settle(const struct stat *status)
 {
-	int64_t left = nanoseconds(&status->st_ctim) + tick_of(&status->st_ctim) - now();
+	int64_t left =
+	    clock_nanoseconds(&status->st_ctim) + tick_of(&status->st_ctim) - clock_real();
 
 	if (left <= 0 || left > tick_of(&status->st_ctim) + TICK)
 		return 0;
-	return (int32_t)((left + MILLISECOND - 1) / MILLISECOND);
+	return (int32_t)((left + CLOCK_MILLISECOND - 1) / CLOCK_MILLISECOND);
 }
 
 int32_t app_files_settle(const struct app_files *files)
@@ -136,7 +125,7 @@ void app_files_add(struct app_files *files, const char *path, const struct times
 	if (file == NULL)
 		return;
 	take_status(file, fstatat(files->folder, path, &status, 0) == 0 ? &status : NULL);
-	file->unsure = file->exists && is_later(&file->changed, nanoseconds(since));
+	file->unsure = file->exists && is_later(&file->changed, clock_nanoseconds(since));
 }
 
 bool app_files_changed(const struct app_files *files)

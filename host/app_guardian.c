@@ -15,8 +15,10 @@
 #include "app_serve_setup.h"
 #include "app_slot.h"
 #include "binding.h"
+#include "clock.h"
 #include "error.h"
 #include "fd.h"
+#include "process.h"
 #include "reply.h"
 #include "request.h"
 #include "request_process.h"
@@ -55,7 +57,7 @@ struct watch {
 	bool late;      /* it is being ended, as its request takes too long, */
 	bool gone;      /* or as nobody waits for it any more, */
 	bool aborted;   /* since the client said so */
-	uint64_t leave; /* request_clock() until which it may go on without a client */
+	uint64_t leave; /* clock_now() until which it may go on without a client */
 };
 
 static void guard(struct binding_run *run, struct app_serve_setup *setup, pid_t worker)
@@ -239,7 +241,7 @@ static void look_at_client(struct watch *w)
 	if (w->aborted)
 		atomic_store(&w->slot->aborted, w->turn);
 	if ((gone || w->aborted) && !w->gone)
-		w->leave = request_clock() + LET_GO;
+		w->leave = clock_now() + LET_GO;
 	w->gone = gone || w->aborted;
 }
 
@@ -300,13 +302,10 @@ static void answer_for(const struct watch *w, int wait_status)
 	else if (w->late)
 		snprintf(reason, sizeof(reason), "longer than %llu s",
 		    (unsigned long long)setup->config.limits.timeout);
-	else if (WIFSIGNALED(wait_status))
-		snprintf(reason, sizeof(reason), "ended by signal %d (%s)", WTERMSIG(wait_status),
-		    strsignal(WTERMSIG(wait_status)));
 	else
-		snprintf(reason, sizeof(reason), "exit status %d", WEXITSTATUS(wait_status));
+		process_describe_death(reason, sizeof(reason), wait_status);
 	/* A client that takes nothing keeps the next worker waiting. */
-	r.response.deadline = request_clock() + PATIENCE;
+	r.response.deadline = clock_now() + PATIENCE;
 	if (atomic_load(&slot->released))
 		response_cut_blindly(&r.response);
 	else if (w->aborted)

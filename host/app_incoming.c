@@ -10,6 +10,7 @@
 #include "app_serve_setup.h"
 #include "app_server.h"
 #include "app_slot.h"
+#include "clock.h"
 #include "connection.h"
 #include "error.h"
 #include "log.h"
@@ -17,8 +18,7 @@
 
 #include <sys/timerfd.h>
 
-#define SECOND 1000000000ULL
-#define REFUSAL_PATIENCE (3 * SECOND) /* for a client that is to take the page of a refusal */
+#define REFUSAL_PATIENCE (3 * CLOCK_SECOND) /* for a client that is to take the page of a refusal */
 
 static bool look(struct server *s, struct connection *c);
 static bool take_body(struct server *s, struct connection *c);
@@ -91,7 +91,7 @@ static bool look(struct server *s, struct connection *c)
 		return false;
 	}
 	switch (connection_look(c, s->buffer, &status, &e)) {
-	case LOOK_WAIT: return park(s, c, connection_deadline(c, request_clock()));
+	case LOOK_WAIT: return park(s, c, connection_deadline(c, clock_now()));
 	case LOOK_CLOSE:
 		log_close(s, c, &e);
 		close_connection(s, c);
@@ -133,7 +133,7 @@ static bool take_body(struct server *s, struct connection *c)
 /* What comes behind a refusal. As app_incoming_go_on. */
 static bool drain(struct server *s, struct connection *c)
 {
-	uint64_t until = connection_drain(c, s->buffer, request_clock());
+	uint64_t until = connection_drain(c, s->buffer, clock_now());
 
 	if (until != 0)
 		return park(s, c, until);
@@ -159,10 +159,10 @@ static void refuse(struct server *s, struct connection *c, int status, const str
 {
 	struct request *r = &s->incoming[c->index].request;
 
-	r->response.deadline = request_clock() + REFUSAL_PATIENCE;
+	r->response.deadline = clock_now() + REFUSAL_PATIENCE;
 	reply_error_page(r, status, NULL, 0);
 	answer_log(&s->answering.shared, r, NULL, e->message);
-	connection_leave(c, request_clock());
+	connection_leave(c, clock_now());
 }
 
 /* The request is whole, or will never be. As app_incoming_go_on. */
@@ -198,7 +198,7 @@ static bool finish(struct server *s, struct connection *c, int status, const str
 	if (late)
 		cut_later(s, &r->response);
 	if (!keep && !c->draining && r->unended && !r->response.failed)
-		connection_leave(c, request_clock());
+		connection_leave(c, clock_now());
 	request_release(r);
 	in->begun = false;
 	if (c->draining && !late)

@@ -5,6 +5,7 @@
 #include "app_loaded.h"
 
 #include "fd.h"
+#include "process.h"
 #include "run_channel.h"
 
 #include <fcntl.h>
@@ -113,18 +114,10 @@ int app_answer(struct app_loaded *a, struct binding_call *call)
 
 static bool is_too_large(const struct app_loaded *a)
 {
-	char text[128];
-	unsigned long long pages = 0;
-	FD_OWNED int file = -1;
-	ssize_t n;
+	struct process_memory memory;
 
-	if (a->max_rss == UINT64_MAX)
-		return false;
-	file = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
-	n = file >= 0 ? read(file, text, sizeof(text) - 1) : 0;
-	text[n > 0 ? n : 0] = '\0';
-	return sscanf(text, "%*u %llu", &pages) == 1 &&
-	       pages * (unsigned long long)sysconf(_SC_PAGESIZE) > a->max_rss;
+	return a->max_rss != UINT64_MAX && process_memory(0, &memory) == 0 &&
+	       memory.resident > a->max_rss;
 }
 
 /* At so many seconds in all comes SIGXCPU, and the front sees to it that the request ends. */

@@ -16,9 +16,9 @@
 #include "app.h"
 #include "app_slot.h"
 #include "binding.h"
+#include "clock.h"
 #include "error.h"
 #include "fd.h"
-#include "request.h"
 #include "route.h"
 #include "run.h"
 #include "spares.h"
@@ -29,9 +29,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <time.h>
-
-#define SECOND 1000000000ULL
-#define MILLISECOND 1000000ULL
 
 static struct app *find(struct app_pool *p, const struct run_job *job);
 static int wait_for_worker(struct app_pool *p, struct app *a, struct app_worker_entry **w,
@@ -90,16 +87,12 @@ int app_pool_take(struct app_pool *p, const struct run_job *job, struct app_take
 struct app *app_add(struct app_pool *p, const char *name)
 {
 	struct app *a = calloc(1, sizeof(*a));
-	pthread_condattr_t monotonic;
 
 	if (a == NULL || (a->name = strdup(name)) == NULL) {
 		free(a);
 		return NULL;
 	}
-	pthread_condattr_init(&monotonic);
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	pthread_cond_init(&a->changed, &monotonic);
-	pthread_condattr_destroy(&monotonic);
+	clock_condition_init(&a->changed);
 	a->generation = 1;
 	a->next = p->apps;
 	p->apps = a;
@@ -185,12 +178,6 @@ size_t app_count_loading(const struct app *a)
 	return count;
 }
 
-static struct timespec time_of(uint64_t clock)
-{
-	return (struct timespec){
-	    .tv_sec = (time_t)(clock / SECOND), .tv_nsec = (long)(clock % SECOND)};
-}
-
 /* The present generation has failed to load since there were so many failures. */
 static bool has_failed(const struct app *a, unsigned failures)
 {
@@ -203,7 +190,7 @@ static bool wants_start(const struct app *a, unsigned failures)
 	if (app_count(a) >= a->settings.limits.workers)
 		return false;
 	if (is_refused(a) && old_will_do(a))
-		return app_count_loading(a) == 0 && request_clock() >= a->retry_at;
+		return app_count_loading(a) == 0 && clock_now() >= a->retry_at;
 	return !has_failed(a, failures) && app_count_loading(a) < a->waiting;
 }
 
@@ -230,8 +217,7 @@ static struct app_worker_entry *choose(struct app_pool *p, struct app *a, int64_
 static int wait_for_worker(struct app_pool *p, struct app *a, struct app_worker_entry **w,
     int64_t *accept, struct error *e)
 {
-	uint64_t deadline = request_clock() + a->settings.limits.timeout * SECOND;
-	struct timespec until = time_of(deadline);
+	uint64_t deadline = clock_now() + a->settings.limits.timeout * CLOCK_SECOND;
 	unsigned failures = a->failures;
 
 	while ((*w = choose(p, a, accept)) == NULL) {
@@ -243,12 +229,12 @@ static int wait_for_worker(struct app_pool *p, struct app *a, struct app_worker_
 			app_start(p, a);
 			continue;
 		}
-		if (request_clock() >= deadline) {
+		if (clock_now() >= deadline) {
 			error_set(e, "longer than %llu s: no app worker came to be free",
 			    (unsigned long long)a->settings.limits.timeout);
 			return 504;
 		}
-		pthread_cond_timedwait(&a->changed, &p->lock, &until);
+		clock_wait(&a->changed, &p->lock, deadline);
 	}
 	return 0;
 }
@@ -256,7 +242,7 @@ static int wait_for_worker(struct app_pool *p, struct app *a, struct app_worker_
 void app_enter(struct app_worker_entry *w, enum app_state state)
 {
 	w->state = state;
-	w->since = request_clock();
+	w->since = clock_now();
 }
 
 /* Lets go of the descriptors, so whoever calls this must not watch them any more. */
@@ -310,7 +296,7 @@ void app_keep_enough(struct app_pool *p, struct app *a)
 			    ? limits->workers
 			    : limits->min_workers;
 
-	if (app_is_ending(p, a) || is_refused(a) || request_clock() < a->hold_until ||
+	if (app_is_ending(p, a) || is_refused(a) || clock_now() < a->hold_until ||
 	    (one && app_count_loading(a) > 0))
 		return;
 	for (size_t count = app_count(a); count < wanted; count++) {
@@ -332,7 +318,7 @@ void app_begin_generation(struct app *a, int32_t settle)
 {
 	a->generation++;
 	a->refusals = 0;
-	a->settled_at = request_clock() + (uint64_t)(settle > 0 ? settle : 0) * MILLISECOND;
+	a->settled_at = clock_now() + (uint64_t)(settle > 0 ? settle : 0) * CLOCK_MILLISECOND;
 }
 
 /* Its files have changed. If that is no news a new one is loading, and nothing else will do now. */
@@ -359,7 +345,7 @@ void app_pool_give_back(
 		app_enter(w, APP_IDLE);
 		if (fate == APP_FATE_ENDS) {
 			app_enter(w, APP_LEAVES);
-			run_end_init(&w->end, &w->process, request_clock() + 5 * SECOND);
+			run_end_init(&w->end, &w->process, clock_now() + 5 * CLOCK_SECOND);
 			app_keep_enough(p, a);
 		} else if (p->stopping || is_outdated(a, w)) {
 			app_dismiss(w);

@@ -112,7 +112,7 @@ struct app_report *app_pool_list(struct app_pool *p, size_t *count);
 /* Those that serve sockets of their own accept no more, and end when their requests have. */
 void app_pool_stop_serving(struct app_pool *p, uint64_t deadline);
 
-/* Have all end, regularly, and wait until they have, at most until this request_clock(). */
+/* Have all end, regularly, and wait until they have, at most until this clock_now(). */
 void app_pool_stop(struct app_pool *p, uint64_t deadline);
 
 /* After that. One that has had an app stays: its thread ends with the process. */

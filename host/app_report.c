@@ -3,7 +3,7 @@
 
 #include "app_pool.h"
 #include "app_slot.h"
-#include "request.h"
+#include "clock.h"
 
 #include <poll.h>
 #include <stdio.h>
@@ -73,7 +73,7 @@ void app_pool_stop(struct app_pool *p, uint64_t deadline)
 			else if (w->state == APP_LOADS)
 				app_give_up(w);
 	pthread_mutex_unlock(&p->lock);
-	while (has_workers(p) && request_clock() < deadline)
+	while (has_workers(p) && clock_now() < deadline)
 		poll(NULL, 0, 5);
 }
 

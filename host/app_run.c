@@ -8,6 +8,7 @@
 #include "app_run.h"
 
 #include "app_pool.h"
+#include "clock.h"
 #include "config.h"
 #include "error.h"
 #include "fd.h"
@@ -26,7 +27,6 @@
 
 #define TRIES 8
 #define SETTLE 5000000 /* nanoseconds that files are given to come to rest, more each time */
-#define SECOND 1000000000ULL
 
 static bool attempt(struct run *run, const struct run_job *job);
 static int hand_over(struct run *run, struct app_taken *taken);
@@ -115,7 +115,7 @@ static int hand_over(struct run *run, struct app_taken *taken)
 		run->untouched = true;
 		return -1;
 	}
-	run_end_init(&run->end, &run->process, request_clock() + run->limits->timeout * SECOND);
+	run_end_init(&run->end, &run->process, clock_now() + run->limits->timeout * CLOCK_SECOND);
 	run->request->response.deadline = run->end.due;
 	run->client_events = POLLIN;
 	return 0;

@@ -17,11 +17,11 @@
 #include "app_answer.h"
 #include "app_loaded.h"
 #include "app_slot.h"
+#include "clock.h"
 #include "connection.h"
 #include "error.h"
 #include "fd.h"
 #include "reply.h"
-#include "request.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -144,7 +144,7 @@ static void expire(struct server *s)
 	uint64_t ticks;
 
 	(void)!read(s->timer, &ticks, sizeof(ticks));
-	s->ticking = connections_expire(s->connections, request_clock());
+	s->ticking = connections_expire(s->connections, clock_now());
 	s->ticking = app_cuts_go_on(&s->cuts) || s->ticking;
 	if (s->ticking)
 		timerfd_settime(s->timer, 0, &second, NULL);

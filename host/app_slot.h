@@ -19,13 +19,13 @@ struct app_slot {
 	/* Counted up when a request begins and when it ends: odd while one is being answered. */
 	atomic_uint_fast64_t turn;
 	/* Of that request: */
-	atomic_uint_fast64_t began, deadline; /* request_clock() */
+	atomic_uint_fast64_t began, deadline; /* clock_now() */
 	atomic_uint_fast64_t ended;           /* when it is over; the same */
 	atomic_bool released;                 /* a part of the reply has left */
 	atomic_int sent; /* the reply's status, once all that it announces has left; 0: not yet */
 	atomic_int fd;
 	atomic_int memory; /* the file that binding_reply_descriptor has lent; -1: none */
-	bool followed; /* as in struct request */
+	bool followed;     /* as in struct request */
 	uint16_t request_id;
 	char id[17];
 	char method[16];

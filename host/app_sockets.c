@@ -10,13 +10,13 @@
 #include "app_pool.h"
 #include "app_slot.h"
 #include "binding.h"
+#include "clock.h"
 #include "config_share.h"
 #include "error.h"
 #include "fd.h"
 #include "listen.h"
 #include "log.h"
 #include "option.h"
-#include "request.h"
 #include "spares.h"
 
 #include <fcntl.h>
@@ -164,7 +164,7 @@ static bool may_load_now(const struct app_pool *p, const struct app *a)
 
 	if (fstatat(p->setup->root, a->name, &status, 0) == 0)
 		changed = (int64_t)status.st_ctim.tv_sec * 1000000000 + status.st_ctim.tv_nsec;
-	return changed > a->refused_at - TICK || request_clock() > a->refused_clock + A_WHILE;
+	return changed > a->refused_at - TICK || clock_now() > a->refused_clock + A_WHILE;
 }
 
 bool app_pool_try_again(struct app_pool *p, int number)

@@ -8,12 +8,13 @@
 #include "app_files.h"
 #include "app_pool.h"
 #include "binding.h"
+#include "clock.h"
 #include "config_share.h"
 #include "error.h"
 #include "fd.h"
 #include "log.h"
 #include "option.h"
-#include "request.h"
+#include "path.h"
 #include "route.h"
 #include "run_channel.h"
 #include "script.h"
@@ -26,10 +27,9 @@
 #include <time.h>
 
 #define SPARE_TRIES 8
-#define SECOND 1000000000ULL
-#define MILLISECOND 1000000ULL
-#define RETRY_MOST (60 * SECOND)
-#define RETRY (2 * SECOND) /* until an app that did not load is tried again, though unchanged */
+#define RETRY_MOST (60 * CLOCK_SECOND)
+#define RETRY                                                                                      \
+	(2 * CLOCK_SECOND) /* until an app that did not load is tried again, though unchanged */
 
 /* What is needed while the lock is not held. */
 struct start {
@@ -46,14 +46,6 @@ struct start {
 	struct app_slot *slot;
 };
 
-static int64_t real_time(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	return (int64_t)now.tv_sec * (int64_t)SECOND + now.tv_nsec;
-}
-
 static void begin(struct start *s, struct app_pool *p, struct app *a)
 {
 	*s = (struct start){.pool = p,
@@ -65,7 +57,7 @@ static void begin(struct start *s, struct app_pool *p, struct app *a)
 	s->settings.manners = (struct manners){0};
 	s->ready = app_copy_manners(&s->settings, &a->settings.manners) >= 0;
 	a->starting++;
-	a->retry_at = request_clock() + RETRY;
+	a->retry_at = clock_now() + RETRY;
 }
 
 /* NAME=value, into the list that app_loaded.c and app_serve_setup.c read. */
@@ -189,21 +181,21 @@ static int find_language(struct start *s, const struct route *route, struct erro
  */
 static void wait_for_rest(struct start *s)
 {
-	uint64_t at = s->settled_at, clock = request_clock();
+	uint64_t at = s->settled_at, clock = clock_now();
 	struct timespec wait;
 	struct stat status;
 
 	if (fstatat(s->pool->setup->root, s->name, &status, 0) == 0) {
-		uint64_t script = clock + (uint64_t)app_file_settle(&status) * MILLISECOND;
+		uint64_t script = clock + (uint64_t)app_file_settle(&status) * CLOCK_MILLISECOND;
 
 		at = script > at ? script : at;
 	}
 	if (at > clock) {
-		wait = (struct timespec){.tv_sec = (time_t)((at - clock) / SECOND),
-		    .tv_nsec = (long)((at - clock) % SECOND)};
+		wait = (struct timespec){.tv_sec = (time_t)((at - clock) / CLOCK_SECOND),
+		    .tv_nsec = (long)((at - clock) % CLOCK_SECOND)};
 		nanosleep(&wait, NULL);
 	}
-	s->began = real_time();
+	s->began = clock_real();
 }
 
 /* Without the lock. */
@@ -219,9 +211,9 @@ static int do_start(struct start *s, struct error *e)
 	route_find(&route, setup->root, path, e);
 	if (route.kind == ROUTE_STATIC)
 		error_set(e, "%s is not executable (chmod +x)", s->name);
-	snprintf(path, sizeof(path), "%s/%s",
-	    strcmp(setup->root_path, "/") == 0 ? "" : setup->root_path, s->name);
-	if (route.kind == ROUTE_SCRIPT && find_language(s, &route, e) == 0)
+	if (path_join(path, sizeof(path), setup->root_path, s->name) < 0)
+		error_set(e, "%s: the path is too long", s->name);
+	else if (route.kind == ROUTE_SCRIPT && find_language(s, &route, e) == 0)
 		for (int tries = 0; result < 0 && tries < SPARE_TRIES; tries++) {
 			if (spares_take(setup->spares, s->settings.language, &s->process, e) < 0)
 				break;
@@ -262,10 +254,11 @@ static void add_worker(struct start *s)
 	w->began = s->began;
 	s->app->settings.language = s->settings.language;
 	w->errors = (struct run_errors){.log = s->pool->setup->log, .script = s->app->name};
-	run_end_init(&w->end, &w->process, request_clock() + s->settings.limits.timeout * SECOND);
+	run_end_init(&w->end, &w->process, clock_now() + s->settings.limits.timeout * CLOCK_SECOND);
 	app_enter(w, APP_LOADS);
 	/* While it got its order a new template came, which found no worker to replace: this is one. */
-	if (s->templates != atomic_load(&s->pool->templates[s->settings.language]) && w->generation == s->app->generation)
+	if (s->templates != atomic_load(&s->pool->templates[s->settings.language]) &&
+	    w->generation == s->app->generation)
 		app_outdate(s->app);
 	w->next = s->app->workers;
 	s->app->workers = w;
@@ -352,8 +345,8 @@ void app_refuse(struct app_pool *p, struct app *a, const struct app_refusal *ref
 	a->refused_at = refusal->began;
 	a->refused_status = refusal->status;
 	a->refusals++;
-	a->refused_clock = request_clock();
-	a->retry_at = request_clock() + (a->sockets != NULL ? longer(a->refusals) : RETRY);
+	a->refused_clock = clock_now();
+	a->retry_at = clock_now() + (a->sockets != NULL ? longer(a->refusals) : RETRY);
 	snprintf(a->error, sizeof(a->error), "%s", refusal->reason);
 	a->output.size = 0;
 	app_resume(a);

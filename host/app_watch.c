@@ -9,9 +9,11 @@
 
 #include "app_pool.h"
 #include "app_slot.h"
+#include "clock.h"
 #include "error.h"
 #include "fd.h"
 #include "log.h"
+#include "process.h"
 #include "process_limit.h"
 #include "request.h"
 #include "run_channel.h"
@@ -25,13 +27,12 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#define SECOND 1000000000ULL
 #define A_MOMENT 50000000 /* nanoseconds */
-#define LEAVE_WITHIN (5 * SECOND)
-#define EARLY SECOND /* a worker that dies so soon after it was loaded does so again, perhaps */
+#define LEAVE_WITHIN (5 * CLOCK_SECOND)
+#define EARLY                                                                                      \
+	CLOCK_SECOND /* a worker that dies so soon after it was loaded does so again, perhaps */
 
 enum { CHANNEL, ERRORS, NOTICES, KINDS };
 
@@ -87,20 +88,20 @@ int app_watch_start(struct app_pool *p)
 static void *watch(void *argument)
 {
 	struct app_pool *p = argument;
-	uint64_t look_at = request_clock() + SECOND;
+	uint64_t look_at = clock_now() + CLOCK_SECOND;
 
 	for (;;) {
 		struct epoll_event event;
-		int n = epoll_wait(p->epoll, &event, 1, request_clock_left(look_at));
+		int n = epoll_wait(p->epoll, &event, 1, clock_left(look_at));
 		struct app_worker_entry *w;
 
 		pthread_mutex_lock(&p->lock);
 		w = n > 0 ? find(p, event.data.u64 / KINDS) : NULL;
 		if (w != NULL)
 			take_event(p, w, event.data.u64 % KINDS);
-		if (request_clock() >= look_at) {
+		if (clock_now() >= look_at) {
 			look_at_all(p);
-			look_at = request_clock() + SECOND;
+			look_at = clock_now() + CLOCK_SECOND;
 		}
 		pthread_mutex_unlock(&p->lock);
 	}
@@ -135,9 +136,8 @@ static struct app_worker_entry *find(struct app_pool *p, uint64_t id)
 /* Whose messages these are: of the request that it is at, or was at a moment ago, if it serves. */
 static void note_request(struct app_worker_entry *w)
 {
-	bool known =
-	    w->slot != NULL && (atomic_load(&w->slot->turn) % 2 == 1 ||
-				   request_clock() - atomic_load(&w->slot->ended) < A_MOMENT);
+	bool known = w->slot != NULL && (atomic_load(&w->slot->turn) % 2 == 1 ||
+					    clock_now() - atomic_load(&w->slot->ended) < A_MOMENT);
 
 	if (known)
 		memcpy(w->request, w->slot->id, sizeof(w->request) - 1);
@@ -225,7 +225,7 @@ static void take_loaded(struct app_pool *p, struct app_worker_entry *w)
 				app_dismiss(other);
 	}
 	log_message(p->setup->log, LEVEL_INFO, "%s loaded in process %d, %llu ms", a->name,
-	    (int)w->process.pid, (unsigned long long)(request_clock() - w->since) / 1000000);
+	    (int)w->process.pid, (unsigned long long)(clock_now() - w->since) / 1000000);
 	buffer_release(&w->errors.kept);
 	app_enter(w, a->sockets != NULL ? APP_SERVES : APP_IDLE);
 	/* What it got when it began to load may be the file of before. */
@@ -265,20 +265,18 @@ static void take_stack(struct app_worker_entry *w, int file)
 
 static void describe(char *text, size_t size, const struct run_report *end)
 {
-	if (end->type == RUN_ENDED || WIFEXITED(end->value))
-		snprintf(text, size, "exit status %d",
-		    end->type == RUN_ENDED ? end->value : WEXITSTATUS(end->value));
+	if (end->type == RUN_ENDED)
+		snprintf(text, size, "exit status %d", end->value);
 	else
-		snprintf(text, size, "ended by signal %d (%s)", WTERMSIG(end->value),
-		    strsignal(WTERMSIG(end->value)));
+		process_describe_death(text, size, end->value);
 }
 
 /* The first is replaced at once. */
 static void note_early_death(struct app *a, const struct app_worker_entry *w)
 {
-	a->early = request_clock() - w->since < EARLY ? a->early + 1 : 0;
+	a->early = clock_now() - w->since < EARLY ? a->early + 1 : 0;
 	if (a->early > 1)
-		a->hold_until = request_clock() + EARLY;
+		a->hold_until = clock_now() + EARLY;
 }
 
 /* What ends by itself before its first request would do so again, without end. */
@@ -356,8 +354,8 @@ void app_dismiss(struct app_worker_entry *w)
 	app_enter(w, APP_LEAVES);
 	shutdown(w->process.channel, SHUT_WR);
 	run_end_init(&w->end, &w->process,
-	    request_clock() + LEAVE_WITHIN +
-		(w->slot != NULL ? w->app->settings.limits.timeout * SECOND : 0));
+	    clock_now() + LEAVE_WITHIN +
+		(w->slot != NULL ? w->app->settings.limits.timeout * CLOCK_SECOND : 0));
 }
 
 void app_give_up(struct app_worker_entry *w)
@@ -373,7 +371,7 @@ static void dismiss_idle(struct app *a)
 
 	for (struct app_worker_entry *w = a->workers; w != NULL; w = w->next)
 		if (w->state == APP_IDLE && count > a->settings.limits.min_workers &&
-		    request_clock() - w->since > a->settings.limits.idle_exit * SECOND) {
+		    clock_now() - w->since > a->settings.limits.idle_exit * CLOCK_SECOND) {
 			app_dismiss(w);
 			count--;
 		}
@@ -384,7 +382,7 @@ static void look_for_more(struct app_pool *p, struct app *a)
 {
 	if (a->sockets == NULL || app_count_loading(a) > 0)
 		return;
-	if (a->refused == a->generation && request_clock() >= a->retry_at)
+	if (a->refused == a->generation && clock_now() >= a->retry_at)
 		a->refused = 0;
 	app_keep_enough(p, a);
 }

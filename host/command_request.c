@@ -4,6 +4,7 @@
  * here with --cgi when no host listens: then the request is in the environment and on standard
  * input, and the answer must be what the host would have given.
  */
+#include "clock.h"
 #include "command.h"
 
 #include "answer.h"
@@ -349,7 +350,7 @@ static int answer(struct once *o, struct error *e)
 		result = -1;
 	else
 		answer_request(&o->shared, &o->request, "");
-	app_pool_stop(o->shared.run.apps, request_clock() + APPS_STOP);
+	app_pool_stop(o->shared.run.apps, clock_now() + APPS_STOP);
 	app_pool_release(o->shared.run.apps);
 	spares_destroy(o->shared.run.spares);
 	scripts_destroy(o->shared.run.scripts);

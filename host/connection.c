@@ -7,10 +7,10 @@
  */
 #include "connection.h"
 
+#include "clock.h"
 #include "error.h"
 #include "fd.h"
 #include "listen.h"
-#include "request.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -19,10 +19,9 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
-#define SECOND 1000000000ULL
-#define DRAIN_MOST 16777216      /* bytes */
-#define DRAIN_TIME (10 * SECOND) /* in all */
-#define DRAIN_WAIT (2 * SECOND)  /* for the next piece */
+#define DRAIN_MOST 16777216            /* bytes */
+#define DRAIN_TIME (10 * CLOCK_SECOND) /* in all */
+#define DRAIN_WAIT (2 * CLOCK_SECOND)  /* for the next piece */
 
 enum { FREE, OWNED, OWNED_AND_SIGNALLED, PARKED };
 
@@ -283,7 +282,7 @@ static bool is_for_libfcgi(const struct connection *c, const unsigned char *byte
 /* Nothing more of a head is there. */
 static enum connection_look wait_for_head(const struct connection *c, struct error *e)
 {
-	if (c->deadline == 0 || request_clock() < c->deadline)
+	if (c->deadline == 0 || clock_now() < c->deadline)
 		return LOOK_WAIT;
 	error_set(e, "the head of a request was not whole after %d s", CONNECTION_HEAD);
 	return LOOK_CLOSE;
@@ -346,7 +345,7 @@ uint64_t connection_deadline(const struct connection *c, uint64_t now)
 {
 	if (c->taken.size == 0)
 		return 0;
-	return c->deadline != 0 ? c->deadline : now + CONNECTION_HEAD * SECOND;
+	return c->deadline != 0 ? c->deadline : now + CONNECTION_HEAD * CLOCK_SECOND;
 }
 
 void connection_leave(struct connection *c, uint64_t now)

@@ -30,12 +30,12 @@ struct connection {
 	size_t judged; /* so many of the bytes taken were not enough for the check */
 	bool draining; /* answered for the last time: what the client still sends is forgotten */
 	size_t drained;
-	uint64_t drain_end; /* request_clock() until which that goes on at most */
+	uint64_t drain_end; /* clock_now() until which that goes on at most */
 	/* the table's */
 	uint32_t index, generation;
 	int state;
 	bool watched;
-	uint64_t deadline; /* request_clock() when its owner wants to look again; 0: never */
+	uint64_t deadline; /* clock_now() when its owner wants to look again; 0: never */
 };
 
 /* NULL: no memory. epoll is the shared one. */

@@ -12,6 +12,7 @@
 
 #include "accepting.h"
 #include "access.h"
+#include "clock.h"
 #include "config.h"
 #include "config_share.h"
 #include "connection.h"
@@ -31,7 +32,6 @@
 
 #define CLIENT_TIMEOUT 60 /* seconds in which a client takes something */
 #define THREAD_STACK 1048576
-#define SECOND 1000000000ULL
 
 /* A request, from its head to its answer. While its body comes no thread has it. */
 struct front_request {
@@ -175,7 +175,7 @@ static void serve_connection(struct front *f, struct connection *c, unsigned cha
 
 static enum next drain(struct connection *c, unsigned char *buffer, struct turn *turn)
 {
-	turn->deadline = connection_drain(c, buffer, request_clock());
+	turn->deadline = connection_drain(c, buffer, clock_now());
 	return turn->deadline != 0 ? NEXT_PARK : NEXT_CLOSE;
 }
 
@@ -191,7 +191,7 @@ static enum next take_turn(
 		return serve_request(f, c, buffer, turn);
 	switch (connection_look(c, buffer, &status, &e)) {
 	case LOOK_READY: log_ignored(f, c); return serve_request(f, c, buffer, turn);
-	case LOOK_WAIT: turn->deadline = connection_deadline(c, request_clock()); return NEXT_PARK;
+	case LOOK_WAIT: turn->deadline = connection_deadline(c, clock_now()); return NEXT_PARK;
 	case LOOK_REFUSE: refuse_request(f, c, status, e.message); return NEXT_GO_ON;
 	case LOOK_CLOSE: break;
 	}
@@ -293,7 +293,7 @@ static enum next answer(struct front *f, struct connection *c, struct front_requ
 		answer_aborted(&shared, r, e->message);
 	} else if (status > 0) {
 		answer_refusal(&shared, r, status, e->message);
-		connection_leave(c, request_clock());
+		connection_leave(c, clock_now());
 		return NEXT_GO_ON;
 	} else {
 		log_close(f, c, e);
@@ -302,7 +302,7 @@ static enum next answer(struct front *f, struct connection *c, struct front_requ
 	if (keep)
 		connection_next(c);
 	else if (r->unended && !r->response.failed)
-		connection_leave(c, request_clock());
+		connection_leave(c, clock_now());
 	return keep || c->draining ? NEXT_GO_ON : NEXT_CLOSE;
 }
 
@@ -326,7 +326,7 @@ static void refuse_request(struct front *f, struct connection *c, int status, co
 	answer_refusal(&shared, &r, status, reason);
 	request_release(&r);
 	config_let_go(f->configs, held);
-	connection_leave(c, request_clock());
+	connection_leave(c, clock_now());
 }
 
 /* Records of types that FastCGI does not know, within a request: they may be ignored (3.3). */

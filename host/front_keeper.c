@@ -1,10 +1,10 @@
 /* One front at a time; a reload does not replace it. */
 #include "front_keeper.h"
 
+#include "clock.h"
 #include "fd.h"
 #include "front_process.h"
 #include "log.h"
-#include "request.h"
 #include "service.h"
 
 #include <errno.h>
@@ -15,10 +15,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define MILLISECOND 1000000ULL
-#define BACKOFF_FIRST (100 * MILLISECOND)
-#define BACKOFF_MOST (5000 * MILLISECOND)
-#define AT_ONCE (1000 * MILLISECOND) /* dying within this is no accident, but a failure to start */
+#define BACKOFF_FIRST (100 * CLOCK_MILLISECOND)
+#define BACKOFF_MOST (5000 * CLOCK_MILLISECOND)
+#define AT_ONCE                                                                                    \
+	(1000 * CLOCK_MILLISECOND) /* dying within this is no accident, but a failure to start */
 
 void front_keeper_init(struct front_keeper *k, const struct log *log)
 {
@@ -46,11 +46,11 @@ static void start(struct front_keeper *k, const struct front_setup *setup, void 
 		/* A pid of -1 must not be kept: to kill(2) it is everybody. */
 		log_message(k->log, LEVEL_ERROR, "front: fork: %s", strerror(errno));
 		fd_close(&ends[0]);
-		k->at = request_clock() + BACKOFF_FIRST;
+		k->at = clock_now() + BACKOFF_FIRST;
 	} else {
 		k->pid = pid;
 		k->channel = ends[0];
-		k->at = request_clock();
+		k->at = clock_now();
 	}
 	fd_close(&ends[1]);
 }
@@ -58,14 +58,14 @@ static void start(struct front_keeper *k, const struct front_setup *setup, void 
 uint64_t front_keeper_work(struct front_keeper *k, const struct front_setup *setup,
     void (*in_child)(void *), void *argument)
 {
-	if (k->pid == 0 && request_clock() >= k->at)
+	if (k->pid == 0 && clock_now() >= k->at)
 		start(k, setup, in_child, argument);
 	return k->pid == 0 ? k->at : 0;
 }
 
 bool front_keeper_child_died(struct front_keeper *k, pid_t pid, const char *how)
 {
-	uint64_t now = request_clock();
+	uint64_t now = clock_now();
 
 	if (pid != k->pid)
 		return false;

@@ -17,7 +17,7 @@ struct front_keeper {
 	const struct log *log;
 	pid_t pid;   /* 0: there is none */
 	int channel; /* to it; -1: there is none */
-	uint64_t at; /* when to start one, or when this one was started; of request_clock() */
+	uint64_t at; /* when to start one, or when this one was started; of clock_now() */
 	uint64_t backoff;
 	pid_t told; /* the one that knows the services */
 };

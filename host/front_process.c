@@ -6,6 +6,7 @@
 
 #include "accepting.h"
 #include "app_pool.h"
+#include "clock.h"
 #include "config_read.h"
 #include "config_share.h"
 #include "connection.h"
@@ -36,7 +37,6 @@
 #define HEAD_OVERHEAD 131072 /* bytes of record headers and padding in a head */
 #define APPS_STOP 3          /* seconds for app workers to end, when all requests have */
 #define FIRST_THREADS 2
-#define SECOND 1000000000ULL
 
 static void front_start(struct front *f, const struct front_setup *setup);
 static void set_rules(struct front *f, size_t most);
@@ -83,7 +83,7 @@ static void front_start(struct front *f, const struct front_setup *setup)
 	make_shared(f);
 	make_apps(f);
 	f->status = (struct status_sources){.services_lock = PTHREAD_MUTEX_INITIALIZER,
-	    .began = request_clock(),
+	    .began = clock_now(),
 	    .bindings = setup->bindings,
 	    .configs = f->configs,
 	    .stats = f->shared.run.stats,
@@ -265,7 +265,7 @@ static void front_supervise(struct front *f)
 	for (;;) {
 		int n = poll(&event, 1, 1000);
 
-		connections_expire(f->connections, request_clock());
+		connections_expire(f->connections, clock_now());
 		accepting_look_again(f->accepting);
 		accepting_look_again(f->control);
 		if (n > 0 && !take_order(f))
@@ -278,7 +278,7 @@ static void front_stop(struct front *f)
 {
 	const struct config *config;
 	struct config_held *held = config_hold(f->configs, &config);
-	uint64_t deadline = request_clock() + config->grace * SECOND;
+	uint64_t deadline = clock_now() + config->grace * CLOCK_SECOND;
 	size_t open, parked;
 
 	atomic_store(&f->stopping, true);
@@ -286,15 +286,15 @@ static void front_stop(struct front *f)
 	accepting_end(f->control);
 	app_pool_stop_serving(f->shared.run.apps, deadline);
 	for (;;) {
-		connections_expire_idle(f->connections, request_clock());
+		connections_expire_idle(f->connections, clock_now());
 		connections_count(f->connections, &open, &parked);
-		if (open == 0 || request_clock() >= deadline)
+		if (open == 0 || clock_now() >= deadline)
 			break;
 		poll(NULL, 0, 10);
 	}
 	if (open > 0)
 		log_message(
 		    f->setup->log, LEVEL_WARNING, "stopped with %zu connections open", open);
-	app_pool_stop(f->shared.run.apps, deadline + APPS_STOP * SECOND);
+	app_pool_stop(f->shared.run.apps, deadline + APPS_STOP * CLOCK_SECOND);
 	config_let_go(f->configs, held);
 }

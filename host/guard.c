@@ -14,6 +14,7 @@
  */
 #include "guard.h"
 
+#include "clock.h"
 #include "config.h"
 #include "error.h"
 #include "fd.h"
@@ -66,7 +67,7 @@ void guard_begin(struct run *run, const struct run_shared *shared, const struct 
 	    .result = result,
 	    .notices = -1,
 	    .errors = {.log = shared->log, .request = job->request->id, .script = job->route->name},
-	    .began = request_clock()};
+	    .began = clock_now()};
 }
 
 void guard_finish(struct run *run)
@@ -74,13 +75,13 @@ void guard_finish(struct run *run)
 	run_errors_end(&run->errors);
 	run->result->errors = run->errors.kept;
 	run->result->whole = !run->failed;
-	run->result->time = request_clock() - run->began;
+	run->result->time = clock_now() - run->began;
 	run->request->response.deadline = 0;
 }
 
 static bool listens(struct run *run)
 {
-	if (run->listen_at != 0 && request_clock() >= run->listen_at)
+	if (run->listen_at != 0 && clock_now() >= run->listen_at)
 		run->listen_at = 0;
 	return run->listen_at == 0;
 }
@@ -122,7 +123,7 @@ static int milliseconds(const struct run *run)
 {
 	int left = run_end_timeout(&run->end);
 	uint64_t next = run->answer_at != 0 ? run->answer_at : run->listen_at;
-	int until = next != 0 ? request_clock_left(next) : left;
+	int until = next != 0 ? clock_left(next) : left;
 
 	return until < left ? until : left;
 }
@@ -133,7 +134,7 @@ static int milliseconds(const struct run *run)
  */
 static void end_failed(struct run *run)
 {
-	uint64_t due = request_clock() + LET_GO;
+	uint64_t due = clock_now() + LET_GO;
 
 	if (!run->app) {
 		run_end_begin(&run->end);
@@ -151,7 +152,7 @@ static void step(struct run *run)
 	if (run->ended)
 		return;
 	if (run->request->response.failed && !run->failed && !run->left) {
-		bool late = request_clock() >= run->request->response.deadline;
+		bool late = clock_now() >= run->request->response.deadline;
 
 		if (late)
 			guard_fail(run, RUN_TIMEOUT, 504,
@@ -160,7 +161,7 @@ static void step(struct run *run)
 		else
 			guard_fail(run, RUN_CLIENT, 499, "the client went away");
 	}
-	if (run->answer_at != 0 && request_clock() >= run->answer_at)
+	if (run->answer_at != 0 && clock_now() >= run->answer_at)
 		answer_early(run);
 	if (run->failed && run->end.stage == RUN_GOES_ON)
 		end_failed(run);
@@ -198,7 +199,7 @@ static void take_output(struct run *run)
 	struct error e;
 
 	if (n == 0)
-		run->answer_at = request_clock() + QUIET;
+		run->answer_at = clock_now() + QUIET;
 	/* What a run says that has failed already is for nobody. */
 	if (n > 0 && !run->failed && reply_feed(run->reply, piece, (size_t)n, &e) < 0)
 		guard_fail(run, RUN_REPLY, 500, "%s", e.message);

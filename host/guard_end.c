@@ -6,6 +6,7 @@
 
 #include "binding.h"
 #include "config.h"
+#include "process.h"
 #include "run_channel.h"
 
 #include <errno.h>
@@ -29,16 +30,17 @@ static void judge_exit(struct run *run, int status)
 
 static void judge_death(struct run *run, int wait_status)
 {
-	int number = WIFSIGNALED(wait_status) ? WTERMSIG(wait_status) : 0;
+	char how[PROCESS_END_SIZE];
 
-	if (number == 0)
+	if (!WIFSIGNALED(wait_status))
 		judge_exit(run, WEXITSTATUS(wait_status));
 	else if (run->no_memory)
 		guard_fail(run, RUN_MEMORY, 500, "ended for want of memory, --memory is %llu",
 		    (unsigned long long)run->limits->memory);
-	else
-		guard_fail(
-		    run, RUN_SIGNALLED, 500, "ended by signal %d (%s)", number, strsignal(number));
+	else {
+		process_describe_death(how, sizeof(how), wait_status);
+		guard_fail(run, RUN_SIGNALLED, 500, "%s", how);
+	}
 }
 
 /*

@@ -83,8 +83,8 @@ struct run {
 	struct request_process process;
 	struct run_end end;
 	struct run_errors errors;
-	uint64_t began; /* request_clock() */
-	int notices; /* of processes it starts; -1: they are not limited */
+	uint64_t began; /* clock_now() */
+	int notices;    /* of processes it starts; -1: they are not limited */
 	uint64_t processes_left;
 	short client_events; /* what is still of interest on the connection */
 	uint64_t listen_at;  /* until then its output stays in the pipe; 0: that is over */

@@ -8,6 +8,7 @@
  */
 #include "idle.h"
 
+#include "clock.h"
 #include "fd.h"
 
 #include <fcntl.h>
@@ -18,8 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define SECOND 1000000000ULL /* in nanoseconds */
-#define LOOK_EVERY (SECOND / 20)
+#define LOOK_EVERY (CLOCK_SECOND / 20)
 #define IDLE_SHARE 4 /* a quarter of all processors' time is idle */
 
 struct idle {
@@ -36,7 +36,7 @@ static uint64_t now(void)
 	struct timespec t;
 
 	clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
-	return (uint64_t)t.tv_sec * SECOND + (uint64_t)t.tv_nsec;
+	return (uint64_t)clock_nanoseconds(&t);
 }
 
 static void look(struct idle *i, uint64_t t)
@@ -52,7 +52,7 @@ static void look(struct idle *i, uint64_t t)
 	line[n] = '\0';
 	if (sscanf(line, "%*u.%*u %llu.%llu", &seconds, &hundredths) != 2)
 		return;
-	unused = seconds * SECOND + hundredths * (SECOND / 100);
+	unused = seconds * CLOCK_SECOND + hundredths * (CLOCK_SECOND / 100);
 	i->is = (unused - i->unused) * IDLE_SHARE >= passed;
 	i->unused = unused;
 }

@@ -9,11 +9,11 @@
 #include "keeper.h"
 
 #include "binding.h"
+#include "clock.h"
 #include "config.h"
 #include "error.h"
 #include "fd.h"
 #include "log.h"
-#include "request.h"
 #include "template.h"
 
 #include <errno.h>
@@ -23,11 +23,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define MILLISECOND 1000000ULL
-#define BACKOFF_FIRST (100 * MILLISECOND)
-#define BACKOFF_MOST (5000 * MILLISECOND)
-#define START_MAX (60000 * MILLISECOND)    /* a template must say that it is ready */
-#define GATHER_NOTICED (300 * MILLISECOND) /* names come in groups; one new template for all */
+#define BACKOFF_FIRST (100 * CLOCK_MILLISECOND)
+#define BACKOFF_MOST (5000 * CLOCK_MILLISECOND)
+#define START_MAX (60000 * CLOCK_MILLISECOND) /* a template must say that it is ready */
+#define GATHER_NOTICED                                                                             \
+	(300 * CLOCK_MILLISECOND) /* names come in groups; one new template for all */
 
 static void start(struct keeper *k, void (*in_child)(void *), void *argument);
 static void start_failed(struct keeper *k, const char *how);
@@ -50,7 +50,7 @@ void keeper_configure(struct keeper *k, const struct config_list *configured)
 
 void keeper_want(struct keeper *k, uint64_t delay)
 {
-	uint64_t at = request_clock() + delay;
+	uint64_t at = clock_now() + delay;
 
 	if (k->start_at == 0 || at < k->start_at)
 		k->start_at = at;
@@ -78,7 +78,7 @@ void keeper_forget_template(struct keeper *k)
 
 uint64_t keeper_work(struct keeper *k, void (*in_child)(void *), void *argument)
 {
-	uint64_t now = request_clock();
+	uint64_t now = clock_now();
 
 	if (k->start_at != 0 && k->starting.pid == 0 && now >= k->start_at)
 		start(k, in_child, argument);
@@ -143,7 +143,7 @@ static void start(struct keeper *k, void (*in_child)(void *), void *argument)
 	k->starting.pid = pid;
 	k->starting.status = status[0];
 	k->starting.channel = channel[0];
-	k->starting.deadline = request_clock() + START_MAX;
+	k->starting.deadline = clock_now() + START_MAX;
 }
 
 static void starting_release(struct keeper *k)

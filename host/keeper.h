@@ -23,7 +23,7 @@ struct keeper {
 		pid_t pid;         /* of one that has not said yet that it is ready; 0: none */
 		int status;        /* from it */
 		int channel;       /* the front's end, passed on when it is ready */
-		uint64_t deadline; /* of request_clock() */
+		uint64_t deadline; /* of clock_now() */
 	} starting;
 	uint64_t start_at; /* when to start the next one; 0: not */
 	uint64_t backoff;

@@ -5,7 +5,7 @@
  */
 #include "lanes.h"
 
-#include "request.h"
+#include "clock.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -13,10 +13,8 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-#define SECOND 1000000000ULL
-#define LOOK_EVERY (SECOND / 4) /* at the client, while waiting */
+#define LOOK_EVERY (CLOCK_SECOND / 4) /* at the client, while waiting */
 
 struct lane {
 	char *extension;
@@ -141,28 +139,22 @@ static enum lanes_verdict wait_in_queue(
     struct lanes *l, struct lane *lane, const struct lanes_limits *limits, int client)
 {
 	struct waiter self = {.lane = lane};
-	uint64_t deadline = request_clock() + limits->timeout;
+	uint64_t deadline = clock_now() + limits->timeout;
 	enum lanes_verdict verdict = LANES_GO;
-	pthread_condattr_t monotonic;
 	struct waiter **place;
 
-	pthread_condattr_init(&monotonic);
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	pthread_cond_init(&self.go, &monotonic);
-	pthread_condattr_destroy(&monotonic);
+	clock_condition_init(&self.go);
 	put_last(l, &self);
 	while (!self.may_go && verdict == LANES_GO) {
-		uint64_t now = request_clock();
+		uint64_t now = clock_now();
 		uint64_t until = now + LOOK_EVERY < deadline ? now + LOOK_EVERY : deadline;
-		struct timespec t = {
-		    .tv_sec = (time_t)(until / SECOND), .tv_nsec = (long)(until % SECOND)};
 
 		if (now >= deadline)
 			verdict = LANES_LATE;
 		else if (is_gone(client))
 			verdict = LANES_GONE;
 		else
-			pthread_cond_timedwait(&self.go, &l->lock, &t);
+			clock_wait(&self.go, &l->lock, until);
 	}
 	pthread_cond_destroy(&self.go);
 	if (self.may_go)

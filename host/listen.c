@@ -14,10 +14,12 @@
 #include "inherited.h"
 #include "listen_address.h"
 #include "log.h"
+#include "path.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <netdb.h>
 #include <poll.h>
 #include <stdio.h>
@@ -103,8 +105,7 @@ static struct listener *add(struct listeners *ls)
 static int open_place(struct listener *l, const struct listen_address *a, struct inherited *in,
     const struct config *config, struct error *e)
 {
-	char *path;
-	int result;
+	char path[PATH_MAX];
 
 	if (strncmp(a->place, "unix:", 5) == 0)
 		return open_unix(l, a->place + 5, a->mode, e);
@@ -112,11 +113,9 @@ static int open_place(struct listener *l, const struct listen_address *a, struct
 		return open_tcp(l, a->place + 4, config, e);
 	if (strcmp(a->place, "fd") == 0)
 		return open_inherited(l, in, e);
-	if (asprintf(&path, "%s/%s", config->root, RELAY_SOCKET) < 0)
+	if (path_join(path, sizeof(path), config->root, RELAY_SOCKET) < 0)
 		return error_errno(e, "relay");
-	result = open_unix(l, path, a->mode, e);
-	free(path);
-	return result;
+	return open_unix(l, path, a->mode, e);
 }
 
 static int open_address(struct listeners *ls, const char *text, struct inherited *in,
@@ -143,15 +142,15 @@ static int open_address(struct listeners *ls, const char *text, struct inherited
 
 char *listener_control_path(const struct config *config)
 {
-	char *path = NULL;
+	char path[PATH_MAX];
 
 	if (strcmp(config->control, "none") == 0)
 		return NULL;
 	if (config->control[0] != '\0')
 		return strdup(config->control);
-	if (config->root == NULL || asprintf(&path, "%s/%s", config->root, CONTROL_SOCKET) < 0)
+	if (config->root == NULL || path_join(path, sizeof(path), config->root, CONTROL_SOCKET) < 0)
 		return NULL;
-	return path;
+	return strdup(path);
 }
 
 int listeners_add_control(struct listeners *ls, const struct config *config, struct error *e)

@@ -6,6 +6,7 @@
 #include "master.h"
 
 #include "binding.h"
+#include "clock.h"
 #include "config_read.h"
 #include "error.h"
 #include "fd.h"
@@ -17,7 +18,7 @@
 #include "log.h"
 #include "notify.h"
 #include "orphans.h"
-#include "request.h"
+#include "process.h"
 #include "serve_config.h"
 #include "service.h"
 #include "service_process.h"
@@ -33,9 +34,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define MILLISECOND 1000000ULL
-#define SECOND (1000 * MILLISECOND)
-#define LOOK_AT_SOCKETS (2 * SECOND) /* whether their files are there, so often */
+#define LOOK_AT_SOCKETS (2 * CLOCK_SECOND) /* whether their files are there, so often */
 
 struct master {
 	const struct master_setup *setup;
@@ -48,7 +47,7 @@ struct master {
 	bool ready;     /* every language has been, once */
 	bool reloading; /* and the supervisor waits to hear that it is done */
 	struct notify notify;
-	uint64_t ping_at; /* when the supervisor's watchdog is due; of request_clock() */
+	uint64_t ping_at; /* when the supervisor's watchdog is due; of clock_now() */
 	bool stopping;
 	bool hurried; /* it was told twice to stop */
 	int exit_status;
@@ -110,7 +109,7 @@ static void master_start(struct master *m)
 	    .in_child = become_child,
 	    .is_hurried = is_hurried,
 	    .argument = m};
-	m->look_at = request_clock() + LOOK_AT_SOCKETS;
+	m->look_at = clock_now() + LOOK_AT_SOCKETS;
 	want_templates(m);
 }
 
@@ -156,7 +155,7 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 /* Do what is due. Milliseconds until something is again, or -1. */
 static int work(struct master *m)
 {
-	uint64_t first = ping_watchdog(m), now = request_clock();
+	uint64_t first = ping_watchdog(m), now = clock_now();
 
 	first = earlier(first, work_front(m));
 	if (now >= m->look_at)
@@ -166,12 +165,12 @@ static int work(struct master *m)
 		first = earlier(first, keeper_work(&m->keepers[i], become_child, m));
 	first = earlier(first, m->ready ? services_work(&m->services) : 0);
 	front_keeper_tell_services(&m->front, &m->services);
-	return first != 0 ? request_clock_left(first) : -1;
+	return first != 0 ? clock_left(first) : -1;
 }
 
 static void look_at_sockets(struct master *m)
 {
-	m->look_at = request_clock() + LOOK_AT_SOCKETS;
+	m->look_at = clock_now() + LOOK_AT_SOCKETS;
 	for (size_t i = 0; i < m->setup->listener_count; i++)
 		if (listener_rebind_if_missing(&m->setup->listeners[i], m->setup->log))
 			tell_front(m, FRONT_LISTENER, (int)i, m->setup->listeners[i].fd);
@@ -180,7 +179,7 @@ static void look_at_sockets(struct master *m)
 /* From the loop and nowhere else: it says that the loop turns. When the next is due, 0 if never. */
 static uint64_t ping_watchdog(struct master *m)
 {
-	uint64_t every = notify_watchdog_every(&m->notify), now = request_clock();
+	uint64_t every = notify_watchdog_every(&m->notify), now = clock_now();
 
 	if (every == 0)
 		return 0;
@@ -262,7 +261,7 @@ static bool child_died(struct master *m, pid_t pid, int wait_status)
 	bool known = services_child_died(&m->services, pid, wait_status);
 	char how[64];
 
-	service_describe_end(how, sizeof(how), wait_status);
+	process_describe_end(how, sizeof(how), wait_status);
 	if (front_keeper_child_died(&m->front, pid, how)) {
 		/* The templates' channels go with the front. */
 		for (int i = 0; i < m->languages; i++)
@@ -406,15 +405,16 @@ static bool is_hurried(void *master)
 static void stop(struct master *m)
 {
 	struct pollfd front = {.fd = m->front.channel, .events = POLLIN};
-	uint64_t deadline = request_clock() + (m->setup->config->grace * 1000 + 2000) * MILLISECOND;
+	uint64_t deadline =
+	    clock_now() + (m->setup->config->grace * 1000 + 2000) * CLOCK_MILLISECOND;
 	char ignored[512];
 
 	log_message(m->setup->log, LEVEL_INFO, "stopping");
 	notify_stopping(&m->notify);
 	/* What serves through this host ends before it. */
-	services_stop(&m->services, deadline - 2 * SECOND);
+	services_stop(&m->services, deadline - 2 * CLOCK_SECOND);
 	tell_front(m, FRONT_STOP, 0, -1);
-	while (front.fd >= 0 && request_clock() < deadline && poll(&front, 1, 100) >= 0) {
+	while (front.fd >= 0 && clock_now() < deadline && poll(&front, 1, 100) >= 0) {
 		if (front.revents != 0 && read(front.fd, ignored, sizeof(ignored)) <= 0)
 			break;
 		if (is_hurried(m))

@@ -7,6 +7,7 @@
  */
 #include "notify.h"
 
+#include "clock.h"
 #include "fd.h"
 
 #include <errno.h>
@@ -14,7 +15,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #define STATUS_MOST 512
@@ -88,12 +88,9 @@ void notify_ready(const struct notify *n)
 
 void notify_reloading(const struct notify *n)
 {
-	struct timespec now;
 	char text[64];
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	snprintf(text, sizeof(text), "RELOADING=1\nMONOTONIC_USEC=%" PRIu64,
-	    (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000);
+	snprintf(text, sizeof(text), "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, clock_now() / 1000);
 	send_message(n, text, 0);
 }
 

@@ -9,47 +9,29 @@
  */
 #include "request.h"
 
+#include "clock.h"
 #include "config.h"
 #include "error.h"
 #include "fd.h"
 
 #include <errno.h>
 #include <fcgiapp.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <time.h>
 #include <unistd.h>
 
 #define BODY_IN_MEMORY 1048576
 #define PIECE 65536
-#define SECOND 1000000000ULL
 
 static int body_append(
     struct request *r, const void *data, size_t size, const struct config *config, struct error *e);
 static int body_rewind(struct request *r, struct error *e);
 
-uint64_t request_clock(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
-
-int request_clock_left(uint64_t due)
-{
-	uint64_t now = request_clock();
-	uint64_t left = due > now ? (due - now) / 1000000 + 1 : 0;
-
-	return left < INT_MAX ? (int)left : INT_MAX;
-}
-
 void request_init_numbered(struct request *r, uint64_t number)
 {
-	*r = (struct request){.body = -1, .began = request_clock(), .language = -1};
+	*r = (struct request){.body = -1, .began = clock_now(), .language = -1};
 	for (size_t i = REQUEST_ID_SIZE - 1; i-- > 0; number >>= 4)
 		r->id[i] = "0123456789abcdef"[number & 15];
 }
@@ -160,7 +142,7 @@ int request_body_end(struct request *r, struct request_body *b, struct error *e)
 uint64_t request_body_due(
     const struct request *r, const struct request_body *b, const struct config *config)
 {
-	return r->began + (config->body_timeout + b->seen / 1024) * SECOND;
+	return r->began + (config->body_timeout + b->seen / 1024) * CLOCK_SECOND;
 }
 
 /* Take the whole STDIN stream. */
@@ -206,8 +188,8 @@ int request_read(struct request *r, int connection, const struct config *config,
 }
 
 /* `result`: a refusal that is known already. As request_read_body. */
-static int read_body(
-    struct request *r, int from, int64_t size, const struct config *config, int result, struct error *e)
+static int read_body(struct request *r, int from, int64_t size, const struct config *config,
+    int result, struct error *e)
 {
 	char piece[PIECE];
 

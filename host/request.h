@@ -5,6 +5,7 @@
 #ifndef EXTHOST_REQUEST_H
 #define EXTHOST_REQUEST_H
 
+#include "clock.h"
 #include "response.h"
 #include "variables.h"
 #include "wire.h"
@@ -28,15 +29,16 @@ struct request {
 	bool relay; /* from the relay: it names the script, and SCRIPT_NAME is Fossil's */
 	bool hold;  /* the whole reply is held to its end */
 	bool trust_fossil;
-	bool unended;  /* its STDIN stream may go on, with bytes that mean nothing: its end was not seen */
+	bool
+	    unended; /* its STDIN stream may go on, with bytes that mean nothing: its end was not seen */
 	bool followed; /* bytes behind it are taken: those still to come may be within a record */
 	struct response response;
 	uint64_t began;  /* nanoseconds, CLOCK_MONOTONIC */
 	uint64_t queued; /* nanoseconds that it waited for a place to run */
 	int language;    /* a request process of this one was taken for it; -1: none yet */
 	/* For the log, filled on the way. */
-	const char *script; /* name beneath the root; NULL while there is none */
-	int status;         /* of the reply; 0 while there is none */
+	const char *script;  /* name beneath the root; NULL while there is none */
+	int status;          /* of the reply; 0 while there is none */
 	uint64_t cut;        /* bytes of the script's body that were not to be sent: reply_feed */
 	const char *dropped; /* a header line that was not: reply_header.h; NULL: none */
 };
@@ -93,7 +95,7 @@ bool request_body_is_whole(const struct request *r, const struct request_body *b
 int request_body_end(struct request *r, struct request_body *b, struct error *e);
 
 /*
- * request_clock() until which the rest must be there: body_timeout seconds after the request began, and
+ * clock_now() until which the rest must be there: body_timeout seconds after the request began, and
  * a second for each KiB that has come (a least rate, as mod_reqtimeout has one).
  */
 uint64_t request_body_due(
@@ -172,9 +174,9 @@ bool request_may_see_traceback(const struct request *r);
 void request_release(struct request *r);
 
 /* Nanoseconds, CLOCK_MONOTONIC. */
-uint64_t request_clock(void);
+uint64_t clock_now(void);
 
 /* Milliseconds until that clock says so, for poll(2): 0 if it has, and at most INT_MAX. */
-int request_clock_left(uint64_t due);
+int clock_left(uint64_t due);
 
 #endif

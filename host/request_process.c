@@ -9,6 +9,7 @@
 #include "binding.h"
 #include "error.h"
 #include "fd.h"
+#include "process.h"
 #include "process_limit.h"
 #include "run_channel.h"
 
@@ -159,19 +160,12 @@ static void answer_questions(const struct binding *binding, struct binding_run *
 
 static int limit_memory(uint64_t more)
 {
-	FD_OWNED int file = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
-	char text[128];
-	ssize_t n = file >= 0 ? read(file, text, sizeof(text) - 1) : -1;
-	unsigned long long pages;
+	struct process_memory memory;
 	rlim_t most;
 
-	if (n <= 0)
+	if (process_memory(0, &memory) < 0)
 		return -1;
-	text[n] = '\0';
-	/* proc(5): the sixth number is data and stack, which is what RLIMIT_DATA counts. */
-	if (sscanf(text, "%*u %*u %*u %*u %*u %llu", &pages) != 1)
-		return -1;
-	most = (rlim_t)pages * (rlim_t)sysconf(_SC_PAGESIZE) + more;
+	most = (rlim_t)memory.data + more;
 	return setrlimit(RLIMIT_DATA, &(struct rlimit){most, most});
 }
 

@@ -4,6 +4,7 @@
  * behind BEGIN_REQUEST libfcgi misreads, and of two requests sent at once it would lose the second.
  * Those are taken off the socket, and read from here.
  */
+#include "clock.h"
 #include "request.h"
 
 #include "config.h"
@@ -235,7 +236,7 @@ static int cut(const struct request_taken *t, struct error *e)
 
 static bool is_late(const struct request *r, const struct request_taken *t)
 {
-	return request_clock() >= request_body_due(r, &t->body, t->config);
+	return clock_now() >= request_body_due(r, &t->body, t->config);
 }
 
 static int late(const struct request_taken *t, struct error *e)

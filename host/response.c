@@ -5,6 +5,7 @@
  */
 #include "response.h"
 
+#include "clock.h"
 #include "wire.h"
 
 #include <errno.h>
@@ -15,7 +16,6 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
-#include <time.h>
 #include <unistd.h>
 
 #define GATHER 16384          /* what is at least this large is sent at once, uncopied */
@@ -24,15 +24,6 @@
 #define LARGE 262144          /* a file of more bytes is worth a larger buffer in the kernel: */
 #define ROOM 1048576
 #define RECORD_MOST (65535 + 255 + 2 * WIRE_HEADER)
-
-/* The clock of request_clock(), which stands above this module. */
-static uint64_t clock_now(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
 
 /* true: it takes more. */
 static bool wait_for_client(struct response *r)

@@ -17,7 +17,7 @@ struct response {
 	uint16_t request_id;   /* FastCGI's */
 	struct buffer waiting; /* records not written yet */
 	uint64_t sent;         /* bytes of the reply, header included */
-	uint64_t deadline;     /* request_clock() until which the client must take it; 0: none */
+	uint64_t deadline;     /* clock_now() until which the client must take it; 0: none */
 	bool failed;           /* the client took no more */
 	bool broken;           /* a part of a reply has left that will have no end: response_cut */
 	bool late;             /* it is there, but took nothing in the time it had */

@@ -5,12 +5,14 @@
 #include "run.h"
 
 #include "binding.h"
+#include "clock.h"
 #include "config.h"
 #include "error.h"
 #include "fd.h"
 #include "guard.h"
 #include "guard_end.h"
 #include "option.h"
+#include "path.h"
 #include "request.h"
 #include "route.h"
 #include "run_channel.h"
@@ -24,7 +26,6 @@
 #include <string.h>
 
 #define SPARE_TRIES 8
-#define SECOND 1000000000ULL
 #define LEAVE_OUTPUT 2000000 /* nanoseconds in which a script's output may stay in the pipe */
 
 static int hand_over(struct run *run, const struct run_job *job);
@@ -56,7 +57,7 @@ void run_script(const struct run_shared *shared, const struct run_job *job, stru
 /* A spare can have died while it waited; then the next one is taken. */
 static int hand_over(struct run *run, const struct run_job *job)
 {
-	char *path = NULL;
+	char path[REQUEST_PATH_MAX];
 	struct run_order order = {.kind = RUN_ORDER_SCRIPT,
 	    .path = option_manner(
 		job->manners, scripts_bindings(run->shared->scripts)[run->language]->name, "path"),
@@ -72,9 +73,8 @@ static int hand_over(struct run *run, const struct run_job *job)
 	uint64_t now;
 	int result = -1;
 
-	if (asprintf(&path, "%s/%s", strcmp(run->shared->root, "/") == 0 ? "" : run->shared->root,
-		run->route->name) < 0) {
-		guard_fail(run, RUN_HOST, 500, "out of memory");
+	if (path_join(path, sizeof(path), run->shared->root, run->route->name) < 0) {
+		guard_fail(run, RUN_HOST, 500, "the script's path is too long");
 		return -1;
 	}
 	order.script = path;
@@ -87,14 +87,13 @@ static int hand_over(struct run *run, const struct run_job *job)
 			request_process_release(&run->process);
 		}
 	}
-	free(path);
 	if (result < 0) {
 		guard_fail(run, RUN_HOST, 503, "%s", e.message);
 		return result;
 	}
-	now = request_clock();
+	now = clock_now();
 	run->listen_at = now + LEAVE_OUTPUT;
-	run_end_init(&run->end, &run->process, now + run->limits->timeout * SECOND);
+	run_end_init(&run->end, &run->process, now + run->limits->timeout * CLOCK_SECOND);
 	run->request->response.deadline = run->end.due;
 	run->client_events = POLLIN;
 	return 0;

@@ -5,7 +5,7 @@
  */
 #include "run_end.h"
 
-#include "request.h"
+#include "clock.h"
 #include "request_process.h"
 #include "run_channel.h"
 
@@ -18,10 +18,9 @@
 #define PIDFD_SIGNAL_PROCESS_GROUP 4U
 #endif
 
-#define MILLISECOND 1000000ULL
-#define ASKED_FOR (1000 * MILLISECOND)
-#define TERM_FOR (2000 * MILLISECOND)
-#define KILL_AGAIN (1000 * MILLISECOND)
+#define ASKED_FOR (1000 * CLOCK_MILLISECOND)
+#define TERM_FOR (2000 * CLOCK_MILLISECOND)
+#define KILL_AGAIN (1000 * CLOCK_MILLISECOND)
 
 void run_end_init(struct run_end *end, const struct request_process *process, uint64_t deadline)
 {
@@ -39,7 +38,7 @@ static void signal_group(const struct run_end *end, int number)
 static enum run_stage enter(struct run_end *end, enum run_stage stage, uint64_t after)
 {
 	end->stage = stage;
-	end->due = request_clock() + after;
+	end->due = clock_now() + after;
 	return stage;
 }
 
@@ -61,12 +60,12 @@ void run_end_begin(struct run_end *end)
 
 int run_end_timeout(const struct run_end *end)
 {
-	return request_clock_left(end->due);
+	return clock_left(end->due);
 }
 
 enum run_stage run_end_step(struct run_end *end)
 {
-	if (request_clock() < end->due)
+	if (clock_now() < end->due)
 		return RUN_GOES_ON;
 	switch (end->stage) {
 	case RUN_GOES_ON: run_end_ask(end); return RUN_ASKED;

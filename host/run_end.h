@@ -19,7 +19,7 @@ enum run_stage {
 struct run_end {
 	const struct request_process *process;
 	enum run_stage stage;
-	uint64_t due; /* of request_clock(): when the next stage begins */
+	uint64_t due; /* of clock_now(): when the next stage begins */
 	int kills;    /* how often SIGKILL was sent */
 };
 

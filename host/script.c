@@ -6,6 +6,7 @@
 #include "script.h"
 
 #include "binding.h"
+#include "clock.h"
 #include "error.h"
 #include "fd.h"
 #include "language.h"
@@ -83,13 +84,7 @@ static bool is_current(const struct entry *entry, const struct stat *status)
 
 static bool is_settled(const struct stat *status)
 {
-	struct timespec now;
-	int64_t age;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	age = (int64_t)(now.tv_sec - status->st_ctim.tv_sec) * 1000000000 +
-	      (now.tv_nsec - status->st_ctim.tv_nsec);
-	return age > SETTLED_NS;
+	return clock_real() - clock_nanoseconds(&status->st_ctim) > SETTLED_NS;
 }
 
 static const char *last_element(const char *path)

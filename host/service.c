@@ -7,11 +7,12 @@
 #include "service.h"
 
 #include "binding.h"
+#include "clock.h"
 #include "config.h"
 #include "error.h"
 #include "language.h"
 #include "log.h"
-#include "request.h"
+#include "process.h"
 #include "service_process.h"
 #include "words.h"
 
@@ -22,9 +23,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define SECOND 1000000000ULL
-#define AT_ONCE SECOND /* ending within this is a failure to start */
-#define DELAY_MOST (60 * SECOND)
+#define AT_ONCE CLOCK_SECOND /* ending within this is a failure to start */
+#define DELAY_MOST (60 * CLOCK_SECOND)
 
 struct service {
 	char *name;
@@ -77,8 +77,8 @@ static struct service *service_create(const struct services *s, const struct con
 	service->name = strdup(config->name);
 	service->restart = strdup(config->restart);
 	service->command = service_command_line(config);
-	service->delay = service->backoff = config->restart_delay * SECOND;
-	service->at = request_clock();
+	service->delay = service->backoff = config->restart_delay * CLOCK_SECOND;
+	service->at = clock_now();
 	service->script = config->script != NULL;
 	service->words = service->command != NULL ? words_split(service->command, &e) : NULL;
 	service->argv = service->words;
@@ -150,7 +150,7 @@ void services_configure(struct services *s, const struct config *config)
 		if (service->leaving || is_configured(service, config))
 			continue;
 		service->leaving = true;
-		service->at = request_clock() + config->grace * SECOND;
+		service->at = clock_now() + config->grace * CLOCK_SECOND;
 		if (service->process.pid > 0)
 			kill(service->process.pid, SIGTERM);
 	}
@@ -159,7 +159,7 @@ void services_configure(struct services *s, const struct config *config)
 
 		if (service != NULL) {
 			service->delay = service->backoff =
-			    config->services[i].restart_delay * SECOND;
+			    config->services[i].restart_delay * CLOCK_SECOND;
 			continue;
 		}
 		service = s->count < SERVICES_MAX ? service_create(s, &config->services[i]) : NULL;
@@ -215,7 +215,7 @@ uint64_t services_work(struct services *s)
 		struct service *service = s->items[i];
 		uint64_t at = due(s, service);
 
-		if (at != 0 && at <= request_clock()) {
+		if (at != 0 && at <= clock_now()) {
 			if (service->leaving)
 				kill_group(s, service);
 			else
@@ -233,15 +233,15 @@ static void kill_group(const struct services *s, struct service *service)
 	log_message(s->log, LEVEL_WARNING, "service %s: killed at the end of the grace time",
 	    service->name);
 	kill(-service->process.group, SIGKILL);
-	service->at = request_clock() + SECOND;
+	service->at = clock_now() + CLOCK_SECOND;
 }
 
 static void start(struct services *s, struct service *service)
 {
 	s->changed = true;
-	service->at = request_clock();
+	service->at = clock_now();
 	if (service_process_start(&service->process, s->log, s->in_child, s->argument) < 0)
-		service->at += SECOND;
+		service->at += CLOCK_SECOND;
 }
 
 size_t services_events(const struct services *s, struct pollfd events[SERVICES_MAX])
@@ -269,7 +269,7 @@ bool services_child_died(struct services *s, pid_t pid, int wait_status)
 		/* Those that are left of it may still write. */
 		service_process_log(
 		    &service->process, s->log, service_process_is_gone(&service->process));
-		service_describe_end(service->how, sizeof(service->how), wait_status);
+		process_describe_end(service->how, sizeof(service->how), wait_status);
 		service->process.pid = 0;
 		service->failed = failed;
 		plan_restart(service, failed);
@@ -279,7 +279,7 @@ bool services_child_died(struct services *s, pid_t pid, int wait_status)
 		else
 			log_message(s->log, LEVEL_ERROR, "service %s: %s; again in %.1f s",
 			    service->name, service->how,
-			    (double)(service->at - request_clock()) / SECOND);
+			    (double)(service->at - clock_now()) / CLOCK_SECOND);
 		s->changed = true;
 		return true;
 	}
@@ -288,7 +288,7 @@ bool services_child_died(struct services *s, pid_t pid, int wait_status)
 
 static void plan_restart(struct service *service, bool failed)
 {
-	uint64_t now = request_clock();
+	uint64_t now = clock_now();
 	uint64_t most = service->delay > DELAY_MOST ? service->delay : DELAY_MOST;
 	bool again = strcmp(service->restart, "always") == 0 ||
 		     (failed && strcmp(service->restart, "on-failure") == 0);
@@ -297,8 +297,8 @@ static void plan_restart(struct service *service, bool failed)
 		service->backoff = service->delay;
 	} else {
 		service->backoff = service->backoff * 2 > most ? most : service->backoff * 2;
-		if (service->backoff < SECOND / 10)
-			service->backoff = SECOND / 10;
+		if (service->backoff < CLOCK_SECOND / 10)
+			service->backoff = CLOCK_SECOND / 10;
 	}
 	if (!service->leaving)
 		service->at = again ? now + service->backoff : 0;
@@ -343,7 +343,7 @@ static void stop(struct services *s, struct service *service, uint64_t until)
 		kill(process->pid, SIGTERM);
 	else if (!service->leaving)
 		kill(-process->group, SIGTERM);
-	while (!service_process_is_gone(process) && request_clock() < until &&
+	while (!service_process_is_gone(process) && clock_now() < until &&
 	       !s->is_hurried(s->argument)) {
 		service_process_log(process, s->log, false);
 		poll(NULL, 0, 10);
@@ -359,10 +359,10 @@ static void stop(struct services *s, struct service *service, uint64_t until)
 void services_stop(struct services *s, uint64_t deadline)
 {
 	for (size_t i = s->count; i-- > 0;) {
-		uint64_t now = request_clock();
+		uint64_t now = clock_now();
 		uint64_t left = deadline > now ? deadline - now : 0;
 		/* Each of those before it has a second too. */
-		uint64_t others = i * SECOND < left / 2 ? i * SECOND : left / 2;
+		uint64_t others = i * CLOCK_SECOND < left / 2 ? i * CLOCK_SECOND : left / 2;
 
 		if (s->items[i]->process.group > 0)
 			stop(s, s->items[i], now + left - others);

@@ -44,7 +44,7 @@ struct service_state {
  */
 void services_configure(struct services *s, const struct config *config);
 
-/* Start what is due. When the next is, of request_clock(), or 0. */
+/* Start what is due. When the next is, of clock_now(), or 0. */
 uint64_t services_work(struct services *s);
 
 /* Their outputs, for poll(2); the number of events put in. */

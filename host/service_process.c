@@ -125,15 +125,6 @@ bool service_process_is_gone(struct service_process *p)
 	return true;
 }
 
-void service_describe_end(char *text, size_t size, int wait_status)
-{
-	if (WIFSIGNALED(wait_status))
-		snprintf(text, size, "signal %d (%s)", WTERMSIG(wait_status),
-		    strsignal(WTERMSIG(wait_status)));
-	else
-		snprintf(text, size, "exit status %d", WEXITSTATUS(wait_status));
-}
-
 void service_process_release(struct service_process *p)
 {
 	fd_close(&p->output);

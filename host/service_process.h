@@ -33,9 +33,6 @@ void service_process_log(struct service_process *p, const struct log *log, bool 
 /* Whether nobody is left of its process group; those that have ended are reaped. */
 bool service_process_is_gone(struct service_process *p);
 
-/* "exit status 1" or "signal 9 (Killed)", of a status of waitpid(2). */
-void service_describe_end(char *text, size_t size, int wait_status);
-
 /* Close and free; the process is not touched. */
 void service_process_release(struct service_process *p);
 

@@ -12,6 +12,7 @@
  */
 #include "spares.h"
 
+#include "clock.h"
 #include "error.h"
 #include "fd.h"
 #include "idle.h"
@@ -26,9 +27,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 
-#define TEMPLATE_DEADLINE 20 /* seconds a request waits while no template answers */
+#define TEMPLATE_DEADLINE                                                                          \
+	(20 * CLOCK_SECOND) /* a request waits so long while no template answers */
 #define POOL_MAX 256
 
 struct pool {
@@ -54,7 +55,7 @@ struct spares {
 
 static int fill(struct spares *s, struct pool *pool, struct error *e);
 static int order(const struct spares *s, struct pool *pool, struct error *e);
-static int wait_at_channel(struct pool *pool, const struct timespec *deadline);
+static int wait_at_channel(struct pool *pool, uint64_t deadline);
 static bool receive_one(struct pool *pool);
 static void receive_all(struct pool *pool);
 static void disconnect(struct pool *pool);
@@ -62,7 +63,6 @@ static void disconnect(struct pool *pool);
 struct spares *spares_create(int languages, size_t wanted)
 {
 	struct spares *s = calloc(1, sizeof(*s));
-	pthread_condattr_t monotonic;
 
 	if (s == NULL)
 		return NULL;
@@ -73,16 +73,13 @@ struct spares *spares_create(int languages, size_t wanted)
 	}
 	s->languages = languages;
 	spares_want(s, wanted);
-	pthread_condattr_init(&monotonic);
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
 	for (int i = 0; i < languages; i++) {
 		struct pool *pool = &s->pools[i];
 
 		pthread_mutex_init(&pool->lock, NULL);
-		pthread_cond_init(&pool->changed, &monotonic);
+		clock_condition_init(&pool->changed);
 		pool->channel = pool->retired = -1;
 	}
-	pthread_condattr_destroy(&monotonic);
 	return s;
 }
 
@@ -102,20 +99,18 @@ int spares_take(struct spares *s, int language, struct request_process *p, struc
 /* With the lock held, and given away while waiting: make sure that the stack is not empty. */
 static int fill(struct spares *s, struct pool *pool, struct error *e)
 {
-	struct timespec deadline;
+	uint64_t deadline = clock_now() + TEMPLATE_DEADLINE;
 	unsigned long failures = pool->failures;
 	int result = 0;
 
 	receive_all(pool);
 	if (pool->count > 0)
 		return 0;
-	clock_gettime(CLOCK_MONOTONIC, &deadline);
-	deadline.tv_sec += TEMPLATE_DEADLINE;
 	pool->waiting++;
 	while (pool->count == 0 && result == 0) {
 		if (pool->asked < pool->waiting && order(s, pool, e) < 0)
 			result = -1;
-		else if (wait_at_channel(pool, &deadline) == ETIMEDOUT && pool->count == 0)
+		else if (wait_at_channel(pool, deadline) == ETIMEDOUT && pool->count == 0)
 			result = error_set(e, "no template process has come up");
 		else if (pool->count == 0 && pool->failures != failures)
 			result = error_set(e, "no request process could be forked");
@@ -153,28 +148,17 @@ void spares_set_log(struct spares *s, int log)
 	}
 }
 
-static int milliseconds_until(const struct timespec *deadline)
-{
-	struct timespec now;
-	long long left;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	left =
-	    (deadline->tv_sec - now.tv_sec) * 1000LL + (deadline->tv_nsec - now.tv_nsec) / 1000000;
-	return left > 0 ? (int)left : 0;
-}
-
 /* Until something has changed. 0 or ETIMEDOUT. */
-static int wait_at_channel(struct pool *pool, const struct timespec *deadline)
+static int wait_at_channel(struct pool *pool, uint64_t deadline)
 {
 	struct pollfd event = {.fd = pool->channel, .events = POLLIN};
 	int n;
 
 	if (pool->channel < 0 || pool->reading)
-		return pthread_cond_timedwait(&pool->changed, &pool->lock, deadline);
+		return clock_wait(&pool->changed, &pool->lock, deadline);
 	pool->reading = true;
 	pthread_mutex_unlock(&pool->lock);
-	n = poll(&event, 1, milliseconds_until(deadline));
+	n = poll(&event, 1, clock_left(deadline));
 	pthread_mutex_lock(&pool->lock);
 	pool->reading = false;
 	fd_close(&pool->retired);

@@ -8,7 +8,7 @@
  */
 #include "stats.h"
 
-#include "request.h"
+#include "clock.h"
 #include "run_channel.h"
 
 #include <errno.h>
@@ -18,13 +18,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 #define EXTENSIONS_MAX 1024
 #define STEPS 8     /* in each doubling */
 #define CLASSES 288 /* up to 2 to the 36th microseconds, which is 19 hours */
-#define ASK_SECONDS 2
+#define ASK (2 * CLOCK_SECOND)
 
 struct stats_entry {
 	struct stats_run run;
@@ -51,15 +50,11 @@ struct stats {
 struct stats *stats_create(void)
 {
 	struct stats *s = calloc(1, sizeof(*s));
-	pthread_condattr_t monotonic;
 
 	if (s == NULL)
 		return NULL;
 	pthread_mutex_init(&s->lock, NULL);
-	pthread_condattr_init(&monotonic);
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	pthread_cond_init(&s->told, &monotonic);
-	pthread_condattr_destroy(&monotonic);
+	clock_condition_init(&s->told);
 	return s;
 }
 
@@ -77,7 +72,7 @@ struct stats_entry *stats_begin(
 	snprintf(entry->run.id, sizeof(entry->run.id), "%s", id);
 	snprintf(entry->run.extension, sizeof(entry->run.extension), "%s", extension);
 	snprintf(entry->run.user, sizeof(entry->run.user), "%s", user);
-	entry->run.since = request_clock();
+	entry->run.since = clock_now();
 	entry->handle = -1;
 	entry->users = 1;
 	pthread_mutex_lock(&s->lock);
@@ -91,7 +86,7 @@ static void set_state(
     struct stats *s, struct stats_entry *entry, enum stats_state state, int handle)
 {
 	if (entry->run.state != state)
-		entry->run.since = request_clock();
+		entry->run.since = clock_now();
 	entry->run.state = state;
 	entry->handle = handle;
 	if (handle < 0)
@@ -170,17 +165,15 @@ static struct stats_entry *find_run(struct stats *s, const char *id)
 
 static int wait_for_stack(struct stats *s, struct stats_entry *entry, const char **reason)
 {
-	struct timespec deadline;
+	uint64_t deadline = clock_now() + ASK;
 	int late = 0;
 
 	entry->asked = true;
 	entry->answered = false;
 	entry->stack.size = 0;
 	syscall(SYS_pidfd_send_signal, entry->handle, RUN_STACK_SIGNAL, NULL, 0);
-	clock_gettime(CLOCK_MONOTONIC, &deadline);
-	deadline.tv_sec += ASK_SECONDS;
 	while (!entry->answered && entry->run.state == STATS_RUNS && late == 0)
-		late = pthread_cond_timedwait(&s->told, &s->lock, &deadline);
+		late = clock_wait(&s->told, &s->lock, deadline);
 	entry->asked = false;
 	if (entry->answered)
 		return 0;

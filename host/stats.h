@@ -28,7 +28,7 @@ struct stats_run {
 	char user[STATS_USER_MAX];
 	enum stats_state state;
 	int pid;        /* 0 while it waits */
-	uint64_t since; /* request_clock() at which the state began */
+	uint64_t since; /* clock_now() at which the state began */
 };
 
 /* All that has ended, of one extension. */

@@ -7,12 +7,13 @@
 
 #include "app_pool.h"
 #include "binding.h"
+#include "clock.h"
 #include "config.h"
 #include "config_share.h"
 #include "connection.h"
 #include "fd.h"
 #include "lanes.h"
-#include "request.h"
+#include "process.h"
 #include "spares.h"
 #include "stats.h"
 
@@ -25,25 +26,17 @@
 
 #define NANOSECONDS 1e9
 
-static long long resident_kib(pid_t pid)
+/* 0: it is gone. */
+static json_int_t resident_kib(pid_t pid)
 {
-	char path[64], text[128];
-	FILE *file;
-	long long pages = 0;
+	struct process_memory memory;
 
-	snprintf(path, sizeof(path), "/proc/%d/statm", (int)pid);
-	file = fopen(path, "re");
-	if (file == NULL)
-		return 0;
-	if (fgets(text, sizeof(text), file) == NULL || sscanf(text, "%*s %lld", &pages) != 1)
-		pages = 0;
-	fclose(file);
-	return pages * (sysconf(_SC_PAGESIZE) / 1024);
+	return process_memory(pid, &memory) == 0 ? (json_int_t)(memory.resident / 1024) : 0;
 }
 
 static double seconds_since(uint64_t then)
 {
-	return (double)(request_clock() - then) / NANOSECONDS;
+	return (double)(clock_now() - then) / NANOSECONDS;
 }
 
 static void add_process(json_t *list, const char *role, const char *language, pid_t pid)
@@ -52,8 +45,8 @@ static void add_process(json_t *list, const char *role, const char *language, pi
 
 	if (pid <= 0)
 		return;
-	process = json_pack("{s:s, s:i, s:I}", "role", role, "pid", (int)pid, "memory_kib",
-	    (json_int_t)resident_kib(pid));
+	process = json_pack(
+	    "{s:s, s:i, s:I}", "role", role, "pid", (int)pid, "memory_kib", resident_kib(pid));
 	if (language != NULL)
 		json_object_set_new(process, "language", json_string(language));
 	json_array_append_new(list, process);

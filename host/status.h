@@ -26,7 +26,7 @@ struct stats;
 
 /* Who knows what there is to tell. */
 struct status_sources {
-	uint64_t began; /* request_clock() at the front's start */
+	uint64_t began; /* clock_now() at the front's start */
 	const struct binding *const *bindings;
 	atomic_int templates[LANGUAGES_MAX]; /* their processes; 0: none has come yet */
 	struct config_share *configs;

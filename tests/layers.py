@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 # From the lowest up. A file of host/ includes its own layer and those below it.
 LAYERS = [
-    {"error", "buffer", "fd", "log", "variables", "binding"},
+    {"error", "buffer", "fd", "log", "clock", "path", "process", "variables", "binding"},
     {"wire", "wire_check", "wire_values"},
     {"config"},
     {"option"},

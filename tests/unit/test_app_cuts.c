@@ -1,4 +1,5 @@
 /* What a late client is to take of a reply that was cut, a second at a time. The clock can be set on. */
+#include "clock.h"
 #include "unit.h"
 
 #include "app_cuts.h"
@@ -12,7 +13,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#define SECOND 1000000000ULL
 #define LEFT "the rest of a record"
 
 static struct {
@@ -25,11 +25,11 @@ static struct {
 /* In the place of the C library's: it goes on when a test says so. */
 int clock_gettime(clockid_t clock, struct timespec *now)
 {
-	uint64_t time = 1000 * SECOND + t.clock_offset;
+	uint64_t time = 1000 * CLOCK_SECOND + t.clock_offset;
 
 	(void)clock;
-	*now =
-	    (struct timespec){.tv_sec = (time_t)(time / SECOND), .tv_nsec = (long)(time % SECOND)};
+	*now = (struct timespec){
+	    .tv_sec = (time_t)(time / CLOCK_SECOND), .tv_nsec = (long)(time % CLOCK_SECOND)};
 	return 0;
 }
 
@@ -57,7 +57,7 @@ static int end(void **state)
 	response_release(&t.response);
 	fd_close(&t.response.fd);
 	fd_close(&t.client);
-	t.clock_offset += 3600 * SECOND;
+	t.clock_offset += 3600 * CLOCK_SECOND;
 	assert_false(app_cuts_go_on(&t.cuts));
 	return 0;
 }
@@ -94,7 +94,7 @@ static void a_client_that_takes_nothing_yet_is_waited_for(void **state)
 	(void)state;
 	add();
 	for (int second = 1; second < 60; second++) {
-		t.clock_offset = (uint64_t)second * SECOND;
+		t.clock_offset = (uint64_t)second * CLOCK_SECOND;
 		assert_true(app_cuts_go_on(&t.cuts));
 	}
 	assert_int_equal(take(bytes, sizeof(bytes), &ended), 0);
@@ -114,7 +114,7 @@ static void one_that_takes_nothing_for_a_minute_is_closed(void **state)
 
 	(void)state;
 	add();
-	t.clock_offset = 60 * SECOND;
+	t.clock_offset = 60 * CLOCK_SECOND;
 	assert_false(app_cuts_go_on(&t.cuts));
 	assert_int_equal(take(bytes, sizeof(bytes), &ended), 0);
 	assert_true(ended);

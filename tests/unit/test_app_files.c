@@ -2,6 +2,7 @@
  * Has a file that an app is made of changed? What is known of it is given by hand, so that each mark by
  * which a change is seen stands alone, and the clock can be set back.
  */
+#include "clock.h"
 #include "unit.h"
 
 #include "app_files.h"
@@ -14,21 +15,19 @@
 #include <time.h>
 #include <unistd.h>
 
-#define SECOND 1000000000LL
-#define MILLISECOND 1000000LL
-#define TICK (10 * MILLISECOND) /* a file's times are as coarse as that */
+#define TICK (10 * CLOCK_MILLISECOND) /* a file's times are as coarse as that */
 
 static char *folder;
 static int64_t clock_offset; /* nanoseconds */
 
 static int64_t nanoseconds(const struct timespec *time)
 {
-	return time->tv_sec * SECOND + time->tv_nsec;
+	return time->tv_sec * CLOCK_SECOND + time->tv_nsec;
 }
 
 static struct timespec timespec_of(int64_t time)
 {
-	return (struct timespec){.tv_sec = time / SECOND, .tv_nsec = time % SECOND};
+	return (struct timespec){.tv_sec = time / CLOCK_SECOND, .tv_nsec = time % CLOCK_SECOND};
 }
 
 /* In the place of the C library's. */
@@ -122,7 +121,7 @@ static void a_file_that_stays_as_it_is_has_not_changed(void **state)
 	status = look_at("a");
 	app_files_add_open(files, "a", &status);
 	assert_false(app_files_changed(files));
-	assert_false(app_files_changed(one_read_after("a", 3 * SECOND)));
+	assert_false(app_files_changed(one_read_after("a", 3 * CLOCK_SECOND)));
 	assert_false(app_files_changed(none()));
 }
 
@@ -177,7 +176,7 @@ static void a_file_that_goes_has_changed(void **state)
 
 	(void)state;
 	unit_file_write(folder, "a", "text", 0644);
-	files = one_read_after("a", 3 * SECOND);
+	files = one_read_after("a", 3 * CLOCK_SECOND);
 	remove_file("a");
 	assert_true(app_files_changed(files));
 }
@@ -204,7 +203,7 @@ static void one_of_many_is_enough(void **state)
 	for (char name[] = "a"; name[0] <= 'e'; name[0]++)
 		unit_file_write(folder, name, "text", 0644);
 	status = look_at("e");
-	since = timespec_of(nanoseconds(&status.st_ctim) + 3 * SECOND);
+	since = timespec_of(nanoseconds(&status.st_ctim) + 3 * CLOCK_SECOND);
 	for (char name[] = "a"; name[0] <= 'e'; name[0]++)
 		app_files_add(files, name, &since);
 	assert_int_equal(files->count, 5);
@@ -217,7 +216,7 @@ static void a_file_that_has_changed_since_it_was_read_counts_as_changed(void **s
 {
 	(void)state;
 	unit_file_write(folder, "a", "text", 0644);
-	assert_true(app_files_changed(one_read_after("a", -SECOND / 2)));
+	assert_true(app_files_changed(one_read_after("a", -CLOCK_SECOND / 2)));
 	assert_true(app_files_changed(one_read_after("a", -1)));
 }
 
@@ -235,8 +234,8 @@ static void a_time_of_change_that_is_yet_to_come_tells_nothing(void **state)
 {
 	(void)state;
 	unit_file_write(folder, "a", "text", 0644);
-	clock_offset = -3600 * SECOND;
-	assert_false(app_files_changed(one_read_after("a", -7200 * SECOND)));
+	clock_offset = -3600 * CLOCK_SECOND;
+	assert_false(app_files_changed(one_read_after("a", -7200 * CLOCK_SECOND)));
 }
 
 static void a_file_that_is_known_stays_as_it_was_first_seen(void **state)
@@ -246,7 +245,7 @@ static void a_file_that_is_known_stays_as_it_was_first_seen(void **state)
 
 	(void)state;
 	unit_file_write(folder, "a", "text", 0644);
-	files = one_read_after("a", 3 * SECOND);
+	files = one_read_after("a", 3 * CLOCK_SECOND);
 	change_again("a");
 	status = look_at("a");
 	app_files_add_open(files, "a", &status);
@@ -262,11 +261,11 @@ static void a_change_that_is_accepted_is_none_any_more(void **state)
 
 	(void)state;
 	unit_file_write(folder, "a", "text", 0644);
-	files = one_read_after("a", 3 * SECOND);
+	files = one_read_after("a", 3 * CLOCK_SECOND);
 	unit_file_write(folder, "a", "other text", 0644);
 	assert_true(app_files_changed(files));
 	changed = nanoseconds(&(struct timespec[]){look_at("a").st_ctim}[0]);
-	app_files_accept(files, changed + 3 * SECOND);
+	app_files_accept(files, changed + 3 * CLOCK_SECOND);
 	assert_false(app_files_changed(files));
 	unit_file_write(folder, "a", "still another", 0644);
 	assert_true(app_files_changed(files));
@@ -279,10 +278,10 @@ static void a_change_after_the_accepted_time_or_within_a_tick_of_it_stays_one(vo
 
 	(void)state;
 	unit_file_write(folder, "a", "text", 0644);
-	files = one_read_after("a", 3 * SECOND);
+	files = one_read_after("a", 3 * CLOCK_SECOND);
 	unit_file_write(folder, "a", "other text", 0644);
 	changed = nanoseconds(&(struct timespec[]){look_at("a").st_ctim}[0]);
-	app_files_accept(files, changed - 3 * SECOND);
+	app_files_accept(files, changed - 3 * CLOCK_SECOND);
 	assert_true(app_files_changed(files));
 	app_files_accept(files, changed + TICK / 2);
 	assert_true(app_files_changed(files));
@@ -298,7 +297,7 @@ static void a_file_that_was_unsure_is_sure_when_it_is_accepted(void **state)
 	files = one_read_after("a", -1);
 	assert_true(app_files_changed(files));
 	status = look_at("a");
-	app_files_accept(files, nanoseconds(&status.st_ctim) + 3 * SECOND);
+	app_files_accept(files, nanoseconds(&status.st_ctim) + 3 * CLOCK_SECOND);
 	assert_false(app_files_changed(files));
 }
 
@@ -308,7 +307,7 @@ static void a_file_that_is_gone_is_accepted_as_gone(void **state)
 
 	(void)state;
 	unit_file_write(folder, "a", "text", 0644);
-	files = one_read_after("a", 3 * SECOND);
+	files = one_read_after("a", 3 * CLOCK_SECOND);
 	remove_file("a");
 	app_files_accept(files, 0);
 	assert_false(app_files_changed(files));

@@ -2,6 +2,7 @@
  * Whose turn it is among an app's workers, when one is started and when one has to go. The template, and
  * what it forks, is played here; requests are threads; the clock can be set on.
  */
+#include "clock.h"
 #include "unit.h"
 
 #include "app.h"
@@ -13,7 +14,6 @@
 #include "fd.h"
 #include "guarded.h"
 #include "log.h"
-#include "request.h"
 #include "route.h"
 #include "run_channel.h"
 #include "script.h"
@@ -35,7 +35,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#define SECOND 1000000000ULL
 #define PATIENCE 10000 /* milliseconds */
 
 static atomic_int clock_offset;    /* seconds */
@@ -49,8 +48,9 @@ int clock_gettime(clockid_t clock, struct timespec *now)
 	if (clock == CLOCK_MONOTONIC)
 		now->tv_sec += atomic_load(&clock_offset);
 	if (clock == CLOCK_MONOTONIC && atomic_load(&clock_stands) != 0)
-		*now = (struct timespec){.tv_sec = (time_t)(atomic_load(&clock_stands) / SECOND),
-		    .tv_nsec = (long)(atomic_load(&clock_stands) % SECOND)};
+		*now =
+		    (struct timespec){.tv_sec = (time_t)(atomic_load(&clock_stands) / CLOCK_SECOND),
+			.tv_nsec = (long)(atomic_load(&clock_stands) % CLOCK_SECOND)};
 	return result;
 }
 
@@ -764,12 +764,12 @@ static void an_app_with_sockets_is_tried_again_later_each_time_up_to_a_minute(vo
 	(void)state;
 	a->sockets = &sockets;
 	for (size_t i = 0; i < UNIT_COUNT(expected); i++) {
-		uint64_t now = request_clock(), later;
+		uint64_t now = clock_now(), later;
 
 		app_refuse(t.pool, a, &refusal);
-		later = request_clock();
-		assert_in_range(
-		    a->retry_at, now + expected[i] * SECOND, later + expected[i] * SECOND);
+		later = clock_now();
+		assert_in_range(a->retry_at, now + expected[i] * CLOCK_SECOND,
+		    later + expected[i] * CLOCK_SECOND);
 	}
 	/* Nobody else accepts there: who stands in has been told. */
 	assert_int_equal(t.stood_in, 1);
@@ -907,10 +907,10 @@ static void what_a_worker_writes_within_a_request_or_just_behind_it_is_that_requ
 	write_and_wait(ends[1], "within\n");
 	atomic_store(&slot->turn, 2);
 	/* A moment ago, however slow the machine is. */
-	atomic_store(&clock_stands, request_clock());
-	atomic_store(&slot->ended, request_clock());
+	atomic_store(&clock_stands, clock_now());
+	atomic_store(&slot->ended, clock_now());
 	write_and_wait(ends[1], "behind\n");
-	atomic_store(&slot->ended, request_clock() - SECOND);
+	atomic_store(&slot->ended, clock_now() - CLOCK_SECOND);
 	write_and_wait(ends[1], "between\n");
 	atomic_store(&clock_stands, 0);
 	pthread_mutex_lock(&t.pool->lock);

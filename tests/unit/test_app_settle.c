@@ -1,22 +1,19 @@
 /* When a load of an app may begin, and what a change begins: app_files.c and app_pool.c. */
 #include "app.h"
 #include "app_files.h"
-#include "request.h"
+#include "clock.h"
 
 #include "unit.h"
 
 #include <sys/stat.h>
 #include <time.h>
 
-#define MILLISECOND 1000000LL
-#define SECOND (1000 * MILLISECOND)
-
 static int64_t now(void)
 {
 	struct timespec time;
 
 	clock_gettime(CLOCK_REALTIME, &time);
-	return (int64_t)time.tv_sec * SECOND + time.tv_nsec;
+	return (int64_t)time.tv_sec * CLOCK_SECOND + time.tv_nsec;
 }
 
 /* A file that has changed so many nanoseconds before this moment; never at a whole second. */
@@ -25,18 +22,19 @@ static struct stat changed_before(int64_t nanoseconds)
 	struct stat status = {0};
 	int64_t then = now() - nanoseconds;
 
-	status.st_ctim = (struct timespec){.tv_sec = then / SECOND, .tv_nsec = then % SECOND | 1};
+	status.st_ctim =
+	    (struct timespec){.tv_sec = then / CLOCK_SECOND, .tv_nsec = then % CLOCK_SECOND | 1};
 	return status;
 }
 
 /* It is to be waited for so long, unless this test itself took longer than that. */
 static void settles_within(const struct stat *status, int64_t nanoseconds)
 {
-	int64_t changed = (int64_t)status->st_ctim.tv_sec * SECOND + status->st_ctim.tv_nsec;
+	int64_t changed = (int64_t)status->st_ctim.tv_sec * CLOCK_SECOND + status->st_ctim.tv_nsec;
 	int32_t settle = app_file_settle(status);
 
 	assert_true(settle > 0 || now() >= changed + nanoseconds);
-	assert_in_range(settle, 0, nanoseconds / MILLISECOND + 3);
+	assert_in_range(settle, 0, nanoseconds / CLOCK_MILLISECOND + 3);
 }
 
 static void a_file_that_has_just_changed_settles_within_a_tick(void **state)
@@ -44,15 +42,15 @@ static void a_file_that_has_just_changed_settles_within_a_tick(void **state)
 	struct stat status = changed_before(0);
 
 	(void)state;
-	settles_within(&status, 10 * MILLISECOND);
+	settles_within(&status, 10 * CLOCK_MILLISECOND);
 	/* One that seems to change a moment from now: clocks of files are not the same. */
-	status = changed_before(-2 * MILLISECOND);
-	settles_within(&status, 10 * MILLISECOND);
+	status = changed_before(-2 * CLOCK_MILLISECOND);
+	settles_within(&status, 10 * CLOCK_MILLISECOND);
 }
 
 static void a_file_that_changed_a_tick_ago_has_settled(void **state)
 {
-	const struct stat status = changed_before(11 * MILLISECOND);
+	const struct stat status = changed_before(11 * CLOCK_MILLISECOND);
 
 	(void)state;
 	assert_int_equal(app_file_settle(&status), 0);
@@ -64,14 +62,14 @@ static void a_time_of_whole_seconds_settles_after_two(void **state)
 
 	(void)state;
 	status.st_ctim.tv_nsec = 0;
-	settles_within(&status, 2 * SECOND);
+	settles_within(&status, 2 * CLOCK_SECOND);
 	status.st_ctim.tv_sec -= 3;
 	assert_int_equal(app_file_settle(&status), 0);
 }
 
 static void a_time_that_is_yet_to_come_is_not_waited_for(void **state)
 {
-	const struct stat status = changed_before(-3600 * SECOND);
+	const struct stat status = changed_before(-3600 * CLOCK_SECOND);
 
 	(void)state;
 	assert_int_equal(app_file_settle(&status), 0);
@@ -80,15 +78,15 @@ static void a_time_that_is_yet_to_come_is_not_waited_for(void **state)
 static void a_change_begins_a_generation_that_was_never_refused(void **state)
 {
 	struct app a = {.generation = 3, .refused = 3, .refusals = 5};
-	uint64_t now = request_clock();
+	uint64_t now = clock_now();
 
 	(void)state;
 	app_begin_generation(&a, 7);
 	assert_int_equal(a.generation, 4);
 	assert_int_equal(a.refusals, 0);
-	assert_true(a.settled_at >= now + 7 * MILLISECOND);
+	assert_true(a.settled_at >= now + 7 * CLOCK_MILLISECOND);
 	app_begin_generation(&a, -7); /* told by a process that belongs to nobody */
-	assert_true(a.settled_at <= request_clock());
+	assert_true(a.settled_at <= clock_now());
 }
 
 int main(void)

@@ -2,12 +2,12 @@
  * Whose a connection is, how long it may wait, and what is made of the bytes at its head. Each has a client
  * on the other end of a pair of sockets.
  */
+#include "clock.h"
 #include "unit.h"
 
 #include "connection.h"
 #include "error.h"
 #include "listen.h"
-#include "request.h"
 #include "wire.h"
 
 #include <errno.h>
@@ -17,8 +17,6 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-#define SECOND 1000000000ULL
 
 static const struct listener listener = {.fd = -1};
 
@@ -210,11 +208,11 @@ static void beyond_its_deadline_an_event_comes_and_not_before(void **state)
 	struct connection *c = come(&client);
 
 	(void)state;
-	assert_true(connections_park(t.connections, c, 10 * SECOND));
+	assert_true(connections_park(t.connections, c, 10 * CLOCK_SECOND));
 	assert_int_equal(event(), 0);
-	connections_expire(t.connections, 9 * SECOND);
+	connections_expire(t.connections, 9 * CLOCK_SECOND);
 	assert_int_equal(event(), 0);
-	connections_expire(t.connections, 10 * SECOND);
+	connections_expire(t.connections, 10 * CLOCK_SECOND);
 	assert_int_equal(event(), tag_of(c));
 	assert_ptr_equal(connections_claim(t.connections, tag_of(c)), c);
 	assert_false(has_ended(client));
@@ -230,9 +228,9 @@ static void beyond_its_deadline_a_client_that_reads_nothing_is_shut_down(void **
 	(void)state;
 	while (send(c->fd, bytes, sizeof(bytes), MSG_NOSIGNAL | MSG_DONTWAIT) > 0)
 		;
-	assert_true(connections_park(t.connections, c, 10 * SECOND));
+	assert_true(connections_park(t.connections, c, 10 * CLOCK_SECOND));
 	assert_int_equal(event(), 0);
-	connections_expire(t.connections, 11 * SECOND);
+	connections_expire(t.connections, 11 * CLOCK_SECOND);
 	while (recv(client, (char[4096]){0}, 4096, MSG_DONTWAIT) > 0)
 		;
 	assert_true(has_ended(client));
@@ -256,9 +254,9 @@ static void what_a_thread_has_is_not_disturbed_at_its_deadline(void **state)
 	struct connection *c = come(&client);
 
 	(void)state;
-	assert_true(connections_park(t.connections, c, 10 * SECOND));
+	assert_true(connections_park(t.connections, c, 10 * CLOCK_SECOND));
 	assert_ptr_equal(connections_claim(t.connections, tag_of(c)), c);
-	assert_false(connections_expire(t.connections, 11 * SECOND));
+	assert_false(connections_expire(t.connections, 11 * CLOCK_SECOND));
 	assert_int_equal(event(), 0);
 	assert_false(has_ended(client));
 }
@@ -268,7 +266,7 @@ static void a_head_that_has_begun_has_a_deadline_and_an_idle_one_none(void **sta
 	unsigned char bytes[256];
 	int client;
 	struct connection *c = come(&client);
-	uint64_t now = request_clock();
+	uint64_t now = clock_now();
 	struct error e;
 
 	(void)state;
@@ -277,16 +275,17 @@ static void a_head_that_has_begun_has_a_deadline_and_an_idle_one_none(void **sta
 	write_request(bytes);
 	put(client, bytes, 5);
 	assert_int_equal(look(c, &e), LOOK_WAIT);
-	assert_int_equal(connection_deadline(c, now), now + CONNECTION_HEAD * SECOND);
+	assert_int_equal(connection_deadline(c, now), now + CONNECTION_HEAD * CLOCK_SECOND);
 	/* Else a byte now and then would move it on for ever. */
-	assert_true(connections_park(t.connections, c, now + CONNECTION_HEAD * SECOND));
+	assert_true(connections_park(t.connections, c, now + CONNECTION_HEAD * CLOCK_SECOND));
 	put(client, bytes + 5, 1);
 	assert_ptr_equal(connections_claim(t.connections, tag_of(c)), c);
 	assert_int_equal(look(c, &e), LOOK_WAIT);
-	assert_int_equal(connection_deadline(c, now + 4 * SECOND), now + CONNECTION_HEAD * SECOND);
-	connection_next(c);
 	assert_int_equal(
-	    connection_deadline(c, now + 4 * SECOND), now + (4 + CONNECTION_HEAD) * SECOND);
+	    connection_deadline(c, now + 4 * CLOCK_SECOND), now + CONNECTION_HEAD * CLOCK_SECOND);
+	connection_next(c);
+	assert_int_equal(connection_deadline(c, now + 4 * CLOCK_SECOND),
+	    now + (4 + CONNECTION_HEAD) * CLOCK_SECOND);
 }
 
 static void only_what_has_begun_no_request_is_idle(void **state)
@@ -321,9 +320,8 @@ static void one_whose_rest_is_only_drained_is_idle_too(void **state)
 	write_request(bytes);
 	put(client, bytes, 20);
 	assert_int_equal(look(c, &e), LOOK_WAIT);
-	connection_leave(c, request_clock());
-	assert_true(
-	    connections_park(t.connections, c, connection_drain(c, t.buffer, request_clock())));
+	connection_leave(c, clock_now());
+	assert_true(connections_park(t.connections, c, connection_drain(c, t.buffer, clock_now())));
 	put(client, bytes, 1);
 	connections_expire_idle(t.connections, 0);
 	assert_int_equal(send(client, bytes, 1, MSG_NOSIGNAL), -1);

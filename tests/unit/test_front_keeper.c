@@ -1,13 +1,10 @@
 /* When a front is started again after a death. Time is set; no front is started here. */
+#include "clock.h"
 #include "unit.h"
 
 #include "fd.h"
 #include "front_keeper.h"
 #include "log.h"
-#include "request.h"
-
-#define MILLISECOND 1000000ULL
-#define SECOND (1000 * MILLISECOND)
 
 static struct log log_file;
 
@@ -28,12 +25,12 @@ static int close_log(void **state)
 /* One that has lived for so long dies. The nanoseconds until the next one, and how far they may be out. */
 static uint64_t die(struct front_keeper *k, uint64_t age, uint64_t *slack)
 {
-	uint64_t before = request_clock(), after;
+	uint64_t before = clock_now(), after;
 
 	k->pid = 12345;
 	k->at = before - age;
 	assert_true(front_keeper_child_died(k, 12345, "exit status 1"));
-	after = request_clock();
+	after = clock_now();
 	assert_int_equal(k->pid, 0);
 	assert_int_equal(k->channel, -1);
 	*slack = after - before;
@@ -48,7 +45,7 @@ static void one_that_has_lived_is_replaced_at_once(void **state)
 	(void)state;
 	front_keeper_init(&k, &log_file);
 	for (int i = 0; i < 3; i++) {
-		wait = die(&k, 60 * SECOND, &slack);
+		wait = die(&k, 60 * CLOCK_SECOND, &slack);
 		assert_in_range(wait, 0, slack);
 	}
 }
@@ -62,8 +59,9 @@ static void each_that_dies_within_a_second_makes_the_wait_longer_up_to_five_seco
 	(void)state;
 	front_keeper_init(&k, &log_file);
 	for (size_t i = 0; i < UNIT_COUNT(expected); i++) {
-		wait = die(&k, 10 * MILLISECOND, &slack);
-		assert_in_range(wait, expected[i] * MILLISECOND, expected[i] * MILLISECOND + slack);
+		wait = die(&k, 10 * CLOCK_MILLISECOND, &slack);
+		assert_in_range(
+		    wait, expected[i] * CLOCK_MILLISECOND, expected[i] * CLOCK_MILLISECOND + slack);
 	}
 }
 
@@ -76,9 +74,9 @@ static void one_that_lived_makes_the_waits_short_again(void **state)
 	front_keeper_init(&k, &log_file);
 	for (int i = 0; i < 4; i++)
 		die(&k, 0, &slack);
-	die(&k, 2 * SECOND, &slack);
+	die(&k, 2 * CLOCK_SECOND, &slack);
 	wait = die(&k, 0, &slack);
-	assert_in_range(wait, 100 * MILLISECOND, 100 * MILLISECOND + slack);
+	assert_in_range(wait, 100 * CLOCK_MILLISECOND, 100 * CLOCK_MILLISECOND + slack);
 }
 
 static void the_death_of_another_child_is_not_the_fronts(void **state)
@@ -98,7 +96,7 @@ static void before_its_time_none_is_started(void **state)
 
 	(void)state;
 	front_keeper_init(&k, &log_file);
-	k.at = request_clock() + 60 * SECOND;
+	k.at = clock_now() + 60 * CLOCK_SECOND;
 	assert_int_equal(front_keeper_work(&k, NULL, NULL, NULL), k.at);
 	assert_int_equal(k.pid, 0);
 }

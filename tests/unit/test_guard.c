@@ -3,6 +3,7 @@
  * writes what it would tell, and sets the time. poll(2) is replaced, so that a test can let something
  * happen between two calls of it.
  */
+#include "clock.h"
 #include "unit.h"
 
 #include "config.h"
@@ -33,8 +34,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#define MILLISECOND 1000000ULL
-#define SECOND (1000 * MILLISECOND)
 #define LOOKS_MOST 2000 /* a guard that polls more often spins */
 #define PATIENCE 20000  /* milliseconds; a guard that waits longer fails its test */
 #define PAGE "Content-Type: text/plain\n\nhello\n"
@@ -148,7 +147,7 @@ static int begin(void **state)
 	reply_init(&t.reply, &t.request, &t.config, &t.limits);
 	guard_begin(&t.run, &t.shared, &job, &t.reply, &t.result);
 	open_process(&t.run.process);
-	run_end_init(&t.run.end, &t.run.process, request_clock() + 3600 * SECOND);
+	run_end_init(&t.run.end, &t.run.process, clock_now() + 3600 * CLOCK_SECOND);
 	t.request.response.deadline = t.run.end.due;
 	t.run.client_events = POLLIN;
 	return 0;
@@ -258,7 +257,7 @@ static void a_run_that_ends_well_is_whole_and_its_use_is_known(void **state)
 	assert_int_equal(t.result.cpu, 1500);
 	assert_int_equal(t.result.peak, 4321);
 	assert_int_equal(t.request.response.deadline, 0);
-	assert_in_range(t.result.time, 1, 3600 * SECOND);
+	assert_in_range(t.result.time, 1, 3600 * CLOCK_SECOND);
 }
 
 static void what_is_in_the_pipes_at_its_end_is_taken_to_the_last_byte(void **state)
@@ -275,7 +274,7 @@ static void what_is_in_the_pipes_at_its_end_is_taken_to_the_last_byte(void **sta
 	for (int i = 0; i < 20; i++)
 		assert_int_equal(write(t.errors, line, strlen(line)), strlen(line));
 	assert_int_equal(write(t.errors, "the end\n", 8), 8);
-	t.run.listen_at = request_clock() + 3600 * SECOND;
+	t.run.listen_at = clock_now() + 3600 * CLOCK_SECOND;
 	report(RUN_ENDED, 0);
 	guard();
 	assert_true(t.result.whole);
@@ -379,7 +378,7 @@ static void its_output_is_left_in_the_pipe_until_its_time(void **state)
 {
 	(void)state;
 	print(PAGE);
-	t.run.listen_at = request_clock() + 1800 * SECOND;
+	t.run.listen_at = clock_now() + 1800 * CLOCK_SECOND;
 	report(RUN_ENDED, 0);
 	guard();
 	assert_int_equal(t.events[OUTPUT].fd, -1);
@@ -524,7 +523,7 @@ static void a_client_that_will_send_no_more_may_still_read(void **state)
 static void make_it_due(int look)
 {
 	if (look == 3) {
-		assert_true(t.run.answer_at > request_clock());
+		assert_true(t.run.answer_at > clock_now());
 		assert_in_range(t.timeout, 1, 501);
 		t.run.answer_at = 1;
 	} else if (look == 4) {
@@ -794,7 +793,7 @@ static void answer_when_let_go(int look)
 		return;
 	assert_int_equal(signal_of(), -1);
 	assert_int_equal(t.run.process.output, -1);
-	assert_in_range(t.run.end.due, request_clock(), request_clock() + 5 * SECOND);
+	assert_in_range(t.run.end.due, clock_now(), clock_now() + 5 * CLOCK_SECOND);
 	report(RUN_ANSWERED, 1);
 	t.at_look = NULL;
 }
@@ -812,7 +811,7 @@ static void an_app_whose_client_is_gone_has_five_seconds_to_find_out(void **stat
 
 static void the_deadline_of_an_app_stays_if_it_is_sooner_and_nothing_was_wrong_with_it(void **state)
 {
-	uint64_t due = request_clock() + 2 * SECOND;
+	uint64_t due = clock_now() + 2 * CLOCK_SECOND;
 
 	(void)state;
 	t.run.end.due = due;

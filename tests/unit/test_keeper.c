@@ -2,6 +2,7 @@
  * When a template is started, and what becomes of it. The templates are processes that do nothing; what
  * one has to say is said for it, and time is set.
  */
+#include "clock.h"
 #include "unit.h"
 
 #include "binding.h"
@@ -9,7 +10,6 @@
 #include "fd.h"
 #include "keeper.h"
 #include "log.h"
-#include "request.h"
 #include "template.h"
 
 #include <signal.h>
@@ -19,9 +19,6 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#define MILLISECOND 1000000ULL
-#define SECOND (1000 * MILLISECOND)
 
 static const struct binding tiny = {.name = "tiny"};
 static struct log log_file;
@@ -88,7 +85,7 @@ static struct fake begin(void)
 	k.starting.pid = fake.pid;
 	k.starting.status = status[0];
 	k.starting.channel = channel[0];
-	k.starting.deadline = request_clock() + 60 * SECOND;
+	k.starting.deadline = clock_now() + 60 * CLOCK_SECOND;
 	return fake;
 }
 
@@ -131,12 +128,12 @@ static pid_t come_up(void)
 static uint64_t fail_to_start(uint64_t *slack)
 {
 	struct fake fake = begin();
-	uint64_t before = request_clock();
+	uint64_t before = clock_now();
 
 	die(&fake);
-	before = request_clock();
+	before = clock_now();
 	assert_true(keeper_child_died(&k, fake.pid, "exit status 1"));
-	*slack = request_clock() - before;
+	*slack = clock_now() - before;
 	return k.start_at != 0 ? k.start_at - before : 0;
 }
 
@@ -153,7 +150,7 @@ static void one_is_started_when_its_time_has_come_and_not_before(void **state)
 	uint64_t at;
 
 	(void)state;
-	keeper_want(&k, 3600 * SECOND);
+	keeper_want(&k, 3600 * CLOCK_SECOND);
 	at = k.start_at;
 	assert_false(keeper_is_at_rest(&k));
 	assert_int_equal(work(), at);
@@ -170,11 +167,11 @@ static void of_two_wishes_the_earlier_one_counts(void **state)
 	uint64_t at;
 
 	(void)state;
-	keeper_want(&k, 3600 * SECOND);
-	keeper_want(&k, 60 * SECOND);
+	keeper_want(&k, 3600 * CLOCK_SECOND);
+	keeper_want(&k, 60 * CLOCK_SECOND);
 	at = k.start_at;
-	assert_in_range(at - request_clock(), 1, 60 * SECOND);
-	keeper_want(&k, 3600 * SECOND);
+	assert_in_range(at - clock_now(), 1, 60 * CLOCK_SECOND);
+	keeper_want(&k, 3600 * CLOCK_SECOND);
 	assert_int_equal(k.start_at, at);
 }
 
@@ -204,7 +201,7 @@ static void it_has_a_minute_to_say_that_it_is_ready(void **state)
 	keeper_want(&k, 0);
 	due = work();
 	assert_int_equal(due, k.starting.deadline);
-	assert_in_range(due, request_clock() + 30 * SECOND, request_clock() + 60 * SECOND);
+	assert_in_range(due, clock_now() + 30 * CLOCK_SECOND, clock_now() + 60 * CLOCK_SECOND);
 }
 
 static void one_that_is_not_ready_in_time_is_killed_and_another_is_started(void **state)
@@ -215,7 +212,7 @@ static void one_that_is_not_ready_in_time_is_killed_and_another_is_started(void 
 	(void)state;
 	k.ready = true;
 	k.starting.deadline = 1;
-	assert_true(work() > request_clock() + SECOND);
+	assert_true(work() > clock_now() + CLOCK_SECOND);
 	assert_int_equal(waitpid(fake.pid, &status, 0), fake.pid);
 	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
 	assert_true(keeper_child_died(&k, fake.pid, "signal 9 (Killed)"));
@@ -246,7 +243,8 @@ static void each_failed_start_is_followed_by_a_longer_wait_up_to_five_seconds(vo
 	for (size_t i = 0; i < UNIT_COUNT(expected); i++) {
 		uint64_t wait = fail_to_start(&slack);
 
-		assert_in_range(wait, expected[i] * MILLISECOND, expected[i] * MILLISECOND + slack);
+		assert_in_range(
+		    wait, expected[i] * CLOCK_MILLISECOND, expected[i] * CLOCK_MILLISECOND + slack);
 	}
 }
 
@@ -261,7 +259,7 @@ static void the_first_that_comes_up_makes_the_waits_short_again(void **state)
 	come_up();
 	k.template = 0;
 	wait = fail_to_start(&slack);
-	assert_in_range(wait, 100 * MILLISECOND, 100 * MILLISECOND + slack);
+	assert_in_range(wait, 100 * CLOCK_MILLISECOND, 100 * CLOCK_MILLISECOND + slack);
 }
 
 static void the_very_first_that_fails_leaves_no_hope(void **state)
@@ -345,7 +343,7 @@ static void what_does_not_load_ahead_is_left_out_from_then_on(void **state)
 	say(&fake, TEMPLATE_REFUSED, "tiny:thread");
 	assert_false(keeper_take_status(&k, &channel));
 	assert_int_equal(k.preload.names.count, 0);
-	assert_in_range(k.start_at, 1, request_clock());
+	assert_in_range(k.start_at, 1, clock_now());
 	assert_true(has_logged("tiny:thread starts a thread"));
 	k.start_at = 0;
 	keeper_notice(&k, "tiny:thread");
@@ -371,7 +369,7 @@ static void a_template_that_dies_is_replaced_at_once(void **state)
 
 	(void)state;
 	assert_true(keeper_child_died(&k, pid, "signal 11 (Segmentation fault)"));
-	assert_in_range(k.start_at, 1, request_clock());
+	assert_in_range(k.start_at, 1, clock_now());
 	assert_true(has_logged("signal 11 (Segmentation fault); starting another"));
 	assert_int_equal(k.template, 0);
 	assert_int_equal(kill(pid, SIGKILL), 0);
@@ -387,7 +385,7 @@ static void one_that_was_ready_and_died_before_anybody_heard_is_a_template_that_
 	die(&fake);
 	assert_true(keeper_child_died(&k, fake.pid, "exit status 1"));
 	assert_false(k.hopeless);
-	assert_in_range(k.start_at, 1, request_clock());
+	assert_in_range(k.start_at, 1, clock_now());
 	assert_int_equal(k.starting.pid, 0);
 	assert_int_equal(k.starting.channel, -1);
 }
@@ -410,7 +408,7 @@ static void modules_in_use_are_gathered_for_one_new_template(void **state)
 	(void)state;
 	keeper_notice(&k, "tiny:one");
 	at = k.start_at;
-	assert_in_range(at - request_clock(), 1, 300 * MILLISECOND);
+	assert_in_range(at - clock_now(), 1, 300 * CLOCK_MILLISECOND);
 	keeper_notice(&k, "tiny:two");
 	assert_int_equal(k.start_at, at);
 	assert_int_equal(k.preload.names.count, 2);
@@ -426,7 +424,7 @@ static void without_a_front_a_new_template_is_wanted(void **state)
 	(void)state;
 	keeper_forget_template(&k);
 	assert_int_equal(k.template, 0);
-	assert_in_range(k.start_at, 1, request_clock());
+	assert_in_range(k.start_at, 1, clock_now());
 	assert_int_equal(kill(old, SIGKILL), 0);
 	assert_int_equal(waitpid(old, NULL, 0), old);
 }

@@ -1,4 +1,5 @@
 /* Who may run, who waits, and who goes next. Those who wait are threads. */
+#include "clock.h"
 #include "unit.h"
 
 #include "lanes.h"
@@ -11,11 +12,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define SECOND 1000000000ULL
 #define PATIENCE 10000 /* milliseconds */
 
 static const struct lanes_limits wide = {
-    .lane = 100, .concurrency = 100, .queue = 100, .timeout = 60 * SECOND};
+    .lane = 100, .concurrency = 100, .queue = 100, .timeout = 60 * CLOCK_SECOND};
 
 /* A request that may have to wait. */
 struct visitor {
@@ -300,7 +300,7 @@ static void whoever_waited_too_long_is_late_and_out_of_the_queue(void **state)
 
 	(void)state;
 	limits.lane = 1;
-	limits.timeout = SECOND / 20;
+	limits.timeout = CLOCK_SECOND / 20;
 	first = go(l, "a.py", &limits);
 	assert_int_equal(lanes_enter(l, "a.py", &limits, -1, &lane), LANES_LATE);
 	assert_int_equal(count_waiting(l), 0);

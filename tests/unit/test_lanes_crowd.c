@@ -1,4 +1,5 @@
 /* Many threads at once, each in a lane and out again and again; the sanitizers watch. */
+#include "clock.h"
 #include "unit.h"
 
 #include "lanes.h"
@@ -6,7 +7,6 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#define SECOND 1000000000ULL
 #define CROWD 12
 #define ROUNDS 300
 
@@ -50,7 +50,7 @@ static void *throng(void *argument)
 static void a_crowd_keeps_to_the_limits_and_all_of_it_gets_through(void **state)
 {
 	struct crowd crowd = {.lanes = lanes_create(),
-	    .limits = {.lane = 2, .concurrency = 4, .queue = CROWD, .timeout = 60 * SECOND}};
+	    .limits = {.lane = 2, .concurrency = 4, .queue = CROWD, .timeout = 60 * CLOCK_SECOND}};
 	pthread_t threads[CROWD];
 	size_t running, waiting;
 	void *failed;

@@ -1,4 +1,5 @@
 /* A request decoded from bytes that were taken off the connection. */
+#include "clock.h"
 #include "unit.h"
 
 #include "buffer.h"
@@ -84,7 +85,7 @@ static void begin_coming(struct coming *c, const char *length)
 				 .body_timeout = 10,
 				 .tmpdir = (char *)"/tmp",
 				 .limits = {.max_body = 100000}},
-	    .r = {.body = -1, .began = request_clock()}};
+	    .r = {.body = -1, .began = clock_now()}};
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
 	c->r.response.fd = ends[0];
 	c->r.response.request_id = 1;

@@ -1,7 +1,7 @@
 /* The stages in which a run is ended, with a child that tells which signals it got. Time is set. */
+#include "clock.h"
 #include "unit.h"
 
-#include "request.h"
 #include "request_process.h"
 #include "run_channel.h"
 #include "run_end.h"
@@ -11,8 +11,6 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#define SECOND 1000000000ULL
 
 struct subject {
 	struct request_process process;
@@ -79,7 +77,7 @@ static void before_its_deadline_a_run_is_left_alone(void **state)
 	struct run_end end;
 
 	(void)state;
-	begin(&s, &end, request_clock() + 60 * SECOND);
+	begin(&s, &end, clock_now() + 60 * CLOCK_SECOND);
 	assert_int_equal(run_end_step(&end), RUN_GOES_ON);
 	assert_in_range(run_end_timeout(&end), 1000, 60001);
 	run_end_sweep(&end);
@@ -92,7 +90,7 @@ static void it_is_asked_then_termed_then_killed_and_killed_again(void **state)
 	struct run_end end;
 
 	(void)state;
-	begin(&s, &end, request_clock());
+	begin(&s, &end, clock_now());
 	assert_int_equal(run_end_timeout(&end), 0);
 	assert_int_equal(run_end_step(&end), RUN_ASKED);
 	assert_int_equal(hear(&s), RUN_STACK_SIGNAL);
@@ -117,7 +115,7 @@ static void a_run_is_asked_once_and_termed_once(void **state)
 	struct run_end end;
 
 	(void)state;
-	begin(&s, &end, request_clock() + 60 * SECOND);
+	begin(&s, &end, clock_now() + 60 * CLOCK_SECOND);
 	run_end_ask(&end);
 	assert_int_equal(hear(&s), RUN_STACK_SIGNAL);
 	run_end_ask(&end);

@@ -1,10 +1,10 @@
 /* When a service is started again, and who waits for whom. The clock can be set on. */
+#include "clock.h"
 #include "unit.h"
 
 #include "config.h"
 #include "fd.h"
 #include "log.h"
-#include "request.h"
 #include "service.h"
 #include "service_process.h"
 
@@ -16,18 +16,16 @@
 #include <time.h>
 #include <unistd.h>
 
-#define SECOND 1000000000ULL
-
 static uint64_t clock_offset; /* nanoseconds */
 
 /* In the place of the C library's: it goes on when a test says so. */
 int clock_gettime(clockid_t clock, struct timespec *now)
 {
-	uint64_t time = 1000 * SECOND + clock_offset;
+	uint64_t time = 1000 * CLOCK_SECOND + clock_offset;
 
 	(void)clock;
-	*now =
-	    (struct timespec){.tv_sec = (time_t)(time / SECOND), .tv_nsec = (long)(time % SECOND)};
+	*now = (struct timespec){
+	    .tv_sec = (time_t)(time / CLOCK_SECOND), .tv_nsec = (long)(time % CLOCK_SECOND)};
 	return 0;
 }
 
@@ -68,7 +66,7 @@ static int begin(void **state)
 static int end(void **state)
 {
 	(void)state;
-	services_stop(&s, request_clock());
+	services_stop(&s, clock_now());
 	fd_close(&log_file.fd);
 	return 0;
 }
@@ -91,7 +89,7 @@ static uint64_t die(uint64_t age, int wait_status)
 	clock_offset += age;
 	assert_int_equal(kill(pid, SIGKILL), 0);
 	assert_int_equal(waitpid(pid, NULL, 0), pid);
-	now = request_clock();
+	now = clock_now();
 	assert_true(services_child_died(&s, pid, wait_status));
 	at = services_work(&s);
 	return at > now ? at - now : 0;
@@ -113,7 +111,7 @@ static void one_that_ends_at_once_is_started_later_each_time_up_to_a_minute(void
 	for (size_t i = 0; i < UNIT_COUNT(expected); i++) {
 		uint64_t wait = die(0, 1 << 8);
 
-		assert_int_equal(wait, expected[i] * SECOND);
+		assert_int_equal(wait, expected[i] * CLOCK_SECOND);
 		start_after(wait);
 	}
 }
@@ -129,7 +127,7 @@ static void without_a_delay_one_that_ends_at_once_waits_all_the_same(void **stat
 	for (size_t i = 0; i < UNIT_COUNT(expected); i++) {
 		uint64_t wait = die(0, 1 << 8);
 
-		assert_int_equal(wait, expected[i] * SECOND / 10);
+		assert_int_equal(wait, expected[i] * CLOCK_SECOND / 10);
 		start_after(wait);
 	}
 }
@@ -141,11 +139,11 @@ static void one_that_has_run_is_started_after_its_delay(void **state)
 	(void)state;
 	services_work(&s);
 	start_after(die(0, 1 << 8));
-	wait = die(5 * SECOND, 1 << 8);
-	assert_int_equal(wait, SECOND);
+	wait = die(5 * CLOCK_SECOND, 1 << 8);
+	assert_int_equal(wait, CLOCK_SECOND);
 	start_after(wait);
-	wait = die(5 * SECOND, 0);
-	assert_int_equal(wait, SECOND);
+	wait = die(5 * CLOCK_SECOND, 0);
+	assert_int_equal(wait, CLOCK_SECOND);
 }
 
 static void before_its_time_it_is_not_started(void **state)
@@ -154,7 +152,7 @@ static void before_its_time_it_is_not_started(void **state)
 
 	(void)state;
 	services_work(&s);
-	wait = die(5 * SECOND, 1 << 8);
+	wait = die(5 * CLOCK_SECOND, 1 << 8);
 	assert_int_equal(pid_of(0), 0);
 	assert_true(wait > 0);
 	services_work(&s);
@@ -172,9 +170,9 @@ static void on_failure_one_that_ended_well_stays_ended(void **state)
 	services_configure(&s, &config);
 	services_work(&s);
 	assert_int_equal(s.count, 1);
-	assert_true(die(5 * SECOND, 3 << 8) > 0);
-	start_after(SECOND);
-	assert_int_equal(die(5 * SECOND, 0), 0);
+	assert_true(die(5 * CLOCK_SECOND, 3 << 8) > 0);
+	start_after(CLOCK_SECOND);
+	assert_int_equal(die(5 * CLOCK_SECOND, 0), 0);
 }
 
 static void one_described_otherwise_waits_until_nobody_is_left_of_its_predecessor(void **state)
@@ -226,9 +224,9 @@ static void what_stays_beyond_the_grace_time_is_killed(void **state)
 	}
 	config.service_count = 0;
 	services_configure(&s, &config);
-	assert_true(services_work(&s) > request_clock());
+	assert_true(services_work(&s) > clock_now());
 	assert_int_equal(waitpid(first, &status, WNOHANG), 0);
-	clock_offset += 6 * SECOND;
+	clock_offset += 6 * CLOCK_SECOND;
 	services_work(&s);
 	assert_int_equal(waitpid(first, &status, 0), first);
 	assert_int_equal(WTERMSIG(status), SIGKILL);
@@ -244,7 +242,7 @@ static void a_group_of_which_nobody_is_left_is_forgotten(void **state)
 	services_work(&s);
 	pid = pid_of(0);
 	assert_true(services_has(&s, pid));
-	die(5 * SECOND, 0);
+	die(5 * CLOCK_SECOND, 0);
 	assert_false(services_has(&s, pid));
 	assert_false(services_has(&s, pid + 1));
 }

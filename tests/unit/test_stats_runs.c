@@ -1,9 +1,9 @@
 /* Runs that go on: the list of them, and how one is asked where it is. */
+#include "clock.h"
 #include "unit.h"
 
 #include "buffer.h"
 #include "run_channel.h"
-#include "request.h"
 #include "stats.h"
 
 #include <pthread.h>
@@ -197,12 +197,12 @@ static void the_time_of_a_state_is_that_of_its_beginning(void **state)
 	uint64_t waits = since(s), runs;
 
 	(void)state;
-	while (request_clock() == waits)
+	while (clock_now() == waits)
 		;
 	stats_runs(s, entry, 123, -1);
 	runs = since(s);
 	assert_true(runs > waits);
-	while (request_clock() == runs)
+	while (clock_now() == runs)
 		;
 	stats_runs(s, entry, 123, -1);
 	assert_int_equal(since(s), runs);
