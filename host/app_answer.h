@@ -12,7 +12,7 @@ struct app_answering {
 	struct app_loaded *app;
 	struct app_serve_setup *setup;
 	struct answer_shared shared; /* for the log */
-	int memory; /* of a rerun's replies, empty between two; -1: none */
+	int memory;                  /* of a rerun's replies, empty between two; -1: none */
 	/* With --debug what a request writes to standard error is for its error page too. */
 	int errors, log;       /* a file in its place meanwhile, and the true one */
 	bool retires;          /* the worker is to answer no other request */

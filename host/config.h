@@ -42,11 +42,12 @@ struct limits {
 
 /* What is said of an extension in words. "" is none. */
 struct manners {
-	char *mode;   /* "auto", "cgi", "app" or "rerun" */
-	char *reload; /* "keep" or "strict" */
+	char *mode;                   /* "auto", "cgi", "app" or "rerun" */
+	char *reload;                 /* "keep" or "strict" */
 	char *python_path, *tcl_path; /* folders, ':' between */
 	char *python_venv;
-	char *static_content; /* "yes", "no" or patterns: static_content.h; of a file that is not run */
+	char *
+	    static_content; /* "yes", "no" or patterns: static_content.h; of a file that is not run */
 };
 
 /* [service NAME] in the configuration file: a program that the master keeps running. */

@@ -104,8 +104,8 @@ void reply_flush(struct reply *r)
 
 int reply_too_large(const struct reply *r, struct error *e)
 {
-	return error_set(e, "the reply is larger than --max-reply, %llu bytes",
-	    (unsigned long long)r->most);
+	return error_set(
+	    e, "the reply is larger than --max-reply, %llu bytes", (unsigned long long)r->most);
 }
 
 /* These bytes belong to the body. */

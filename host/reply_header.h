@@ -35,10 +35,11 @@ struct reply_header {
 	 * server, and with LF for Fossil, which counts a CR in its 1000 bytes.
 	 */
 	struct buffer text;
-	int status;          /* 200 when the script named none; 302 for a Location alone */
-	int64_t length;      /* Content-Length, or -1 */
-	bool streams;        /* it asks for the reply not to be held back */
-	const char *dropped; /* name of a line that was left out (a static string); NULL: none was */
+	int status;     /* 200 when the script named none; 302 for a Location alone */
+	int64_t length; /* Content-Length, or -1 */
+	bool streams;   /* it asks for the reply not to be held back */
+	const char
+	    *dropped; /* name of a line that was left out (a static string); NULL: none was */
 };
 
 /* The most that a block may have. */
@@ -60,8 +61,8 @@ size_t reply_header_end(const char *data, size_t size);
  * - Location goes last, since Fossil stops reading headers there.
  * 0, or -1 with what is wrong in *e.
  */
-int reply_header_read(struct reply_header *h, enum reply_peer peer, const char *data, size_t size,
-    struct error *e);
+int reply_header_read(
+    struct reply_header *h, enum reply_peer peer, const char *data, size_t size, struct error *e);
 
 void reply_header_release(struct reply_header *h);
 

@@ -8,11 +8,12 @@
 #define VARIABLES_PLACES 128 /* a power of 2 */
 
 struct variables {
-	char **items; /* NULL-terminated once there is one */
+	char **items;    /* NULL-terminated once there is one */
 	uint32_t *names; /* the sizes of their names */
 	size_t count;
 	size_t capacity;
-	uint8_t places[VARIABLES_PLACES]; /* a hash table of the first ones: 1 + where; 0: nothing */
+	uint8_t
+	    places[VARIABLES_PLACES]; /* a hash table of the first ones: 1 + where; 0: nothing */
 	char *block; /* from malloc(3), or NULL: strings that lie in it are freed with it */
 	size_t block_size;
 };

@@ -61,10 +61,11 @@ struct wsgi_reply {
 	PyObject_HEAD vectorcallfunc vectorcall;
 	struct binding_call *call; /* NULL: the request is over */
 	struct wsgi_header header;
-	bool head;        /* the method is HEAD */
-	bool sent;        /* the header is on its way, or was when the client went */
-	bool gone;        /* the client is */
-	unsigned writers, turn; /* how many have come to write, and how many are done: python_wsgi_writing.c */
+	bool head; /* the method is HEAD */
+	bool sent; /* the header is on its way, or was when the client went */
+	bool gone; /* the client is */
+	unsigned writers,
+	    turn; /* how many have come to write, and how many are done: python_wsgi_writing.c */
 	uint64_t written; /* bytes of the body */
 };
 

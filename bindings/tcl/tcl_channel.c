@@ -83,7 +83,7 @@ static struct {
 	bool discarded;          /* what is written goes nowhere */
 	bool last;               /* what is written is the end of the reply */
 	bool open_line;          /* what was last written to the log has no end of line */
-	char encoding[64];       /* what they are made with, as the app chose it; "": UTF-8, no app */
+	char encoding[64]; /* what they are made with, as the app chose it; "": UTF-8, no app */
 } standards;
 
 void tcl_channel_start(Tcl_Interp *interp)

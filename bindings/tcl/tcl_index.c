@@ -160,15 +160,16 @@ static void mark_folders(struct tcl_index *index, Tcl_Interp *interp)
 	if (path == NULL || Tcl_ListObjGetElements(NULL, path, &count, &elements) != TCL_OK)
 		return;
 	for (Tcl_Size i = 0; i < count; i++)
-		Tcl_DictObjPut(
-		    NULL, index->scanned, elements[i], Tcl_NewWideIntObj(tcl_folder_time(elements[i])));
+		Tcl_DictObjPut(NULL, index->scanned, elements[i],
+		    Tcl_NewWideIntObj(tcl_folder_time(elements[i])));
 }
 
 static bool is_changed(Tcl_Obj *folder, Tcl_Obj *mark)
 {
 	Tcl_WideInt time;
 
-	return Tcl_GetWideIntFromObj(NULL, mark, &time) != TCL_OK || time != tcl_folder_time(folder);
+	return Tcl_GetWideIntFromObj(NULL, mark, &time) != TCL_OK ||
+	       time != tcl_folder_time(folder);
 }
 
 /* The old auto_path, and behind it what the reading has added to the given folders. */

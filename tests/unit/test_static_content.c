@@ -52,9 +52,9 @@ static void what_a_page_is_made_of_is_sent(void **state)
 	    "README", "LICENSE.txt", "data.json", "a.csv", "archive.tar.gz", "logo.png",
 	    "python.html", "db", "env", "key", "monkey.gif", "app/static/keyboard.svg",
 	    "lib.key-value.js", "chunk.pylon.js", "x.dbx", "x.keys", "x.wsgix", "x.sqlit",
-	    "journal", "a-journal.html", "a-wall", "x-shm/a.txt",
-	    "x.environment", "x.2", "x.", "x..", "conf/settings.html", "app.py/readme.txt",
-	    "a.db/index.html", "x.confetti", "x.p", "x.p1", "x.d"};
+	    "journal", "a-journal.html", "a-wall", "x-shm/a.txt", "x.environment", "x.2", "x.",
+	    "x..", "conf/settings.html", "app.py/readme.txt", "a.db/index.html", "x.confetti",
+	    "x.p", "x.p1", "x.d"};
 
 	(void)state;
 	for (size_t i = 0; i < UNIT_COUNT(names); i++)
@@ -80,9 +80,9 @@ static void what_cannot_be_read_is_not(void **state)
 
 static void databases_and_keys_are_not(void **state)
 {
-	static const char *const bases[] = {
-	    "x.db", "x.sqlite", "x.sqlite3", "x.sqlitedb", "x.fossil", "x.db3", "data/users.db",
-	    "museum-wal", "museum-journal", "a/b.dat-shm", "a.b/museum-WAL", "x.old.dat-wal"};
+	static const char *const bases[] = {"x.db", "x.sqlite", "x.sqlite3", "x.sqlitedb",
+	    "x.fossil", "x.db3", "data/users.db", "museum-wal", "museum-journal", "a/b.dat-shm",
+	    "a.b/museum-WAL", "x.old.dat-wal"};
 	static const char *const keys[] = {"x.env", "id_rsa.key", "server.pem", "x.p12",
 	    "x.P12.old", "x.pfx", "php.ini", "a/exthost.conf", "setup.cfg"};
 
