@@ -1,5 +1,5 @@
 /* The program, and the one place that knows all languages. */
-#include "command.h"
+#include "command/command.h"
 
 #include "bindings/python/python.h"
 #include "bindings/tcl/tcl_binding.h"

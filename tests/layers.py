@@ -1,9 +1,12 @@
-"""The rules of the layers, checked: usage: layers.py [RELAY]
+"""The rules of the layers, checked: usage: layers.py BUILD
 
-Prints "file:line: reason" for each breach, and exits 1 if there is one. RELAY is the built program
-exthost-cgi, in which no symbol of a language or of libfcgi may be.
+Prints "file:line: reason" for each breach, and exits 1 if there is one. BUILD is a build directory:
+what calls what is read from its objects by nm(1). `--arrows` prints the calls between the
+directories as well, and how many there are.
 """
 
+import argparse
+import collections
 import re
 import subprocess
 import sys
@@ -11,62 +14,71 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 
-# From the lowest up. A file of host/ includes its own layer and those below it.
-LAYERS = [
-    {"error", "buffer", "fd", "log", "clock", "path", "process", "variables", "binding"},
-    {"wire", "wire_check", "wire_values"},
-    {"config"},
-    {"option"},
-    {"config_file"},
-    {"config_read", "listen", "listen_address", "access", "language", "spool", "reply_header",
-     "run_channel", "preload", "idle", "process_limit", "config_share", "noticed", "notify",
-     "inherited", "words", "orphans", "app_files", "heap_holes", "huge_pages", "huge_program"},
-    {"request", "request_taken", "response", "route", "script", "static_content", "spares", "request_process", "template", "reply",
-     "run", "guard", "guard_end", "guarded", "run_end", "run_errors", "lanes", "stats", "status", "status_metrics", "connection",
-     "accepting", "answer", "answer_file", "answer_log", "answer_shared", "app", "app_pool", "app_settings", "app_start",
-     "app_watch", "app_run", "app_reply", "app_slot", "app_loaded", "app_orders",
-     "app_report", "app_sockets", "app_answer", "app_cuts", "app_serve", "app_serve_setup", "app_guardian", "app_worker", "app_server", "app_incoming"},
-    {"service_check", "service_process"},
-    {"keeper", "service"},
-    {"serve_config"},
-    {"front_setup"},
-    {"front", "front_control"},
-    {"front_process"},
-    {"front_keeper"},
-    {"master"},
-    {"command"},
-    {"main"},
-]
-# Those that stand alone: all that they may include.
-ALONE = {
-    "wire": {"wire"},
-    "wire_check": {"wire", "wire_values"},
-    "wire_values": {"wire"},
-    "relay": {"relay_reply", "relay_start", "wire", "error", "fd"},
-    "relay_start": {"relay_start"},
-    "relay_reply": {"relay_reply", "wire", "fd"},
+# The directories of each part, from the lowest up: a file includes and calls what stands in its own
+# directory and in those before it, and no files call each other in a circle. "": the part's top.
+PARTS = {
+    "host": ["base", "config", "net", "ipc", "request", "run", "pool", "worker", "direct",
+             "template", "front", "master", "command", ""],
+    "bindings/python": ["interpreter", "cgi", "wsgi", "app", ""],
+    "bindings/tcl": ["interpreter", "packages", "cgi", "app", ""],
 }
+# The relay stands alone: all that it includes of the host.
+RELAY = {"net/wire.h", "base/error.h", "base/fd.h"}
 # What a binding sees of the host.
-FOR_BINDINGS = {"binding", "error", "buffer", "fd"}
+FOR_BINDINGS = {"host/binding.h", "host/base/error.h", "host/base/buffer.h", "host/base/fd.h"}
+# What stands beside the directories: a language sees it, and what carries it out.
+CONTRACT = {"host": "binding.h"}
+
+# What still runs up, and will be placed anew: files, and those that they include or call. An entry
+# that is no longer needed is a breach.
+YET = {
+    "bindings/tcl/cgi/tcl_end": {"app/tcl_app", "app/tcl_channel"},
+    "bindings/tcl/cgi/tcl_run": {"app/tcl_path"},
+    "bindings/tcl/interpreter/tcl_encoding": {"app/tcl_app", "app/tcl_channel"},
+    "bindings/tcl/interpreter/tcl_shell": {"packages/tcl_wapp"},
+    "bindings/tcl/interpreter/tcl_warm": {"cgi/tcl_run", "cgi/tcl_source"},
+    "bindings/python/interpreter/python_modules": {"cgi/python_end"},
+    "bindings/python/interpreter/python_warm": {"cgi/python_end", "cgi/python_run"},
+    "host/config/config_check": {"net/access"},
+    "host/direct/direct_answer": {"front/answer_shared"},
+    "host/direct/direct_serve": {"template/request_process"},
+    "host/direct/guardian": {"front/answer_shared", "template/request_process"},
+    "host/ipc/escalation": {"template/request_process"},
+    "host/pool/app": {"template/request_process"},
+    "host/pool/app_pool": {"template/request_process"},
+    "host/pool/pool_supply": {"worker/app_files", "template/request_process"},
+    "host/request/access_log": {"front/answer_shared", "run/stats", "run/verdict"},
+    "host/run/run": {"template/request_process"},
+    "host/run/run_state": {"template/request_process"},
+    "host/run/spares": {"template/request_process", "template/template"},
+    "host/worker/app_loaded": {"template/request_process"},
+}
+CIRCLES_YET = True
 
 # Where a process may end. In bindings: the end of a run where Tcl itself calls exit(3), and the
 # child that tries a package.
-MAY_EXIT = {"host/main.c", "host/master.c", "host/front_process.c", "host/template.c", "host/service_process.c",
-            "host/request_process.c", "host/app_guardian.c", "host/relay.c", "bindings/tcl/tcl_end.c",
-            "bindings/tcl/tcl_trial.c"}
+MAY_EXIT = {"host/main.c", "host/master/master.c", "host/front/front_main.c",
+            "host/template/template.c", "host/master/service_process.c",
+            "host/template/request_process.c", "host/direct/guardian.c", "host/relay/relay.c",
+            "bindings/tcl/cgi/tcl_end.c", "bindings/tcl/packages/tcl_trial.c"}
 
 FILE_MOST = 600
 FUNCTION_MOST = 100
 LANGUAGE_SYMBOL = re.compile(r"\b(_?Py[A-Z_]|Tcl_|FCGX_)\w*")
 
 
-def layer(module):
-    if module.startswith("command"):
-        module = "command"
-    for number, modules in enumerate(LAYERS):
-        if module in modules:
-            return number
+def place(inside):
+    """(part, directory) of a path beneath the repository: ("host", "net"); None: of no part."""
+    for part in PARTS:
+        if inside.startswith(part + "/"):
+            directory = Path(inside).relative_to(part).parent.as_posix()
+            return part, "" if directory == "." else directory
     return None
+
+
+def is_upward(part, lower, upper):
+    order = PARTS[part]
+    return order.index(lower) < order.index(upper)
 
 
 def without_comments(text):
@@ -80,6 +92,14 @@ def without_comments(text):
                   flags=re.S)
 
 
+used = set()
+
+
+def is_known(part, file, other):
+    used.add((f"{part}/{file}", other))
+    return other in YET.get(f"{part}/{file}", ())
+
+
 def includes(text):
     for number, line in enumerate(text.split("\n"), 1):
         found = re.match(r'\s*#\s*include\s*([<"])([^>"]+)', line)
@@ -87,41 +107,34 @@ def includes(text):
             yield number, found[1] == '"', found[2]
 
 
-def check_host_include(module, name):
-    """Why this file of host/ may not include this one, or None."""
-    if name.startswith("bindings/"):
-        return None if module == "main" else f"only main.c may include {name}"
-    included = Path(name).stem
-    if "/" in name:
-        return f"{name} is not beside it"
-    if module in ALONE:
-        return None if included in ALONE[module] | {module} else f"{module} may not include {name}"
-    if layer(module) is None:
-        return "the file belongs to no layer"
-    if layer(included) is None:
-        return f"{name} belongs to no layer"
-    if layer(included) > layer(module):
-        return f"upward include of {name}"
-    return None
-
-
-def check_include(path, ours, name):
+def check_include(inside, ours, name):
     """Why this file may not include this one, or None."""
-    inside = path.relative_to(ROOT).as_posix()
+    part, directory = place(inside)
     if "tests/" in name:
         return f"{name} belongs to the tests"
-    if name in ("Python.h", "tcl.h") and not re.fullmatch(r"bindings/\w+/\w+_internal\.h", inside):
+    if name in ("Python.h", "tcl.h") and not re.fullmatch(
+            r"bindings/\w+/interpreter/\w+_internal\.h", inside):
         return f"{name} stands outside of a binding's *_internal.h"
-    if name == "fcgiapp.h" and inside not in ("host/request.c", "host/response.c"):
-        return "fcgiapp.h stands outside of request.c and response.c"
+    if name == "fcgiapp.h" and inside != "host/request/request.c":
+        return "fcgiapp.h stands outside of request.c"
     if not ours:
         return None
-    if inside.startswith("host/"):
-        return check_host_include(path.stem, name)
+    if directory == "relay":
+        known = name in RELAY or name.startswith("relay/")
+        return None if known else f"the relay may not include {name}"
+    if part == "host" and name.startswith("bindings/"):
+        return None if inside == "host/main.c" else f"only main.c may include {name}"
     if name.startswith("host/"):
-        return None if Path(name).stem in FOR_BINDINGS else f"a binding may not see {name}"
-    if not (path.parent / name).is_file():
-        return f"{name} is not beside it"
+        return None if name in FOR_BINDINGS else f"a binding may not see {name}"
+    if name == CONTRACT.get(part):
+        return None
+    if not (ROOT / part / name).is_file():
+        return f"{name} is not in {part}/"
+    included = Path(name).parent.as_posix().replace(".", "")
+    if included not in PARTS[part]:
+        return f"{name} stands in no known directory"
+    if is_upward(part, directory, included) and not is_known(part, inside[len(part) + 1:-2], name[:-2]):
+        return f"upward include of {name}"
     return None
 
 
@@ -142,8 +155,11 @@ def check_lengths(lines):
 def check_file(path):
     text = path.read_text()
     inside = path.relative_to(ROOT).as_posix()
+    if place(inside)[1] not in PARTS[place(inside)[0]] + ["relay"]:
+        yield inside, 1, "the directory is in no order of tests/layers.py"
+        return
     for number, ours, name in includes(text):
-        reason = check_include(path, ours, name)
+        reason = check_include(inside, ours, name)
         if reason:
             yield inside, number, reason
     bare = without_comments(text).split("\n")
@@ -155,55 +171,115 @@ def check_file(path):
         yield inside, number, reason
 
 
-def module_cycle(files):
-    """Modules of host/ that include each other in a ring, or None."""
-    graph = {}
-    for path in files:
-        if path.parent.name == "host":
-            names = {Path(name).stem for _, ours, name in includes(path.read_text()) if ours}
-            graph.setdefault(path.stem, set()).update(names - {path.stem})
+def symbols(path):
+    """(those that an object or program defines for others, those that it needs)."""
+    done = subprocess.run(["nm", path], capture_output=True, text=True, check=True)
+    defined, needed = set(), set()
+    for line in done.stdout.splitlines():
+        *_, kind, name = line.split()
+        if kind in "TDBRCVW":
+            defined.add(name)
+        elif kind == "U":
+            needed.add(name)
+    return defined, needed
+
+
+def calls(build, part):
+    """{(file, other file): names}, of the objects of a part. Both without suffix: "net/wire"."""
+    read = {}
+    for path in sorted((build / part).glob("CMakeFiles/exthost-*.dir/**/*.o")):
+        name = path.as_posix().split(".dir/")[1].removesuffix(".c.o")
+        # Objects of files that have been moved since may still lie there.
+        if "exthost-cgi.dir" not in path.parts and (ROOT / part / f"{name}.c").is_file():
+            read[name] = symbols(path)
+    where = {name: file for file, (defined, _) in read.items() for name in defined}
+    found = collections.defaultdict(set)
+    for file, (_, needed) in read.items():
+        for name in needed:
+            if where.get(name, file) != file:
+                found[file, where[name]].add(name)
+    return found
+
+
+def ring_of(found):
+    """Files that call each other in a ring, or None."""
+    graph = collections.defaultdict(set)
+    for file, other in found:
+        graph[file].add(other)
     done = set()
 
-    def visit(module, way):
-        if module in way:
-            return way[way.index(module):] + [module]
-        if module in done:
+    def visit(file, way):
+        if file in way:
+            return way[way.index(file):] + [file]
+        if file in done:
             return None
-        for other in sorted(graph.get(module, ())):
-            ring = visit(other, way + [module])
+        for other in sorted(graph[file]):
+            ring = visit(other, way + [file])
             if ring:
                 return ring
-        done.add(module)
+        done.add(file)
         return None
-    for module in sorted(graph):
-        ring = visit(module, [])
+    for file in sorted(graph):
+        ring = visit(file, [])
         if ring:
             return ring
     return None
 
 
+def directory_of(file):
+    return file.rpartition("/")[0]
+
+
+def check_calls(part, found):
+    if not found:
+        yield part, 0, "nm finds no calls: is it built?"
+    for (file, other), names in sorted(found.items()):
+        upward = is_upward(part, directory_of(file), directory_of(other))
+        if upward and not is_known(part, file, other):
+            yield (f"{part}/{file}.c", 1,
+                   f"upward call into {other}.c: {', '.join(sorted(names))}")
+    ring = ring_of(found)
+    if ring and not CIRCLES_YET:
+        yield f"{part}/{ring[0]}.c", 1, "files call each other in a circle: " + " > ".join(ring)
+
+
+def print_arrows(part, found):
+    between = collections.Counter((directory_of(a), directory_of(b)) for a, b in found)
+    outer = {arrow: n for arrow, n in between.items() if arrow[0] != arrow[1]}
+    print(f"{part}: {len(found)} arrows between files, {len(outer)} between directories")
+    for lower in reversed(PARTS[part]):
+        to = [f"{b or 'top'} {outer[a, b]}" for a, b in sorted(outer) if a == lower]
+        print(f"  {lower or 'top'}: {', '.join(to) or 'nothing'}")
+
+
 def check_relay(program):
-    done = subprocess.run(["nm", program], capture_output=True, text=True, check=False)
-    symbols = [line.split()[-1] for line in done.stdout.splitlines() if line.split()]
-    if "main" not in symbols:
-        yield program, 0, f"nm finds no symbols: {done.stderr.strip()}"
-    for symbol in symbols:
+    defined, needed = symbols(program)
+    if "main" not in defined:
+        yield program, 0, "nm finds no symbols"
+    for symbol in sorted(defined | needed):
         if LANGUAGE_SYMBOL.match(symbol):
             yield program, 0, f"the relay holds the symbol {symbol}"
 
 
-def main(arguments):
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("build", type=Path)
+    parser.add_argument("--arrows", action="store_true", help="print the calls between directories")
+    options = parser.parse_args()
     files = sorted([*ROOT.glob("host/**/*.[ch]"), *ROOT.glob("bindings/**/*.[ch]")])
     breaches = [breach for path in files for breach in check_file(path)]
-    ring = module_cycle(files)
-    if ring:
-        breaches.append((f"host/{ring[0]}.c", 1, "modules include each other: " + " > ".join(ring)))
-    for program in arguments:
-        breaches += check_relay(program)
+    for part in PARTS:
+        found = calls(options.build, part)
+        breaches += check_calls(part, found)
+        if options.arrows:
+            print_arrows(part, found)
+    breaches += [(file, 1, f"{other} is no longer needed in YET") for file, others in YET.items()
+                 for other in sorted(others) if (file, other) not in used]
+    breaches += check_relay(options.build / "bin/exthost-cgi")
     for name, line, reason in breaches:
         print(f"{name}:{line}: {reason}")
     return 1 if breaches or not files else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

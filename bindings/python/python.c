@@ -20,8 +20,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "host/error.h"
-#include "python_internal.h"
+#include "host/base/error.h"
+#include "interpreter/python_internal.h"
 
 static const char *version(void);
 static int start(struct error *e);

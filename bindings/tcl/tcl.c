@@ -20,9 +20,9 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "host/error.h"
-#include "tcl_app.h"
-#include "tcl_internal.h"
+#include "app/tcl_app.h"
+#include "host/base/error.h"
+#include "interpreter/tcl_internal.h"
 
 static const char *version(void);
 static int start(struct error *e);

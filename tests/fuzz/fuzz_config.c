@@ -4,8 +4,8 @@
  */
 #include "replay.h"
 
-#include "config_read.h"
-#include "error.h"
+#include "base/error.h"
+#include "config/config_read.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -7,11 +7,11 @@
  */
 #include "replay.h"
 
-#include "buffer.h"
-#include "config.h"
-#include "error.h"
-#include "request.h"
-#include "wire_check.h"
+#include "base/buffer.h"
+#include "base/error.h"
+#include "config/config.h"
+#include "net/wire_check.h"
+#include "request/request.h"
 
 #include <stdlib.h>
 #include <string.h>

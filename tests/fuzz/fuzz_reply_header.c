@@ -6,10 +6,10 @@
  */
 #include "replay.h"
 
-#include "config.h"
-#include "error.h"
-#include "reply.h"
-#include "request.h"
+#include "base/error.h"
+#include "config/config.h"
+#include "request/cgi_reply.h"
+#include "request/request.h"
 
 #include <stdbool.h>
 #include <stdio.h>

@@ -8,9 +8,9 @@
  */
 #include "replay.h"
 
-#include "error.h"
-#include "fd.h"
-#include "route.h"
+#include "base/error.h"
+#include "base/fd.h"
+#include "request/route.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -5,7 +5,7 @@
  */
 #include "replay.h"
 
-#include "wire_check.h"
+#include "net/wire_check.h"
 
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /* The host with no interpreter in it: all its processes and threads, and one tiny language. */
-#include "host/command.h"
+#include "host/command/command.h"
 #include "tiny.h"
 
 #include <stddef.h>

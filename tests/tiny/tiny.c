@@ -11,9 +11,9 @@
 
 #include "tiny_words.h"
 
+#include "host/base/buffer.h"
+#include "host/base/error.h"
 #include "host/binding.h"
-#include "host/buffer.h"
-#include "host/error.h"
 
 #include <ctype.h>
 #include <errno.h>

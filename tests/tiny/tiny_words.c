@@ -22,8 +22,8 @@
  */
 #include "tiny_words.h"
 
+#include "host/base/error.h"
 #include "host/binding.h"
-#include "host/error.h"
 
 #include <errno.h>
 #include <signal.h>

@@ -2,7 +2,7 @@
 #ifndef EXTHOST_TINY_WORDS_H
 #define EXTHOST_TINY_WORDS_H
 
-#include "host/buffer.h"
+#include "host/base/buffer.h"
 
 #include <stdbool.h>
 

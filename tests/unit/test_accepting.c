@@ -1,9 +1,9 @@
 /* When the front listens: places are taken and given back, and events come as long as there are any. */
 #include "unit.h"
 
-#include "accepting.h"
-#include "config.h"
-#include "listen.h"
+#include "config/config.h"
+#include "front/admission.h"
+#include "net/listen.h"
 
 #include <fcntl.h>
 #include <sys/epoll.h>

@@ -1,9 +1,9 @@
 /* Who may speak to the host, and what --allow-uid and --allow-from may say. */
 #include "unit.h"
 
-#include "access.h"
-#include "config.h"
-#include "error.h"
+#include "base/error.h"
+#include "config/config.h"
+#include "net/access.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>

@@ -1,11 +1,11 @@
 /* What a late client is to take of a reply that was cut, a second at a time. The clock can be set on. */
-#include "clock.h"
+#include "base/clock.h"
 #include "unit.h"
 
-#include "app_cuts.h"
-#include "fd.h"
-#include "response.h"
-#include "wire.h"
+#include "base/fd.h"
+#include "direct/late_clients.h"
+#include "net/response.h"
+#include "net/wire.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -2,10 +2,10 @@
  * Has a file that an app is made of changed? What is known of it is given by hand, so that each mark by
  * which a change is seen stands alone, and the clock can be set back.
  */
-#include "clock.h"
+#include "base/clock.h"
 #include "unit.h"
 
-#include "app_files.h"
+#include "worker/app_files.h"
 
 #include <fcntl.h>
 #include <stdlib.h>

@@ -2,23 +2,23 @@
  * Whose turn it is among an app's workers, when one is started and when one has to go. The template, and
  * what it forks, is played here; requests are threads; the clock can be set on.
  */
-#include "clock.h"
+#include "base/clock.h"
 #include "unit.h"
 
-#include "app.h"
-#include "app_pool.h"
-#include "app_slot.h"
+#include "base/error.h"
+#include "base/fd.h"
+#include "base/log.h"
 #include "binding.h"
-#include "config.h"
-#include "error.h"
-#include "fd.h"
-#include "guarded.h"
-#include "log.h"
-#include "route.h"
-#include "run_channel.h"
-#include "script.h"
-#include "spares.h"
-#include "template.h"
+#include "config/config.h"
+#include "ipc/run_channel.h"
+#include "ipc/scoreboard.h"
+#include "pool/app.h"
+#include "pool/app_pool.h"
+#include "request/route.h"
+#include "request/script.h"
+#include "run/run_state.h"
+#include "run/spares.h"
+#include "template/template.h"
 
 #include <fcntl.h>
 #include <poll.h>

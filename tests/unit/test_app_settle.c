@@ -1,7 +1,7 @@
 /* When a load of an app may begin, and what a change begins: app_files.c and app_pool.c. */
-#include "app.h"
-#include "app_files.h"
-#include "clock.h"
+#include "base/clock.h"
+#include "pool/app.h"
+#include "worker/app_files.h"
 
 #include "unit.h"
 

@@ -1,7 +1,7 @@
 /* Who has a connection that waits: the worker or its guardian. */
 #include "unit.h"
 
-#include "app_slot.h"
+#include "ipc/scoreboard.h"
 
 #include <pthread.h>
 #include <sched.h>

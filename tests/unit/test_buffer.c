@@ -1,7 +1,7 @@
 /* Bytes that grow. */
 #include "unit.h"
 
-#include "buffer.h"
+#include "base/buffer.h"
 
 #include <string.h>
 

@@ -1,7 +1,7 @@
 /* clock.h: waiting for a time, and times in nanoseconds. */
 #include "unit.h"
 
-#include "clock.h"
+#include "base/clock.h"
 
 #include <errno.h>
 #include <limits.h>

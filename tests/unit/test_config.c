@@ -1,10 +1,10 @@
 /* Options from the command line and from the file, their ranges, and how mistakes are told. */
 #include "unit.h"
 
+#include "base/error.h"
 #include "binding.h"
-#include "config_read.h"
-#include "error.h"
-#include "serve_config.h"
+#include "config/config_check.h"
+#include "config/config_read.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,10 +1,10 @@
 /* The configuration file's odder shapes; what its keys mean is told in test_config.c. */
 #include "unit.h"
 
-#include "config_read.h"
-#include "error.h"
-#include "fd.h"
-#include "option.h"
+#include "base/error.h"
+#include "base/fd.h"
+#include "config/config_read.h"
+#include "config/option.h"
 
 #include <stdio.h>
 #include <stdlib.h>

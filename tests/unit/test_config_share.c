@@ -1,9 +1,9 @@
 /* Whoever holds a configuration keeps it, and the last to let go frees it. */
 #include "unit.h"
 
-#include "config_read.h"
-#include "config_share.h"
-#include "error.h"
+#include "base/error.h"
+#include "config/config_read.h"
+#include "config/config_share.h"
 
 #include <pthread.h>
 #include <stdatomic.h>

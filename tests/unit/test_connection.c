@@ -2,13 +2,13 @@
  * Whose a connection is, how long it may wait, and what is made of the bytes at its head. Each has a client
  * on the other end of a pair of sockets.
  */
-#include "clock.h"
+#include "base/clock.h"
 #include "unit.h"
 
-#include "connection.h"
-#include "error.h"
-#include "listen.h"
-#include "wire.h"
+#include "base/error.h"
+#include "net/connection.h"
+#include "net/listen.h"
+#include "net/wire.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,10 +1,10 @@
 /* When a front is started again after a death. Time is set; no front is started here. */
-#include "clock.h"
+#include "base/clock.h"
 #include "unit.h"
 
-#include "fd.h"
-#include "front_keeper.h"
-#include "log.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "master/front_keeper.h"
 
 static struct log log_file;
 

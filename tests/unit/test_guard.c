@@ -3,21 +3,21 @@
  * writes what it would tell, and sets the time. poll(2) is replaced, so that a test can let something
  * happen between two calls of it.
  */
-#include "clock.h"
+#include "base/clock.h"
 #include "unit.h"
 
-#include "config.h"
-#include "error.h"
-#include "fd.h"
-#include "guard.h"
-#include "guard_end.h"
-#include "log.h"
-#include "reply.h"
-#include "request.h"
-#include "route.h"
-#include "run_channel.h"
-#include "script.h"
-#include "wire.h"
+#include "base/error.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "config/config.h"
+#include "ipc/run_channel.h"
+#include "net/wire.h"
+#include "request/cgi_reply.h"
+#include "request/request.h"
+#include "request/route.h"
+#include "request/script.h"
+#include "run/guard.h"
+#include "run/verdict.h"
 
 #include <errno.h>
 #include <fcntl.h>

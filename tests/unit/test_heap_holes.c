@@ -1,7 +1,7 @@
 /* After the holes are filled, what is allocated lies side by side. */
 #include "unit.h"
 
-#include "heap_holes.h"
+#include "template/heap_fill.h"
 
 #include <malloc.h>
 #include <stdint.h>

@@ -1,8 +1,8 @@
 /* Which descriptors count as passed in, and what is left of the word of it. */
 #include "unit.h"
 
-#include "error.h"
-#include "inherited.h"
+#include "base/error.h"
+#include "net/listen_inherited.h"
 
 #include <fcntl.h>
 #include <stdio.h>

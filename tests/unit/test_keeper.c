@@ -2,15 +2,15 @@
  * When a template is started, and what becomes of it. The templates are processes that do nothing; what
  * one has to say is said for it, and time is set.
  */
-#include "clock.h"
+#include "base/clock.h"
 #include "unit.h"
 
+#include "base/fd.h"
+#include "base/log.h"
 #include "binding.h"
-#include "config.h"
-#include "fd.h"
-#include "keeper.h"
-#include "log.h"
-#include "template.h"
+#include "config/config.h"
+#include "master/template_keeper.h"
+#include "template/template.h"
 
 #include <signal.h>
 #include <stdlib.h>

@@ -1,8 +1,8 @@
 /* Who may run, who waits, and who goes next. Those who wait are threads. */
-#include "clock.h"
+#include "base/clock.h"
 #include "unit.h"
 
-#include "lanes.h"
+#include "front/lanes.h"
 
 #include <poll.h>
 #include <pthread.h>

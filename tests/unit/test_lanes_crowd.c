@@ -1,8 +1,8 @@
 /* Many threads at once, each in a lane and out again and again; the sanitizers watch. */
-#include "clock.h"
+#include "base/clock.h"
 #include "unit.h"
 
-#include "lanes.h"
+#include "front/lanes.h"
 
 #include <pthread.h>
 #include <stdatomic.h>

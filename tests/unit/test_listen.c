@@ -1,11 +1,11 @@
 /* Sockets with a place in the file system: whose they are, and what becomes of what is found there. */
 #include "unit.h"
 
-#include "config.h"
-#include "error.h"
-#include "fd.h"
-#include "listen.h"
-#include "log.h"
+#include "base/error.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "config/config.h"
+#include "net/listen.h"
 
 #include <errno.h>
 #include <poll.h>

@@ -1,9 +1,9 @@
 /* Log lines: their shape in text and JSON, what is escaped, where they are cut. */
 #include "unit.h"
 
-#include "error.h"
-#include "fd.h"
-#include "log.h"
+#include "base/error.h"
+#include "base/fd.h"
+#include "base/log.h"
 
 #include <fcntl.h>
 #include <stdio.h>

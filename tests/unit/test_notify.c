@@ -1,7 +1,7 @@
 /* What the supervisor hears, at a socket of its own. */
 #include "unit.h"
 
-#include "notify.h"
+#include "master/notify.h"
 
 #include <inttypes.h>
 #include <stdbool.h>

@@ -1,8 +1,8 @@
 /* Which children are taken for what a run has left behind, and killed. */
 #include "unit.h"
 
-#include "fd.h"
-#include "orphans.h"
+#include "base/fd.h"
+#include "master/orphans.h"
 
 #include <fcntl.h>
 #include <poll.h>

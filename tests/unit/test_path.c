@@ -1,7 +1,7 @@
 /* path.h: one slash between a directory and a name, and nothing cut. */
 #include "unit.h"
 
-#include "path.h"
+#include "base/path.h"
 
 #include <errno.h>
 

@@ -1,7 +1,7 @@
 /* The list of what the template loads ahead. */
 #include "unit.h"
 
-#include "preload.h"
+#include "template/preload.h"
 
 static int make_list(void **state)
 {

@@ -1,7 +1,7 @@
 /* process.h: the memory of a process, and how it has ended. */
 #include "unit.h"
 
-#include "process.h"
+#include "base/process.h"
 
 #include <errno.h>
 #include <signal.h>

@@ -4,8 +4,8 @@
  */
 #include "unit.h"
 
-#include "fd.h"
-#include "process_limit.h"
+#include "base/fd.h"
+#include "ipc/process_limit.h"
 
 #include <errno.h>
 #include <poll.h>

@@ -4,12 +4,12 @@
  */
 #include "unit.h"
 
-#include "config.h"
-#include "error.h"
-#include "fd.h"
-#include "reply.h"
-#include "request.h"
-#include "wire.h"
+#include "base/error.h"
+#include "base/fd.h"
+#include "config/config.h"
+#include "net/wire.h"
+#include "request/cgi_reply.h"
+#include "request/request.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -1,8 +1,8 @@
 /* The header block of a script's reply: what passes, in which order it leaves, what is refused. */
 #include "unit.h"
 
-#include "error.h"
-#include "reply_header.h"
+#include "base/error.h"
+#include "request/cgi_header.h"
 
 #include <stdlib.h>
 #include <string.h>

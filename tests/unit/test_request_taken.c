@@ -1,12 +1,12 @@
 /* A request decoded from bytes that were taken off the connection. */
-#include "clock.h"
+#include "base/clock.h"
 #include "unit.h"
 
-#include "buffer.h"
-#include "config.h"
-#include "error.h"
-#include "request.h"
-#include "wire_check.h"
+#include "base/buffer.h"
+#include "base/error.h"
+#include "config/config.h"
+#include "net/wire_check.h"
+#include "request/request.h"
 
 #include <string.h>
 #include <sys/socket.h>

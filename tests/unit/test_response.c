@@ -1,11 +1,11 @@
 /* How long a client may take nothing, and what is kept of a reply then. Nobody waits here: poll(2) is ours. */
-#include "clock.h"
+#include "base/clock.h"
 #include "unit.h"
 
-#include "fd.h"
-#include "request.h"
-#include "response.h"
-#include "wire.h"
+#include "base/fd.h"
+#include "net/response.h"
+#include "net/wire.h"
+#include "request/request.h"
 
 #include <errno.h>
 #include <poll.h>

@@ -1,8 +1,8 @@
 /* From a path to a file, by Fossil's rules, in a folder made for it. */
 #include "unit.h"
 
-#include "error.h"
-#include "route.h"
+#include "base/error.h"
+#include "request/route.h"
 
 #include <fcntl.h>
 #include <signal.h>

@@ -1,8 +1,8 @@
 /* The packets between the front and a request process, both ends in this one process. */
 #include "unit.h"
 
-#include "fd.h"
-#include "run_channel.h"
+#include "base/fd.h"
+#include "ipc/run_channel.h"
 
 #include <errno.h>
 #include <pthread.h>

@@ -1,10 +1,10 @@
 /* The stages in which a run is ended, with a child that tells which signals it got. Time is set. */
-#include "clock.h"
+#include "base/clock.h"
 #include "unit.h"
 
-#include "request_process.h"
-#include "run_channel.h"
-#include "run_end.h"
+#include "ipc/escalation.h"
+#include "ipc/run_channel.h"
+#include "template/request_process.h"
 
 #include <poll.h>
 #include <signal.h>

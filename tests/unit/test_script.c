@@ -1,10 +1,10 @@
 /* Which language a script is in, and how long what is kept of it stays valid. */
 #include "unit.h"
 
+#include "base/error.h"
+#include "base/fd.h"
 #include "binding.h"
-#include "error.h"
-#include "fd.h"
-#include "script.h"
+#include "request/script.h"
 
 #include <fcntl.h>
 #include <stdlib.h>

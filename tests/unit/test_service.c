@@ -1,12 +1,12 @@
 /* When a service is started again, and who waits for whom. The clock can be set on. */
-#include "clock.h"
+#include "base/clock.h"
 #include "unit.h"
 
-#include "config.h"
-#include "fd.h"
-#include "log.h"
-#include "service.h"
-#include "service_process.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "config/config.h"
+#include "master/service.h"
+#include "master/service_process.h"
 
 #include <poll.h>
 #include <signal.h>

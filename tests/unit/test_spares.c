@@ -1,11 +1,11 @@
 /* Who gets a request process that the template has forked: nobody waits while one is there. */
 #include "unit.h"
 
-#include "error.h"
-#include "fd.h"
-#include "request_process.h"
-#include "spares.h"
-#include "template.h"
+#include "base/error.h"
+#include "base/fd.h"
+#include "run/spares.h"
+#include "template/request_process.h"
+#include "template/template.h"
 
 #include <poll.h>
 #include <pthread.h>

@@ -1,8 +1,8 @@
 /* Bytes that are kept until they are wanted, in memory and beyond it in a file. */
 #include "unit.h"
 
-#include "error.h"
-#include "spool.h"
+#include "base/error.h"
+#include "base/spool.h"
 
 #include <string.h>
 

@@ -2,7 +2,7 @@
 #include "unit.h"
 
 #include "binding.h"
-#include "static_content.h"
+#include "request/static_content.h"
 
 #include <fcntl.h>
 #include <stdio.h>

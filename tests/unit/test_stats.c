@@ -1,7 +1,7 @@
 /* What is kept of requests that have ended. */
 #include "unit.h"
 
-#include "stats.h"
+#include "run/stats.h"
 
 #include <stdio.h>
 #include <stdlib.h>

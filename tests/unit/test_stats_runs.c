@@ -1,10 +1,10 @@
 /* Runs that go on: the list of them, and how one is asked where it is. */
-#include "clock.h"
+#include "base/clock.h"
 #include "unit.h"
 
-#include "buffer.h"
-#include "run_channel.h"
-#include "stats.h"
+#include "base/buffer.h"
+#include "ipc/run_channel.h"
+#include "run/stats.h"
 
 #include <pthread.h>
 #include <signal.h>

@@ -1,7 +1,7 @@
 /* The variables of a request. */
 #include "unit.h"
 
-#include "variables.h"
+#include "request/cgi_variables.h"
 
 #include <stdio.h>
 #include <stdlib.h>

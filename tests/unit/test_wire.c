@@ -1,5 +1,5 @@
 /* Records, name-value pairs and replies, as bytes: host/wire.h. */
-#include "wire.h"
+#include "net/wire.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 /* What a client may send in front of a body, row by row: host/wire_check.h. */
-#include "wire_check.h"
+#include "net/wire_check.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

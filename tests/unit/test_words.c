@@ -1,8 +1,8 @@
 /* A command line in words: blanks, quotes, backslashes, and nothing a shell would see in it. */
 #include "unit.h"
 
-#include "error.h"
-#include "words.h"
+#include "base/error.h"
+#include "config/command_words.h"
 
 #include <stdlib.h>
 #include <string.h>

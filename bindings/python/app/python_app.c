@@ -1,0 +1,322 @@
+/*
+ * An app in its app worker: loaded once, asked again and again.
+ *
+ * The file is run as a module named exthost_app, which `sys.modules` has, with a spec and a loader,
+ * so that pickle finds its classes again and a framework what lies beside it. It is not __main__ (a
+ * block under `if __name__ == "__main__"` is for a run by hand, as under mod_wsgi and uWSGI), and
+ * it is not named after the file, since flask.wsgi must not be what `import flask` finds.
+ *
+ * sys.path is searched in this order: the script's folder, the folders of python-path, the standard
+ * library, the packages of the virtual environment or of the system.
+ *
+ * What the app is made of, for the host to look at, is the files of all modules that came since the
+ * fork, and those that a traceback names when it could not be loaded.
+ */
+#include "interpreter/python_internal.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "app/python_rerun.h"
+#include "host/binding.h"
+#include "wsgi/python_wsgi.h"
+
+static int prepare(struct binding_app *app);
+static int load_application(struct binding_app *app);
+static PyObject *load_module(struct binding_run *run);
+static PyObject *make_module(const char *script);
+static int take_application(struct binding_app *app, PyObject *module);
+static int write_lines(const char *name);
+static void tell_files(struct binding_app *app);
+static void tell_traceback(struct binding_app *app);
+
+static const char module_name[] = "exthost_app";
+
+static struct {
+	PyObject *application;
+	PyObject *told;     /* set of str: files that the host knows of */
+	Py_ssize_t modules; /* how many there were in sys.modules then */
+	bool threads;       /* a library has started some, which may want to call Python */
+} loaded;
+
+int python_app_load(struct binding_app *app)
+{
+	int result = -1;
+
+	loaded.told = PySet_New(NULL);
+	if (loaded.told != NULL && prepare(app) == 0)
+		result = app->rerun ? python_rerun_load(app) : load_application(app);
+	if (PyErr_Occurred()) {
+		tell_traceback(app);
+		python_error_print();
+	}
+	tell_files(app);
+	python_end_flush_quietly();
+	python_lines_end();
+	python_error_assert_none();
+	return result;
+}
+
+/* What is printed is for the log, line by line; so nothing need be flushed after each request. */
+static int print_lines(void)
+{
+	PyObject *out = PySys_GetObject("stdout");
+	PyObject *reconfigure = out != NULL ? PyObject_GetAttrString(out, "reconfigure") : NULL;
+	PyObject *lines = Py_BuildValue("{s:O}", "line_buffering", Py_True);
+	PyObject *none = PyTuple_New(0);
+	PyObject *done = NULL;
+
+	if (reconfigure != NULL && lines != NULL && none != NULL)
+		done = PyObject_Call(reconfigure, none, lines);
+	Py_XDECREF(reconfigure);
+	Py_XDECREF(lines);
+	Py_XDECREF(none);
+	Py_XDECREF(done);
+	return done != NULL ? 0 : -1;
+}
+
+static int load_application(struct binding_app *app)
+{
+	PyObject *module = print_lines() == 0 ? load_module(app->run) : NULL;
+	int result = module != NULL ? take_application(app, module) : -1;
+
+	Py_XDECREF(module);
+	return result;
+}
+
+/* What the app finds: environment, arguments, sys.path, files. 0; or -1, told or as an exception. */
+static int prepare(struct binding_app *app)
+{
+	PyObject *script = PyUnicode_DecodeFSDefault(app->run->script);
+	int result = -1;
+
+	/* Each of these puts itself in front of what is there. */
+	if (script != NULL && write_lines("stdout") == 0 && write_lines("stderr") == 0 &&
+	    python_lines_start(!app->rerun) == 0 &&
+	    python_run_take_environment((const char *const *)app->run->environment) == 0 &&
+	    python_run_set_argv(script) == 0 &&
+	    (app->venv == NULL || python_venv_enter(app->venv) == 0) &&
+	    (app->path == NULL || python_shadow_take_path(app->path) == 0))
+		result = python_run_take_path(app->run->script);
+	Py_XDECREF(script);
+	return result;
+}
+
+/* Standard output is the log, where a line shall be seen when it is complete. 0 or -1. */
+static int write_lines(const char *name)
+{
+	PyObject *file = PySys_GetObject(name);
+	PyObject *change = file != NULL ? PyObject_GetAttrString(file, "reconfigure") : NULL;
+	PyObject *none = PyTuple_New(0);
+	PyObject *how = Py_BuildValue("{sO}", "line_buffering", Py_True);
+	PyObject *done = NULL;
+
+	if (change != NULL && none != NULL && how != NULL)
+		done = PyObject_Call(change, none, how);
+	Py_XDECREF(change);
+	Py_XDECREF(none);
+	Py_XDECREF(how);
+	Py_XDECREF(done);
+	return done != NULL ? 0 : -1;
+}
+
+static PyObject *load_module(struct binding_run *run)
+{
+	PyObject *module = make_module(run->script);
+	PyObject *globals = module != NULL ? PyModule_GetDict(module) : NULL;
+	PyObject *code = globals != NULL ? python_code_compile(run) : NULL;
+	PyObject *result = NULL;
+
+	python_code_close(run);
+	if (code != NULL)
+		result = PyEval_EvalCode(code, globals, globals);
+	Py_XDECREF(code);
+	if (result == NULL)
+		Py_CLEAR(module);
+	Py_XDECREF(result);
+	return module;
+}
+
+/* As importlib makes one, and in sys.modules already: an import may look for it while it loads. */
+static PyObject *make_module(const char *script)
+{
+	PyObject *util = PyImport_ImportModule("importlib.util");
+	PyObject *machinery = PyImport_ImportModule("importlib.machinery");
+	PyObject *path = PyUnicode_DecodeFSDefault(script);
+	PyObject *builtins = PyImport_ImportModule("builtins");
+	PyObject *loader = NULL, *spec = NULL, *module = NULL;
+
+	if (machinery != NULL && path != NULL)
+		loader =
+		    PyObject_CallMethod(machinery, "SourceFileLoader", "sO", module_name, path);
+	if (util != NULL && loader != NULL)
+		spec = PyObject_CallMethod(util, "spec_from_loader", "sO", module_name, loader);
+	if (spec != NULL)
+		module = PyObject_CallMethod(util, "module_from_spec", "O", spec);
+	if (module != NULL &&
+	    (builtins == NULL ||
+		PyDict_SetItemString(PyModule_GetDict(module), "__builtins__", builtins) == -1 ||
+		PyDict_SetItemString(PyImport_GetModuleDict(), module_name, module) == -1))
+		Py_CLEAR(module);
+	Py_XDECREF(util);
+	Py_XDECREF(machinery);
+	Py_XDECREF(path);
+	Py_XDECREF(builtins);
+	Py_XDECREF(loader);
+	Py_XDECREF(spec);
+	return module;
+}
+
+/* PEP 3333 gives it no name: most servers look for "application", Flask's own texts say "app". */
+static int take_application(struct binding_app *app, PyObject *module)
+{
+	PyObject *globals = PyModule_GetDict(module);
+	const char *name = "application";
+	PyObject *application = PyDict_GetItemString(globals, name);
+	PyObject *validate;
+
+	if (application == NULL) {
+		name = "app";
+		application = PyDict_GetItemString(globals, name);
+	}
+	if (application == NULL) {
+		PySys_WriteStderr("%s: it defines neither \"application\" nor \"app\" (PEP 3333)\n",
+		    app->run->script);
+		return -1;
+	}
+	if (!PyCallable_Check(application)) {
+		PySys_WriteStderr(
+		    "%s: its \"%s\" cannot be called (PEP 3333)\n", app->run->script, name);
+		return -1;
+	}
+	loaded.application = Py_NewRef(application);
+	if (app->debug) {
+		validate = PyImport_ImportModule("wsgiref.validate");
+		Py_SETREF(loaded.application,
+		    validate != NULL ? PyObject_CallMethod(validate, "validator", "O", application)
+				     : NULL);
+		Py_XDECREF(validate);
+		if (loaded.application == NULL)
+			return -1;
+	}
+	return python_wsgi_start();
+}
+
+int python_app_answer(struct binding_app *app, struct binding_call *call)
+{
+	int result;
+
+	if (app->rerun)
+		result = python_rerun_answer(app, call);
+	else
+		result = python_wsgi_answer(loaded.application, app->run, call);
+	python_lines_end();
+	if (PyDict_Size(PyImport_GetModuleDict()) != loaded.modules)
+		tell_files(app);
+	python_error_assert_none();
+	return result;
+}
+
+/* A signal's handler, in Python, is run by this thread. */
+bool python_app_wait(struct binding_app *app, int descriptor)
+{
+	struct pollfd wanted = {.fd = descriptor, .events = POLLIN};
+	int ready;
+
+	(void)app;
+	if (PyErr_CheckSignals() == -1)
+		python_error_print();
+	if (!python_end_has_threads() && !loaded.threads)
+		return false;
+	do {
+		PyThreadState *released = PyEval_SaveThread();
+
+		ready = poll(&wanted, 1, -1);
+		PyEval_RestoreThread(released);
+		if (ready == -1 && PyErr_CheckSignals() == -1)
+			python_error_print();
+	} while (ready == -1);
+	return true;
+}
+
+void python_app_unload(struct binding_app *app)
+{
+	(void)app;
+	Py_CLEAR(loaded.application);
+	python_end_app();
+}
+
+static void tell(struct binding_app *app, PyObject *file)
+{
+	const char *path;
+
+	if (!PyUnicode_Check(file) || PySet_Contains(loaded.told, file) != 0)
+		return;
+	path = PyUnicode_AsUTF8(file);
+	if (path != NULL && path[0] == '/' && PySet_Add(loaded.told, file) == 0)
+		binding_depends(app, path);
+}
+
+/* The number of links to the folder is that of its folders, one for each thread, and two. */
+static bool has_more_threads(void)
+{
+	struct stat folder;
+
+	return stat("/proc/self/task", &folder) == 0 && folder.st_nlink > 3;
+}
+
+/* Never leaves an exception pending. */
+static void tell_files(struct binding_app *app)
+{
+	PyObject *all = PyImport_GetModuleDict();
+	PyObject *names = python_modules_new();
+
+	for (Py_ssize_t i = 0; names != NULL && i < PyList_GET_SIZE(names); i++) {
+		PyObject *module = PyDict_GetItemWithError(all, PyList_GET_ITEM(names, i));
+		PyObject *file = module != NULL && PyModule_Check(module)
+				     ? PyDict_GetItemString(PyModule_GetDict(module), "__file__")
+				     : NULL;
+
+		if (file != NULL)
+			tell(app, file);
+		PyErr_Clear();
+	}
+	Py_XDECREF(names);
+	PyErr_Clear();
+	loaded.modules = PyDict_Size(all);
+	loaded.threads = has_more_threads();
+}
+
+/* A module that failed is not in sys.modules any more, and yet must be looked at. */
+static void tell_traceback(struct binding_app *app)
+{
+	PyObject *type, *value, *traceback, *file;
+
+	PyErr_Fetch(&type, &value, &traceback);
+	PyErr_NormalizeException(&type, &value, &traceback);
+	for (PyObject *at = Py_XNewRef(traceback), *next; at != NULL && at != Py_None; at = next) {
+		PyObject *frame = PyObject_GetAttrString(at, "tb_frame");
+		PyObject *code = frame != NULL ? PyObject_GetAttrString(frame, "f_code") : NULL;
+
+		file = code != NULL ? PyObject_GetAttrString(code, "co_filename") : NULL;
+		if (file != NULL)
+			tell(app, file);
+		Py_XDECREF(frame);
+		Py_XDECREF(code);
+		Py_XDECREF(file);
+		next = PyObject_GetAttrString(at, "tb_next");
+		Py_DECREF(at);
+	}
+	if (value != NULL && PyErr_GivenExceptionMatches(type, PyExc_SyntaxError)) {
+		file = PyObject_GetAttrString(value, "filename");
+		if (file != NULL)
+			tell(app, file);
+		Py_XDECREF(file);
+	}
+	PyErr_Clear();
+	PyErr_Restore(type, value, traceback);
+}

@@ -1,0 +1,91 @@
+/*
+ * Standard error of an app worker, and an app's standard output, are the log, line by line. A line
+ * that a request leaves without its end would stay in Python's buffer, or in the log's, and become a
+ * part of what a later request writes. So for each of the two files it is known whether its last line
+ * has an end, and a line that has none gets it when the request ends.
+ *
+ * A file's method `write` is called through an attribute of the file itself for that, which print,
+ * writelines and logging find first. What is written past it (to the descriptor, by a program that
+ * the app started) is not seen.
+ */
+#include "interpreter/python_internal.h"
+
+struct watched {
+	const char *name; /* of sys */
+	PyMethodDef method;
+	PyObject *file;  /* NULL: not watched */
+	PyObject *write; /* its own method */
+	bool open;       /* its last line has no end */
+};
+
+static PyObject *write_output(PyObject *write, PyObject *text);
+static PyObject *write_errors(PyObject *write, PyObject *text);
+
+static struct watched files[] = {
+    {.name = "stdout", .method = {"write", write_output, METH_O, NULL}},
+    {.name = "stderr", .method = {"write", write_errors, METH_O, NULL}},
+};
+
+static int watch(struct watched *watched)
+{
+	PyObject *file = PySys_GetObject(watched->name);
+	PyObject *write = file != NULL ? PyObject_GetAttrString(file, "write") : NULL;
+	PyObject *ours = write != NULL ? PyCFunction_New(&watched->method, write) : NULL;
+	int result = -1;
+
+	if (ours != NULL && PyObject_SetAttrString(file, "write", ours) == 0) {
+		watched->file = Py_NewRef(file);
+		watched->write = Py_NewRef(write);
+		result = 0;
+	}
+	Py_XDECREF(write);
+	Py_XDECREF(ours);
+	return result;
+}
+
+int python_lines_start(bool output)
+{
+	return (!output || watch(&files[0]) == 0) && watch(&files[1]) == 0 ? 0 : -1;
+}
+
+static PyObject *write_text(struct watched *watched, PyObject *write, PyObject *text)
+{
+	PyObject *result = PyObject_CallOneArg(write, text);
+	Py_ssize_t size;
+
+	if (result == NULL || !PyUnicode_Check(text))
+		return result;
+	size = PyUnicode_GET_LENGTH(text);
+	if (size > 0)
+		watched->open = PyUnicode_READ_CHAR(text, size - 1) != '\n';
+	return result;
+}
+
+static PyObject *write_output(PyObject *write, PyObject *text)
+{
+	return write_text(&files[0], write, text);
+}
+
+static PyObject *write_errors(PyObject *write, PyObject *text)
+{
+	return write_text(&files[1], write, text);
+}
+
+static void end_line(struct watched *watched)
+{
+	PyObject *done = PyObject_CallFunction(watched->write, "s", "\n");
+
+	watched->open = false;
+	Py_XDECREF(done);
+	done = done != NULL ? PyObject_CallMethod(watched->file, "flush", NULL) : NULL;
+	Py_XDECREF(done);
+	/* It was closed. */
+	PyErr_Clear();
+}
+
+void python_lines_end(void)
+{
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
+		if (files[i].open)
+			end_line(&files[i]);
+}

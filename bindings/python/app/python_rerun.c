@@ -1,0 +1,215 @@
+/*
+ * Rerun: a plain CGI script, compiled once, and run for each request in a fresh __main__ module of
+ * the same process.
+ *
+ * A run does what python_run and python_end do, with two differences: the process goes on, so what
+ * a script can change in it is put back (python_rerun_process, python_rerun_system); and modules
+ * that the script imports stay loaded, its own ones too. That is where the speed comes from, and
+ * what the owner of a script must know: what a module keeps, the next request finds.
+ *
+ * Exit handlers run at the end of each run, and those that a module set up as it was imported run
+ * once only. What cannot be put back ends the process after the reply: threads and children that
+ * live on, descriptors left open, a folder or signal handler that is lost. So does a reply that could
+ * not be written, as its client was gone: the rest of it is thrown away.
+ */
+#include "app/python_rerun.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "host/binding.h"
+
+static bool drain(void);
+static int run(struct binding_app *app, struct binding_call *call, bool *lost);
+static PyObject *begin(struct binding_app *app, struct binding_call *call);
+static int take_environment(char *const *environment);
+static int finish(struct binding_run *run, PyObject *globals, PyObject *result, bool *lost);
+static bool has_lasting_threads(void);
+static void release(PyObject *globals);
+
+static struct {
+	PyObject *code;
+	PyObject *idle_main; /* __main__ between two runs */
+	pid_t worker;
+	long young;         /* python_end_count_young before the run */
+	Py_ssize_t modules; /* in sys.modules, when the collector last put its objects aside */
+	char **environment; /* what C sees, with room for so many variables */
+	size_t capacity;
+} script;
+
+int python_rerun_load(struct binding_app *app)
+{
+	script.worker = getpid();
+	script.code = python_code_compile(app->run);
+	python_code_close(app->run);
+	script.idle_main = PyDict_GetItemString(PyImport_GetModuleDict(), "__main__");
+	Py_XINCREF(script.idle_main);
+	if (script.code == NULL || rerun_process_keep() == -1 || rerun_system_keep() == -1)
+		return -1;
+	return rerun_writers_keep();
+}
+
+int python_rerun_answer(struct binding_app *app, struct binding_call *call)
+{
+	bool lost = false;
+	int status = run(app, call, &lost);
+	bool restored;
+
+	/* The reply could not be written. What an interrupted script keeps to write later nobody knows. */
+	if (!drain())
+		lost = true;
+	if (rerun_process_return() == -1)
+		lost = true;
+	restored = rerun_process_restore() && !rerun_writers_heard_of_change();
+	python_error_assert_none();
+	return (status != 0 ? BINDING_FAILED : 0) | (lost || !restored ? BINDING_RETIRE : 0);
+}
+
+/* Write out what is buffered. What cannot be written is nobody's any more: then false. */
+static bool drain(void)
+{
+	if (rerun_writers_flush())
+		return true;
+	rerun_process_silence();
+	rerun_writers_flush();
+	return false;
+}
+
+/* The exit status. *lost: the next run could not begin as it should. */
+static int run(struct binding_app *app, struct binding_call *call, bool *lost)
+{
+	PyObject *globals = begin(app, call);
+	PyObject *result = NULL;
+	int status;
+
+	*lost = globals == NULL;
+	if (globals == NULL) {
+		python_error_print();
+		return 1;
+	}
+	result = PyEval_EvalCode(script.code, globals, globals);
+	status = finish(app->run, globals, result, lost);
+	rerun_system_restore(call->body >= 0);
+	release(globals);
+	return status;
+}
+
+/* Everything as at the start of python3. The globals of __main__, a new reference. */
+static PyObject *begin(struct binding_app *app, struct binding_call *call)
+{
+	PyObject *globals;
+	int reply;
+
+	/* A signal handler or a finalizer may have printed since the last run. */
+	if (!drain() && !rerun_writers_flush()) {
+		PyErr_SetString(
+		    PyExc_OSError, "what an earlier run has printed cannot be cleared away");
+		return NULL;
+	}
+	reply = binding_reply_descriptor(call);
+	if (reply == -1 || rerun_process_lend(call->body, reply) == -1) {
+		PyErr_SetFromErrno(PyExc_OSError);
+		return NULL;
+	}
+	if (take_environment(call->environment) == -1 || rerun_system_begin() == -1)
+		return NULL;
+	script.young = python_end_count_young();
+	globals = python_run_take_main();
+	if (globals == NULL || python_run_take_script(app->run->script, globals) == -1)
+		return NULL;
+	return Py_NewRef(globals);
+}
+
+/*
+ * For os.environ, and for C: a program that the script starts gets that. setenv(3) writes into the
+ * array, which is therefore a copy.
+ */
+static int take_environment(char *const *environment)
+{
+	size_t count = 0;
+
+	while (environment[count] != NULL)
+		count++;
+	if (count >= script.capacity) {
+		char **more = realloc(script.environment, (count + 64) * sizeof(*more));
+
+		if (more == NULL) {
+			PyErr_NoMemory();
+			return -1;
+		}
+		script.environment = more;
+		script.capacity = count + 64;
+	}
+	memcpy(script.environment, environment, (count + 1) * sizeof(*environment));
+	environ = script.environment;
+	return python_run_take_environment((const char *const *)environment);
+}
+
+/* The end of a run, as the script sees it. Takes result; the exit status. *lost as above. */
+static int finish(struct binding_run *run, PyObject *globals, PyObject *result, bool *lost)
+{
+	int status = 0;
+
+	/* Output of the script comes before the traceback, and before that of its threads and handlers. */
+	python_end_flush_quietly();
+	if (result == NULL && PyErr_ExceptionMatches(PyExc_MemoryError))
+		binding_no_memory(run);
+	if (result == NULL)
+		status = python_error_exit();
+	Py_XDECREF(result);
+	if (getpid() != script.worker) {
+		Py_DECREF(globals);
+		python_end(run, script.worker, status);
+	}
+	/* Whoever waits for threads at the end of Python can do so only once. */
+	*lost = has_lasting_threads();
+	return python_end_script(status);
+}
+
+/* One that the script has waited for is known for a moment longer. */
+static bool has_lasting_threads(void)
+{
+	for (int i = 0; python_end_has_threads(); i++) {
+		PyThreadState *released;
+
+		if (i == 20)
+			return true;
+		released = PyEval_SaveThread();
+		usleep(100);
+		PyEval_RestoreThread(released);
+	}
+	return false;
+}
+
+/*
+ * Let go of __main__. With functions in it, it is a ring of references, which only the collector
+ * opens; what modules brought is put aside first, so that it has little to look at.
+ */
+static void release(PyObject *globals)
+{
+	PyObject *all = PyImport_GetModuleDict();
+	Py_ssize_t others;
+
+	if (PyDict_SetItemString(
+		all, "__main__", script.idle_main != NULL ? script.idle_main : Py_None) == -1)
+		PyErr_Clear();
+	others = Py_REFCNT(globals) - 1;
+	Py_DECREF(globals);
+	/* Other rings that it has left would print into another reply when they are collected. */
+	if (others > 0 || python_end_count_young() != script.young) {
+		/* See release_script in python_end.c. */
+		if (rerun_process_has_files())
+			python_end_flush_writers();
+		python_end_collect();
+		/* What was collected has perhaps written; a file that is put aside is not found any more. */
+		if (rerun_process_has_files())
+			python_end_flush_writers();
+	}
+	rerun_writers_look();
+	if (PyDict_Size(all) != script.modules) {
+		script.modules = PyDict_Size(all);
+		python_modules_put_aside();
+	}
+}

@@ -1,0 +1,124 @@
+/*
+ * Modules of the script's own that have the name of one the template has loaded.
+ *
+ * Under python3 the folder of the script comes first on sys.path, so a json.py that lies there is
+ * what `import json` finds. Here json is loaded already, and its file would never be looked for.
+ * So the folder is read once in each run, and a module of the template whose name is found there is
+ * taken out of sys.modules, with all that is below it. Not so for what python3 has loaded by itself
+ * before a script starts, nor for what is built in: these win there too.
+ */
+#include "interpreter/python_internal.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { ENTRIES = 2048 }; /* bytes of a folder that are read at a time */
+
+static int take_entry(const char *folder, const struct dirent64 *entry);
+static bool is_module_file(const char *suffix);
+static bool is_package(const char *folder, const char *name);
+static int unload(PyObject *name);
+
+/* A run writes to as little memory as it can, and readdir(3) has a buffer of 32 KiB. */
+int python_shadow_take(const char *folder)
+{
+	int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct dirent64 entries[ENTRIES / sizeof(struct dirent64)];
+	ssize_t size;
+	int result = 0;
+
+	if (fd == -1)
+		return 0;
+	while (result == 0 && (size = getdents64(fd, entries, sizeof(entries))) > 0)
+		for (ssize_t at = 0; result == 0 && at < size;) {
+			const struct dirent64 *entry = (void *)((char *)entries + at);
+
+			result = take_entry(folder, entry);
+			at += entry->d_reclen;
+		}
+	close(fd);
+	return result;
+}
+
+int python_shadow_take_path(const char *folders)
+{
+	PyObject *path = PySys_GetObject("path");
+	char *copy = strdup(folders), *rest = copy, *folder;
+	int result = copy != NULL && path != NULL ? 0 : -1;
+
+	for (Py_ssize_t i = 0; result == 0 && (folder = strsep(&rest, ":")) != NULL;) {
+		PyObject *name;
+
+		if (*folder == '\0')
+			continue;
+		name = PyUnicode_DecodeFSDefault(folder);
+		result = name != NULL ? PyList_Insert(path, i++, name) : -1;
+		if (result == 0)
+			result = python_shadow_take(folder);
+		Py_XDECREF(name);
+	}
+	free(copy);
+	return result;
+}
+
+static int take_entry(const char *folder, const struct dirent64 *entry)
+{
+	size_t length = strcspn(entry->d_name, ".");
+	const char *suffix = entry->d_name + length;
+	PyObject *name;
+	int result = 0;
+
+	if (length == 0 || !is_module_file(suffix))
+		return 0;
+	name = PyUnicode_DecodeFSDefaultAndSize(entry->d_name, (Py_ssize_t)length);
+	if (name == NULL)
+		return -1;
+	if (python_modules_can_be_shadowed(name) &&
+	    (*suffix != '\0' || is_package(folder, entry->d_name)))
+		result = unload(name);
+	Py_DECREF(name);
+	return result;
+}
+
+/* "json.py", "json.cpython-311-x86_64-linux-gnu.so", or "json", which may be a package. */
+static bool is_module_file(const char *suffix)
+{
+	const char *last = strrchr(suffix, '.');
+
+	return last == NULL || strcmp(suffix, ".py") == 0 || strcmp(suffix, ".pyc") == 0 ||
+	       strcmp(last, ".so") == 0;
+}
+
+/* A folder without __init__.py comes after every module on sys.path. */
+static bool is_package(const char *folder, const char *name)
+{
+	char path[PATH_MAX + NAME_MAX + 32];
+
+	snprintf(path, sizeof(path), "%s/%s/__init__.py", folder, name);
+	return access(path, F_OK) == 0;
+}
+
+static int unload(PyObject *name)
+{
+	PyObject *all = PyImport_GetModuleDict();
+	PyObject *below = PyUnicode_FromFormat("%U.", name);
+	PyObject *names = PyDict_Keys(all);
+	int result = below != NULL && names != NULL ? 0 : -1;
+
+	for (Py_ssize_t i = 0; result == 0 && i < PyList_GET_SIZE(names); i++) {
+		PyObject *other = PyList_GET_ITEM(names, i);
+
+		if (PyUnicode_Check(other) &&
+		    (PyUnicode_Compare(other, name) == 0 ||
+			PyUnicode_Tailmatch(other, below, 0, PY_SSIZE_T_MAX, -1) == 1))
+			result = PyDict_DelItem(all, other);
+	}
+	Py_XDECREF(below);
+	Py_XDECREF(names);
+	return result;
+}

@@ -1,0 +1,53 @@
+/*
+ * Where a script is, for the host's log. It is asked in a signal handler, at any moment: perhaps
+ * within a regular expression that will never end, or while the interpreter's structures change. So
+ * Python's own function for fatal errors writes it, which takes no lock and allocates nothing
+ * (faulthandler(3) is made of it). It is private, though its form has not changed since 3.6; a
+ * library that hides it is asked for the stack between two instructions instead.
+ */
+#include "interpreter/python_internal.h"
+
+#include <unistd.h>
+
+#include "host/binding.h"
+
+extern const char *_Py_DumpTracebackThreads(
+    int file, PyInterpreterState *interpreter, PyThreadState *current) __attribute__((weak));
+
+/* A pending call is given one pointer; a signal handler may not allocate. */
+static struct {
+	struct binding_run *run;
+	int file;
+} later;
+
+static int write_later(void *nothing)
+{
+	PyObject *type, *value, *traceback;
+	PyObject *module, *result = NULL;
+
+	(void)nothing;
+	PyErr_Fetch(&type, &value, &traceback);
+	module = PyImport_ImportModule("faulthandler");
+	if (module != NULL)
+		result = PyObject_CallMethod(module, "dump_traceback", "i", later.file);
+	Py_XDECREF(result);
+	Py_XDECREF(module);
+	PyErr_Restore(type, value, traceback);
+	binding_stack_done(later.run, later.file);
+	return 0;
+}
+
+bool python_stack(struct binding_run *run, int file)
+{
+	PyThreadState *current = PyGILState_GetThisThreadState();
+
+	if (_Py_DumpTracebackThreads != NULL) {
+		_Py_DumpTracebackThreads(file, PyInterpreterState_Main(), current);
+		return true;
+	}
+	later.run = run;
+	later.file = file;
+	if (Py_AddPendingCall(write_later, NULL) != 0)
+		close(file);
+	return false;
+}

@@ -1,0 +1,226 @@
+/*
+ * Where the small objects of a run lie: side by side, in memory of their own.
+ *
+ * Python's allocator puts an object where there is room, and in a request process that is all over
+ * the template's memory. Two pages are written for each size of object, that with its pool's header
+ * and that with the object, and what is written is copied first. To free an object that the template
+ * made writes to its page too. Here the objects of a run are packed into a few fresh pages, and the
+ * template's are left where they are when nobody needs them: they end with the process.
+ *
+ * A piece of memory is cut into slices of 1 KiB, and a slice into blocks of one size, a multiple of
+ * 16 bytes as in Python's own allocator. The upper bits of an address tell its piece, and a table
+ * knows whose that is: a run's, the template's (python_arena.c tells of them), or none of both, which
+ * is left to Python's allocator. So is everything that is larger than it calls small.
+ *
+ * Not since Python 3.12: its interpreters may run side by side, each with an allocator of its own.
+ */
+#include "interpreter/python_internal.h"
+
+#include <stdint.h>
+#include <string.h>
+#include <sys/mman.h>
+
+enum {
+	SMALL = 512, /* bytes */
+	STEP = 16,
+	SIZES = SMALL / STEP,
+	SLICE = 1024,
+	SLICES = PYTHON_PIECE / SLICE,
+	PLACES = 1024, /* in the table: a power of two */
+	PIECES_MOST = PLACES / 2
+};
+
+enum { OF_TEMPLATE = 1 }; /* in an entry of the table, whose lower bits are free */
+
+/* Its first slices hold, for each slice, the size of its blocks: 0 for 16 bytes, and so on. */
+struct piece {
+	unsigned char size[SLICES];
+};
+
+static struct {
+	uintptr_t pieces[PLACES];
+	size_t count;
+	struct piece *reserved; /* made in the template, for the first piece of a run */
+	struct piece *current;
+	size_t slice; /* the next one of the current piece */
+	struct {
+		void *freed;    /* a list: each begins with a pointer to the next */
+		char *at, *end; /* what is left of its last slice */
+	} sizes[SIZES];
+	PyMemAllocatorEx python;
+} heap;
+
+static uintptr_t piece_of(const void *memory)
+{
+	return (uintptr_t)memory & -(uintptr_t)PYTHON_PIECE;
+}
+
+/* The entry for this piece, or the free one where it would be. */
+static uintptr_t *entry_of(uintptr_t piece)
+{
+	size_t i = piece / PYTHON_PIECE % PLACES;
+
+	while (heap.pieces[i] != 0 && (heap.pieces[i] & ~(uintptr_t)OF_TEMPLATE) != piece)
+		i = (i + 1) % PLACES;
+	return &heap.pieces[i];
+}
+
+static bool remember(const void *piece, uintptr_t flags)
+{
+	if (heap.count == PIECES_MOST)
+		return false;
+	heap.count++;
+	*entry_of((uintptr_t)piece) = (uintptr_t)piece | flags;
+	return true;
+}
+
+void python_heap_leave(const void *piece)
+{
+	remember(piece, OF_TEMPLATE);
+}
+
+/* A piece that the table knows. */
+static struct piece *make_piece(void)
+{
+	struct piece *piece = python_arena_piece();
+
+	if (piece != NULL && !remember(piece, 0)) {
+		munmap(piece, PYTHON_PIECE);
+		piece = NULL;
+	}
+	return piece;
+}
+
+/* Its few pages shall be small ones, even where huge ones are given without being asked for. */
+void python_heap_reserve(void)
+{
+#if PY_VERSION_HEX < 0x030c0000
+	heap.reserved = make_piece();
+	if (heap.reserved != NULL)
+		madvise(heap.reserved, PYTHON_PIECE, MADV_NOHUGEPAGE);
+#endif
+}
+
+static bool add_piece(void)
+{
+	struct piece *piece = heap.reserved != NULL ? heap.reserved : make_piece();
+
+	heap.reserved = NULL;
+	if (piece == NULL)
+		return false;
+	heap.current = piece;
+	heap.slice = sizeof(*piece) / SLICE;
+	return true;
+}
+
+static size_t bytes_of(size_t size)
+{
+	return (size + 1) * STEP;
+}
+
+static bool add_slice(size_t size)
+{
+	char *slice;
+
+	if ((heap.current == NULL || heap.slice == SLICES) && !add_piece())
+		return false;
+	slice = (char *)heap.current + heap.slice * SLICE;
+	heap.current->size[heap.slice++] = (unsigned char)size;
+	heap.sizes[size].at = slice;
+	heap.sizes[size].end = slice + SLICE / bytes_of(size) * bytes_of(size);
+	return true;
+}
+
+static void *allocate(void *unused, size_t bytes)
+{
+	size_t size = bytes > 0 ? (bytes - 1) / STEP : 0;
+	void *memory;
+
+	(void)unused;
+	if (size >= SIZES)
+		return heap.python.malloc(heap.python.ctx, bytes);
+	memory = heap.sizes[size].freed;
+	if (memory != NULL) {
+		memcpy(&heap.sizes[size].freed, memory, sizeof(void *));
+		return memory;
+	}
+	if (heap.sizes[size].at == heap.sizes[size].end && !add_slice(size))
+		return heap.python.malloc(heap.python.ctx, bytes);
+	memory = heap.sizes[size].at;
+	heap.sizes[size].at += bytes_of(size);
+	return memory;
+}
+
+static void *allocate_zeros(void *unused, size_t count, size_t each)
+{
+	void *memory;
+
+	if (count > 0 && each > SMALL / count)
+		return heap.python.calloc(heap.python.ctx, count, each);
+	memory = allocate(unused, count * each);
+	if (memory != NULL)
+		memset(memory, 0, count * each);
+	return memory;
+}
+
+static uintptr_t find(const void *memory)
+{
+	uintptr_t piece = piece_of(memory);
+
+	return piece == (uintptr_t)heap.current ? piece : *entry_of(piece);
+}
+
+static size_t size_of(const void *memory)
+{
+	uintptr_t piece = piece_of(memory);
+
+	return ((const struct piece *)piece)->size[((uintptr_t)memory - piece) / SLICE];
+}
+
+static void give_back(void *unused, void *memory)
+{
+	uintptr_t piece = find(memory);
+	size_t size;
+
+	(void)unused;
+	if (piece == 0) {
+		heap.python.free(heap.python.ctx, memory);
+	} else if ((piece & OF_TEMPLATE) == 0) {
+		size = size_of(memory);
+		memcpy(memory, &heap.sizes[size].freed, sizeof(void *));
+		heap.sizes[size].freed = memory;
+	}
+}
+
+/* Where the new size is not much less, the block stays: Python's own allocator has the same rule. */
+static void *change(void *unused, void *memory, size_t bytes)
+{
+	uintptr_t piece = find(memory);
+	size_t had;
+	void *other;
+
+	if (memory == NULL)
+		return allocate(unused, bytes);
+	if (piece == 0 || (piece & OF_TEMPLATE) != 0)
+		return heap.python.realloc(heap.python.ctx, memory, bytes);
+	had = bytes_of(size_of(memory));
+	if (bytes <= had && (4 * bytes > 3 * had || bytes + STEP > had))
+		return memory;
+	other = allocate(unused, bytes);
+	if (other != NULL) {
+		memcpy(other, memory, bytes < had ? bytes : had);
+		give_back(unused, memory);
+	}
+	return other;
+}
+
+void python_heap_begin(void)
+{
+	PyMemAllocatorEx own = {NULL, allocate, allocate_zeros, change, give_back};
+
+	if (heap.reserved == NULL)
+		return;
+	PyMem_GetAllocator(PYMEM_DOMAIN_OBJ, &heap.python);
+	PyMem_SetAllocator(PYMEM_DOMAIN_OBJ, &own);
+	PyMem_SetAllocator(PYMEM_DOMAIN_MEM, &own);
+}

@@ -1,0 +1,228 @@
+/*
+ * A request to a WSGI app, PEP 3333 from the call of the application to the close of what it
+ * returned.
+ *
+ * What is common takes the short way: a list or tuple is known as a whole, so it is sent with the
+ * header in one write; a file in a wsgi.file_wrapper is sent by the host. All else is iterated, and
+ * each piece is on its way before the next is asked for.
+ *
+ * However it ends, close is called, once. Exceptions go to the log with their traceback; the reply
+ * has then failed, unless all of it was sent before. An app that asks for the end of its process
+ * (SystemExit) or is interrupted gets that after the request. Only a client that is gone is no error
+ * of the app: it is stopped, and nothing is printed.
+ *
+ * An app that forks has its call return twice. The reply is the parent's; a child that comes back
+ * out of the app ends as a forked child of a script does.
+ */
+#include "wsgi/python_wsgi.h"
+
+#include <pthread.h>
+#include <unistd.h>
+
+#include "host/binding.h"
+
+static int call_app(
+    PyObject *application, struct binding_run *run, PyObject *environ, struct wsgi_reply *reply);
+static int send_result(struct binding_run *run, struct wsgi_reply *reply, PyObject *result);
+static int send_sequence(struct wsgi_reply *reply, PyObject *result);
+static int iterate(struct binding_run *run, struct wsgi_reply *reply, PyObject *result);
+static bool has_one(PyObject *result);
+static int close_result(PyObject *result);
+static int report(struct binding_run *run, const struct wsgi_reply *reply);
+static void end_forked(struct binding_run *run);
+
+static bool forked; /* this is a process that the app forked */
+static pid_t worker;
+static PyObject *close_name;
+
+static void note_fork(void)
+{
+	forked = true;
+}
+
+int python_wsgi_start(void)
+{
+	worker = getpid();
+	close_name = PyUnicode_InternFromString("close");
+	if (close_name == NULL || wsgi_input_start() == -1 || wsgi_reply_start() == -1 ||
+	    wsgi_file_start() == -1 || wsgi_environ_start() == -1)
+		return -1;
+	if (pthread_atfork(NULL, NULL, note_fork) != 0) {
+		PyErr_NoMemory();
+		return -1;
+	}
+	return 0;
+}
+
+int python_wsgi_answer(PyObject *application, struct binding_run *run, struct binding_call *call)
+{
+	bool head = false;
+	PyObject *input = wsgi_input_new(call);
+	PyObject *environ = input != NULL ? wsgi_environ_make(call, input, &head) : NULL;
+	struct wsgi_reply *reply = environ != NULL ? wsgi_reply_new(call, head) : NULL;
+	int result;
+
+	if (reply != NULL) {
+		result = call_app(application, run, environ, reply);
+		/* Before the reply and the input: whoever has them is gone then, most times. */
+		Py_DECREF(environ);
+		wsgi_reply_end(reply);
+	} else {
+		result = report(run, NULL);
+		Py_XDECREF(environ);
+	}
+	wsgi_input_end(input);
+	return result;
+}
+
+static int call_app(
+    PyObject *application, struct binding_run *run, PyObject *environ, struct wsgi_reply *reply)
+{
+	PyObject *arguments[] = {NULL, environ, (PyObject *)reply};
+	PyObject *result = PyObject_Vectorcall(
+	    application, arguments + 1, 2 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
+	int flags = 0;
+
+	end_forked(run);
+	if (result == NULL)
+		return report(run, reply);
+	if (send_result(run, reply, result) == -1)
+		flags = report(run, reply);
+	else if (reply->gone)
+		flags = BINDING_FAILED;
+	/* The reply is complete, so a failing close does not spoil it. */
+	if (close_result(result) == -1)
+		flags |= report(run, reply) & BINDING_RETIRE;
+	end_forked(run);
+	Py_DECREF(result);
+	return flags;
+}
+
+/* 0, also if the client is gone; or -1 with an exception. */
+static int send_result(struct binding_run *run, struct wsgi_reply *reply, PyObject *result)
+{
+	int sent = -1;
+
+	if (PyList_CheckExact(result) || PyTuple_CheckExact(result)) {
+		sent = send_sequence(reply, result);
+	} else if (PyBytes_Check(result)) {
+		PyErr_SetString(PyExc_TypeError,
+		    "the application returned bytes; it must return an iterable of bytes: [body]");
+	} else {
+		if (wsgi_file_check(result))
+			sent = wsgi_file_send(result, reply);
+		if (sent == -1 && !PyErr_Occurred())
+			sent = iterate(run, reply, result);
+	}
+	if (sent == 0)
+		return wsgi_reply_finish(reply);
+	return sent == WSGI_ENOUGH ? 0 : -1;
+}
+
+/* A list can change while it is sent, when the app has threads: a tuple cannot. */
+static int send_sequence(struct wsgi_reply *reply, PyObject *result)
+{
+	PyObject *chunks;
+	int sent;
+
+	if (PySequence_Fast_GET_SIZE(result) == 1) {
+		chunks = Py_NewRef(PySequence_Fast_GET_ITEM(result, 0));
+		sent = wsgi_reply_chunk(reply, chunks, true);
+	} else {
+		chunks = PySequence_Tuple(result);
+		sent = chunks != NULL ? wsgi_reply_all(reply, chunks) : -1;
+	}
+	Py_XDECREF(chunks);
+	return sent;
+}
+
+static int iterate(struct binding_run *run, struct wsgi_reply *reply, PyObject *result)
+{
+	bool only = has_one(result);
+	PyObject *iterator = PyObject_GetIter(result);
+	int sent = 0;
+
+	if (iterator == NULL) {
+		if (PyErr_ExceptionMatches(PyExc_TypeError) && Py_TYPE(result)->tp_iter == NULL)
+			PyErr_Format(PyExc_TypeError,
+			    "the application returned %s; it must return an iterable of bytes",
+			    Py_TYPE(result)->tp_name);
+		return -1;
+	}
+	while (sent == 0) {
+		PyObject *chunk = PyIter_Next(iterator);
+
+		end_forked(run);
+		if (chunk == NULL) {
+			sent = PyErr_Occurred() ? -1 : 0;
+			break;
+		}
+		sent = wsgi_reply_chunk(reply, chunk, only);
+		only = false;
+		Py_DECREF(chunk);
+	}
+	Py_DECREF(iterator);
+	return sent;
+}
+
+/* PEP 3333: a length, if there is one, can be relied upon. */
+static bool has_one(PyObject *result)
+{
+	const PyTypeObject *type = Py_TYPE(result);
+	Py_ssize_t size;
+
+	if ((type->tp_as_sequence == NULL || type->tp_as_sequence->sq_length == NULL) &&
+	    (type->tp_as_mapping == NULL || type->tp_as_mapping->mp_length == NULL))
+		return false;
+	size = PyObject_Size(result);
+	if (size == -1)
+		PyErr_Clear();
+	return size == 1;
+}
+
+static int close_result(PyObject *result)
+{
+	PyObject *close, *closed;
+
+	if (PyList_CheckExact(result) || PyTuple_CheckExact(result))
+		return 0;
+	close = PyObject_GetAttr(result, close_name);
+	if (close == NULL) {
+		if (!PyErr_ExceptionMatches(PyExc_AttributeError))
+			return -1;
+		PyErr_Clear();
+		return 0;
+	}
+	closed = PyObject_CallNoArgs(close);
+	Py_DECREF(close);
+	Py_XDECREF(closed);
+	return closed != NULL ? 0 : -1;
+}
+
+/* What the pending exception means for the request, told on standard error. */
+static int report(struct binding_run *run, const struct wsgi_reply *reply)
+{
+	if (reply != NULL && reply->gone && PyErr_ExceptionMatches(PyExc_BrokenPipeError)) {
+		PyErr_Clear();
+		return BINDING_FAILED;
+	}
+	if (PyErr_ExceptionMatches(PyExc_SystemExit) ||
+	    PyErr_ExceptionMatches(PyExc_KeyboardInterrupt)) {
+		python_error_print();
+		PySys_WriteStderr("the app ended itself, and is started again\n");
+		return BINDING_FAILED | BINDING_RETIRE;
+	}
+	if (PyErr_ExceptionMatches(PyExc_MemoryError))
+		binding_no_memory(run);
+	python_error_print();
+	return BINDING_FAILED;
+}
+
+static void end_forked(struct binding_run *run)
+{
+	if (!forked)
+		return;
+	if (PyErr_Occurred())
+		python_end(run, worker, python_error_exit());
+	python_end(run, worker, 0);
+}

@@ -1,0 +1,77 @@
+/*
+ * Which files an app is made of. Every way to load code by its path ends in one of two commands,
+ * `source` (packages, modules, auto_load, indexes) and `load` (libraries in C), so these two are
+ * watched from inside: the commands stay as a script knows them, and tell of each file that is
+ * there before they do their work, so that a file with a mistake in it is known too. What is read
+ * with `open` and evaluated cannot be told from data.
+ *
+ * The price: in an app, `yield` cannot be called across a `source`.
+ */
+#include "app/tcl_app.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#include "host/binding.h"
+
+struct watched {
+	Tcl_CmdInfo command; /* the command itself */
+	struct binding_app *app;
+	bool is_last; /* the path is the last word; else the first that is no option */
+};
+
+static void watch(Tcl_Interp *interp, struct binding_app *app, const char *name, bool is_last);
+static int watched_command(void *data, Tcl_Interp *interp, int count, Tcl_Obj *const words[]);
+static void report(struct binding_app *app, Tcl_Interp *interp, Tcl_Obj *path);
+static void forget(void *data, Tcl_Interp *interp);
+
+void tcl_depends_watch(Tcl_Interp *interp, struct binding_app *app)
+{
+	watch(interp, app, "::source", true);
+	watch(interp, app, "::load", false);
+}
+
+static void watch(Tcl_Interp *interp, struct binding_app *app, const char *name, bool is_last)
+{
+	struct watched *watched = (struct watched *)Tcl_Alloc(sizeof(*watched));
+	Tcl_CmdInfo ours;
+
+	*watched = (struct watched){.app = app, .is_last = is_last};
+	if (!Tcl_GetCommandInfo(interp, name, &watched->command)) {
+		Tcl_Free((void *)watched);
+		return;
+	}
+	Tcl_SetAssocData(interp, name, forget, watched);
+	ours = watched->command;
+	ours.objProc = watched_command;
+	ours.objClientData = watched;
+	Tcl_SetCommandInfo(interp, name, &ours);
+}
+
+static int watched_command(void *data, Tcl_Interp *interp, int count, Tcl_Obj *const words[])
+{
+	const struct watched *watched = data;
+	int i = watched->is_last ? count - 1 : 1;
+
+	while (!watched->is_last && i < count && Tcl_GetString(words[i])[0] == '-')
+		i++;
+	if (i > 0 && i < count)
+		report(watched->app, interp, words[i]);
+	return watched->command.objProc(watched->command.objClientData, interp, count, words);
+}
+
+static void report(struct binding_app *app, Tcl_Interp *interp, Tcl_Obj *path)
+{
+	Tcl_Obj *normal = Tcl_FSGetNormalizedPath(interp, path);
+	const char *native = normal != NULL ? Tcl_FSGetNativePath(normal) : NULL;
+
+	if (native != NULL && access(native, R_OK) == 0)
+		binding_depends(app, native);
+	Tcl_ResetResult(interp);
+}
+
+static void forget(void *data, Tcl_Interp *interp)
+{
+	(void)interp;
+	Tcl_Free(data);
+}

@@ -1,0 +1,105 @@
+/*
+ * tcl-path: folders that stand in front of auto_path, and on the path of modules (*.tm). A folder
+ * may also hold plain scripts that provide a package and have no index, as wapp.tcl is given away:
+ * such a script is made known to `package` by what it says itself. An index that names the same
+ * version is read later, and has the last word.
+ */
+#include "interpreter/tcl_internal.h"
+
+#include <dirent.h>
+#include <string.h>
+
+static void add_folder(Tcl_Interp *interp, const char *path, size_t length);
+static bool has_modules(const char *folder);
+static void add_scripts(Tcl_Interp *interp, const char *folder);
+
+void tcl_path_add(Tcl_Interp *interp, const char *folders)
+{
+	const char *end = folders != NULL ? folders + strlen(folders) : NULL;
+	const char *begin;
+
+	/* From the last to the first, since each is put in front. */
+	while (end != NULL) {
+		begin = memrchr(folders, ':', (size_t)(end - folders));
+		begin = begin != NULL ? begin + 1 : folders;
+		if (begin < end)
+			add_folder(interp, begin, (size_t)(end - begin));
+		end = begin > folders ? begin - 1 : NULL;
+	}
+	tcl_error_forget(interp);
+}
+
+static void add_folder(Tcl_Interp *interp, const char *path, size_t length)
+{
+	Tcl_Obj *given;
+	Tcl_Obj *folder;
+	Tcl_Obj *all = Tcl_GetVar2Ex(interp, "auto_path", NULL, TCL_GLOBAL_ONLY);
+	Tcl_DString text;
+
+	Tcl_ExternalToUtfDString(NULL, path, (Tcl_Size)length, &text);
+	given = Tcl_NewStringObj(Tcl_DStringValue(&text), Tcl_DStringLength(&text));
+	Tcl_DStringFree(&text);
+	Tcl_IncrRefCount(given);
+	folder = Tcl_FSGetNormalizedPath(interp, given);
+	if (folder != NULL) {
+		all = all != NULL ? Tcl_DuplicateObj(all) : Tcl_NewListObj(0, NULL);
+		Tcl_IncrRefCount(all);
+		if (Tcl_ListObjReplace(NULL, all, 0, 0, 1, &folder) == TCL_OK)
+			Tcl_SetVar2Ex(interp, "auto_path", NULL, all, TCL_GLOBAL_ONLY);
+		Tcl_DecrRefCount(all);
+		/* An error: it lies within another folder of modules, where they are found as well. */
+		if (has_modules(Tcl_GetString(folder)))
+			tcl_words(interp, "::tcl::tm::path", "add", Tcl_GetString(folder), NULL);
+		add_scripts(interp, Tcl_GetString(folder));
+	}
+	Tcl_DecrRefCount(given);
+}
+
+static bool has_suffix(const char *name, const char *suffix)
+{
+	size_t length = strlen(name);
+	size_t end = strlen(suffix);
+
+	return length > end && strcmp(name + length - end, suffix) == 0;
+}
+
+/* The path of modules takes milliseconds to be made, and most folders have no module. */
+static bool has_modules(const char *folder)
+{
+	Tcl_DString native;
+	DIR *stream = opendir(Tcl_UtfToExternalDString(NULL, folder, -1, &native));
+	const struct dirent *entry;
+	bool found = false;
+
+	while (!found && stream != NULL && (entry = readdir(stream)) != NULL)
+		found = entry->d_name[0] != '.' &&
+			(has_suffix(entry->d_name, ".tm") || entry->d_type != DT_REG);
+	if (stream != NULL)
+		closedir(stream);
+	Tcl_DStringFree(&native);
+	return found;
+}
+
+static bool is_script(const char *name)
+{
+	return name[0] != '.' && has_suffix(name, ".tcl") && strcmp(name, "pkgIndex.tcl") != 0;
+}
+
+static void add_scripts(Tcl_Interp *interp, const char *folder)
+{
+	Tcl_DString native;
+	DIR *stream = opendir(Tcl_UtfToExternalDString(NULL, folder, -1, &native));
+	const struct dirent *entry;
+
+	while (stream != NULL && (entry = readdir(stream)) != NULL)
+		if (is_script(entry->d_name)) {
+			Tcl_Obj *path = Tcl_ObjPrintf("%s/%s", folder, entry->d_name);
+
+			Tcl_IncrRefCount(path);
+			tcl_provide_declare(interp, path);
+			Tcl_DecrRefCount(path);
+		}
+	if (stream != NULL)
+		closedir(stream);
+	Tcl_DStringFree(&native);
+}

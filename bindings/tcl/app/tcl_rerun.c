@@ -1,0 +1,268 @@
+/*
+ * Rerun: a plain CGI script that is run again and again in one process, each time in a fresh
+ * interpreter, which is made ahead while nothing is to be done. The script finds what it finds in a
+ * CGI run: nothing of an earlier request in the interpreter; environment, working folder, umask,
+ * signals and the system encoding as at the start; descriptors 0 and 1 are the request's body and
+ * its reply, stdin and stdout (tcl_channel) too.
+ *
+ * With its interpreter go the script's variables, commands, timers, open channels and databases.
+ * `exit` ends the request and not the process (tcl_exit); only one in an interpreter that the script
+ * has made itself does.
+ *
+ * What can be seen to be left over makes this the last request of the process: another thread, a
+ * descriptor that is open or closed, a child. What cannot be undone, and is not seen: memory that
+ * is lost, the state of a library in C that a package has loaded, what a package has registered to
+ * be done when the process ends, limits of the process. Sharing one interpreter's compiled
+ * procedures with the next is nothing Tcl has.
+ */
+#include "app/tcl_app.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "host/base/fd.h"
+#include "host/binding.h"
+
+#define SIGNALS 32
+
+struct rerun {
+	struct binding_app *app;
+	Tcl_Interp *first; /* the template's */
+	Tcl_Interp *next;  /* made ahead; NULL: not yet */
+	Tcl_Obj *path;     /* of the script */
+	/* The process at its start. */
+	int folder, log;
+	int null, nowhere; /* /dev/null for reading, and for writing */
+	mode_t mask;
+	sigset_t blocked;
+	struct sigaction actions[SIGNALS];
+	struct tcl_exit exits;
+};
+
+/* What a run may leave over, counted. */
+struct left {
+	int threads, descriptors;
+};
+
+static struct rerun *make_rerun(Tcl_Interp *interp, struct binding_app *app);
+static int save_process(struct rerun *r);
+static Tcl_Interp *make_interpreter(struct rerun *r);
+static int run_script(struct rerun *r, Tcl_Interp *interp);
+static void reset_precision(Tcl_Interp *interp);
+static bool flush_libraries(const struct rerun *r);
+static void restore_process(const struct rerun *r);
+static struct left count_left(void);
+static bool has_children(void);
+
+int tcl_rerun_load(Tcl_Interp *interp, struct binding_app *app)
+{
+	struct rerun *r = make_rerun(interp, app);
+
+	if (r == NULL || save_process(r) == -1) {
+		dprintf(STDERR_FILENO, "%s: %s\n", app->run->script, strerror(errno));
+		return -1;
+	}
+	app->data = r;
+	r->next = make_interpreter(r);
+	tcl_end_app_is_loaded();
+	return r->next != NULL ? 0 : -1;
+}
+
+void tcl_rerun_prepare(struct binding_app *app)
+{
+	struct rerun *r = app->data;
+
+	/* Twice: the first may have failed by what it loaded ahead. */
+	for (int i = 0; i < 2 && r->next == NULL; i++)
+		r->next = make_interpreter(r);
+}
+
+static struct rerun *make_rerun(Tcl_Interp *interp, struct binding_app *app)
+{
+	struct rerun *r = calloc(1, sizeof(*r));
+
+	if (r == NULL)
+		return NULL;
+	r->app = app;
+	r->first = interp;
+	r->path = tcl_run_prepare(interp, app->run->script);
+	return r;
+}
+
+static int open_high(const char *path, int flags)
+{
+	return fd_move_up(open(path, flags | O_CLOEXEC));
+}
+
+static int save_process(struct rerun *r)
+{
+	r->folder = open_high(".", O_PATH | O_DIRECTORY);
+	r->null = open_high("/dev/null", O_RDONLY);
+	r->nowhere = open_high("/dev/null", O_WRONLY);
+	r->log = fd_copy_up(STDERR_FILENO);
+	r->mask = umask(0);
+	umask(r->mask);
+	sigprocmask(SIG_SETMASK, NULL, &r->blocked);
+	for (int number = 1; number < SIGNALS; number++)
+		sigaction(number, NULL, &r->actions[number]);
+	return r->folder == -1 || r->log == -1 || r->null == -1 || r->nowhere == -1 ? -1 : 0;
+}
+
+/* NULL: standard error has the reason. */
+static Tcl_Interp *make_interpreter(struct rerun *r)
+{
+	Tcl_Interp *interp = Tcl_CreateInterp();
+
+	if (tcl_shell_init_like(interp, r->first) != TCL_OK ||
+	    tcl_packages_share(interp, r->first) == -1 ||
+	    tcl_exit_watch(interp, &r->exits) != TCL_OK) {
+		tcl_error_print(interp, TCL_ERROR);
+		Tcl_DeleteInterp(interp);
+		return NULL;
+	}
+	Tcl_DecrRefCount(tcl_run_prepare(interp, r->app->run->script));
+	tcl_clock_share(interp, r->first);
+	tcl_path_add(interp, r->app->path);
+	tcl_depends_watch(interp, r->app);
+	Tcl_Preserve(interp);
+	return interp;
+}
+
+int tcl_rerun_answer(struct binding_app *app, struct binding_call *call)
+{
+	struct rerun *r = app->data;
+	Tcl_Interp *interp;
+	struct left before, after;
+	int reply = binding_reply_descriptor(call);
+	int result;
+
+	tcl_rerun_prepare(app);
+	interp = r->next;
+	r->next = NULL;
+	if (interp == NULL || tcl_environment_replace(interp, call->environment) == -1)
+		return BINDING_FAILED | BINDING_RETIRE;
+	before = count_left();
+	dup2(call->body != -1 ? call->body : r->null, STDIN_FILENO);
+	if (reply != -1)
+		dup2(reply, STDOUT_FILENO);
+	tcl_channel_begin(interp, call);
+	tcl_encoding_begin(interp);
+	result = run_script(r, interp);
+	if (result != 0)
+		tcl_channel_discard();
+	if (tcl_channel_end(interp) == -1)
+		result |= BINDING_FAILED;
+	reset_precision(interp);
+	tcl_packages_learn(interp, r->first);
+	tcl_environment_leave(interp, (char **)app->run->environment);
+	if (!Tcl_InterpDeleted(interp))
+		Tcl_DeleteInterp(interp);
+	Tcl_Release(interp);
+	if (!flush_libraries(r))
+		result |= BINDING_RETIRE;
+	restore_process(r);
+	after = count_left();
+	if (memcmp(&before, &after, sizeof(before)) != 0 || has_children())
+		result |= BINDING_RETIRE;
+	return result;
+}
+
+static int run_script(struct rerun *r, Tcl_Interp *interp)
+{
+	int source = fd_copy_up(r->app->run->source);
+	int code;
+
+	if (source == -1 || lseek(source, 0, SEEK_SET) == -1) {
+		dprintf(STDERR_FILENO, "%s: %s\n", r->app->run->script, strerror(errno));
+		return BINDING_FAILED;
+	}
+	tcl_end_move(interp);
+	tcl_stack_move(interp);
+	tcl_exit_begin(&r->exits);
+	code = tcl_source_evaluate(interp, r->path, source);
+	if (code != TCL_OK && !r->exits.called) {
+		if (!tcl_channel_is_broken())
+			tcl_error_tell(interp, r->app->run, code);
+		r->exits.status = EXIT_FAILURE;
+	} else if (code == TCL_OK && !Tcl_InterpDeleted(interp))
+		/* As tclsh ends: the script may have put its own in place of `exit`. */
+		tcl_words(interp, "exit", "0", NULL);
+	tcl_exit_end(&r->exits);
+	tcl_end_move(r->first);
+	tcl_stack_move(r->first);
+	return r->exits.status == EXIT_SUCCESS ? 0 : BINDING_FAILED;
+}
+
+/* It belongs to the thread and not to an interpreter. Tcl 9 has no such thing. */
+static void reset_precision(Tcl_Interp *interp)
+{
+	const char *digits = Tcl_GetVar2(interp, "tcl_precision", NULL, TCL_GLOBAL_ONLY);
+
+	if (digits != NULL && strcmp(digits, "0") != 0)
+		Tcl_SetVar2(interp, "tcl_precision", NULL, "0", TCL_GLOBAL_ONLY);
+}
+
+/*
+ * What libraries in C have printed belongs to this reply. false: it could not be written, and is thrown
+ * away.
+ */
+static bool flush_libraries(const struct rerun *r)
+{
+	if (fflush(NULL) == 0)
+		return true;
+	dup2(r->nowhere, STDOUT_FILENO);
+	fflush(NULL);
+	return false;
+}
+
+static void restore_process(const struct rerun *r)
+{
+	static const struct itimerval never;
+	struct sigaction present;
+
+	setitimer(ITIMER_REAL, &never, NULL);
+	setitimer(ITIMER_VIRTUAL, &never, NULL);
+	setitimer(ITIMER_PROF, &never, NULL);
+	dup2(r->null, STDIN_FILENO);
+	dup2(r->log, STDERR_FILENO);
+	dup2(r->log, STDOUT_FILENO);
+	if (fchdir(r->folder) == -1)
+		dprintf(
+		    STDERR_FILENO, "%s: its folder: %s\n", r->app->run->script, strerror(errno));
+	umask(r->mask);
+	sigprocmask(SIG_SETMASK, &r->blocked, NULL);
+	for (int number = 1; number < SIGNALS; number++)
+		if (sigaction(number, NULL, &present) == 0 &&
+		    present.sa_handler != r->actions[number].sa_handler)
+			sigaction(number, &r->actions[number], NULL);
+	if (strcmp(Tcl_GetEncodingName(NULL), "utf-8") != 0)
+		Tcl_SetSystemEncoding(NULL, "utf-8");
+}
+
+/* A folder's links are . and, from each folder in it, .. : one for each thread. */
+static struct left count_left(void)
+{
+	struct stat status;
+
+	return (struct left){
+	    .threads = stat("/proc/self/task", &status) == 0 ? (int)status.st_nlink : 0,
+	    .descriptors = tcl_trial_count("/proc/self/fd"),
+	};
+}
+
+/* One that has ended, and was started in the background, is none. */
+static bool has_children(void)
+{
+	siginfo_t child;
+
+	Tcl_ReapDetachedProcs();
+	return waitid(P_ALL, 0, &child, WEXITED | WNOHANG | WNOWAIT) == 0;
+}

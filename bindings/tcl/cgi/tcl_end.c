@@ -1,0 +1,255 @@
+/*
+ * The end of a run, which is the end of tclsh up to the point from which on nothing can be seen of
+ * it. Wherever the script calls `exit`, and when it ends without, Tcl_Exit is reached. It would run
+ * the exit handlers of the process and of the thread, flush and close the channels, take the
+ * notifier and all memory of the thread apart, and call exit(3). Of a run that takes 250
+ * microseconds this is 170: the handlers are nearly always Tcl's own, and copy 60 pages only to
+ * free what is on them. So there are two ways:
+ *
+ * The short way flushes the channels and is done. It is taken when that is all that could be seen:
+ * no library in C but harmless ones is loaded, which could have handlers of its own; there is no
+ * other interpreter; every open channel is a file or a pipe with nothing stacked
+ * on it (closing a zlib stream writes); and no channel ever waited for an event, as one does that
+ * was closed with output pending.
+ *
+ * The long way is Tcl_Exit's, but that the end of the notifier, the first thing after the channels,
+ * is replaced by exit(3); what libraries have registered there is called, and last our own handler,
+ * which calls binding_end.
+ *
+ * Tcl_Finalize, which also frees the interpreter, is nothing that tclsh does: what sqlite has open
+ * is closed by the kernel here as there.
+ */
+#include "app/tcl_app.h"
+#include "interpreter/tcl_internal.h"
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "host/binding.h"
+
+static void note_panic(const char *format, ...) __attribute__((noreturn, format(printf, 1, 2)));
+static void note_event(int descriptor, int mask, Tcl_FileProc *function, void *data);
+static void note_status(void *status) __attribute__((noreturn));
+static void note_early_exit(void);
+static bool is_plain(Tcl_Interp *interp);
+static bool has_libraries(Tcl_Interp *interp);
+static bool has_children(Tcl_Interp *interp);
+static bool has_other_channels(Tcl_Interp *interp, Tcl_Obj *names);
+static void flush_channels(Tcl_Interp *interp, Tcl_Obj *names);
+static void finish(void *notifier);
+static void end_process(void);
+
+/* Libraries in C that register nothing to be called at the end, by their names in [info loaded]. */
+static const char *const harmless[] = {"Sqlite3", "Tclsqlite", NULL};
+
+/* libc and Tcl give their handlers no argument of ours. Written once a process. */
+static struct {
+	Tcl_CmdInfo loaded;  /* [info loaded] */
+	Tcl_CmdInfo interps; /* [interp] */
+	struct binding_run *run;
+	Tcl_Interp *interp;
+	Tcl_ThreadId thread;
+	pid_t process; /* a script may fork */
+	int status;
+	bool known;  /* the status; else something called exit(3) past Tcl */
+	bool waited; /* a channel waited for an event */
+	enum { NO_APP, APP_LOADS, APP_LIVES } app;
+} ending;
+
+int tcl_end_start(Tcl_Interp *interp)
+{
+	if (Tcl_GetCommandInfo(interp, "::tcl::info::loaded", &ending.loaded) &&
+	    Tcl_GetCommandInfo(interp, "::interp", &ending.interps))
+		return TCL_OK;
+	Tcl_SetObjResult(interp, Tcl_NewStringObj("there is no command interp", -1));
+	return TCL_ERROR;
+}
+
+int tcl_end_prepare(Tcl_Interp *interp, struct binding_run *run)
+{
+	Tcl_NotifierProcs notifier = {.createFileHandlerProc = note_event};
+
+	ending.run = run;
+	ending.interp = interp;
+	ending.thread = Tcl_GetCurrentThread();
+	ending.process = getpid();
+	Tcl_SetNotifier(&notifier);
+	Tcl_SetExitProc(note_status);
+	Tcl_SetPanicProc(note_panic);
+	return atexit(end_process) == 0 ? 0 : -1;
+}
+
+int tcl_end_prepare_app(Tcl_Interp *interp, struct binding_run *run)
+{
+	ending.app = APP_LOADS;
+	return tcl_end_prepare(interp, run);
+}
+
+void tcl_end_move(Tcl_Interp *interp)
+{
+	ending.interp = interp;
+}
+
+void tcl_end_app_is_loaded(void)
+{
+	ending.app = APP_LIVES;
+}
+
+/* Tcl's own function is in charge again, as soon as the first event is waited for. */
+static void note_event(int descriptor, int mask, Tcl_FileProc *function, void *data)
+{
+	Tcl_NotifierProcs none = {.createFileHandlerProc = NULL};
+
+	ending.waited = true;
+	Tcl_SetNotifier(&none);
+	Tcl_CreateFileHandler(descriptor, mask, function, data);
+}
+
+/* Tcl cannot go on, for want of memory nearly always: it says so, and aborts. */
+static void note_panic(const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	vfprintf(stderr, format, arguments);
+	va_end(arguments);
+	fprintf(stderr, "\n");
+	if (strncmp(format, "unable to ", 10) == 0)
+		binding_no_memory(ending.run);
+	abort();
+}
+
+/* Tcl_Exit calls this instead of ending, and then, called again, ends as in tclsh. */
+static void note_status(void *status)
+{
+	Tcl_NotifierProcs notifier = {.finalizeNotifierProc = finish};
+	bool ours = Tcl_GetCurrentThread() == ending.thread && !Tcl_InterpDeleted(ending.interp);
+
+	ending.status = (int)(intptr_t)status;
+	ending.known = true;
+	if (getpid() == ending.process && ending.app == APP_LOADS)
+		note_early_exit();
+	if (ending.app != NO_APP && ending.status != EXIT_SUCCESS)
+		tcl_channel_discard();
+	if (ours && getpid() == ending.process && ending.app == NO_APP)
+		tcl_packages_notice(ending.interp, ending.run);
+	if (ours && !ending.waited && is_plain(ending.interp))
+		end_process();
+	Tcl_SetNotifier(&notifier);
+	Tcl_SetExitProc(NULL);
+	Tcl_Exit(ending.status);
+	abort();
+}
+
+/* An app that is never loaded has failed, whatever it says. */
+static void note_early_exit(void)
+{
+	dprintf(STDERR_FILENO, "%s: it calls exit while it is loaded\n", ending.run->script);
+	if (ending.status == EXIT_SUCCESS)
+		ending.status = EXIT_FAILURE;
+}
+
+/* If so, the channels are flushed already. */
+static bool is_plain(Tcl_Interp *interp)
+{
+	Tcl_Obj *names;
+	bool plain;
+
+	if (has_libraries(interp) || has_children(interp))
+		return false;
+	Tcl_ResetResult(interp);
+	if (Tcl_GetChannelNames(interp) != TCL_OK)
+		return false;
+	names = Tcl_GetObjResult(interp);
+	Tcl_IncrRefCount(names);
+	plain = !has_other_channels(interp, names);
+	if (plain)
+		flush_channels(interp, names);
+	Tcl_DecrRefCount(names);
+	return plain;
+}
+
+/* Into any interpreter, even one that is gone. [info loaded] is a list of {file name}. */
+static bool has_libraries(Tcl_Interp *interp)
+{
+	Tcl_Obj **libraries;
+	Tcl_Size count;
+
+	if (tcl_words_call(&ending.loaded, interp, "loaded", NULL) != TCL_OK ||
+	    Tcl_ListObjGetElements(NULL, Tcl_GetObjResult(interp), &count, &libraries) != TCL_OK)
+		return true;
+	for (Tcl_Size i = 0; i < count; i++) {
+		Tcl_Obj *name = NULL;
+		size_t j = 0;
+
+		if (Tcl_ListObjIndex(NULL, libraries[i], 1, &name) != TCL_OK || name == NULL)
+			return true;
+		while (harmless[j] != NULL && strcmp(Tcl_GetString(name), harmless[j]) != 0)
+			j++;
+		if (harmless[j] == NULL)
+			return true;
+	}
+	return false;
+}
+
+static bool has_children(Tcl_Interp *interp)
+{
+	return tcl_words_call(&ending.interps, interp, "interp", "slaves", NULL) != TCL_OK ||
+	       Tcl_GetStringResult(interp)[0] != '\0';
+}
+
+static bool has_other_channels(Tcl_Interp *interp, Tcl_Obj *names)
+{
+	Tcl_Obj **name;
+	Tcl_Size count;
+
+	if (Tcl_ListObjGetElements(NULL, names, &count, &name) != TCL_OK)
+		return true;
+	for (Tcl_Size i = 0; i < count; i++) {
+		Tcl_Channel channel = Tcl_GetChannel(interp, Tcl_GetString(name[i]), NULL);
+		const char *type;
+
+		if (channel == NULL || Tcl_GetTopChannel(channel) != channel)
+			return true;
+		type = Tcl_ChannelName(Tcl_GetChannelType(channel));
+		if (strcmp(type, "file") != 0 && strcmp(type, "pipe") != 0)
+			return true;
+	}
+	return false;
+}
+
+/* What cannot be written is lost, without a word, as in tclsh. */
+static void flush_channels(Tcl_Interp *interp, Tcl_Obj *names)
+{
+	Tcl_Obj **name;
+	Tcl_Size count;
+	Tcl_Channel channel;
+
+	if (Tcl_ListObjGetElements(NULL, names, &count, &name) != TCL_OK)
+		return;
+	for (Tcl_Size i = 0; i < count; i++) {
+		channel = Tcl_GetChannel(interp, Tcl_GetString(name[i]), NULL);
+		if (channel != NULL && (Tcl_GetChannelMode(channel) & TCL_WRITABLE) != 0)
+			Tcl_Flush(channel);
+	}
+}
+
+static void finish(void *notifier)
+{
+	(void)notifier;
+	if (Tcl_GetCurrentThread() == ending.thread)
+		exit(ending.status);
+}
+
+/* What stdio has from a library in C is flushed only after this, were it left to exit(3). */
+static void end_process(void)
+{
+	fflush(NULL);
+	if (ending.known)
+		binding_end(ending.run, ending.status);
+}

@@ -1,0 +1,93 @@
+/*
+ * One run: what `tclsh script` does, in a process that has the interpreter already.
+ *
+ * Nothing is kept of a script between runs. Tcl compiles no top-level code, compiles a procedure
+ * when it is first called, and has no form of its byte code that could leave a process; reading
+ * the source again takes microseconds. binding_keep_code is never called, run->code never read.
+ *
+ * How it ends, by whatever `exit`, is told in tcl_end.c. Left out on purpose: the main loop that Tk
+ * would want after the script.
+ */
+#include "interpreter/tcl_internal.h"
+
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "host/binding.h"
+
+static void reseed(Tcl_Interp *interp);
+static int evaluate(Tcl_Interp *interp, Tcl_Obj *path, struct binding_run *run);
+
+void tcl_run(Tcl_Interp *interp, struct binding_run *run)
+{
+	Tcl_Obj *path;
+
+	if (tcl_end_prepare(interp, run) == -1)
+		binding_end(run, EXIT_FAILURE);
+	tcl_environment_follow(interp);
+	path = tcl_run_prepare(interp, run->script);
+	if (run->path != NULL)
+		tcl_path_add(interp, run->path);
+	tcl_encoding_begin(interp);
+	tcl_error_assert_none(interp);
+	tcl_run_leave(interp, evaluate(interp, path, run));
+}
+
+Tcl_Obj *tcl_run_prepare(Tcl_Interp *interp, const char *script)
+{
+	Tcl_DString text;
+	Tcl_Obj *path;
+
+	Tcl_ExternalToUtfDString(NULL, script, -1, &text);
+	path = Tcl_NewStringObj(Tcl_DStringValue(&text), Tcl_DStringLength(&text));
+	Tcl_DStringFree(&text);
+	Tcl_IncrRefCount(path);
+	Tcl_SetVar2Ex(interp, "argv0", NULL, path, TCL_GLOBAL_ONLY);
+	Tcl_SetVar2Ex(interp, "argc", NULL, Tcl_NewIntObj(0), TCL_GLOBAL_ONLY);
+	Tcl_SetVar2Ex(interp, "argv", NULL, Tcl_NewObj(), TCL_GLOBAL_ONLY);
+	Tcl_SetVar2Ex(interp, "tcl_interactive", NULL, Tcl_NewIntObj(0), TCL_GLOBAL_ONLY);
+	reseed(interp);
+	return path;
+}
+
+/* All processes would inherit the state of rand(), if something has used it in the template. */
+static void reseed(Tcl_Interp *interp)
+{
+	static Tcl_Obj *kept;
+	Tcl_Obj *words[2] = {tcl_word(&kept, "::tcl::mathfunc::srand")};
+	unsigned char bytes[4];
+	unsigned seed = 0;
+
+	if (getrandom(bytes, sizeof(bytes), GRND_NONBLOCK) != (ssize_t)sizeof(bytes))
+		return;
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		seed = seed << 8 | bytes[i];
+	words[1] = Tcl_NewWideIntObj(seed & INT_MAX);
+	Tcl_IncrRefCount(words[1]);
+	Tcl_EvalObjv(interp, 2, words, TCL_EVAL_GLOBAL);
+	Tcl_DecrRefCount(words[1]);
+	Tcl_ResetResult(interp);
+}
+
+static int evaluate(Tcl_Interp *interp, Tcl_Obj *path, struct binding_run *run)
+{
+	int code;
+
+	Tcl_Preserve(interp);
+	code = tcl_source_evaluate(interp, path, run->source);
+	if (code == TCL_OK)
+		return EXIT_SUCCESS;
+	tcl_error_tell(interp, run, code);
+	return EXIT_FAILURE;
+}
+
+/* By the command, since a script may have put its own in place of it. */
+void tcl_run_leave(Tcl_Interp *interp, int status)
+{
+	if (!Tcl_InterpDeleted(interp) && !Tcl_LimitExceeded(interp))
+		tcl_words(interp, "exit", status == EXIT_SUCCESS ? "0" : "1", NULL);
+	Tcl_Exit(status);
+	abort();
+}

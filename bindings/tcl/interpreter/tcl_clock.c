@@ -1,0 +1,52 @@
+/*
+ * `clock` in a fresh interpreter. What formats and scans times is a large script of Tcl's, with
+ * messages, locales and time zones behind it, and takes ten milliseconds before it gives its first
+ * answer: more than all else in a short run. The template's interpreter has it ready; and as what it
+ * answers depends on nothing but its words, the environment and the locale, it is asked.
+ *
+ * A script that has loaded msgcat may have changed the locale, and the request's environment may name
+ * one: then Tcl's own script is loaded, as the procedures would have done that stand in these places
+ * in tclsh.
+ */
+#include "interpreter/tcl_internal.h"
+
+static int ask_first(void *first, Tcl_Interp *interp, int count, Tcl_Obj *const words[]);
+static int load_own(Tcl_Interp *interp);
+
+void tcl_clock_share(Tcl_Interp *interp, Tcl_Interp *first)
+{
+	static const char *const names[] = {
+	    "::tcl::clock::add", "::tcl::clock::format", "::tcl::clock::scan"};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (Tcl_FindCommand(interp, names[i], NULL, TCL_GLOBAL_ONLY) != NULL)
+			Tcl_CreateObjCommand(interp, names[i], ask_first, first, NULL);
+}
+
+static int ask_first(void *first, Tcl_Interp *interp, int count, Tcl_Obj *const words[])
+{
+	int code;
+
+	if (Tcl_FindNamespace(interp, "::msgcat", NULL, TCL_GLOBAL_ONLY) != NULL ||
+	    tcl_environment_has_locale()) {
+		code = load_own(interp);
+		return code == TCL_OK ? Tcl_EvalObjv(interp, count, words, 0) : code;
+	}
+	code = Tcl_EvalObjv(first, count, words, TCL_EVAL_GLOBAL);
+	Tcl_TransferResult(first, code, interp);
+	tcl_error_forget(first);
+	return code;
+}
+
+/* This replaces the command that is running. */
+static int load_own(Tcl_Interp *interp)
+{
+	const char *library = Tcl_GetVar2(interp, "tcl_library", NULL, TCL_GLOBAL_ONLY);
+	Tcl_Obj *path = Tcl_ObjPrintf("%s/clock.tcl", library != NULL ? library : "");
+	int code;
+
+	Tcl_IncrRefCount(path);
+	code = tcl_words(interp, "source", "-encoding", "utf-8", Tcl_GetString(path), NULL);
+	Tcl_DecrRefCount(path);
+	return code;
+}

@@ -1,0 +1,73 @@
+/*
+ * Where what a run allocates comes to lie.
+ *
+ * Tcl keeps what was freed in lists, one for each size of block and one for Tcl_Obj, and gives it out
+ * again, the last one first. After its start these lie all over its memory. In a request process each
+ * is in a page that is shared with the template, and copied when it is written. So the template takes
+ * what is in the lists, for good, until what it gets lies side by side.
+ *
+ * From the largest size down, as Tcl cuts larger blocks where a list is empty: so what is left of one
+ * size is where the next one's blocks come from, and all of them are in a few pages.
+ */
+#include "interpreter/tcl_internal.h"
+
+#include <stdint.h>
+
+enum {
+	HEAD = 16,      /* bytes that Tcl puts in front of a block */
+	LEAST = 32,     /* with them, the smallest; each next size is twice as large */
+	LARGEST = 1024, /* of larger ones too few fit into the 16 KiB that Tcl gets at a time */
+	TOGETHER = 8,   /* so many side by side are no accident */
+	MOST = 1 << 20  /* bytes of a size: where there seem to be more, nothing is known */
+};
+
+static void *take_object(size_t size)
+{
+	(void)size;
+	return Tcl_NewObj();
+}
+
+static void give_object(void *object)
+{
+	Tcl_DecrRefCount((Tcl_Obj *)object);
+}
+
+static void *take_block(size_t size)
+{
+	return ckalloc((unsigned)(size - HEAD));
+}
+
+static void give_block(void *block)
+{
+	ckfree(block);
+}
+
+static bool are_neighbours(const void *one, const void *other, size_t size)
+{
+	return (uintptr_t)one - (uintptr_t)other == size ||
+	       (uintptr_t)other - (uintptr_t)one == size;
+}
+
+/* Take pieces of this size, and give the last ones back, which lie side by side. */
+static void empty_list(size_t size, void *(*take)(size_t size), void (*give)(void *piece))
+{
+	void *row[TOGETHER];
+	size_t count = 0;
+
+	for (size_t taken = 0; taken < MOST && count < TOGETHER; taken += size) {
+		void *piece = take(size);
+
+		if (count > 0 && !are_neighbours(piece, row[count - 1], size))
+			count = 0;
+		row[count++] = piece;
+	}
+	while (count > 0)
+		give(row[--count]);
+}
+
+void tcl_memory_settle(void)
+{
+	for (size_t size = LARGEST; size >= LEAST; size /= 2)
+		empty_list(size, take_block, give_block);
+	empty_list(sizeof(Tcl_Obj), take_object, give_object);
+}

@@ -1,0 +1,101 @@
+/*
+ * One index for many interpreters: a rerun has a fresh one for each request, and most scripts
+ * require no package, or one. So all that a new interpreter gets is the command that Tcl calls when
+ * it does not know a package. What the index has of a package is declared when that is required, and
+ * Tcl's own reading half is loaded when there is something to read.
+ *
+ * A script could see this in `package names`, which tells less than in tclsh.
+ */
+#include "packages/tcl_index.h"
+
+static Tcl_Obj *share(Tcl_Obj *object);
+static Tcl_Obj *sort_by_name(Tcl_Obj *installed);
+
+void tcl_index_share(struct tcl_index *index, Tcl_Interp *interp, struct tcl_index *from)
+{
+	if (from->versions == NULL)
+		from->versions = share(sort_by_name(from->installed));
+	/* The only one of these that changes. */
+	index->scanned = share(Tcl_DuplicateObj(from->scanned));
+	index->installed = share(from->installed);
+	index->modules = share(from->modules);
+	index->versions = share(from->versions);
+	index->shared = true;
+	Tcl_CreateObjCommand(interp, "::tclPkgUnknown", tcl_index_unknown, index, NULL);
+	/* Else Tcl's handler for modules comes first, and takes milliseconds to be loaded. */
+	tcl_words_call(&index->package, interp, "package", "unknown", "::tclPkgUnknown", NULL);
+	Tcl_ResetResult(interp);
+}
+
+void tcl_index_release(struct tcl_index *index)
+{
+	Tcl_DecrRefCount(index->scanned);
+	Tcl_DecrRefCount(index->installed);
+	Tcl_DecrRefCount(index->modules);
+	Tcl_DecrRefCount(index->versions);
+}
+
+static Tcl_Obj *share(Tcl_Obj *object)
+{
+	Tcl_IncrRefCount(object);
+	return object;
+}
+
+/* From the dictionary whose keys are lists of name and version. */
+static Tcl_Obj *sort_by_name(Tcl_Obj *installed)
+{
+	Tcl_Obj *sorted = Tcl_NewDictObj();
+	Tcl_DictSearch search;
+	Tcl_Obj **pair;
+	Tcl_Obj *key;
+	Tcl_Obj *script;
+	Tcl_Obj *versions;
+	Tcl_Size count;
+	int done;
+
+	Tcl_DictObjFirst(NULL, installed, &search, &key, &script, &done);
+	for (; !done; Tcl_DictObjNext(&search, &key, &script, &done)) {
+		if (Tcl_ListObjGetElements(NULL, key, &count, &pair) != TCL_OK || count != 2 ||
+		    Tcl_DictObjGet(NULL, sorted, pair[0], &versions) != TCL_OK)
+			continue;
+		versions = versions != NULL ? Tcl_DuplicateObj(versions) : Tcl_NewDictObj();
+		Tcl_DictObjPut(NULL, versions, pair[1], script);
+		Tcl_DictObjPut(NULL, sorted, pair[0], versions);
+	}
+	return sorted;
+}
+
+/* What is declared already stays: the script's own folders have the last word. */
+void tcl_index_declare(struct tcl_index *index, Tcl_Interp *interp, Tcl_Obj *name)
+{
+	const char *text = Tcl_GetString(name);
+	Tcl_DictSearch search;
+	Tcl_Obj *versions = NULL;
+	Tcl_Obj *version;
+	Tcl_Obj *script;
+	int done;
+
+	if (Tcl_DictObjGet(NULL, index->versions, name, &versions) != TCL_OK || versions == NULL)
+		return;
+	Tcl_DictObjFirst(NULL, versions, &search, &version, &script, &done);
+	for (; !done; Tcl_DictObjNext(&search, &version, &script, &done)) {
+		tcl_words_call(&index->package, interp, "package", "ifneeded", text,
+		    Tcl_GetString(version), NULL);
+		if (Tcl_GetStringResult(interp)[0] == '\0')
+			tcl_words_call(&index->package, interp, "package", "ifneeded", text,
+			    Tcl_GetString(version), Tcl_GetString(script), NULL);
+	}
+	Tcl_ResetResult(interp);
+}
+
+void tcl_index_need_reader(struct tcl_index *index, Tcl_Interp *interp)
+{
+	if (index->has_reader)
+		return;
+	index->has_reader = true;
+	/* auto_load makes Tcl's own, in the place of ours. */
+	if (tcl_words(interp, "auto_load", "::tclPkgUnknown", NULL) == TCL_OK)
+		tcl_words(interp, "rename", "::tclPkgUnknown", TCL_INDEX_READER, NULL);
+	Tcl_CreateObjCommand(interp, "::tclPkgUnknown", tcl_index_unknown, index, NULL);
+	Tcl_ResetResult(interp);
+}

@@ -1,0 +1,86 @@
+/* Lists, and which limits and manners an extension has. */
+#include "config/config.h"
+
+#include <fnmatch.h>
+#include <stdlib.h>
+#include <string.h>
+
+int config_list_append(struct config_list *list, const char *value)
+{
+	char **items = realloc(list->items, (list->count + 1) * sizeof(*items));
+
+	if (items == NULL)
+		return -1;
+	list->items = items;
+	items[list->count] = strdup(value);
+	return items[list->count++] == NULL ? -1 : 0;
+}
+
+void config_list_release(struct config_list *list)
+{
+	for (size_t i = 0; i < list->count; i++)
+		free(list->items[i]);
+	free(list->items);
+	*list = (struct config_list){0};
+}
+
+static void override_limits(const struct config_section *section, struct limits *limits)
+{
+	const uint64_t *from = (const uint64_t *)&section->limits;
+	uint64_t *to = (uint64_t *)limits;
+
+	for (size_t n = 0; n < sizeof(*limits) / sizeof(uint64_t); n++)
+		if ((section->given & 1U << n) != 0)
+			to[n] = from[n];
+}
+
+static void override_manners(const struct config_section *section, struct manners *manners)
+{
+	char *const *from = (char *const *)&section->manners;
+	char **to = (char **)manners;
+
+	for (size_t n = 0; n < sizeof(*manners) / sizeof(char *); n++)
+		if (from[n] != NULL)
+			to[n] = from[n];
+}
+
+void config_override(
+    const struct config_section *section, struct limits *limits, struct manners *manners)
+{
+	override_limits(section, limits);
+	override_manners(section, manners);
+}
+
+void config_limits(const struct config *config, const char *name, struct limits *limits)
+{
+	*limits = config->limits;
+	for (size_t i = 0; i < config->section_count; i++)
+		if (fnmatch(config->sections[i].pattern, name, FNM_PERIOD) == 0)
+			override_limits(&config->sections[i], limits);
+}
+
+void config_manners(const struct config *config, const char *name, struct manners *manners)
+{
+	*manners = config->manners;
+	for (size_t i = 0; i < config->section_count; i++)
+		if (fnmatch(config->sections[i].pattern, name, FNM_PERIOD) == 0)
+			override_manners(&config->sections[i], manners);
+}
+
+const struct config_app *config_find_app(const struct config *config, const char *name)
+{
+	for (size_t i = 0; i < config->app_count; i++)
+		if (strcmp(config->apps[i].name, name) == 0)
+			return &config->apps[i];
+	return NULL;
+}
+
+uint64_t config_largest_body(const struct config *config)
+{
+	uint64_t most = config->limits.max_body;
+
+	for (size_t i = 0; i < config->section_count; i++)
+		if (config->sections[i].limits.max_body > most)
+			most = config->sections[i].limits.max_body;
+	return most;
+}

@@ -1,0 +1,39 @@
+/* The configuration of `exthost serve`, as a whole: read, checked, and read again on a reload. */
+#ifndef EXTHOST_CONFIG_CHECK_H
+#define EXTHOST_CONFIG_CHECK_H
+
+struct binding;
+struct config;
+struct error;
+struct log;
+
+/* Where it comes from, time and again. */
+struct serve_config_source {
+	int argc;
+	char **argv; /* the options of the command line */
+	const struct binding *const *bindings;
+};
+
+/*
+ * Read and check it. The configuration file is read from this descriptor, from its beginning, or
+ * opened by its name if it is -1. 0, or -1 with one line in *e; *config is to be released in
+ * either case.
+ */
+int serve_config_read(
+    const struct serve_config_source *source, int file, struct config *config, struct error *e);
+
+/*
+ * Read it again in place of the present one. 0 with *file, the bytes of its file for whoever reads
+ * them too, or -1 if there is no file; or -1: it is refused, which has been logged, and the present one
+ * stays.
+ */
+int serve_config_reload(const struct serve_config_source *source, struct config *present,
+    const struct log *log, int *file);
+
+/*
+ * Some settings are used up at the start: in *next they become what they are in *present, and if
+ * they were something else this is told in the log (NULL: not told).
+ */
+void serve_config_keep(struct config *next, const struct config *present, const struct log *log);
+
+#endif

@@ -1,0 +1,308 @@
+/*
+ * Keys before any section are options of `exthost serve`; those in a section [extension PATTERN]
+ * hold for the extensions whose path beneath the root the pattern matches (fnmatch(3)); a section
+ * [service NAME] describes a program to keep running. A key whose option may be given more than once
+ * may stand more than once, any other only once; '#' or ';' begins a comment.
+ *
+ * libinih takes lines through a function of ours, which knows the line's number, refuses what is
+ * longer than libinih reads, and reads the section's name, of which libinih would keep 49 bytes.
+ */
+#include "config/config_file.h"
+
+#include "base/error.h"
+#include "config/config.h"
+#include "config/option.h"
+
+#include <fcntl.h>
+#include <ini.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define SERVICE_OFFSET offsetof(struct config, service)
+#define APP_OFFSET offsetof(struct config, app)
+#define MANNERS_OFFSET offsetof(struct config, manners)
+
+struct reading {
+	struct config *config;
+	const bool *given;
+	const struct config_check *check; /* NULL: none */
+	FILE *stream;
+	int line;
+	bool indented; /* that line */
+	/* The present section: one of an extension, a service or an app, or NULL all before any. */
+	struct config_section *section;
+	struct config_service *service;
+	struct config_app *app;
+	bool seen[OPTIONS_MAX]; /* in this section */
+	struct error *e;
+	bool failed; /* the first mistake is the one told */
+};
+
+static int refuse(struct reading *r, const char *why)
+{
+	if (!r->failed)
+		error_set(r->e, "%s:%d: %.400s", r->config->config_file, r->line, why);
+	r->failed = true;
+	return 0;
+}
+
+static struct config_section *add_section(struct config *config, const char *pattern)
+{
+	struct config_section *sections =
+	    realloc(config->sections, (config->section_count + 1) * sizeof(*sections));
+	struct config_section *section;
+
+	if (sections == NULL)
+		return NULL;
+	config->sections = sections;
+	section = &sections[config->section_count];
+	*section = (struct config_section){.pattern = strdup(pattern)};
+	if (section->pattern == NULL)
+		return NULL;
+	config->section_count++;
+	return section;
+}
+
+/* Into a struct that stands at `within` in struct config: the defaults of the option table. */
+static int set_defaults(void *values, size_t within, int commands, struct error *e)
+{
+	for (size_t i = 0; i < option_count; i++)
+		if ((options[i].commands & commands) != 0 && options[i].fallback != NULL &&
+		    option_set((char *)values + options[i].offset - within, &options[i],
+			options[i].fallback, e) < 0)
+			return -1;
+	return 0;
+}
+
+static struct config_service *add_service(struct config *config, const char *name, struct error *e)
+{
+	struct config_service *services =
+	    realloc(config->services, (config->service_count + 1) * sizeof(*services));
+	struct config_service *service;
+
+	if (services == NULL)
+		return NULL;
+	config->services = services;
+	service = &services[config->service_count];
+	*service = (struct config_service){.name = strdup(name)};
+	if (service->name == NULL)
+		return NULL;
+	config->service_count++;
+	return set_defaults(service, SERVICE_OFFSET, CONFIG_SERVICE, e) == 0 ? service : NULL;
+}
+
+static struct config_app *add_app(struct config *config, const char *name, struct error *e)
+{
+	struct config_app *apps = realloc(config->apps, (config->app_count + 1) * sizeof(*apps));
+	struct config_app *app;
+
+	if (apps == NULL)
+		return NULL;
+	config->apps = apps;
+	app = &apps[config->app_count];
+	*app = (struct config_app){.name = strdup(name)};
+	if (app->name == NULL)
+		return NULL;
+	config->app_count++;
+	return set_defaults(app, APP_OFFSET, CONFIG_APP, e) == 0 ? app : NULL;
+}
+
+static bool has_service(const struct config *config, const char *name)
+{
+	for (size_t i = 0; i < config->service_count; i++)
+		if (strcmp(config->services[i].name, name) == 0)
+			return true;
+	return false;
+}
+
+/* The name behind "[word " and before "]", with no blanks around it. false: it is another section. */
+static bool section_name(const char *line, const char *word, char *name, size_t size)
+{
+	const char *text = line + 1 + strspn(line + 1, " \t");
+	size_t length;
+
+	if (strncmp(text, word, strlen(word)) != 0 || strchr(" \t", text[strlen(word)]) == NULL)
+		return false;
+	text += strlen(word);
+	text += strspn(text, " \t/");
+	length = strcspn(text, "]\r\n");
+	while (length > 0 && strchr(" \t", text[length - 1]) != NULL)
+		length--;
+	if (length == 0 || length >= size || strchr(text, ']') == NULL)
+		return false;
+	snprintf(name, size, "%.*s", (int)length, text);
+	return true;
+}
+
+static void begin_section(struct reading *r, const char *line)
+{
+	char name[256];
+	struct error e;
+
+	r->section = NULL;
+	r->service = NULL;
+	r->app = NULL;
+	memset(r->seen, 0, sizeof(r->seen));
+	if (section_name(line, "extension", name, sizeof(name))) {
+		r->section = add_section(r->config, name);
+		if (r->section == NULL)
+			refuse(r, "out of memory");
+	} else if (section_name(line, "service", name, sizeof(name))) {
+		if (has_service(r->config, name))
+			refuse(r, "there are two services of this name");
+		else
+			r->service = add_service(r->config, name, &e);
+		if (r->service == NULL)
+			refuse(r, "out of memory");
+	} else if (section_name(line, "app", name, sizeof(name))) {
+		if (config_find_app(r->config, name) != NULL)
+			refuse(r, "there are two apps of this name");
+		else
+			r->app = add_app(r->config, name, &e);
+		if (r->app == NULL)
+			refuse(r, "out of memory");
+	} else {
+		snprintf(name, sizeof(name),
+		    "unknown section %.*s, allowed are [extension PATTERN], [app NAME] and "
+		    "[service NAME]",
+		    (int)strcspn(line, "\r\n"), line);
+		refuse(r, name);
+	}
+}
+
+static char *read_line(char *line, int size, void *stream)
+{
+	struct reading *r = stream;
+	char *got = fgets(line, size, r->stream);
+	const char *text = line;
+
+	if (got == NULL && ferror(r->stream) && !r->failed) {
+		error_errno(r->e, "configuration file %s", r->config->config_file);
+		r->failed = true;
+	}
+	if (got == NULL)
+		return NULL;
+	/* libinih steps over a byte order mark, and then sees a section where none was seen here. */
+	if (r->line++ == 0 && strncmp(line, "\xef\xbb\xbf", 3) == 0)
+		text += 3;
+	r->indented = strchr(" \t\v\f\r", text[0]) != NULL;
+	if (strchr(line, '\n') == NULL && !feof(r->stream))
+		refuse(r, "the line is too long, allowed are 197 bytes");
+	else if (text[0] == '[')
+		begin_section(r, text);
+	else if (text[strspn(text, " \t\v\f\r")] == '[')
+		refuse(r, "a section begins at the beginning of its line");
+	return got;
+}
+
+static int set_in_section(
+    struct config_section *section, const struct option *o, const char *value, struct error *e)
+{
+	size_t within = o->offset - offsetof(struct config, limits);
+
+	if (o->type == TYPE_STRING || o->type == TYPE_CHOICE)
+		return option_set(
+		    (char *)&section->manners + o->offset - MANNERS_OFFSET, o, value, e);
+	section->given |= 1U << within / sizeof(uint64_t);
+	return option_set((char *)&section->limits + within, o, value, e);
+}
+
+/* What an app's section has of its own, or else as a section of extensions. */
+static int set_in_app(
+    struct config_app *app, const struct option *o, const char *value, struct error *e)
+{
+	return (o->commands & CONFIG_APP) != 0
+		   ? option_set((char *)app + o->offset - APP_OFFSET, o, value, e)
+		   : set_in_section(&app->own, o, value, e);
+}
+
+/* The option that the key means in the present section; an app's own goes before all others. */
+static const struct option *find_key(const struct reading *r, const char *name)
+{
+	int commands = r->service != NULL ? CONFIG_SERVICE
+		       : r->app != NULL   ? CONFIG_APP
+					  : CONFIG_SERVE;
+	const struct option *o = option_find(name, strlen(name), commands);
+
+	return o == NULL && r->app != NULL ? option_find(name, strlen(name), CONFIG_SERVE) : o;
+}
+
+static int set_and_check(
+    struct reading *r, const struct option *o, const char *value, struct error *why)
+{
+	if (option_set((char *)r->config + o->offset, o, value, why) < 0)
+		return -1;
+	return r->check != NULL ? r->check->check(r->check->context, o->name, value, why) : 0;
+}
+
+/* 0, or -1 with *why. */
+static int set_key(struct reading *r, const char *name, const char *value, struct error *why)
+{
+	const struct option *o = find_key(r, name);
+	int result = 0;
+
+	if (o == NULL || o->offset == offsetof(struct config, config_file) ||
+	    o->offset == offsetof(struct config, only_app))
+		return error_set(why, "unknown key '%s'", name);
+	if (r->section != NULL && (o->commands & CONFIG_EXTENSION) == 0)
+		return error_set(why, "%s cannot be set for some extensions only", name);
+	if (r->app != NULL && (o->commands & (CONFIG_APP | CONFIG_EXTENSION)) == 0)
+		return error_set(why, "%s cannot be set for one app only", name);
+	/* It would take the keys below it, if they are indented too, for its own values. */
+	if (r->service != NULL && r->indented && !r->seen[o - options])
+		return error_set(why, "a key begins at the beginning of its line");
+	/* An indented line is another value of the key above it; of a service it is the same one. */
+	if (r->seen[o - options] && (o->type != TYPE_LIST || (r->service != NULL && !r->indented)))
+		return error_set(
+		    why, "%s has a value already, and cannot have '%s' too", name, value);
+	r->seen[o - options] = true;
+	if (r->service != NULL)
+		result = option_set((char *)r->service + o->offset - SERVICE_OFFSET, o, value, why);
+	else if (r->app != NULL)
+		result = set_in_app(r->app, o, value, why);
+	else if (r->section != NULL)
+		result = set_in_section(r->section, o, value, why);
+	else if (!r->given[o - options])
+		result = set_and_check(r, o, value, why);
+	return result < 0 ? error_prefix(why, "%s", name) : 0;
+}
+
+/* libinih calls this for each key; 0 means an error. */
+static int read_key(void *user, const char *section, const char *name, const char *value)
+{
+	struct reading *r = user;
+	struct error why;
+
+	(void)section; /* told by read_line */
+	if (r->failed)
+		return 0;
+	if (set_key(r, name, value != NULL ? value : "", &why) == 0)
+		return 1;
+	return refuse(r, why.message);
+}
+
+int config_file_read(struct config *config, const bool *given, int file,
+    const struct config_check *check, struct error *e)
+{
+	struct reading r = {.config = config, .given = given, .check = check, .e = e};
+	int line;
+
+	if (file < 0)
+		file = open(config->config_file, O_RDONLY | O_CLOEXEC);
+	else if (lseek(file, 0, SEEK_SET) == 0)
+		file = fcntl(file, F_DUPFD_CLOEXEC, 3);
+	r.stream = file >= 0 ? fdopen(file, "r") : NULL;
+	if (r.stream == NULL)
+		return error_errno(e, "configuration file %s", config->config_file);
+	line = ini_parse_stream(read_line, &r, read_key, &r);
+	fclose(r.stream);
+	if (r.failed)
+		return -1;
+	if (line > 0)
+		return error_set(
+		    e, "%s:%d: neither 'name = value' nor a comment", config->config_file, line);
+	return line != 0 ? error_set(e, "configuration file %s: out of memory", config->config_file)
+			 : 0;
+}

@@ -1,0 +1,221 @@
+/*
+ * The command line, the file and the defaults become one struct config: a value given on the command
+ * line wins over the configuration file, which wins over the default.
+ */
+#include "config/config_read.h"
+
+#include "base/error.h"
+#include "config/config_file.h"
+#include "config/option.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct reading {
+	struct config *config;
+	enum config_command command;
+	bool given[OPTIONS_MAX]; /* set on the command line */
+	int file;                /* the configuration file, or -1: open it by its name */
+	const struct config_check *check;
+	struct error *e;
+};
+
+/* One "--name[=value]" at argv[*at]. */
+static int read_option(struct reading *r, int argc, char **argv, int *at)
+{
+	const char *name = argv[*at] + 2;
+	const char *value = strchr(name, '=');
+	size_t size = value != NULL ? (size_t)(value - name) : strlen(name);
+	const struct option *o = option_find(name, size, r->command);
+
+	if (o == NULL)
+		return error_set(r->e, "unknown option --%.*s", (int)size, name);
+	if (value != NULL)
+		value++;
+	else if (o->type == TYPE_FLAG)
+		value = "yes";
+	else if (*at + 1 < argc)
+		value = argv[++*at];
+	else
+		return error_set(r->e, "option --%s needs a value: %s", o->name, o->argument);
+	r->given[o - options] = true;
+	if (option_set((char *)r->config + o->offset, o, value, r->e) < 0)
+		return error_prefix(r->e, "option --%s", o->name);
+	return 0;
+}
+
+static int read_command_line(
+    struct reading *r, int argc, char **argv, int max_operands, int *operands)
+{
+	*operands = 0;
+	for (int i = 0; i < argc; i++) {
+		if (strncmp(argv[i], "--", 2) == 0 && argv[i][2] != '\0') {
+			if (read_option(r, argc, argv, &i) < 0)
+				return -1;
+		} else if (argv[i][0] == '-' && argv[i][1] != '\0') {
+			return error_set(r->e, "unknown option %s", argv[i]);
+		} else if (*operands == max_operands) {
+			return error_set(r->e, "unexpected argument '%s'", argv[i]);
+		} else {
+			argv[(*operands)++] = argv[i];
+		}
+	}
+	return 0;
+}
+
+static int set_defaults(struct config *config, struct error *e)
+{
+	for (size_t i = 0; i < option_count; i++)
+		if (options[i].fallback != NULL && option_set((char *)config + options[i].offset,
+						       &options[i], options[i].fallback, e) < 0)
+			return -1;
+	return 0;
+}
+
+static int folder_check(char **path, const char *what, struct error *e)
+{
+	struct stat status;
+	char *real = realpath(*path, NULL);
+
+	if (real == NULL)
+		return error_errno(e, "%s %s", what, *path);
+	free(*path);
+	*path = real;
+	if (stat(real, &status) < 0)
+		return error_errno(e, "%s %s", what, real);
+	if (!S_ISDIR(status.st_mode))
+		return error_set(e, "%s %s: not a folder", what, real);
+	if (access(real, R_OK | X_OK) < 0)
+		return error_errno(e, "%s %s", what, real);
+	return 0;
+}
+
+static int read_all(struct reading *r, int argc, char **argv, int max_operands, int *operands)
+{
+	struct config *config = r->config;
+
+	*config = (struct config){0};
+	if (set_defaults(config, r->e) < 0)
+		return -1;
+	if (read_command_line(r, argc, argv, max_operands, operands) < 0)
+		return -1;
+	if (config->config_file != NULL &&
+	    config_file_read(config, r->given, r->file, r->check, r->e) < 0)
+		return -1;
+	if (config->root != NULL && folder_check(&config->root, "extension root", r->e) < 0)
+		return -1;
+	return folder_check(&config->tmpdir, "folder for temporary files", r->e);
+}
+
+int config_read(struct config *config, enum config_command command, int argc, char **argv,
+    int max_operands, int *operands, struct error *e)
+{
+	struct reading r = {.config = config, .command = command, .file = -1, .e = e};
+
+	return read_all(&r, argc, argv, max_operands, operands);
+}
+
+int config_read_again(struct config *config, enum config_command command, int argc, char **argv,
+    int file, const struct config_check *check, struct error *e)
+{
+	struct reading r = {
+	    .config = config, .command = command, .file = file, .check = check, .e = e};
+	int operands;
+
+	return read_all(&r, argc, argv, 0, &operands);
+}
+
+/* The help text, broken at blanks to fit beside the names. */
+static void print_wrapped(FILE *out, const char *text, size_t indent, size_t width)
+{
+	while (*text != '\0') {
+		size_t n = strlen(text);
+
+		if (n > width) {
+			n = width;
+			while (n > 0 && text[n] != ' ')
+				n--;
+		}
+		fprintf(out, "%.*s\n", (int)n, text);
+		text += n;
+		text += strspn(text, " ");
+		if (*text != '\0')
+			fprintf(out, "%*s", (int)indent, "");
+	}
+}
+
+void config_print_options(FILE *out, enum config_command command)
+{
+	for (size_t i = 0; i < option_count; i++) {
+		const struct option *o = &options[i];
+		char name[64];
+		char help[512];
+
+		if ((o->commands & command) == 0)
+			continue;
+		snprintf(name, sizeof(name), "--%s%s%s", o->name, o->argument ? " " : "",
+		    o->argument ? o->argument : "");
+		snprintf(help, sizeof(help), "%s%s%s%s", o->help,
+		    o->fallback && o->fallback[0] ? " (" : "", o->fallback ? o->fallback : "",
+		    o->fallback && o->fallback[0] ? ")" : "");
+		fprintf(out, "  %-26s ", name);
+		if (strlen(name) > 26)
+			fprintf(out, "\n%29s", "");
+		print_wrapped(out, help, 29, 70);
+	}
+}
+
+/* The strings and lists of those options that these commands have, of a struct `within` config. */
+static void release_values(void *values, size_t within, int commands)
+{
+	for (size_t i = 0; i < option_count; i++) {
+		char *place = (char *)values + options[i].offset - within;
+
+		if ((options[i].commands & commands) == 0)
+			continue;
+		if (options[i].type == TYPE_STRING || options[i].type == TYPE_CHOICE) {
+			free(*(char **)place);
+			*(char **)place = NULL;
+		} else if (options[i].type == TYPE_LIST) {
+			config_list_release((struct config_list *)place);
+		}
+	}
+}
+
+static void release_manners(struct manners *manners)
+{
+	char **texts = (char **)manners;
+
+	for (size_t i = 0; i < sizeof(*manners) / sizeof(char *); i++)
+		free(texts[i]);
+}
+
+void config_release(struct config *config)
+{
+	release_values(config, 0, ~0);
+	for (size_t i = 0; i < config->section_count; i++) {
+		free(config->sections[i].pattern);
+		release_manners(&config->sections[i].manners);
+	}
+	free(config->sections);
+	config->sections = NULL;
+	config->section_count = 0;
+	for (size_t i = 0; i < config->service_count; i++) {
+		free(config->services[i].name);
+		release_values(
+		    &config->services[i], offsetof(struct config, service), CONFIG_SERVICE);
+	}
+	free(config->services);
+	config->services = NULL;
+	config->service_count = 0;
+	for (size_t i = 0; i < config->app_count; i++) {
+		free(config->apps[i].name);
+		release_values(&config->apps[i], offsetof(struct config, app), CONFIG_APP);
+		release_manners(&config->apps[i].own.manners);
+	}
+	free(config->apps);
+	config->apps = NULL;
+	config->app_count = 0;
+}

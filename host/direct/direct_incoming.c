@@ -1,0 +1,214 @@
+/*
+ * Whoever sends slowly costs a place in a table: the head of a request is gathered in memory, its body
+ * in a file, and the thread turns to others meanwhile. A connection with a request half sent has a
+ * deadline.
+ */
+#include "direct/direct_incoming.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "direct/app_server.h"
+#include "direct/direct_setup.h"
+#include "ipc/scoreboard.h"
+#include "net/connection.h"
+#include "request/access_log.h"
+#include "request/cgi_reply.h"
+#include "worker/app_loaded.h"
+
+#include <sys/timerfd.h>
+
+#define REFUSAL_PATIENCE (3 * CLOCK_SECOND) /* for a client that is to take the page of a refusal */
+
+static bool look(struct server *s, struct connection *c);
+static bool take_body(struct server *s, struct connection *c);
+static bool drain(struct server *s, struct connection *c);
+static void refuse(struct server *s, struct connection *c, int status, const struct error *e);
+static bool finish(struct server *s, struct connection *c, int status, const struct error *e);
+static void log_close(const struct server *s, const struct connection *c, const struct error *e);
+
+bool app_incoming_go_on(struct server *s, struct connection *c)
+{
+	if (c->draining)
+		return drain(s, c);
+	return s->incoming[c->index].begun ? take_body(s, c) : look(s, c);
+}
+
+static void close_connection(struct server *s, struct connection *c)
+{
+	struct incoming *in = &s->incoming[c->index];
+
+	if (in->begun) {
+		request_release(&in->request);
+		in->begun = false;
+	}
+	connections_close(s->connections, c);
+}
+
+static void tick(struct server *s)
+{
+	const struct itimerspec second = {.it_value.tv_sec = 1};
+
+	if (!s->ticking)
+		timerfd_settime(s->timer, 0, &second, NULL);
+	s->ticking = true;
+}
+
+/* true: there may be more to read, at once. */
+static bool park(struct server *s, struct connection *c, uint64_t deadline)
+{
+	bool idle = c->taken.size == 0 && !s->incoming[c->index].begun && !c->draining;
+
+	if (deadline != 0)
+		tick(s);
+	atomic_store(&s->slot->idle[c->index], idle ? c->fd : APP_SLOT_NONE);
+	return !connections_park(s->connections, c, deadline);
+}
+
+/* Numbers in a row from a random one on, mixed so that they look like those of others (splitmix64). */
+static uint64_t next_id(struct server *s)
+{
+	uint64_t n = s->last_id += 0x9e3779b97f4a7c15;
+
+	n = (n ^ (n >> 30)) * 0xbf58476d1ce4e5b9;
+	n = (n ^ (n >> 27)) * 0x94d049bb133111eb;
+	return n ^ (n >> 31);
+}
+
+/* The head of a request. As app_incoming_go_on. */
+static bool look(struct server *s, struct connection *c)
+{
+	struct incoming *in = &s->incoming[c->index];
+	bool refused = false;
+	struct error e = {""};
+	int status;
+
+	if (c->taken.size == 0 && !s->stale && app_files_changed(&s->app->files))
+		app_server_become_stale(s);
+	if (c->taken.size == 0 && (s->stale || s->ends) &&
+	    app_serve_give(s->setup, c->fd, s->slot->listener[c->index])) {
+		connections_forget(s->connections, c);
+		return false;
+	}
+	switch (connection_look(c, s->buffer, &status, &e)) {
+	case LOOK_WAIT: return park(s, c, connection_deadline(c, clock_now()));
+	case LOOK_CLOSE:
+		log_close(s, c, &e);
+		close_connection(s, c);
+		return false;
+	case LOOK_REFUSE: refused = true; break;
+	case LOOK_READY: break;
+	}
+	request_init_numbered(&in->request, next_id(s));
+	in->begun = true;
+	in->request.trust_fossil = in->request.relay = in->request.hold = c->listener->trust_fossil;
+	in->request.response.fd = c->fd;
+	in->request.response.fastcgi = true;
+	in->request.response.request_id = c->check.request_id;
+	if (refused)
+		return finish(s, c, status, &e);
+	if (s->refuses) {
+		error_set(&e, "the changed app does not load");
+		return finish(s, c, 500, &e);
+	}
+	status = request_taken_begin(
+	    &in->request, &in->taken, &c->taken, &c->check, &s->setup->config, &e);
+	return status == REQUEST_MORE ? take_body(s, c) : finish(s, c, status, &e);
+}
+
+/* As much of the body as has come. As app_incoming_go_on. */
+static bool take_body(struct server *s, struct connection *c)
+{
+	struct incoming *in = &s->incoming[c->index];
+	struct error e = {""};
+	int status = request_taken_read(
+	    &in->request, &in->taken, &c->taken, s->buffer, s->rules.max_head, &e);
+
+	if (status == REQUEST_MORE)
+		return park(
+		    s, c, request_body_due(&in->request, &in->taken.body, &s->setup->config));
+	return finish(s, c, status, &e);
+}
+
+/* What comes behind a refusal. As app_incoming_go_on. */
+static bool drain(struct server *s, struct connection *c)
+{
+	uint64_t until = connection_drain(c, s->buffer, clock_now());
+
+	if (until != 0)
+		return park(s, c, until);
+	close_connection(s, c);
+	return false;
+}
+
+static void log_close(const struct server *s, const struct connection *c, const struct error *e)
+{
+	if (e->message[0] != '\0')
+		log_message(&s->setup->log, LEVEL_WARNING, "%s: connection closed: %s",
+		    c->listener->address, e->message);
+}
+
+/* A part of the reply is in the connection, which closes now for the app and later for the client. */
+static void cut_later(struct server *s, struct response *r)
+{
+	app_cuts_add(&s->cuts, r);
+	tick(s);
+}
+
+static void refuse(struct server *s, struct connection *c, int status, const struct error *e)
+{
+	struct request *r = &s->incoming[c->index].request;
+
+	r->response.deadline = clock_now() + REFUSAL_PATIENCE;
+	reply_error_page(r, status, NULL, 0);
+	answer_log(&s->answering.shared, r, NULL, e->message);
+	connection_leave(c, clock_now());
+}
+
+/* The request is whole, or will never be. As app_incoming_go_on. */
+static bool finish(struct server *s, struct connection *c, int status, const struct error *e)
+{
+	struct incoming *in = &s->incoming[c->index];
+	struct request *r = &in->request;
+	bool keep = c->check.keep_conn && !s->ends;
+	struct error spent;
+	bool late;
+
+	/* It had begun to come before; those that had not were given to other workers. */
+	if (status == 0 && s->app->spent) {
+		error_set(&spent, "an earlier run left something behind in the process");
+		status = 503;
+		e = &spent;
+	}
+	r->followed = c->taken.size > 0;
+	if (status == 0) {
+		keep = app_answer_request(&s->answering, r) && keep;
+		s->ends = s->ends || s->answering.retires;
+	} else if (status == REQUEST_ABORTED) {
+		r->status = REQUEST_ABORTED;
+		response_end(&r->response);
+		answer_log(&s->answering.shared, r, NULL, e->message);
+	} else if (status > 0) {
+		refuse(s, c, status, e);
+	} else {
+		log_close(s, c, e);
+		keep = false;
+	}
+	late = r->response.late;
+	if (late)
+		cut_later(s, &r->response);
+	if (!keep && !c->draining && r->unended && !r->response.failed)
+		connection_leave(c, clock_now());
+	request_release(r);
+	in->begun = false;
+	if (c->draining && !late)
+		return true;
+	if (!keep || late) {
+		(late ? connections_forget : connections_close)(s->connections, c);
+		return false;
+	}
+	connection_next(c);
+	c->is_taken = true;
+	/* The others first: more will be told by an event. */
+	return c->taken.size > 0 || park(s, c, 0);
+}

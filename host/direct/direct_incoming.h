@@ -1,0 +1,16 @@
+/* What comes on a connection, until it is a request and answered. */
+#ifndef EXTHOST_DIRECT_INCOMING_H
+#define EXTHOST_DIRECT_INCOMING_H
+
+#include <stdbool.h>
+
+struct connection;
+struct server;
+
+/*
+ * Read what is there, and do what follows from it, once. true: there may be more, at once. false: the
+ * connection is parked or closed.
+ */
+bool app_incoming_go_on(struct server *s, struct connection *c);
+
+#endif

@@ -1,0 +1,283 @@
+/*
+ * One thread serves all connections of this worker: it never waits for one of them, only for all.
+ * What comes of a request is kept until the request is whole, its body in a file; then the app
+ * answers it, and meanwhile nothing else is done here. The stages are those of the front, without a
+ * route, since there is one app, and with the app in the place of a run.
+ *
+ * Kept-alive connections belong to the worker that accepted them. Where a worker cannot go on with
+ * them, because its app has changed or it ends, they go to the others through a socket that all have.
+ */
+#include "direct/direct_serve.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/fd.h"
+#include "direct/app_server.h"
+#include "direct/direct_answer.h"
+#include "direct/direct_incoming.h"
+#include "direct/direct_setup.h"
+#include "ipc/scoreboard.h"
+#include "net/access.h"
+#include "net/connection.h"
+#include "request/access_log.h"
+#include "request/cgi_reply.h"
+#include "worker/app_loaded.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#define HEAD_OVERHEAD 131072 /* bytes of record headers and padding in a head */
+#define ACCEPTS 8            /* in a row, before the connections that are open */
+#define EVENTS 16
+
+/* Tags of events that are no connection's; its generation never comes so far. */
+enum { TAG_LISTENER = 1, TAG_TAKE, TAG_CHANNEL, TAG_TIMER };
+#define TAG(what, index) (0xffffffff00000000 | (uint64_t)(what) << 16 | (uint64_t)(index))
+
+static int prepare(struct server *s);
+static void serve_events(struct server *s);
+static void expire(struct server *s);
+static void accept_some(struct server *s, const struct listener *l);
+static void take_given(struct server *s);
+static bool add_connection(struct server *s, int fd, const struct listener *l);
+static void serve(struct server *s, struct connection *c);
+static void take_order(struct server *s);
+static void give_idle(struct server *s);
+static bool has_open(struct server *s);
+static void set_accepting(struct server *s, bool on);
+
+void app_serve(struct app_loaded *app, struct app_serve_setup *setup)
+{
+	struct server s = {.app = app, .setup = setup, .slot = setup->slot};
+
+	if (prepare(&s) < 0)
+		binding_end(app->app.run, EXIT_FAILURE);
+	app->app.run->channel->context = &s.answering;
+	app->app.run->channel->at_end = app_answer_end;
+	while (!s.ends)
+		serve_events(&s);
+	set_accepting(&s, false);
+	give_idle(&s);
+	while (has_open(&s))
+		serve_events(&s);
+	app_leave(app);
+}
+
+static int watch(struct server *s, int fd, uint32_t events, uint64_t tag)
+{
+	struct epoll_event event = {.events = events, .data.u64 = tag};
+
+	return epoll_ctl(s->epoll, EPOLL_CTL_ADD, fd, &event);
+}
+
+static int prepare(struct server *s)
+{
+	const struct config *config = &s->setup->config;
+	size_t most = config->max_connections;
+
+	if (most > APP_SLOT_CONNECTIONS)
+		most = APP_SLOT_CONNECTIONS;
+	s->rules = (struct wire_rules){.max_params = config->max_header,
+	    .max_head = config->max_header + HEAD_OVERHEAD,
+	    .max_ignored = 16,
+	    .max_conns = (unsigned)most,
+	    .max_reqs = (unsigned)most};
+	s->answering = (struct app_answering){.app = s->app,
+	    .setup = s->setup,
+	    .shared = {.config = config, .run = {.log = &s->setup->log}},
+	    .memory = -1,
+	    .errors = -1,
+	    .log = -1};
+	s->epoll = epoll_create1(EPOLL_CLOEXEC);
+	s->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	s->connections = connections_create(most, s->epoll, &s->rules);
+	s->incoming = calloc(most, sizeof(*s->incoming));
+	s->buffer = malloc(s->rules.max_head);
+	if (s->epoll < 0 || s->timer < 0 || s->connections == NULL || s->incoming == NULL ||
+	    s->buffer == NULL)
+		return -1;
+	(void)!getrandom(&s->last_id, sizeof(s->last_id), 0);
+	atomic_store(&s->slot->serves, true);
+	set_accepting(s, true);
+	if (watch(s, s->app->channel, EPOLLIN, TAG(TAG_CHANNEL, 0)) < 0)
+		return -1;
+	return watch(s, s->timer, EPOLLIN, TAG(TAG_TIMER, 0));
+}
+
+static void serve_events(struct server *s)
+{
+	struct epoll_event events[EVENTS];
+	/* Waiting there and not in poll(2) for the epoll, a connection wakes one worker only. */
+	int n = epoll_wait(s->epoll, events, EVENTS, app_wait(s->app, s->epoll) ? 0 : -1);
+	for (int i = 0; i < n; i++) {
+		uint64_t tag = events[i].data.u64;
+		struct connection *c;
+
+		if (tag >> 32 != 0xffffffff) {
+			c = connections_claim(s->connections, tag);
+			if (c != NULL)
+				serve(s, c);
+			continue;
+		}
+		switch (tag >> 16 & 0xffff) {
+		case TAG_LISTENER: accept_some(s, &s->setup->listeners[tag & 0xffff]); break;
+		case TAG_TAKE: take_given(s); break;
+		case TAG_CHANNEL: take_order(s); break;
+		case TAG_TIMER: expire(s); break;
+		}
+	}
+	log_flush(&s->setup->log);
+}
+
+/* Once a second, as long as anything has a deadline. */
+static void expire(struct server *s)
+{
+	const struct itimerspec second = {.it_value.tv_sec = 1};
+	uint64_t ticks;
+
+	(void)!read(s->timer, &ticks, sizeof(ticks));
+	s->ticking = connections_expire(s->connections, clock_now());
+	s->ticking = app_cuts_go_on(&s->cuts) || s->ticking;
+	if (s->ticking)
+		timerfd_settime(s->timer, 0, &second, NULL);
+}
+
+/* A listener is shared by all workers: a few each, and one that stays, so that none gets all. */
+static void accept_some(struct server *s, const struct listener *l)
+{
+	for (int i = 0; i < ACCEPTS && s->accepting && !s->ends; i++) {
+		int fd = accept4(l->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+		if (fd < 0)
+			return;
+		if (add_connection(s, fd, l))
+			return;
+	}
+}
+
+static void take_given(struct server *s)
+{
+	int fds[FD_PASS_MAX];
+	unsigned char listener;
+
+	if (s->accepting && fd_receive(s->setup->take, &listener, 1, fds, MSG_DONTWAIT) == 1 &&
+	    fds[0] >= 0)
+		add_connection(s, fds[0], &s->setup->listeners[listener]);
+}
+
+/* true: it stays open. */
+static bool add_connection(struct server *s, int fd, const struct listener *l)
+{
+	struct connection *c = NULL;
+	uint32_t generation;
+	struct error e = {""};
+
+	if (access_allows(fd, l->kind == LISTENER_TCP, &s->setup->config, &e)) {
+		c = connections_add(s->connections, fd, l);
+	} else {
+		log_message(
+		    &s->setup->log, LEVEL_WARNING, "%s: refused: %s", l->address, e.message);
+		close(fd);
+		return false;
+	}
+	if (c == NULL) {
+		log_message(&s->setup->log, LEVEL_WARNING,
+		    "%s: refused: --max-connections are open", l->address);
+		close(fd);
+		return false;
+	}
+	c->is_taken = true;
+	s->slot->listener[c->index] = (unsigned char)(l - s->setup->listeners);
+	generation = c->generation;
+	serve(s, c);
+	return c->generation == generation;
+}
+
+/* Until it has no more to read, or belongs to somebody else. */
+static void serve(struct server *s, struct connection *c)
+{
+	if (app_slot_claim(s->slot, c->index) == APP_SLOT_GIVEN) {
+		connections_forget(s->connections, c);
+		return;
+	}
+	while (app_incoming_go_on(s, c))
+		;
+}
+
+static void set_accepting(struct server *s, bool on)
+{
+	if (s->accepting == on)
+		return;
+	s->accepting = on;
+	for (size_t i = 0; i < s->setup->listener_count; i++) {
+		if (on)
+			watch(s, s->setup->listeners[i].fd, EPOLLIN | EPOLLEXCLUSIVE,
+			    TAG(TAG_LISTENER, i));
+		else
+			epoll_ctl(s->epoll, EPOLL_CTL_DEL, s->setup->listeners[i].fd, NULL);
+	}
+	if (on)
+		watch(s, s->setup->take, EPOLLIN, TAG(TAG_TAKE, 0));
+	else
+		epoll_ctl(s->epoll, EPOLL_CTL_DEL, s->setup->take, NULL);
+	if (!on)
+		app_serve_give_waiting(s->setup);
+}
+
+/* The front starts a worker that has loaded the new files; until then nothing is begun. */
+void app_server_become_stale(struct server *s)
+{
+	s->stale = true;
+	set_accepting(s, false);
+	run_report_send(s->app->channel, RUN_STALE, app_files_settle(&s->app->files), "", -1);
+}
+
+static void take_order(struct server *s)
+{
+	struct run_order order;
+	char *memory = NULL;
+
+	if (run_order_receive(s->app->channel, &order, &memory) != 1) {
+		epoll_ctl(s->epoll, EPOLL_CTL_DEL, s->app->channel, NULL);
+		s->ends = true;
+		return;
+	}
+	if (order.kind == RUN_ORDER_RESUME) {
+		app_files_accept(&s->app->files, order.accept);
+		s->stale = false;
+		s->refuses = !order.force;
+		set_accepting(s, true);
+	} else if (order.kind == RUN_ORDER_LOG && order.output >= 0) {
+		dup3(order.output, s->setup->log.fd, O_CLOEXEC);
+	}
+	fd_close(&order.output);
+	free(memory);
+}
+
+/* What waits for its next request goes to other workers; what has begun one ends with this one. */
+static void give_idle(struct server *s)
+{
+	struct connection *c;
+
+	while ((c = connections_take_idle(s->connections)) != NULL) {
+		if (app_slot_claim(s->slot, c->index) != APP_SLOT_GIVEN)
+			app_serve_give(s->setup, c->fd, s->slot->listener[c->index]);
+		connections_forget(s->connections, c);
+	}
+}
+
+static bool has_open(struct server *s)
+{
+	size_t open, parked;
+
+	connections_count(s->connections, &open, &parked);
+	return open > 0;
+}

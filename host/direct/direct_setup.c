@@ -1,0 +1,115 @@
+/* Taken off the channel, and its descriptors put where no script expects any. */
+#include "direct/direct_setup.h"
+
+#include "base/fd.h"
+#include "ipc/scoreboard.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static char *setting(const struct run_order *order, const char *name)
+{
+	const char *text = run_order_setting(order->environment, name);
+
+	return strdup(text != NULL ? text : "");
+}
+
+static int add_all(struct config_list *list, char *const *settings, const char *name)
+{
+	size_t size = strlen(name);
+
+	for (; *settings != NULL; settings++)
+		if (strncmp(*settings, name, size) == 0 && (*settings)[size] == '=' &&
+		    config_list_append(list, *settings + size + 1) < 0)
+			return -1;
+	return 0;
+}
+
+static int take_settings(struct app_serve_setup *s, const struct run_order *order)
+{
+	const struct run_app *rules = &order->app;
+
+	s->config = (struct config){.root = setting(order, "root"),
+	    .tmpdir = setting(order, "tmpdir"),
+	    .prefix = setting(order, "prefix"),
+	    .debug = rules->debug != 0,
+	    .max_header = rules->max_header,
+	    .max_connections = rules->connections,
+	    .body_timeout = rules->body_timeout,
+	    .reply_buffer = rules->reply_buffer,
+	    .limits = {.max_body = rules->max_body,
+		.max_reply = rules->max_reply,
+		.timeout = rules->timeout}};
+	s->log = (struct log){.json = rules->json != 0, .least = (enum log_level)rules->log_level};
+	s->name = setting(order, "name");
+	if (s->name == NULL || s->config.root == NULL || s->config.tmpdir == NULL ||
+	    s->config.prefix == NULL)
+		return -1;
+	if (add_all(&s->config.allow_uid, order->environment, "allow-uid") < 0)
+		return -1;
+	return add_all(&s->config.allow_from, order->environment, "allow-from");
+}
+
+int app_serve_receive(struct app_serve_setup *s, int channel, const struct run_order *order)
+{
+	struct run_serve_files files;
+	int fds[FD_PASS_MAX];
+	void *memory;
+
+	*s = (struct app_serve_setup){.give = -1, .take = -1};
+	if (take_settings(s, order) < 0)
+		return -1;
+	if (fd_receive(channel, &files, sizeof(files), fds, 0) != (ssize_t)sizeof(files))
+		return -1;
+	for (int i = 0; i < FD_PASS_MAX; i++)
+		fds[i] = fd_move_up(fds[i]);
+	s->log.fd = fds[RUN_SERVE_LOG];
+	s->give = fds[RUN_SERVE_GIVE];
+	s->take = fds[RUN_SERVE_TAKE];
+	for (; s->listener_count < files.listeners; s->listener_count++)
+		s->listeners[s->listener_count] =
+		    (struct listener){.fd = fds[RUN_SERVE_LISTENERS + s->listener_count],
+			.kind = (files.is_tcp & 1U << s->listener_count) != 0 ? LISTENER_TCP
+									      : LISTENER_UNIX,
+			.address = (char *)order->script,
+			.prefix = s->config.prefix,
+			.trust_fossil = (files.trusted & 1U << s->listener_count) != 0};
+	s->alarm = fd_move_up(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+	memory = mmap(
+	    NULL, sizeof(*s->slot), PROT_READ | PROT_WRITE, MAP_SHARED, fds[RUN_SERVE_SLOT], 0);
+	fd_close(&fds[RUN_SERVE_SLOT]);
+	if (memory == MAP_FAILED)
+		return -1;
+	s->slot = memory;
+	for (size_t i = 0; i < APP_SLOT_CONNECTIONS; i++)
+		atomic_store(&s->slot->idle[i], APP_SLOT_NONE);
+	s->log.gather = &s->slot->lines;
+	s->log.lost = &s->slot->lines.lost;
+	return 0;
+}
+
+bool app_serve_give(const struct app_serve_setup *setup, int connection, unsigned char listener)
+{
+	return fd_send(setup->give, &listener, 1, &connection, 1) == 0;
+}
+
+/*
+ * Who waits to be accepted has woken this worker, and will wake no other: a wake-up that is not
+ * followed must be passed on.
+ */
+void app_serve_give_waiting(const struct app_serve_setup *setup)
+{
+	for (size_t i = 0; i < setup->listener_count; i++) {
+		int fd;
+
+		while ((fd = accept4(setup->listeners[i].fd, NULL, NULL,
+			    SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0) {
+			app_serve_give(setup, fd, (unsigned char)i);
+			close(fd);
+		}
+	}
+}

@@ -1,0 +1,52 @@
+/* Looked at once a second, by the same timer as all that has a deadline here. */
+#include "direct/late_clients.h"
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "net/response.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+
+#define CLIENT_TIME 60000000000ULL /* nanoseconds, as everywhere for a client that takes nothing */
+
+void app_cuts_add(struct app_cuts *cuts, struct response *r)
+{
+	struct app_cut *cut = &cuts->items[cuts->count];
+
+	if (cuts->count == APP_CUTS_MOST)
+		return;
+	*cut = (struct app_cut){.until = clock_now() + CLIENT_TIME};
+	cut->fd = response_take_cut(r, &cut->rest) == 0 ? fd_copy_up(r->fd) : -1;
+	if (cut->fd < 0)
+		buffer_release(&cut->rest);
+	else
+		cuts->count++;
+}
+
+/* true: it is over. */
+static bool go_on(struct app_cut *cut)
+{
+	ssize_t n = send(cut->fd, cut->rest.data, cut->rest.size, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+	if (n < 0)
+		return errno != EAGAIN && errno != EINTR;
+	buffer_consume(&cut->rest, (size_t)n);
+	return cut->rest.size == 0;
+}
+
+bool app_cuts_go_on(struct app_cuts *cuts)
+{
+	uint64_t now = clock_now();
+
+	for (size_t i = cuts->count; i-- > 0;) {
+		struct app_cut *cut = &cuts->items[i];
+
+		if (!go_on(cut) && now < cut->until)
+			continue;
+		fd_close(&cut->fd);
+		buffer_release(&cut->rest);
+		*cut = cuts->items[--cuts->count];
+	}
+	return cuts->count > 0;
+}

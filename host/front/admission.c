@@ -1,0 +1,183 @@
+/*
+ * A connection that was accepted must be served, so there must be descriptors for what its request
+ * will need before it is accepted. Where there are none, clients wait in the listeners' queues: the
+ * listeners are left in the epoll but asked for nothing, so that no thread runs round them.
+ *
+ * The need is counted for the worst, that every connection sends a request at once, and not looked
+ * up when the time comes: an idle connection may begin a request at any moment.
+ */
+#include "front/admission.h"
+
+#include "config/config.h"
+#include "net/listen.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+
+/* One thread is called for each client: without EPOLLONESHOT, all that wait, in a chain. */
+#define WANTED (EPOLLIN | EPOLLONESHOT)
+#define LISTENERS_MAX 256 /* those of the start, and those that were bound anew since */
+#define FOR_THE_FRONT 112 /* epoll, listeners, channels, the log; questions; kept code */
+#define FOR_A_SPARE 4
+#define FOR_A_RUN 7        /* its process, notices, a held reply, what it reports */
+#define FOR_A_CONNECTION 4 /* itself; a copy and the body, twice; then the script and its code */
+
+struct accepting {
+	pthread_mutex_t lock;
+	int epoll;
+	const struct listener *_Atomic listeners[LISTENERS_MAX];
+	size_t count;
+	bool asleep[LISTENERS_MAX]; /* those of an app that has workers to accept */
+	uint64_t tag;
+	size_t most, taken;
+	bool paused, ended;
+};
+
+static void listen_for(struct accepting *a, uint32_t events);
+
+size_t accepting_most(const struct config *config, int languages)
+{
+	uint64_t needed = FOR_THE_FRONT + config->concurrency * FOR_A_RUN +
+			  (uint64_t)languages * config->spares * FOR_A_SPARE;
+	struct rlimit limit;
+	uint64_t most;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return SIZE_MAX;
+	if (setrlimit(RLIMIT_NOFILE, &(struct rlimit){limit.rlim_max, limit.rlim_max}) == 0)
+		limit.rlim_cur = limit.rlim_max;
+	most = limit.rlim_cur > needed ? (limit.rlim_cur - needed) / FOR_A_CONNECTION : 0;
+	if (most >= config->max_connections)
+		return SIZE_MAX;
+	return most > 0 ? (size_t)most : 1;
+}
+
+struct accepting *accepting_create(int epoll, uint64_t tag, size_t most)
+{
+	struct accepting *a = calloc(1, sizeof(*a));
+
+	if (a == NULL)
+		return NULL;
+	a->epoll = epoll;
+	a->tag = tag;
+	a->most = most;
+	pthread_mutex_init(&a->lock, NULL);
+	return a;
+}
+
+int accepting_add(struct accepting *a, const struct listener *l)
+{
+	struct epoll_event event = {.data.u64 = a->tag + a->count};
+	int result = -1;
+
+	pthread_mutex_lock(&a->lock);
+	event.events = a->paused || l->app != 0 ? 0 : WANTED;
+	if (a->count < LISTENERS_MAX) {
+		a->asleep[a->count] = l->app != 0;
+		atomic_store(&a->listeners[a->count++], l);
+		result = epoll_ctl(a->epoll, EPOLL_CTL_ADD, l->fd, &event);
+	}
+	pthread_mutex_unlock(&a->lock);
+	return result;
+}
+
+const struct listener *accepting_listener(const struct accepting *a, size_t index)
+{
+	return atomic_load(&a->listeners[index]);
+}
+
+static int listener_descriptor(const struct accepting *a, size_t index)
+{
+	return atomic_load(&a->listeners[index])->fd;
+}
+
+/* With the lock held. */
+static void listen_at(struct accepting *a, size_t index, uint32_t events)
+{
+	struct epoll_event event = {
+	    .events = a->asleep[index] ? 0 : events, .data.u64 = a->tag + index};
+
+	epoll_ctl(a->epoll, EPOLL_CTL_MOD, listener_descriptor(a, index), &event);
+}
+
+/* With the lock held. */
+static void listen_for(struct accepting *a, uint32_t events)
+{
+	for (size_t i = 0; i < a->count; i++)
+		listen_at(a, i, events);
+	a->paused = events == 0;
+}
+
+void accepting_next(struct accepting *a, size_t index)
+{
+	pthread_mutex_lock(&a->lock);
+	if (!a->paused && !a->ended)
+		listen_at(a, index, WANTED);
+	pthread_mutex_unlock(&a->lock);
+}
+
+void accepting_stand_in(struct accepting *a, int app, bool on)
+{
+	pthread_mutex_lock(&a->lock);
+	for (size_t i = 0; i < a->count; i++)
+		if (atomic_load(&a->listeners[i])->app == app)
+			a->asleep[i] = !on;
+	listen_for(a, a->paused || a->ended ? 0 : WANTED);
+	pthread_mutex_unlock(&a->lock);
+}
+
+static void resume(struct accepting *a)
+{
+	if (a->paused && !a->ended && a->taken < a->most)
+		listen_for(a, WANTED);
+}
+
+bool accepting_take(struct accepting *a)
+{
+	bool free_place;
+
+	pthread_mutex_lock(&a->lock);
+	free_place = a->taken < a->most && !a->ended;
+	if (free_place)
+		a->taken++;
+	else if (!a->paused)
+		listen_for(a, 0);
+	pthread_mutex_unlock(&a->lock);
+	return free_place;
+}
+
+void accepting_give_back(struct accepting *a)
+{
+	pthread_mutex_lock(&a->lock);
+	a->taken--;
+	resume(a);
+	pthread_mutex_unlock(&a->lock);
+}
+
+void accepting_pause(struct accepting *a)
+{
+	pthread_mutex_lock(&a->lock);
+	a->taken--;
+	if (!a->paused)
+		listen_for(a, 0);
+	pthread_mutex_unlock(&a->lock);
+}
+
+void accepting_look_again(struct accepting *a)
+{
+	pthread_mutex_lock(&a->lock);
+	resume(a);
+	pthread_mutex_unlock(&a->lock);
+}
+
+void accepting_end(struct accepting *a)
+{
+	pthread_mutex_lock(&a->lock);
+	a->ended = true;
+	for (size_t i = 0; i < a->count; i++)
+		epoll_ctl(a->epoll, EPOLL_CTL_DEL, listener_descriptor(a, i), NULL);
+	pthread_mutex_unlock(&a->lock);
+}

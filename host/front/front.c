@@ -1,0 +1,362 @@
+/*
+ * Threads share one epoll, in which are the listeners and every parked connection. A thread takes
+ * one event, and what follows is its own affair until the connection is parked again or closed:
+ * take_turn and serve_request below are the way of a request down the page. What a client has still
+ * to send no thread waits for: a request whose body comes is kept with its connection.
+ *
+ * There are as many threads as there is work, up to --max-connections: whoever goes to serve while
+ * no other thread waits starts one more. They are cheap guards; the work is done in request
+ * processes.
+ */
+#include "front/front.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "config/config.h"
+#include "config/config_share.h"
+#include "front/admission.h"
+#include "net/access.h"
+#include "net/connection.h"
+#include "net/listen.h"
+#include "request/request.h"
+#include "run/spares.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define CLIENT_TIMEOUT 60 /* seconds in which a client takes something */
+#define THREAD_STACK 1048576
+
+/* A request, from its head to its answer. While its body comes no thread has it. */
+struct front_request {
+	struct request request;
+	struct request_taken taken;
+	struct config_held *held;
+	const struct config *config;
+};
+
+/* What becomes of a connection. */
+enum next { NEXT_GO_ON, NEXT_PARK, NEXT_CLOSE };
+
+struct turn {
+	uint64_t deadline; /* with NEXT_PARK; 0: none */
+	int language;      /* of the request process that was taken; -1: none */
+};
+
+static void *thread_main(void *argument);
+static void accept_connection(struct front *f, size_t listener, unsigned char *buffer);
+static int accept_one(struct front *f, const struct listener *l);
+static bool is_allowed(struct front *f, const struct listener *l, int fd, struct error *e);
+static void serve_connection(struct front *f, struct connection *c, unsigned char *buffer);
+static enum next take_turn(
+    struct front *f, struct connection *c, unsigned char *buffer, struct turn *turn);
+static void close_connection(struct front *f, struct connection *c);
+static enum next serve_request(
+    struct front *f, struct connection *c, unsigned char *buffer, struct turn *turn);
+static int begin_request(
+    struct front *f, struct connection *c, struct front_request *q, struct error *e);
+static int keep_request(struct front *f, struct connection *c, struct front_request *q);
+static enum next answer(struct front *f, struct connection *c, struct front_request *q, int status,
+    const struct error *e);
+static void end_request(struct front *f, struct connection *c, struct front_request *q);
+static void replace_spare(struct front *f, int language);
+static void refuse_request(struct front *f, struct connection *c, int status, const char *reason);
+static void log_ignored(const struct front *f, const struct connection *c);
+static void log_close(const struct front *f, const struct connection *c, const struct error *e);
+
+static void *thread_main(void *argument)
+{
+	struct front *f = argument;
+	unsigned char *buffer = malloc(f->rules.max_head);
+
+	while (buffer != NULL) {
+		struct epoll_event event;
+		struct connection *c;
+		int n;
+
+		atomic_fetch_add(&f->waiting, 1);
+		n = epoll_wait(f->epoll, &event, 1, -1);
+		if (atomic_fetch_sub(&f->waiting, 1) == 1)
+			front_start_thread(f);
+		if (n < 1)
+			continue;
+		if (event.data.u64 >= LISTENER_TAG) {
+			accept_connection(f, event.data.u64 & 0xffff, buffer);
+			continue;
+		}
+		c = connections_claim(f->connections, event.data.u64);
+		if (c != NULL)
+			serve_connection(f, c, buffer);
+	}
+	return NULL;
+}
+
+static void accept_connection(struct front *f, size_t listener, unsigned char *buffer)
+{
+	const struct timeval timeout = {.tv_sec = CLIENT_TIMEOUT};
+	const struct listener *l = accepting_listener(f->accepting, listener);
+	struct connection *c;
+	struct error e = {""};
+	int fd = accept_one(f, l);
+
+	accepting_next(f->accepting, listener);
+	if (fd < 0)
+		return;
+	if (!is_allowed(f, l, fd, &e)) {
+		log_message(f->setup->log, LEVEL_WARNING, "%s: refused: %s", l->address, e.message);
+		close(fd);
+		accepting_give_back(f->accepting);
+		return;
+	}
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout));
+	c = connections_add(f->connections, fd, l);
+	if (c == NULL) {
+		log_message(f->setup->log, LEVEL_WARNING, "%s: refused: --max-connections are open",
+		    l->address);
+		close(fd);
+		accepting_give_back(f->accepting);
+		return;
+	}
+	serve_connection(f, c, buffer);
+}
+
+/* A client, for whom a place is taken. -1: there is none, or no place. */
+static int accept_one(struct front *f, const struct listener *l)
+{
+	int fd;
+
+	/* Of an app that does not load: perhaps it does by now. */
+	if (l->app != 0 && app_pool_try_again(f->shared.run.apps, l->app))
+		return -1;
+	if (!accepting_take(f->accepting))
+		return -1;
+	fd = accept4(l->fd, NULL, NULL, SOCK_CLOEXEC);
+	if (fd < 0) {
+		if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)
+			accepting_pause(f->accepting);
+		else
+			accepting_give_back(f->accepting);
+	}
+	return fd;
+}
+
+static bool is_allowed(struct front *f, const struct listener *l, int fd, struct error *e)
+{
+	const struct config *config;
+	struct config_held *held = config_hold(f->configs, &config);
+	bool allowed = access_allows(fd, l->kind == LISTENER_TCP, config, e);
+
+	config_let_go(f->configs, held);
+	return allowed;
+}
+
+static void serve_connection(struct front *f, struct connection *c, unsigned char *buffer)
+{
+	enum next next = NEXT_GO_ON;
+
+	while (next != NEXT_CLOSE) {
+		struct turn turn = {.language = -1};
+
+		next = take_turn(f, c, buffer, &turn);
+		if (next == NEXT_PARK && connections_park(f->connections, c, turn.deadline))
+			return;
+		if (next == NEXT_CLOSE)
+			close_connection(f, c);
+		replace_spare(f, turn.language);
+	}
+}
+
+static enum next drain(struct connection *c, unsigned char *buffer, struct turn *turn)
+{
+	turn->deadline = connection_drain(c, buffer, clock_now());
+	return turn->deadline != 0 ? NEXT_PARK : NEXT_CLOSE;
+}
+
+static enum next take_turn(
+    struct front *f, struct connection *c, unsigned char *buffer, struct turn *turn)
+{
+	struct error e = {""};
+	int status;
+
+	if (c->draining)
+		return drain(c, buffer, turn);
+	if (f->begun[c->index] != NULL)
+		return serve_request(f, c, buffer, turn);
+	switch (connection_look(c, buffer, &status, &e)) {
+	case LOOK_READY: log_ignored(f, c); return serve_request(f, c, buffer, turn);
+	case LOOK_WAIT: turn->deadline = connection_deadline(c, clock_now()); return NEXT_PARK;
+	case LOOK_REFUSE: refuse_request(f, c, status, e.message); return NEXT_GO_ON;
+	case LOOK_CLOSE: break;
+	}
+	log_close(f, c, &e);
+	return NEXT_CLOSE;
+}
+
+static void close_connection(struct front *f, struct connection *c)
+{
+	connections_close(f->connections, c);
+	accepting_give_back(f->accepting);
+}
+
+/* After all else, since a socket that is on its way makes each close of another dear: template.h. */
+static void replace_spare(struct front *f, int language)
+{
+	if (language >= 0)
+		spares_replace(f->shared.run.spares, language);
+}
+
+/* Read the request, as far as it is there, and answer it once it is whole. */
+static enum next serve_request(
+    struct front *f, struct connection *c, unsigned char *buffer, struct turn *turn)
+{
+	struct front_request fresh, *q = f->begun[c->index];
+	struct error e = {""};
+	int status = REQUEST_MORE;
+	enum next next;
+
+	if (q == NULL) {
+		q = &fresh;
+		status = begin_request(f, c, q, &e);
+	}
+	if (status == REQUEST_MORE)
+		status = request_taken_read(
+		    &q->request, &q->taken, &c->taken, buffer, f->rules.max_head, &e);
+	if (status == REQUEST_MORE && (q != &fresh || keep_request(f, c, q) == 0)) {
+		q = f->begun[c->index];
+		turn->deadline = request_body_due(&q->request, &q->taken.body, q->config);
+		return NEXT_PARK;
+	}
+	if (status == REQUEST_MORE) {
+		error_errno(&e, "request");
+		status = 500;
+	}
+	next = answer(f, c, q, status, &e);
+	turn->language = q->request.language;
+	end_request(f, c, q);
+	return next;
+}
+
+static void init_request(struct request *r, const struct connection *c)
+{
+	request_init(r);
+	r->trust_fossil = r->relay = r->hold = c->listener->trust_fossil;
+	r->response.fd = c->fd;
+	r->response.fastcgi = true;
+	r->response.request_id = c->check.request_id;
+}
+
+/* As request_read, or REQUEST_MORE. */
+static int begin_request(
+    struct front *f, struct connection *c, struct front_request *q, struct error *e)
+{
+	init_request(&q->request, c);
+	q->held = config_hold(f->configs, &q->config);
+	if (!c->is_taken)
+		return request_read(&q->request, c->fd, q->config, e);
+	return request_taken_begin(&q->request, &q->taken, &c->taken, &c->check, q->config, e);
+}
+
+/* Until more of its body comes, to whichever thread. 0 or -1 with errno. */
+static int keep_request(struct front *f, struct connection *c, struct front_request *q)
+{
+	struct front_request *kept = malloc(sizeof(*kept));
+
+	if (kept == NULL)
+		return -1;
+	*kept = *q;
+	f->begun[c->index] = kept;
+	return 0;
+}
+
+static enum next answer(struct front *f, struct connection *c, struct front_request *q, int status,
+    const struct error *e)
+{
+	struct request *r = &q->request;
+	struct answer_shared shared = f->shared;
+	bool keep = c->check.keep_conn && !atomic_load(&f->stopping);
+
+	shared.config = q->config;
+	r->followed = c->taken.size > 0;
+	if (status == 0 && c->listener->app != 0) {
+		answer_refusal(&shared, r, 500, "the app does not load");
+		keep = false;
+	} else if (status == 0) {
+		keep = answer_request(&shared, r, c->listener->prefix) && keep;
+	} else if (status == REQUEST_ABORTED) {
+		answer_aborted(&shared, r, e->message);
+	} else if (status > 0) {
+		answer_refusal(&shared, r, status, e->message);
+		connection_leave(c, clock_now());
+		return NEXT_GO_ON;
+	} else {
+		log_close(f, c, e);
+		keep = false;
+	}
+	if (keep)
+		connection_next(c);
+	else if (r->unended && !r->response.failed)
+		connection_leave(c, clock_now());
+	return keep || c->draining ? NEXT_GO_ON : NEXT_CLOSE;
+}
+
+static void end_request(struct front *f, struct connection *c, struct front_request *q)
+{
+	request_release(&q->request);
+	config_let_go(f->configs, q->held);
+	if (q == f->begun[c->index]) {
+		f->begun[c->index] = NULL;
+		free(q);
+	}
+}
+
+static void refuse_request(struct front *f, struct connection *c, int status, const char *reason)
+{
+	struct request r;
+	struct answer_shared shared = f->shared;
+	struct config_held *held = config_hold(f->configs, &shared.config);
+
+	init_request(&r, c);
+	answer_refusal(&shared, &r, status, reason);
+	request_release(&r);
+	config_let_go(f->configs, held);
+	connection_leave(c, clock_now());
+}
+
+/* Records of types that FastCGI does not know, within a request: they may be ignored (3.3). */
+static void log_ignored(const struct front *f, const struct connection *c)
+{
+	if (c->check.ignored > 0)
+		log_message(f->setup->log, LEVEL_DEBUG, "%s: %u records of unknown type ignored",
+		    c->listener->address, c->check.ignored);
+}
+
+static void log_close(const struct front *f, const struct connection *c, const struct error *e)
+{
+	if (e->message[0] != '\0')
+		log_message(f->setup->log, LEVEL_WARNING, "%s: connection closed: %s",
+		    c->listener->address, e->message);
+}
+
+void front_start_thread(struct front *f)
+{
+	pthread_attr_t attributes;
+	pthread_t thread;
+
+	if (atomic_fetch_add(&f->threads, 1) >= f->setup->config->max_connections) {
+		atomic_fetch_sub(&f->threads, 1);
+		return;
+	}
+	pthread_attr_init(&attributes);
+	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+	pthread_attr_setstacksize(&attributes, THREAD_STACK);
+	if (pthread_create(&thread, &attributes, thread_main, f) != 0)
+		atomic_fetch_sub(&f->threads, 1);
+	pthread_attr_destroy(&attributes);
+}

@@ -1,0 +1,10 @@
+/* The front: accepts, decodes, routes, guards every run, writes the reply, logs. C only. */
+#ifndef EXTHOST_FRONT_MAIN_H
+#define EXTHOST_FRONT_MAIN_H
+
+struct front_setup;
+
+/* Be the front. Ends with 0 after FRONT_STOP, or when the master is gone; with 1 when it cannot. */
+void front_main(const struct front_setup *setup) __attribute__((noreturn));
+
+#endif

@@ -1,0 +1,233 @@
+/*
+ * A lane is there while somebody is in it or waits for it, so there are never more than there are
+ * requests, and a list is enough. Those who wait stand in a second list, in the order they came,
+ * each with a condition of its own: whoever leaves wakes exactly those who may go.
+ */
+#include "front/lanes.h"
+
+#include "base/clock.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define LOOK_EVERY (CLOCK_SECOND / 4) /* at the client, while waiting */
+
+struct lane {
+	char *extension;
+	uint64_t limit; /* as it was for the last one who came */
+	size_t running, waiting;
+	struct lane *next;
+};
+
+struct waiter {
+	struct lane *lane;
+	pthread_cond_t go;
+	bool may_go;
+	struct waiter *next;
+};
+
+struct lanes {
+	pthread_mutex_t lock;
+	size_t running, waiting;
+	struct lane *first;
+	struct waiter *queue;
+};
+
+static struct lane *find(struct lanes *l, const char *extension);
+static enum lanes_verdict enter(
+    struct lanes *l, struct lane *lane, const struct lanes_limits *limits, int client);
+static enum lanes_verdict wait_in_queue(
+    struct lanes *l, struct lane *lane, const struct lanes_limits *limits, int client);
+static void wake(struct lanes *l, uint64_t concurrency);
+static void forget_if_empty(struct lanes *l, struct lane *lane);
+
+struct lanes *lanes_create(void)
+{
+	struct lanes *l = calloc(1, sizeof(*l));
+
+	if (l != NULL)
+		pthread_mutex_init(&l->lock, NULL);
+	return l;
+}
+
+enum lanes_verdict lanes_enter(struct lanes *l, const char *extension,
+    const struct lanes_limits *limits, int client, struct lane **lane)
+{
+	enum lanes_verdict verdict = LANES_FULL;
+
+	pthread_mutex_lock(&l->lock);
+	*lane = find(l, extension);
+	if (*lane != NULL)
+		verdict = enter(l, *lane, limits, client);
+	pthread_mutex_unlock(&l->lock);
+	return verdict;
+}
+
+static enum lanes_verdict enter(
+    struct lanes *l, struct lane *lane, const struct lanes_limits *limits, int client)
+{
+	/* A reload may have made room for those who wait already: they go first. */
+	lane->limit = limits->lane;
+	wake(l, limits->concurrency);
+	if (l->running < limits->concurrency && lane->running < limits->lane &&
+	    lane->waiting == 0) {
+		/* If somebody waits although there is room, he waits for another lane. */
+		lane->running++;
+		l->running++;
+		return LANES_GO;
+	}
+	if (l->waiting < limits->queue)
+		return wait_in_queue(l, lane, limits, client);
+	forget_if_empty(l, lane);
+	return LANES_FULL;
+}
+
+static struct lane *find(struct lanes *l, const char *extension)
+{
+	struct lane *lane = l->first;
+
+	while (lane != NULL && strcmp(lane->extension, extension) != 0)
+		lane = lane->next;
+	if (lane != NULL)
+		return lane;
+	lane = calloc(1, sizeof(*lane));
+	if (lane == NULL)
+		return NULL;
+	lane->extension = strdup(extension);
+	if (lane->extension == NULL) {
+		free(lane);
+		return NULL;
+	}
+	lane->next = l->first;
+	l->first = lane;
+	return lane;
+}
+
+static void put_last(struct lanes *l, struct waiter *w)
+{
+	struct waiter **place = &l->queue;
+
+	while (*place != NULL)
+		place = &(*place)->next;
+	*place = w;
+	l->waiting++;
+	w->lane->waiting++;
+}
+
+static void take_out(struct lanes *l, struct waiter **place)
+{
+	struct waiter *w = *place;
+
+	*place = w->next;
+	l->waiting--;
+	w->lane->waiting--;
+}
+
+/* Nothing is ever sent by a client that waits for its answer, so whatever is told is its end. */
+static bool is_gone(int client)
+{
+	struct pollfd event = {.fd = client, .events = 0};
+
+	return client >= 0 && poll(&event, 1, 0) > 0;
+}
+
+static enum lanes_verdict wait_in_queue(
+    struct lanes *l, struct lane *lane, const struct lanes_limits *limits, int client)
+{
+	struct waiter self = {.lane = lane};
+	uint64_t deadline = clock_now() + limits->timeout;
+	enum lanes_verdict verdict = LANES_GO;
+	struct waiter **place;
+
+	clock_condition_init(&self.go);
+	put_last(l, &self);
+	while (!self.may_go && verdict == LANES_GO) {
+		uint64_t now = clock_now();
+		uint64_t until = now + LOOK_EVERY < deadline ? now + LOOK_EVERY : deadline;
+
+		if (now >= deadline)
+			verdict = LANES_LATE;
+		else if (is_gone(client))
+			verdict = LANES_GONE;
+		else
+			clock_wait(&self.go, &l->lock, until);
+	}
+	pthread_cond_destroy(&self.go);
+	if (self.may_go)
+		return LANES_GO;
+	for (place = &l->queue; *place != &self;)
+		place = &(*place)->next;
+	take_out(l, place);
+	forget_if_empty(l, lane);
+	return verdict;
+}
+
+/* Those who may go are counted as running before they wake, so that nobody takes their place. */
+static void wake(struct lanes *l, uint64_t concurrency)
+{
+	struct waiter **place = &l->queue;
+
+	while (*place != NULL && l->running < concurrency) {
+		struct waiter *w = *place;
+
+		if (w->lane->running >= w->lane->limit) {
+			place = &w->next;
+			continue;
+		}
+		take_out(l, place);
+		w->lane->running++;
+		l->running++;
+		w->may_go = true;
+		pthread_cond_signal(&w->go);
+	}
+}
+
+void lanes_leave(struct lanes *l, struct lane *lane, uint64_t concurrency)
+{
+	pthread_mutex_lock(&l->lock);
+	lane->running--;
+	l->running--;
+	wake(l, concurrency);
+	forget_if_empty(l, lane);
+	pthread_mutex_unlock(&l->lock);
+}
+
+static void forget_if_empty(struct lanes *l, struct lane *lane)
+{
+	struct lane **place = &l->first;
+
+	if (lane->running > 0 || lane->waiting > 0)
+		return;
+	while (*place != lane)
+		place = &(*place)->next;
+	*place = lane->next;
+	free(lane->extension);
+	free(lane);
+}
+
+void lanes_count(struct lanes *l, size_t *running, size_t *waiting)
+{
+	pthread_mutex_lock(&l->lock);
+	*running = l->running;
+	*waiting = l->waiting;
+	pthread_mutex_unlock(&l->lock);
+}
+
+void lanes_destroy(struct lanes *l)
+{
+	if (l == NULL)
+		return;
+	while (l->first != NULL) {
+		struct lane *lane = l->first;
+
+		l->first = lane->next;
+		free(lane->extension);
+		free(lane);
+	}
+	pthread_mutex_destroy(&l->lock);
+	free(l);
+}

@@ -1,0 +1,427 @@
+/*
+ * One loop, three things to wait for: signals, what the front asks, and how templates that start
+ * are doing. No interpreter and no request ever get in here, so nothing a client or an extension
+ * does can end it. How a template is started and replaced is told in keeper.c.
+ */
+#include "master/master.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/fd.h"
+#include "base/language.h"
+#include "base/log.h"
+#include "base/process.h"
+#include "binding.h"
+#include "config/config_check.h"
+#include "config/config_read.h"
+#include "master/front_keeper.h"
+#include "master/notify.h"
+#include "master/orphans.h"
+#include "master/service.h"
+#include "master/service_process.h"
+#include "master/template_keeper.h"
+#include "net/listen.h"
+#include "net/listen_inherited.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define LOOK_AT_SOCKETS (2 * CLOCK_SECOND) /* whether their files are there, so often */
+
+struct master {
+	const struct master_setup *setup;
+	int signals;
+	struct front_keeper front;
+	struct services services;
+	uint64_t look_at;                     /* at the sockets' files, next time */
+	struct keeper keepers[LANGUAGES_MAX]; /* one for each binding */
+	int languages;
+	bool ready;     /* every language has been, once */
+	bool reloading; /* and the supervisor waits to hear that it is done */
+	struct notify notify;
+	uint64_t ping_at; /* when the supervisor's watchdog is due; of clock_now() */
+	bool stopping;
+	bool hurried; /* it was told twice to stop */
+	int exit_status;
+};
+
+static void master_start(struct master *m);
+static void wait_for_events(struct master *m, int timeout);
+static int work(struct master *m);
+static uint64_t ping_watchdog(struct master *m);
+static void look_at_sockets(struct master *m);
+static void take_signals(struct master *m);
+static void reopen_log(struct master *m);
+static void reload(struct master *m);
+static void end_reload(struct master *m);
+static void reap_children(struct master *m);
+static void take_front_message(struct master *m);
+static void take_template_status(struct master *m, int language);
+static void leave_master(void *master);
+static void want_templates(struct master *m);
+static void become_child(void *master);
+static bool is_hurried(void *master);
+static void tell_front(const struct master *m, enum front_order order, int index, int descriptor);
+static void stop(struct master *m);
+
+int master_run(const struct master_setup *setup)
+{
+	struct master m = {.setup = setup};
+
+	master_start(&m);
+	while (!m.stopping) {
+		wait_for_events(&m, work(&m));
+		end_reload(&m);
+	}
+	stop(&m);
+	fd_close(&m.signals);
+	return m.exit_status;
+}
+
+static void master_start(struct master *m)
+{
+	static const int taken[] = {SIGCHLD, SIGTERM, SIGINT, SIGHUP, SIGUSR1};
+	sigset_t set;
+
+	notify_init(&m->notify);
+	sigemptyset(&set);
+	for (size_t i = 0; i < sizeof(taken) / sizeof(taken[0]); i++)
+		if (taken[i] != SIGINT || !inherited_ignores(SIGINT))
+			sigaddset(&set, taken[i]);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	m->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	for (; m->setup->bindings[m->languages] != NULL; m->languages++)
+		keeper_init(&m->keepers[m->languages], m->setup->bindings[m->languages],
+		    m->setup->log, &m->setup->config->preload);
+	front_keeper_init(&m->front, m->setup->log);
+	m->services = (struct services){.bindings = m->setup->bindings,
+	    .log = m->setup->log,
+	    .in_child = become_child,
+	    .is_hurried = is_hurried,
+	    .argument = m};
+	m->look_at = clock_now() + LOOK_AT_SOCKETS;
+	want_templates(m);
+}
+
+static void wait_for_events(struct master *m, int timeout)
+{
+	struct pollfd events[2 + LANGUAGES_MAX + SERVICES_MAX] = {
+	    {.fd = m->signals, .events = POLLIN}, {.fd = m->front.channel, .events = POLLIN}};
+	size_t count = 2 + (size_t)m->languages;
+
+	for (int i = 0; i < m->languages; i++)
+		events[2 + i] =
+		    (struct pollfd){.fd = m->keepers[i].starting.status, .events = POLLIN};
+	count += services_events(&m->services, events + count);
+	if (poll(events, count, timeout) <= 0)
+		return;
+	if (events[1].revents != 0)
+		take_front_message(m);
+	for (int i = 0; i < m->languages; i++)
+		if (events[2 + i].revents != 0)
+			take_template_status(m, i);
+	services_take_output(&m->services);
+	if (events[0].revents != 0)
+		take_signals(m);
+}
+
+static uint64_t work_front(struct master *m)
+{
+	const struct front_setup setup = {.config = m->setup->config,
+	    .log = m->setup->log,
+	    .bindings = m->setup->bindings,
+	    .source = m->setup->source,
+	    .listeners = m->setup->listeners,
+	    .listener_count = m->setup->listener_count};
+
+	return front_keeper_work(&m->front, &setup, leave_master, m);
+}
+
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+	return a == 0 || (b != 0 && b < a) ? b : a;
+}
+
+/* Do what is due. Milliseconds until something is again, or -1. */
+static int work(struct master *m)
+{
+	uint64_t first = ping_watchdog(m), now = clock_now();
+
+	first = earlier(first, work_front(m));
+	if (now >= m->look_at)
+		look_at_sockets(m);
+	first = earlier(first, m->look_at);
+	for (int i = 0; i < m->languages; i++)
+		first = earlier(first, keeper_work(&m->keepers[i], become_child, m));
+	first = earlier(first, m->ready ? services_work(&m->services) : 0);
+	front_keeper_tell_services(&m->front, &m->services);
+	return first != 0 ? clock_left(first) : -1;
+}
+
+static void look_at_sockets(struct master *m)
+{
+	m->look_at = clock_now() + LOOK_AT_SOCKETS;
+	for (size_t i = 0; i < m->setup->listener_count; i++)
+		if (listener_rebind_if_missing(&m->setup->listeners[i], m->setup->log))
+			tell_front(m, FRONT_LISTENER, (int)i, m->setup->listeners[i].fd);
+}
+
+/* From the loop and nowhere else: it says that the loop turns. When the next is due, 0 if never. */
+static uint64_t ping_watchdog(struct master *m)
+{
+	uint64_t every = notify_watchdog_every(&m->notify), now = clock_now();
+
+	if (every == 0)
+		return 0;
+	if (now >= m->ping_at) {
+		notify_watchdog(&m->notify);
+		m->ping_at = now + every;
+	}
+	return m->ping_at;
+}
+
+static void take_signals(struct master *m)
+{
+	struct signalfd_siginfo info;
+
+	while (read(m->signals, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
+		switch (info.ssi_signo) {
+		case SIGCHLD: reap_children(m); break;
+		case SIGTERM:
+		case SIGINT: m->stopping = true; break;
+		case SIGUSR1: reopen_log(m); break;
+		case SIGHUP: reload(m); break;
+		default: break;
+		}
+	}
+}
+
+/* Every process that writes to the log gets the new file, and none is replaced. */
+static void reopen_log(struct master *m)
+{
+	struct error e;
+
+	if (log_reopen(m->setup->log, &e) < 0)
+		log_message(m->setup->log, LEVEL_ERROR, "%s", e.message);
+	for (int i = 0; i < m->languages; i++)
+		keeper_reopen_log(&m->keepers[i]);
+	tell_front(m, FRONT_REOPEN, 0, -1);
+}
+
+/* The configuration is good, or it stays as it was. */
+static void reload(struct master *m)
+{
+	FD_OWNED int file = -1;
+
+	/* Before it was ready it has not said so, and will when the new ones are. */
+	if (m->ready) {
+		notify_reloading(&m->notify);
+		m->reloading = true;
+	}
+	if (serve_config_reload(m->setup->source, m->setup->config, m->setup->log, &file) < 0)
+		return;
+	tell_front(m, FRONT_RELOAD, 0, file);
+	services_configure(&m->services, m->setup->config);
+	for (int i = 0; i < m->languages; i++)
+		keeper_configure(&m->keepers[i], &m->setup->config->preload);
+	want_templates(m);
+}
+
+/* Each RELOADING is followed by READY, when no template starts any more. */
+static void end_reload(struct master *m)
+{
+	for (int i = 0; i < m->languages; i++)
+		if (!keeper_is_at_rest(&m->keepers[i]))
+			return;
+	if (m->reloading)
+		notify_ready(&m->notify);
+	m->reloading = false;
+}
+
+static bool is_service(const void *master, pid_t group)
+{
+	const struct master *m = master;
+
+	return services_has(&m->services, group);
+}
+
+/* false: it was none of the master's own. */
+static bool child_died(struct master *m, pid_t pid, int wait_status)
+{
+	bool known = services_child_died(&m->services, pid, wait_status);
+	char how[64];
+
+	process_describe_end(how, sizeof(how), wait_status);
+	if (front_keeper_child_died(&m->front, pid, how)) {
+		/* The templates' channels go with the front. */
+		for (int i = 0; i < m->languages; i++)
+			keeper_forget_template(&m->keepers[i]);
+		return true;
+	}
+	for (int i = 0; i < m->languages; i++) {
+		if (!keeper_child_died(&m->keepers[i], pid, how))
+			continue;
+		known = true;
+		if (m->keepers[i].hopeless) {
+			m->exit_status = 1;
+			m->stopping = true;
+		}
+	}
+	return known;
+}
+
+/* A run whose template has died comes here to die, and then what it has started. */
+static void reap_children(struct master *m)
+{
+	bool foreign = false;
+	pid_t pid;
+	int wait_status;
+
+	while ((pid = waitpid(-1, &wait_status, WNOHANG)) > 0)
+		foreign = !child_died(m, pid, wait_status) || foreign;
+	if (foreign)
+		orphans_kill(is_service, m);
+}
+
+static void take_front_message(struct master *m)
+{
+	char name[512];
+	int fds[FD_PASS_MAX];
+	ssize_t n = fd_receive(m->front.channel, name, sizeof(name) - 1, fds, MSG_DONTWAIT);
+
+	if (n <= 0) {
+		if (n == 0)
+			fd_close(&m->front.channel);
+		return;
+	}
+	name[n] = '\0';
+	for (int i = 0; i < m->languages; i++)
+		if (preload_is_of(name, m->setup->bindings[i]->name))
+			keeper_notice(&m->keepers[i], name);
+}
+
+static void say_ready(struct master *m)
+{
+	char status[512];
+
+	for (size_t i = 0; i < m->setup->listener_count; i++)
+		if (!m->setup->listeners[i].control)
+			log_message(m->setup->log, LEVEL_INFO, "listening at %s%s%s%s",
+			    m->setup->listeners[i].address,
+			    m->setup->listeners[i].path != NULL ? " " : "",
+			    m->setup->listeners[i].path != NULL ? m->setup->listeners[i].path : "",
+			    m->setup->listeners[i].trust_fossil ? ", trusted as Fossil" : "");
+	log_message(m->setup->log, LEVEL_INFO, "ready, serving %s", m->setup->config->root);
+	snprintf(status, sizeof(status), "serving %s", m->setup->config->root);
+	notify_status(&m->notify, status);
+	notify_ready(&m->notify);
+	services_configure(&m->services, m->setup->config);
+}
+
+static void take_template_status(struct master *m, int language)
+{
+	int channel;
+	bool all = true;
+
+	if (!keeper_take_status(&m->keepers[language], &channel))
+		return;
+	tell_front(m, FRONT_TEMPLATE, language, channel);
+	close(channel);
+	for (int i = 0; i < m->languages; i++)
+		all = all && m->keepers[i].ready;
+	if (all && !m->ready)
+		say_ready(m);
+	m->ready = all;
+}
+
+static void want_templates(struct master *m)
+{
+	for (int i = 0; i < m->languages; i++)
+		keeper_want(&m->keepers[i], 0);
+}
+
+/* What a child of the master's must not have of it. */
+static void leave_master(void *master)
+{
+	const struct master *m = master;
+
+	/* The signals stay blocked: a Ctrl-C at the terminal is the master's to deal with. */
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	close(m->signals);
+	for (int i = 0; i < m->languages; i++) {
+		const struct keeper *k = &m->keepers[i];
+
+		if (k->starting.pid > 0) {
+			close(k->starting.status);
+			close(k->starting.channel);
+		}
+	}
+}
+
+static void become_child(void *master)
+{
+	struct master *m = master;
+
+	leave_master(m);
+	fd_close(&m->front.channel);
+	for (size_t i = 0; i < m->setup->listener_count; i++)
+		fd_close(&m->setup->listeners[i].fd);
+}
+
+static void tell_front(const struct master *m, enum front_order order, int index, int descriptor)
+{
+	const struct front_message message = {.order = order,
+	    .index = (uint32_t)index,
+	    .pid = order == FRONT_TEMPLATE ? m->keepers[index].template : 0};
+
+	front_keeper_tell(&m->front, &message, descriptor);
+}
+
+/* Who says it twice does not want to wait. */
+static bool is_hurried(void *master)
+{
+	struct master *m = master;
+	struct signalfd_siginfo info;
+
+	while (read(m->signals, &info, sizeof(info)) == (ssize_t)sizeof(info))
+		m->hurried |= info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT;
+	return m->hurried;
+}
+
+/*
+ * The front ends when its requests have; with it gone nobody needs the templates. Only what is the
+ * host's own is waited for: as PID 1, and after an exec, there may be children of others.
+ */
+static void stop(struct master *m)
+{
+	struct pollfd front = {.fd = m->front.channel, .events = POLLIN};
+	uint64_t deadline =
+	    clock_now() + (m->setup->config->grace * 1000 + 2000) * CLOCK_MILLISECOND;
+	char ignored[512];
+
+	log_message(m->setup->log, LEVEL_INFO, "stopping");
+	notify_stopping(&m->notify);
+	/* What serves through this host ends before it. */
+	services_stop(&m->services, deadline - 2 * CLOCK_SECOND);
+	tell_front(m, FRONT_STOP, 0, -1);
+	while (front.fd >= 0 && clock_now() < deadline && poll(&front, 1, 100) >= 0) {
+		if (front.revents != 0 && read(front.fd, ignored, sizeof(ignored)) <= 0)
+			break;
+		if (is_hurried(m))
+			break;
+	}
+	front_keeper_release(&m->front);
+	for (int i = 0; i < m->languages; i++)
+		keeper_release(&m->keepers[i]);
+	log_message(m->setup->log, LEVEL_INFO, "stopped");
+}

@@ -1,0 +1,38 @@
+/* What a process inherits from the one that started it: listening sockets, and ignored signals. */
+#ifndef EXTHOST_LISTEN_INHERITED_H
+#define EXTHOST_LISTEN_INHERITED_H
+
+#include <stdbool.h>
+
+struct error;
+
+/* Those that are not taken yet: descriptors `next` to `end` - 1. */
+struct inherited {
+	int next, end;
+};
+
+/*
+ * Find them, as sd_listen_fds(3) does: LISTEN_FDS of them from descriptor 3 up, if LISTEN_PID is
+ * this process, and all are made close-on-exec. Else descriptor 0 may be one, as spawn-fcgi has it.
+ * LISTEN_FDS, LISTEN_PID and LISTEN_FDNAMES are taken out of the environment whomever they are for,
+ * so a second call finds none of these.
+ */
+void inherited_find(struct inherited *in);
+
+/* Whether there is another one to take. */
+bool inherited_left(const struct inherited *in);
+
+/*
+ * Take the next one, and tell the number it came by and its family: AF_UNIX, AF_INET or AF_INET6.
+ * Returns the descriptor, close-on-exec and the caller's to close, or -1 with *e filled: there is
+ * none left, or it is no stream socket that listens.
+ */
+int inherited_take(struct inherited *in, int *given, int *family, struct error *e);
+
+/*
+ * Whether this signal has been ignored since before the program began, and shall be: a shell has what it
+ * starts in the background ignore SIGINT, since a Ctrl-C is then meant for somebody else.
+ */
+bool inherited_ignores(int number);
+
+#endif

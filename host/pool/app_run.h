@@ -1,0 +1,11 @@
+/* One request to an app, as the front sees it: take a worker, hand over, guard, give it back. */
+#ifndef EXTHOST_APP_RUN_H
+#define EXTHOST_APP_RUN_H
+
+#include "run/run_state.h"
+
+/* As run_script, by the app that the route found. */
+void app_run(const struct run_shared *shared, const struct run_job *job, struct reply *reply,
+    struct run_result *result);
+
+#endif

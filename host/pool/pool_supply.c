@@ -1,0 +1,354 @@
+/*
+ * How an app worker begins: a spare request process of the language gets the order to load the app.
+ * The script is found and opened by its name again, by the rules of every request, since the one
+ * that a request has opened may be older than what made the app change.
+ */
+#include "pool/app.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/path.h"
+#include "binding.h"
+#include "config/config_share.h"
+#include "config/option.h"
+#include "ipc/run_channel.h"
+#include "pool/app_pool.h"
+#include "request/route.h"
+#include "request/script.h"
+#include "run/spares.h"
+#include "worker/app_files.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#define SPARE_TRIES 8
+#define RETRY_MOST (60 * CLOCK_SECOND)
+#define RETRY                                                                                      \
+	(2 * CLOCK_SECOND) /* until an app that did not load is tried again, though unchanged */
+
+/* What is needed while the lock is not held. */
+struct start {
+	struct app_pool *pool;
+	struct app *app;
+	struct app_settings settings;
+	unsigned generation;
+	uint64_t settled_at;
+	int64_t began;
+	char *name;
+	bool ready;         /* the settings are copied */
+	unsigned templates; /* when the process was taken: the pool's */
+	struct request_process process;
+	struct app_slot *slot;
+};
+
+static void begin(struct start *s, struct app_pool *p, struct app *a)
+{
+	*s = (struct start){.pool = p,
+	    .app = a,
+	    .settings = a->settings,
+	    .generation = a->generation,
+	    .settled_at = a->settled_at,
+	    .name = a->name};
+	s->settings.manners = (struct manners){0};
+	s->ready = app_copy_manners(&s->settings, &a->settings.manners) >= 0;
+	a->starting++;
+	a->retry_at = clock_now() + RETRY;
+}
+
+/* NAME=value, into the list that app_loaded.c and app_serve_setup.c read. */
+static int add_setting(struct config_list *list, const char *name, const char *value)
+{
+	char *text = NULL;
+	int result =
+	    asprintf(&text, "%s=%s", name, value) < 0 ? -1 : config_list_append(list, text);
+
+	free(text);
+	return result;
+}
+
+static int add_settings(
+    struct config_list *list, const char *name, const struct config_list *values)
+{
+	for (size_t i = 0; i < values->count; i++)
+		if (add_setting(list, name, values->items[i]) < 0)
+			return -1;
+	return 0;
+}
+
+/* What one that serves must know of the configuration beside. */
+static int add_serving(
+    struct start *s, const struct config *config, struct config_list *list, struct run_app *rules)
+{
+	const struct limits *limits = &s->settings.limits;
+	const struct log *log = s->pool->setup->log;
+
+	rules->serves = 1;
+	rules->json = log->json;
+	rules->log_level = log->least;
+	rules->max_body = limits->max_body;
+	rules->max_header = config->max_header;
+	rules->max_reply = limits->max_reply;
+	rules->reply_buffer = config->reply_buffer;
+	rules->timeout = limits->timeout;
+	rules->body_timeout = config->body_timeout;
+	rules->connections = config->max_connections;
+	if (add_setting(list, "name", s->name) < 0 ||
+	    add_setting(list, "tmpdir", config->tmpdir) < 0 ||
+	    add_setting(list, "prefix", s->app->sockets->prefix) < 0 ||
+	    add_settings(list, "allow-uid", &config->allow_uid) < 0)
+		return -1;
+	return add_settings(list, "allow-from", &config->allow_from);
+}
+
+/* All settings, and the rules that are numbers. 0 or -1 with errno. */
+static int describe(struct start *s, struct config_list *list, struct run_app *rules)
+{
+	const struct app_pool_setup *setup = s->pool->setup;
+	const struct app_settings *settings = &s->settings;
+	const char *language = setup->bindings[settings->language]->name;
+	const struct config *config;
+	struct config_held *held;
+	int result;
+
+	*rules = (struct run_app){.rerun = settings->rerun,
+	    .debug = settings->debug,
+	    .max_requests = settings->limits.max_requests,
+	    .max_rss = settings->limits.max_rss};
+	if (add_setting(list, "root", setup->root_path) < 0 ||
+	    add_setting(list, "path", option_manner(&settings->manners, language, "path")) < 0 ||
+	    add_setting(list, "venv", option_manner(&settings->manners, language, "venv")) < 0)
+		return -1;
+	if (s->app->sockets == NULL)
+		return 0;
+	held = config_hold(setup->configs, &config);
+	result = add_serving(s, config, list, rules);
+	config_let_go(setup->configs, held);
+	return result;
+}
+
+static int order_load(struct start *s, int source, const char *script, struct error *e)
+{
+	const struct app_settings *settings = &s->settings;
+	struct config_list list = {0};
+	struct run_order order = {.kind = RUN_ORDER_LOAD,
+	    .script = script,
+	    .source = source,
+	    .code = -1,
+	    .body = -1,
+	    .output = -1,
+	    .limits = {.memory = settings->limits.memory,
+		.cpu = settings->limits.cpu,
+		.processes = settings->limits.processes}};
+	int result = describe(s, &list, &order.app);
+	char **items =
+	    result == 0 ? reallocarray(list.items, list.count + 1, sizeof(*items)) : NULL;
+
+	if (items != NULL) {
+		list.items = order.environment = items;
+		items[list.count] = NULL;
+		result = run_order_send(s->process.channel, &order);
+		if (result == 0 && s->app->sockets != NULL)
+			result = app_send_sockets(s->pool, s->app, s->process.channel, &s->slot);
+	}
+	config_list_release(&list);
+	return items == NULL || result < 0 ? error_errno(e, "order to load") : 0;
+}
+
+/* Of one that serves no request has found out yet what it is. */
+static int find_language(struct start *s, const struct route *route, struct error *e)
+{
+	struct script_found found;
+
+	if (s->app->sockets == NULL)
+		return 0;
+	if (scripts_find(s->pool->setup->scripts, s->name, route->file, &route->status, &found, e) <
+	    0)
+		return -1;
+	fd_close(&found.code);
+	s->settings.language = found.language;
+	s->settings.rerun = s->settings.rerun || found.kind == SCRIPT_RERUN;
+	return 0;
+}
+
+/*
+ * A load that begins within a tick of its files' last change could not tell that state from one before:
+ * whatever became of it, it would prove nothing.
+ */
+static void wait_for_rest(struct start *s)
+{
+	uint64_t at = s->settled_at, clock = clock_now();
+	struct timespec wait;
+	struct stat status;
+
+	if (fstatat(s->pool->setup->root, s->name, &status, 0) == 0) {
+		uint64_t script = clock + (uint64_t)app_file_settle(&status) * CLOCK_MILLISECOND;
+
+		at = script > at ? script : at;
+	}
+	if (at > clock) {
+		wait = (struct timespec){.tv_sec = (time_t)((at - clock) / CLOCK_SECOND),
+		    .tv_nsec = (long)((at - clock) % CLOCK_SECOND)};
+		nanosleep(&wait, NULL);
+	}
+	s->began = clock_real();
+}
+
+/* Without the lock. */
+static int do_start(struct start *s, struct error *e)
+{
+	const struct app_pool_setup *setup = s->pool->setup;
+	struct route route;
+	char path[4096];
+	int result = -1;
+
+	wait_for_rest(s);
+	snprintf(path, sizeof(path), "/%s", s->name);
+	route_find(&route, setup->root, path, e);
+	if (route.kind == ROUTE_STATIC)
+		error_set(e, "%s is not executable (chmod +x)", s->name);
+	if (path_join(path, sizeof(path), setup->root_path, s->name) < 0)
+		error_set(e, "%s: the path is too long", s->name);
+	else if (route.kind == ROUTE_SCRIPT && find_language(s, &route, e) == 0)
+		for (int tries = 0; result < 0 && tries < SPARE_TRIES; tries++) {
+			if (spares_take(setup->spares, s->settings.language, &s->process, e) < 0)
+				break;
+			s->templates = atomic_load(&s->pool->templates[s->settings.language]);
+			result = order_load(s, route.file, path, e);
+			if (result < 0)
+				request_process_release(&s->process);
+		}
+	if (result == 0)
+		spares_replace(setup->spares, s->settings.language);
+	route_release(&route);
+	return result;
+}
+
+static void refuse(struct start *s, const char *reason)
+{
+	app_refuse(s->pool, s->app,
+	    &(struct app_refusal){
+		.generation = s->generation, .began = s->began, .status = 503, .reason = reason});
+}
+
+static void add_worker(struct start *s)
+{
+	struct app_worker_entry *w = calloc(1, sizeof(*w));
+
+	if (w == NULL) {
+		request_process_release(&s->process);
+		refuse(s, "out of memory");
+		return;
+	}
+	fd_close(&s->process.output);
+	w->app = s->app;
+	w->id = ++s->pool->last_id;
+	w->process = s->process;
+	w->notices = -1;
+	w->slot = s->slot;
+	w->generation = s->generation;
+	w->began = s->began;
+	s->app->settings.language = s->settings.language;
+	w->errors = (struct run_errors){.log = s->pool->setup->log, .script = s->app->name};
+	run_end_init(&w->end, &w->process, clock_now() + s->settings.limits.timeout * CLOCK_SECOND);
+	app_enter(w, APP_LOADS);
+	/* While it got its order a new template came, which found no worker to replace: this is one. */
+	if (s->templates != atomic_load(&s->pool->templates[s->settings.language]) &&
+	    w->generation == s->app->generation)
+		app_outdate(s->app);
+	w->next = s->app->workers;
+	s->app->workers = w;
+	app_watch(s->pool, w);
+	if (app_is_ending(s->pool, s->app))
+		app_give_up(w);
+}
+
+static void finish(struct start *s, int result, const struct error *e)
+{
+	s->app->starting--;
+	if (result == 0)
+		add_worker(s);
+	else
+		refuse(s, e->message);
+	free(s->settings.manners.python_path);
+	free(s->settings.manners.python_venv);
+	free(s->settings.manners.tcl_path);
+}
+
+void app_start(struct app_pool *p, struct app *a)
+{
+	struct error e = {"out of memory"};
+	struct start s;
+	int result;
+
+	begin(&s, p, a);
+	pthread_mutex_unlock(&p->lock);
+	result = s.ready ? do_start(&s, &e) : -1;
+	pthread_mutex_lock(&p->lock);
+	finish(&s, result, &e);
+}
+
+static void *start_in_thread(void *argument)
+{
+	struct start *s = argument;
+	struct error e = {"out of memory"};
+	int result = s->ready ? do_start(s, &e) : -1;
+
+	pthread_mutex_lock(&s->pool->lock);
+	finish(s, result, &e);
+	pthread_mutex_unlock(&s->pool->lock);
+	free(s);
+	return NULL;
+}
+
+void app_start_ahead(struct app_pool *p, struct app *a)
+{
+	struct start *s = malloc(sizeof(*s));
+	pthread_attr_t attributes;
+	pthread_t thread;
+
+	if (s == NULL)
+		return;
+	begin(s, p, a);
+	pthread_attr_init(&attributes);
+	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+	if (pthread_create(&thread, &attributes, start_in_thread, s) != 0) {
+		finish(s, -1, &(struct error){"no thread"});
+		free(s);
+	}
+	pthread_attr_destroy(&attributes);
+}
+
+/* Where nobody asks for it: twice as long each time. */
+static uint64_t longer(unsigned refusals)
+{
+	uint64_t delay = RETRY << (refusals < 6 ? refusals - 1 : 5);
+
+	return delay < RETRY_MOST ? delay : RETRY_MOST;
+}
+
+/* What became of a generation that is not the present one any more concerns nobody. */
+void app_refuse(struct app_pool *p, struct app *a, const struct app_refusal *refusal)
+{
+	log_message(p->setup->log, LEVEL_ERROR, "%s does not load: %s", a->name, refusal->reason);
+	pthread_cond_broadcast(&a->changed);
+	if (refusal->generation != a->generation)
+		return;
+	if (a->error[0] == '\0')
+		a->error_time = time(NULL);
+	a->failures++;
+	a->refused = refusal->generation;
+	a->refused_at = refusal->began;
+	a->refused_status = refusal->status;
+	a->refusals++;
+	a->refused_clock = clock_now();
+	a->retry_at = clock_now() + (a->sockets != NULL ? longer(a->refusals) : RETRY);
+	snprintf(a->error, sizeof(a->error), "%s", refusal->reason);
+	a->output.size = 0;
+	app_resume(a);
+	app_tell_stand_in(p, a);
+}

@@ -1,0 +1,399 @@
+/*
+ * One thread watches all app workers that serve no request just now: those that load, wait or leave.
+ * It hears of their ends, logs what they write to standard error, and sends away those that are too
+ * many or too old.
+ *
+ * An event names the worker by a number, as it may be gone by the time the lock is held.
+ */
+#include "pool/app.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/process.h"
+#include "ipc/process_limit.h"
+#include "ipc/run_channel.h"
+#include "ipc/scoreboard.h"
+#include "pool/app_pool.h"
+#include "request/request.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define A_MOMENT 50000000 /* nanoseconds */
+#define LEAVE_WITHIN (5 * CLOCK_SECOND)
+#define EARLY                                                                                      \
+	CLOCK_SECOND /* a worker that dies so soon after it was loaded does so again, perhaps */
+
+enum { CHANNEL, ERRORS, NOTICES, KINDS };
+
+static void *watch(void *argument);
+static struct app_worker_entry *find(struct app_pool *p, uint64_t id);
+static void take_event(struct app_pool *p, struct app_worker_entry *w, unsigned kind);
+static void take_errors(struct app_worker_entry *w);
+static void take_report(struct app_pool *p, struct app_worker_entry *w);
+static void take_death(struct app_worker_entry *w, const struct run_report *report);
+static void take_loaded(struct app_pool *p, struct app_worker_entry *w);
+static void take_end(struct app_pool *p, struct app_worker_entry *w, const struct run_report *end);
+static void take_last(struct app_pool *p, struct app_worker_entry *w, bool unread);
+static void take_stale(struct app_pool *p, struct app_worker_entry *w, int32_t settle);
+static void take_stack(struct app_worker_entry *w, int file);
+static void look_at_all(struct app_pool *p);
+
+static int *descriptor_of(struct app_worker_entry *w, int kind)
+{
+	return kind == CHANNEL  ? &w->process.channel
+	       : kind == ERRORS ? &w->process.errors
+				: &w->notices;
+}
+
+void app_watch(struct app_pool *p, struct app_worker_entry *w)
+{
+	for (int kind = 0; kind < KINDS; kind++) {
+		struct epoll_event event = {
+		    .events = EPOLLIN, .data.u64 = w->id * KINDS + (unsigned)kind};
+
+		if (*descriptor_of(w, kind) >= 0)
+			epoll_ctl(p->epoll, EPOLL_CTL_ADD, *descriptor_of(w, kind), &event);
+	}
+}
+
+void app_unwatch(struct app_pool *p, struct app_worker_entry *w)
+{
+	for (int kind = 0; kind < KINDS; kind++)
+		if (*descriptor_of(w, kind) >= 0)
+			epoll_ctl(p->epoll, EPOLL_CTL_DEL, *descriptor_of(w, kind), NULL);
+}
+
+int app_watch_start(struct app_pool *p)
+{
+	pthread_t thread;
+
+	p->epoll = epoll_create1(EPOLL_CLOEXEC);
+	if (p->epoll < 0 || pthread_create(&thread, NULL, watch, p) != 0)
+		return -1;
+	pthread_detach(thread);
+	return 0;
+}
+
+static void *watch(void *argument)
+{
+	struct app_pool *p = argument;
+	uint64_t look_at = clock_now() + CLOCK_SECOND;
+
+	for (;;) {
+		struct epoll_event event;
+		int n = epoll_wait(p->epoll, &event, 1, clock_left(look_at));
+		struct app_worker_entry *w;
+
+		pthread_mutex_lock(&p->lock);
+		w = n > 0 ? find(p, event.data.u64 / KINDS) : NULL;
+		if (w != NULL)
+			take_event(p, w, event.data.u64 % KINDS);
+		if (clock_now() >= look_at) {
+			look_at_all(p);
+			look_at = clock_now() + CLOCK_SECOND;
+		}
+		pthread_mutex_unlock(&p->lock);
+	}
+	return NULL;
+}
+
+/* A guard may have taken it since, and given it back: what there was to read is his then. */
+static void take_event(struct app_pool *p, struct app_worker_entry *w, unsigned kind)
+{
+	struct pollfd event = {.fd = *descriptor_of(w, (int)kind), .events = POLLIN};
+
+	if (w->state == APP_BUSY || event.fd < 0 || poll(&event, 1, 0) <= 0)
+		return;
+	switch (kind) {
+	case CHANNEL: take_report(p, w); break;
+	case ERRORS: take_errors(w); break;
+	default:
+		if (process_limit_answer(w->notices, &(uint64_t){UINT64_MAX}) < 0)
+			fd_close(&w->notices);
+	}
+}
+
+static struct app_worker_entry *find(struct app_pool *p, uint64_t id)
+{
+	for (struct app *a = p->apps; a != NULL; a = a->next)
+		for (struct app_worker_entry *w = a->workers; w != NULL; w = w->next)
+			if (w->id == id)
+				return w;
+	return NULL;
+}
+
+/* Whose messages these are: of the request that it is at, or was at a moment ago, if it serves. */
+static void note_request(struct app_worker_entry *w)
+{
+	bool known = w->slot != NULL && (atomic_load(&w->slot->turn) % 2 == 1 ||
+					    clock_now() - atomic_load(&w->slot->ended) < A_MOMENT);
+
+	if (known)
+		memcpy(w->request, w->slot->id, sizeof(w->request) - 1);
+	w->errors.request = known ? w->request : NULL;
+}
+
+static void take_errors(struct app_worker_entry *w)
+{
+	char piece[4096];
+	ssize_t n = read(w->process.errors, piece, sizeof(piece));
+
+	note_request(w);
+	if (n > 0)
+		run_errors_add(&w->errors, piece, (size_t)n);
+	else if (n == 0 || errno != EINTR)
+		fd_close(&w->process.errors);
+}
+
+static void empty_errors(struct app_worker_entry *w)
+{
+	struct pollfd event = {.events = POLLIN};
+
+	for (event.fd = w->process.errors; event.fd >= 0 && poll(&event, 1, 0) > 0;
+	     event.fd = w->process.errors)
+		take_errors(w);
+}
+
+static void take_report(struct app_pool *p, struct app_worker_entry *w)
+{
+	struct run_report report;
+	FD_OWNED int descriptor = -1;
+	int n = run_report_receive(w->process.channel, &report, &descriptor);
+
+	if (n < 0 && errno == EAGAIN)
+		return;
+	if (n <= 0) {
+		take_last(p, w, n < 0 && errno == ECONNRESET);
+		return;
+	}
+	switch (report.type) {
+	case RUN_LOADED: take_loaded(p, w); break;
+	case RUN_STALE: take_stale(p, w, report.value); break;
+	case RUN_STACK:
+		if (descriptor >= 0 && w->state != APP_IDLE)
+			take_stack(w, descriptor);
+		break;
+	case RUN_ENDED: take_end(p, w, &report); break;
+	case RUN_DIED: take_death(w, &report); break;
+	case RUN_PROCESSES:
+		app_unwatch(p, w);
+		fd_close(&w->notices);
+		w->notices = descriptor;
+		descriptor = -1;
+		app_watch(p, w);
+		break;
+	default: break;
+	}
+}
+
+/* The first word counts: a guardian's own, of its worker. What follows depends on how the channel ends. */
+static void take_death(struct app_worker_entry *w, const struct run_report *report)
+{
+	if (report->type != RUN_DIED || w->died)
+		return;
+	w->died = true;
+	w->wait_status = report->value;
+}
+
+/* The first of its generation: those of earlier ones are not needed any more. */
+static void take_loaded(struct app_pool *p, struct app_worker_entry *w)
+{
+	struct app *a = w->app;
+
+	if (w->state != APP_LOADS)
+		return;
+	empty_errors(w);
+	a->loads++;
+	if (w->generation == a->generation) {
+		a->error[0] = '\0';
+		a->refused = a->refusals = 0;
+		for (struct app_worker_entry *other = a->workers; other != NULL;
+		     other = other->next)
+			if ((other->state == APP_IDLE || other->state == APP_SERVES) &&
+			    other->generation != a->generation)
+				app_dismiss(other);
+	}
+	log_message(p->setup->log, LEVEL_INFO, "%s loaded in process %d, %llu ms", a->name,
+	    (int)w->process.pid, (unsigned long long)(clock_now() - w->since) / 1000000);
+	buffer_release(&w->errors.kept);
+	app_enter(w, a->sockets != NULL ? APP_SERVES : APP_IDLE);
+	/* What it got when it began to load may be the file of before. */
+	app_tell_log(p, w);
+	if (app_is_ending(p, a))
+		app_dismiss(w);
+	app_tell_stand_in(p, a);
+	app_keep_enough(p, a);
+	pthread_cond_broadcast(&a->changed);
+}
+
+/* A worker that serves has found its files changed, and begins no request until another takes over. */
+static void take_stale(struct app_pool *p, struct app_worker_entry *w, int32_t settle)
+{
+	struct app *a = w->app;
+
+	w->stale = true;
+	/* Whether it has found what was refused nobody knows. */
+	if (w->generation == a->generation || w->accepted == a->generation ||
+	    a->refused == a->generation)
+		app_begin_generation(a, settle);
+	app_keep_enough(p, a);
+}
+
+/* Whoever asked by status, or the guardian, as it takes too long; or it loads or leaves for too long. */
+static void take_stack(struct app_worker_entry *w, int file)
+{
+	char text[16384];
+	ssize_t n = pread(file, text, sizeof(text), 0);
+
+	note_request(w);
+	if (n > 0)
+		run_errors_add_stack(&w->errors, text, (size_t)n);
+	if (w->end.stage == RUN_ASKED)
+		run_end_begin(&w->end);
+}
+
+static void describe(char *text, size_t size, const struct run_report *end)
+{
+	if (end->type == RUN_ENDED)
+		snprintf(text, size, "exit status %d", end->value);
+	else
+		process_describe_death(text, size, end->value);
+}
+
+/* The first is replaced at once. */
+static void note_early_death(struct app *a, const struct app_worker_entry *w)
+{
+	a->early = clock_now() - w->since < EARLY ? a->early + 1 : 0;
+	if (a->early > 1)
+		a->hold_until = clock_now() + EARLY;
+}
+
+/* What ends by itself before its first request would do so again, without end. */
+static bool has_served(const struct app_worker_entry *w)
+{
+	return w->state == APP_SERVES && atomic_load(&w->slot->requests) > 0;
+}
+
+static void take_end(struct app_pool *p, struct app_worker_entry *w, const struct run_report *end)
+{
+	struct app *a = w->app;
+	char how[128];
+
+	empty_errors(w);
+	describe(how, sizeof(how), end);
+	if (w->state == APP_LOADS) {
+		app_enter(w, APP_LEAVES);
+		app_refuse(p, a,
+		    &(struct app_refusal){.generation = w->generation,
+			.began = w->began,
+			.status = w->end.stage > RUN_GOES_ON ? 504 : 500,
+			.reason = w->end.stage > RUN_GOES_ON ? "it takes too long" : how});
+		if (w->generation == a->generation)
+			buffer_append(&a->output, w->errors.kept.data, w->errors.kept.size);
+	} else if (has_served(w) && end->type == RUN_ENDED && end->value == 0) {
+		app_enter(w, APP_LEAVES);
+		app_keep_enough(p, a);
+	} else if (w->state == APP_IDLE || w->state == APP_SERVES) {
+		note_early_death(a, w);
+		log_message(p->setup->log, LEVEL_WARNING, "%s: app worker %d, %s", a->name,
+		    (int)w->process.pid, how);
+		app_enter(w, APP_LEAVES);
+	}
+}
+
+/* Neither is a failure of the app, which is loaded in another process. */
+static void take_loss(struct app_pool *p, struct app_worker_entry *w)
+{
+	empty_errors(w);
+	if (w->died)
+		note_early_death(w->app, w);
+	if (w->state != APP_LEAVES)
+		log_message(p->setup->log, LEVEL_WARNING, "%s: app worker %d is gone, %s",
+		    w->app->name, (int)w->process.pid,
+		    w->died ? "before it began to load" : "with its template");
+}
+
+/*
+ * The channel has ended. A template tells of a worker's death before it closes its end, so an end without
+ * a word means that the template itself is dead. A reset instead of an end means that an order was left
+ * unread (unix(7)). If the worker was loading, that was its first order, and nothing of the app was tried.
+ * A reset hides what was told before it.
+ */
+static void take_last(struct app_pool *p, struct app_worker_entry *w, bool unread)
+{
+	struct run_report report;
+	int descriptor;
+
+	while (unread && run_report_receive(w->process.channel, &report, &descriptor) == 1) {
+		fd_close(&descriptor);
+		take_death(w, &report);
+	}
+	if (!w->died || (unread && w->state == APP_LOADS)) {
+		take_loss(p, w);
+	} else {
+		report = (struct run_report){.type = RUN_DIED, .value = w->wait_status};
+		take_end(p, w, &report);
+	}
+	run_end_sweep(&w->end);
+	app_remove(p, w);
+}
+
+void app_dismiss(struct app_worker_entry *w)
+{
+	app_enter(w, APP_LEAVES);
+	shutdown(w->process.channel, SHUT_WR);
+	run_end_init(&w->end, &w->process,
+	    clock_now() + LEAVE_WITHIN +
+		(w->slot != NULL ? w->app->settings.limits.timeout * CLOCK_SECOND : 0));
+}
+
+void app_give_up(struct app_worker_entry *w)
+{
+	app_dismiss(w);
+	run_end_begin(&w->end);
+}
+
+/* Who has waited for so long that it is one too many. The first of a list is the youngest. */
+static void dismiss_idle(struct app *a)
+{
+	size_t count = app_count_loaded(a);
+
+	for (struct app_worker_entry *w = a->workers; w != NULL; w = w->next)
+		if (w->state == APP_IDLE && count > a->settings.limits.min_workers &&
+		    clock_now() - w->since > a->settings.limits.idle_exit * CLOCK_SECOND) {
+			app_dismiss(w);
+			count--;
+		}
+}
+
+/* What could not be started a moment ago. */
+static void look_for_more(struct app_pool *p, struct app *a)
+{
+	if (a->sockets == NULL || app_count_loading(a) > 0)
+		return;
+	if (a->refused == a->generation && clock_now() >= a->retry_at)
+		a->refused = 0;
+	app_keep_enough(p, a);
+}
+
+static void look_at_all(struct app_pool *p)
+{
+	for (struct app *a = p->apps; a != NULL; a = a->next) {
+		dismiss_idle(a);
+		look_for_more(p, a);
+		for (struct app_worker_entry *w = a->workers; w != NULL; w = w->next)
+			if (w->state == APP_LOADS || w->state == APP_LEAVES)
+				run_end_step(&w->end);
+	}
+}

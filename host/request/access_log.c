@@ -1,0 +1,97 @@
+/* What stands in the line is what an operator asks for: who, what, how long, how much, and why. */
+#include "request/access_log.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "front/answer_shared.h"
+#include "request/request.h"
+#include "run/stats.h"
+#include "run/verdict.h"
+
+#include <string.h>
+
+#define METHOD_SHOWN 32 /* bytes of it */
+
+static void count(const struct answer_shared *shared, const struct request *request,
+    const struct run_result *result, const char *reason)
+{
+	const struct stats_outcome outcome = {.extension = request->script,
+	    .status = request->status,
+	    .time = clock_now() - request->began,
+	    .cpu = result != NULL ? result->cpu : 0,
+	    .peak = result != NULL ? result->peak : 0,
+	    .error = request->status >= 500 ? reason : NULL};
+
+	stats_count(shared->run.stats, &outcome);
+}
+
+static size_t put(char *to, size_t at, size_t size, const char *text)
+{
+	size_t n = strnlen(text, size - at);
+
+	memcpy(to + at, text, n);
+	return at + n;
+}
+
+/* "GET /reports/month.py?year=2026": the method and what was asked for. */
+static size_t describe(const struct request *request, const char *uri, char *message, size_t size)
+{
+	const struct variables *v = &request->variables;
+	const char *method = variables_text(v, "REQUEST_METHOD");
+	size_t n = put(message, 0, METHOD_SHOWN, method[0] != '\0' ? method : "-");
+	size_t begin;
+
+	n = begin = put(message, n, size, " ");
+	if (uri != NULL && uri[0] != '\0' && !request->relay)
+		return put(message, n, size, uri);
+	n = put(message, n, size, variables_text(v, "SCRIPT_NAME"));
+	n = put(message, n, size, variables_text(v, "PATH_INFO"));
+	return n > begin ? n : put(message, n, size, "-");
+}
+
+void answer_log(const struct answer_shared *shared, const struct request *request,
+    const struct run_result *result, const char *reason)
+{
+	const struct variables *v = &request->variables;
+	const char *uri = variables_get(v, "REQUEST_URI");
+	const char *user = variables_text(v, "FOSSIL_USER");
+	char message[2048];
+	bool odd = request->cut > 0 || request->dropped != NULL;
+	struct log_line line;
+	size_t size;
+
+	count(shared, request, result, reason);
+	if (shared->quiet && reason == NULL && !odd)
+		return;
+	size = describe(request, uri, message, sizeof(message));
+	log_begin(&line, shared->run.log,
+	    request->status >= 500 ? LEVEL_ERROR
+	    : odd                  ? LEVEL_WARNING
+				   : LEVEL_INFO,
+	    request->id, message, size);
+	log_number(&line, "status", request->status);
+	if (request->script != NULL)
+		log_string(&line, "script", request->script);
+	if (user[0] != '\0')
+		log_string(&line, "user", user);
+	log_number(&line, "in", (int64_t)request->body_size);
+	log_number(&line, "out", (int64_t)request->response.sent);
+	if (request->cut > 0)
+		log_number(&line, "cut", (int64_t)request->cut);
+	if (request->dropped != NULL)
+		log_string(&line, "dropped", request->dropped);
+	log_milliseconds(&line, "ms", clock_now() - request->began);
+	if (result != NULL) {
+		log_milliseconds(&line, "queue_ms", request->queued);
+		log_milliseconds(&line, "run_ms", result->time);
+		/* Nobody has looked at a short request to an app that serves its own sockets. */
+		if (result->peak > 0) {
+			log_milliseconds(&line, "cpu_ms", result->cpu * 1000);
+			log_number(&line, "peak_kib", (int64_t)result->peak);
+		}
+		log_string(&line, "end", run_why_name(result->why));
+	}
+	if (reason != NULL)
+		log_string(&line, "reason", reason);
+	log_end(&line);
+}

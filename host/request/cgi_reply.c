@@ -1,0 +1,303 @@
+/*
+ * A failed run must never be a complete 200. So nothing leaves before the header block is whole and
+ * good; then the body is held until it ends or is larger than the buffer, unless the header block
+ * says that it is wanted as it comes. For the relay it is always held to its end, since Fossil has no
+ * sign for a reply that was cut.
+ */
+#include "request/cgi_reply.h"
+
+#include "base/error.h"
+#include "config/config.h"
+#include "request/request.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Without the second meta a telephone shows the page as a desktop would, in tiny letters. */
+#define PAGE_HEAD                                                                                  \
+	"<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"                  \
+	"<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"               \
+	"<meta name=\"color-scheme\" content=\"light dark\">\n"                                    \
+	"<title>%d %s</title>\n</head>\n<body>\n"
+
+void reply_init(struct reply *r, struct request *request, const struct config *config,
+    const struct limits *limits)
+{
+	*r = (struct reply){
+	    .request = request, .buffer = config->reply_buffer, .most = limits->max_reply};
+	spool_init(&r->body, config->reply_buffer, config->tmpdir);
+}
+
+static int send_piece(void *user, const void *data, size_t size)
+{
+	struct reply *r = user;
+
+	response_write(&r->request->response, data, size);
+	return r->request->response.failed ? 1 : 0;
+}
+
+/*
+ * Fossil reads a reply without a length until the relay's process is gone, and one with a length no
+ * longer than that. It keeps the number in an int.
+ */
+static void tell_length(struct reply *r)
+{
+	char line[64];
+	int size;
+
+	if (r->header.length >= 0 || r->size == 0 || r->size > INT_MAX)
+		return;
+	size = snprintf(line, sizeof(line), "Content-Length: %d\n", (int)r->size);
+	response_write(&r->request->response, line, (size_t)size);
+}
+
+static int let_go(struct reply *r, struct error *e)
+{
+	r->released = true;
+	r->request->status = r->header.status;
+	if (r->request->relay)
+		tell_length(r);
+	response_write(&r->request->response, r->header.text.data, r->header.text.size);
+	return spool_each(&r->body, send_piece, r) < 0 ? error_errno(e, "held reply") : 0;
+}
+
+static bool is_head(const struct request *request)
+{
+	return strcmp(variables_text(&request->variables, "REQUEST_METHOD"), "HEAD") == 0;
+}
+
+/* Bytes that the body may still have. */
+static uint64_t room(const struct reply *r)
+{
+	if (r->bodyless)
+		return 0;
+	return r->header.length < 0 ? UINT64_MAX : (uint64_t)r->header.length - r->size;
+}
+
+static void count_cut(struct reply *r, uint64_t size)
+{
+	if (!is_head(r->request))
+		r->request->cut += size;
+}
+
+bool reply_is_sent(const struct reply *r)
+{
+	return r->released && r->request->response.waiting.size == 0 &&
+	       !r->request->response.failed && room(r) == 0;
+}
+
+static void tell_sent(struct reply *r)
+{
+	if (r->sent != NULL && reply_is_sent(r))
+		atomic_store_explicit(r->sent, r->header.status, memory_order_release);
+}
+
+void reply_flush(struct reply *r)
+{
+	response_flush(&r->request->response);
+	tell_sent(r);
+}
+
+int reply_too_large(const struct reply *r, struct error *e)
+{
+	return error_set(
+	    e, "the reply is larger than --max-reply, %llu bytes", (unsigned long long)r->most);
+}
+
+/* These bytes belong to the body. */
+static int take_body(struct reply *r, const void *data, size_t size, struct error *e)
+{
+	if (!r->released && !r->request->hold && r->size + size > r->buffer && let_go(r, e) < 0)
+		return -1;
+	if (!r->released && r->size + size > r->most)
+		return reply_too_large(r, e);
+	r->size += size;
+	if (!r->released)
+		return spool_append(&r->body, data, size, e);
+	send_piece(r, data, size);
+	/* What comes slowly is wanted as it comes. */
+	if (!r->lazy)
+		reply_flush(r);
+	else
+		tell_sent(r);
+	return 0;
+}
+
+static int feed_body(struct reply *r, const void *data, size_t size, struct error *e)
+{
+	size_t n = size < room(r) ? size : (size_t)room(r);
+
+	if (n < size)
+		count_cut(r, size - n);
+	return n > 0 ? take_body(r, data, n, e) : 0;
+}
+
+/* The header is wanted at once, too: with it a client knows that it will get something. */
+static int stream(struct reply *r, struct error *e)
+{
+	if (let_go(r, e) < 0)
+		return -1;
+	if (!r->lazy)
+		reply_flush(r);
+	return 0;
+}
+
+static int take_header(struct reply *r, size_t end, struct error *e)
+{
+	enum reply_peer peer = r->request->relay ? REPLY_FOR_FOSSIL : REPLY_FOR_WEB_SERVER;
+
+	if (reply_header_read(&r->header, peer, r->block.data, end, e) < 0)
+		return -1;
+	r->has_header = true;
+	r->request->dropped = r->header.dropped;
+	r->bodyless = r->header.status == 204 || r->header.status == 304 ||
+		      (is_head(r->request) && !r->request->relay);
+	return r->header.streams && !r->request->hold ? stream(r, e) : 0;
+}
+
+int reply_feed(struct reply *r, const void *data, size_t size, struct error *e)
+{
+	enum reply_peer peer = r->request->relay ? REPLY_FOR_FOSSIL : REPLY_FOR_WEB_SERVER;
+	size_t end;
+
+	if (r->has_header)
+		return feed_body(r, data, size, e);
+	if (buffer_append(&r->block, data, size) < 0)
+		return error_errno(e, "header block");
+	end = reply_header_end(r->block.data, r->block.size);
+	if (end == 0 && r->block.size > reply_header_most(peer))
+		return error_set(
+		    e, "the header block is longer than %zu bytes", reply_header_most(peer));
+	if (end == 0)
+		return 0;
+	if (take_header(r, end, e) < 0)
+		return -1;
+	return r->block.size > end ? feed_body(r, r->block.data + end, r->block.size - end, e) : 0;
+}
+
+/* Bytes of the file beyond its offset, at most so many. */
+static uint64_t rest_of(int file, uint64_t most)
+{
+	off_t at = lseek(file, 0, SEEK_CUR);
+	struct stat status;
+
+	if (most == 0 || at < 0 || fstat(file, &status) < 0 || at >= status.st_size)
+		return 0;
+	return (uint64_t)(status.st_size - at) < most ? (uint64_t)(status.st_size - at) : most;
+}
+
+int reply_send_file(struct reply *r, int file, uint64_t size)
+{
+	struct error e;
+	uint64_t sent;
+	int result = 0;
+
+	if (!r->has_header || r->request->hold) {
+		errno = EINVAL;
+		return -1;
+	}
+	sent = size < room(r) ? size : room(r);
+	if (!r->released && sent > 0 && let_go(r, &e) < 0)
+		return -1;
+	size -= sent;
+	if (sent > 0)
+		result = response_send_file(&r->request->response, file, &sent);
+	r->size += sent;
+	if (result == 0 && size > 0)
+		count_cut(r, rest_of(file, size));
+	tell_sent(r);
+	return result;
+}
+
+/* A reply without a body may have the length that a reply to GET would have (RFC 9110, 8.6). */
+static bool is_short(const struct reply *r)
+{
+	return r->header.length > (int64_t)r->size && !r->bodyless && !is_head(r->request);
+}
+
+int reply_finish(struct reply *r, struct error *e)
+{
+	if (!r->has_header)
+		return error_set(e, r->block.size > 0 ? "the output ends within the header block: "
+							"no empty line"
+						      : "no output");
+	if (is_short(r))
+		return error_set(e, "Content-Length is %lld, but the body has %llu bytes",
+		    (long long)r->header.length, (unsigned long long)r->size);
+	if (!r->released && let_go(r, e) < 0)
+		return -1;
+	response_end(&r->request->response);
+	return 0;
+}
+
+void reply_release(struct reply *r)
+{
+	buffer_release(&r->block);
+	reply_header_release(&r->header);
+	spool_release(&r->body);
+}
+
+static const char *explain(int status)
+{
+	switch (status) {
+	case 400: return "The request is not well-formed.";
+	case 403: return "The server does not send this file.";
+	case 404: return "There is no such page.";
+	case 405: return "This page can only be read.";
+	case 408: return "The request body did not come in time.";
+	case 413: return "The request body is larger than this server takes.";
+	case 431: return "The request's header is larger than this server takes.";
+	case 503: return "The server is busy; please try again in a moment.";
+	case 504: return "The extension took too long to answer.";
+	default:
+		return "The extension did not give a usable answer. The server's log tells why, "
+		       "under the request's id.";
+	}
+}
+
+void reply_status_line(struct request *request, int status)
+{
+	char line[64];
+	int size = snprintf(line, sizeof(line), "Status: %d %s\r\n", status, reply_reason(status));
+
+	request->status = status;
+	response_write(&request->response, line, (size_t)size);
+}
+
+void reply_error_page(struct request *request, int status, const char *detail, size_t size)
+{
+	struct buffer body = {0};
+	struct buffer head = {0};
+	const char *reason = reply_reason(status);
+	const char *more = status == 503   ? "Retry-After: 1\r\n"
+			   : status == 405 ? "Allow: GET, HEAD, POST\r\n"
+					   : "";
+
+	if (!request->trust_fossil)
+		buffer_printf(&body, PAGE_HEAD, status, reason);
+	buffer_printf(&body,
+	    "<div class='fossil-doc' data-title='%d %s'>\n<h2>%s</h2>\n<p>%s</p>\n", status, reason,
+	    reason, explain(status));
+	if (detail != NULL && size > 0) {
+		buffer_append_string(&body, "<pre>");
+		buffer_append_html(&body, detail, size);
+		buffer_append_string(&body, "</pre>\n");
+	}
+	buffer_printf(&body, "<p><small>request %s</small></p>\n</div>\n%s", request->id,
+	    request->trust_fossil ? "" : "</body>\n</html>\n");
+	buffer_printf(&head,
+	    "Content-Type: text/html; charset=utf-8\r\n%s"
+	    "Cache-Control: no-store\r\nContent-Length: %zu\r\n\r\n",
+	    more, body.size);
+	reply_status_line(request, status);
+	response_write(&request->response, head.data, head.size);
+	if (!is_head(request))
+		response_write(&request->response, body.data, body.size);
+	response_end(&request->response);
+	buffer_release(&head);
+	buffer_release(&body);
+}

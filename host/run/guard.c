@@ -1,0 +1,370 @@
+/*
+ * A thread of the front guards each run. Five descriptors tell it everything: the script's output,
+ * its standard error, the channel on which its end is told, the client's connection, and, if the
+ * number of its processes is limited, the kernel's questions.
+ *
+ * A run ends when the channel says so, and not when the pipes are closed: a process that the script
+ * left behind may keep those open for ever. What the script wrote before its end is in the pipes by
+ * then, so they are emptied once more without waiting. Of a script's reply nothing is sent before it
+ * is whole or large, so for the first milliseconds its output is left there altogether: most scripts
+ * end within them, and each time that a thread wakes costs both processes.
+ *
+ * A script that closes its output and goes on has said that its reply is complete. It is answered
+ * then, and goes on within its limits, watched as before.
+ */
+#include "run/guard.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "config/config.h"
+#include "ipc/process_limit.h"
+#include "ipc/run_channel.h"
+#include "request/cgi_reply.h"
+#include "request/request.h"
+#include "request/route.h"
+#include "request/script.h"
+#include "run/module_usage.h"
+#include "run/stats.h"
+#include "run/verdict.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define PIECE 65536
+#define LET_GO 5000000000 /* nanoseconds for an app to end a request that nobody waits for */
+#define QUIET 500000000   /* nanoseconds between the end of the output and that of the process */
+
+static int milliseconds(const struct run *run);
+static void take_output(struct run *run);
+static void take_errors(struct run *run);
+static void take_report(struct run *run);
+static void take_notice(struct run *run);
+static void look_at_client(struct run *run);
+static void step(struct run *run);
+static void answer_early(struct run *run);
+static void empty_pipes(struct run *run);
+static void log_stack(struct run *run, int file);
+
+void guard_begin(struct run *run, const struct run_shared *shared, const struct run_job *job,
+    struct reply *reply, struct run_result *result)
+{
+	*result = (struct run_result){.why = RUN_EXITED};
+	*run = (struct run){.shared = shared,
+	    .request = job->request,
+	    .route = job->route,
+	    .limits = job->limits,
+	    .language = job->found->language,
+	    .entry = job->entry,
+	    .reply = reply,
+	    .result = result,
+	    .notices = -1,
+	    .errors = {.log = shared->log, .request = job->request->id, .script = job->route->name},
+	    .began = clock_now()};
+}
+
+void guard_finish(struct run *run)
+{
+	run_errors_end(&run->errors);
+	run->result->errors = run->errors.kept;
+	run->result->whole = !run->failed;
+	run->result->time = clock_now() - run->began;
+	run->request->response.deadline = 0;
+}
+
+static bool listens(struct run *run)
+{
+	if (run->listen_at != 0 && clock_now() >= run->listen_at)
+		run->listen_at = 0;
+	return run->listen_at == 0;
+}
+
+void guard_run(struct run *run)
+{
+	const struct response *response = &run->request->response;
+
+	while (!run->ended) {
+		bool watched =
+		    response->fastcgi && !run->result->answered && !run->failed && !run->left;
+		struct pollfd events[] = {
+		    {.fd = listens(run) ? run->process.output : -1, .events = POLLIN},
+		    {.fd = run->process.errors, .events = POLLIN},
+		    {.fd = run->process.channel, .events = POLLIN},
+		    {.fd = run->notices, .events = POLLIN},
+		    {.fd = watched ? response->fd : -1, .events = run->client_events}};
+
+		if (poll(events, 5, milliseconds(run)) < 0)
+			continue;
+		if (events[0].revents != 0)
+			take_output(run);
+		if (events[1].revents != 0)
+			take_errors(run);
+		if (events[2].revents != 0)
+			take_report(run);
+		if (events[3].revents != 0)
+			take_notice(run);
+		if (events[4].revents != 0)
+			look_at_client(run);
+		step(run);
+	}
+	empty_pipes(run);
+	if (!run->alive)
+		run_end_sweep(&run->end);
+}
+
+static int milliseconds(const struct run *run)
+{
+	int left = run_end_timeout(&run->end);
+	uint64_t next = run->answer_at != 0 ? run->answer_at : run->listen_at;
+	int until = next != 0 ? clock_left(next) : left;
+
+	return until < left ? until : left;
+}
+
+/*
+ * A run that has failed is ended. An app worker serves others after this one, so it is only told, by
+ * a pipe that nobody reads, and has some seconds to find out.
+ */
+static void end_failed(struct run *run)
+{
+	uint64_t due = clock_now() + LET_GO;
+
+	if (!run->app) {
+		run_end_begin(&run->end);
+		return;
+	}
+	/* A client that took nothing until the deadline was no fault of the app's. */
+	if (run->process.output >= 0 || run->end.due > due)
+		run->end.due = due;
+	fd_close(&run->process.output);
+}
+
+/* What is due, and what has gone wrong on the way out. */
+static void step(struct run *run)
+{
+	if (run->ended)
+		return;
+	if (run->request->response.failed && !run->failed && !run->left) {
+		bool late = clock_now() >= run->request->response.deadline;
+
+		if (late)
+			guard_fail(run, RUN_TIMEOUT, 504,
+			    "longer than %llu s: the client takes no more",
+			    (unsigned long long)run->limits->timeout);
+		else
+			guard_fail(run, RUN_CLIENT, 499, "the client went away");
+	}
+	if (run->answer_at != 0 && clock_now() >= run->answer_at)
+		answer_early(run);
+	if (run->failed && run->end.stage == RUN_GOES_ON)
+		end_failed(run);
+	switch (run_end_step(&run->end)) {
+	case RUN_ASKED:
+		guard_fail(run, RUN_TIMEOUT, 504, "longer than %llu s",
+		    (unsigned long long)run->limits->timeout);
+		break;
+	case RUN_TERMED:
+		log_message(run->shared->log, LEVEL_WARNING,
+		    "[%s] %s did not say where it is: it waits, or is in a library in C",
+		    run->request->id, run->route->name);
+		break;
+	case RUN_KILLED: run->ended = run->end.kills > 1; break;
+	case RUN_GOES_ON: break;
+	}
+}
+
+/* Read once. The number of bytes; 0 and the descriptor closed at its end; -1 when there are none. */
+static ssize_t read_pipe(int *fd, char *piece, size_t size)
+{
+	ssize_t n = read(*fd, piece, size);
+
+	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) {
+		fd_close(fd);
+		return 0;
+	}
+	return n;
+}
+
+static void take_output(struct run *run)
+{
+	char piece[PIECE];
+	ssize_t n = read_pipe(&run->process.output, piece, sizeof(piece));
+	struct error e;
+
+	if (n == 0)
+		run->answer_at = clock_now() + QUIET;
+	/* What a run says that has failed already is for nobody. */
+	if (n > 0 && !run->failed && reply_feed(run->reply, piece, (size_t)n, &e) < 0)
+		guard_fail(run, RUN_REPLY, 500, "%s", e.message);
+}
+
+/*
+ * The kernel tells that a process is dead before the template does. One that is still ending has lost
+ * its memory, and so its program, before its descriptors.
+ */
+static bool is_ending(const struct run *run)
+{
+	struct pollfd event = {.fd = run->process.handle, .events = POLLIN};
+	char program[64], first;
+
+	snprintf(program, sizeof(program), "/proc/%d/exe", (int)run->process.pid);
+	if (readlink(program, &first, 1) < 0 && errno == ENOENT && access("/proc/self", F_OK) == 0)
+		return true;
+	return poll(&event, 1, 0) > 0;
+}
+
+/* No end was told since the output was closed. If it was closed by the end, that will be told. */
+static void answer_early(struct run *run)
+{
+	struct error e;
+
+	run->answer_at = 0;
+	if (run->failed || is_ending(run))
+		return;
+	if (reply_finish(run->reply, &e) < 0) {
+		guard_fail(run, RUN_REPLY, 500, "%s", e.message);
+		return;
+	}
+	run->result->answered = true;
+	/* The connection cannot take another request while this thread guards the run. */
+	if (run->request->response.fastcgi)
+		shutdown(run->request->response.fd, SHUT_RDWR);
+}
+
+static void take_errors(struct run *run)
+{
+	char piece[4096];
+	ssize_t n =
+	    run->process.errors >= 0 ? read_pipe(&run->process.errors, piece, sizeof(piece)) : 0;
+
+	if (n > 0)
+		run_errors_add(&run->errors, piece, (size_t)n);
+}
+
+static void take_notice(struct run *run)
+{
+	int result = process_limit_answer(run->notices, &run->processes_left);
+
+	if (result < 0)
+		fd_close(&run->notices);
+	if (result > 0 && !run->result->refused_process) {
+		run->result->refused_process = true;
+		log_message(run->shared->log, LEVEL_WARNING,
+		    "[%s] %s: a process more than --processes %llu was refused", run->request->id,
+		    run->route->name, (unsigned long long)run->limits->processes);
+	}
+}
+
+/*
+ * Of what a client can send now only ABORT_REQUEST means something at once; anything else is left
+ * for later, and not looked at again. That it will send no more is no end: it may still read. If it
+ * goes with its whole reply (nginx does so with fastcgi_keep_conn on, before END_REQUEST), the run
+ * may do what is left to do.
+ */
+static void look_at_client(struct run *run)
+{
+	const struct response *response = &run->request->response;
+	enum request_heard heard = request_listen(run->request);
+	struct pollfd end = {.fd = response->fd, .events = 0};
+	bool gone = poll(&end, 1, 0) > 0;
+
+	run->client_events = heard == REQUEST_HEARD_NOTHING ? POLLIN : 0;
+	if (gone && reply_is_sent(run->reply))
+		run->left = true;
+	else if (gone)
+		guard_fail(run, RUN_CLIENT, 499, "the client went away");
+	else if (heard == REQUEST_HEARD_ABORT)
+		guard_fail(run, RUN_ABORTED, 499, "the client aborted the request");
+}
+
+static void take_stack(struct run *run, int32_t cause, int file)
+{
+	if (cause == SIGXCPU)
+		guard_fail(run, RUN_CPU, 504, "more than %llu s of processor time",
+		    (unsigned long long)run->limits->cpu);
+	log_stack(run, file);
+	if (run->failed)
+		run_end_begin(&run->end);
+}
+
+static void take_report(struct run *run)
+{
+	struct run_report report;
+	FD_OWNED int descriptor = -1;
+	int n = run_report_receive(run->process.channel, &report, &descriptor);
+
+	if (n < 0 && errno == EAGAIN)
+		return;
+	if (n <= 0) {
+		run->ended = run->dead = true;
+		run->untouched = n < 0 && errno == ECONNRESET && !run->failed;
+		if (!run->untouched)
+			guard_fail(run, RUN_HOST, 500, "the template went away");
+		return;
+	}
+	switch (report.type) {
+	case RUN_ENDED:
+	case RUN_DIED: guard_take_end(run, &report); break;
+	case RUN_CODE:
+		if (descriptor >= 0)
+			scripts_keep(run->shared->scripts, &run->route->status, descriptor);
+		break;
+	case RUN_NOTICED: noticed_add(run->shared->noticed, run->language, report.text); break;
+	case RUN_STACK:
+		if (descriptor >= 0)
+			take_stack(run, report.value, descriptor);
+		break;
+	case RUN_ANSWERED: guard_take_answer(run, &report); break;
+	case RUN_STALE:
+		run->ended = run->alive = run->stale = true;
+		run->settle = report.value;
+		break;
+	case RUN_NO_MEMORY: run->no_memory = true; break;
+	case RUN_PROCESSES:
+		fd_close(&run->notices);
+		run->notices = descriptor;
+		run->processes_left = run->limits->processes;
+		descriptor = -1;
+		break;
+	default: break;
+	}
+}
+
+/* Line by line, tagged as what the script writes to standard error is. */
+static void log_stack(struct run *run, int file)
+{
+	char text[16384];
+	ssize_t n = pread(file, text, sizeof(text), 0);
+
+	/* Asked by somebody who looks in, it is for him; else for the log, and for the error page. */
+	if (n <= 0 ||
+	    (!run->failed && stats_answer(run->shared->stats, run->entry, text, (size_t)n)))
+		return;
+	/* An app worker may have been asked during an earlier request. */
+	if (run->app && !run->failed)
+		return;
+	run_errors_add_stack(&run->errors, text, (size_t)n);
+}
+
+static bool is_readable(int fd)
+{
+	struct pollfd event = {.fd = fd, .events = POLLIN};
+
+	return fd >= 0 && poll(&event, 1, 0) > 0;
+}
+
+/* Both pipes hold by now all that was written before the end was told. */
+static void empty_pipes(struct run *run)
+{
+	while (!run->failed && !run->result->answered && is_readable(run->process.output))
+		take_output(run);
+	while (is_readable(run->process.errors))
+		take_errors(run);
+}

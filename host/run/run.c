@@ -1,0 +1,100 @@
+/*
+ * A run from the front's side: a request process is taken and given its order, a thread guards it
+ * (guard.c), and the process and what belongs to it are let go.
+ */
+#include "run/run.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/fd.h"
+#include "base/path.h"
+#include "binding.h"
+#include "config/config.h"
+#include "config/option.h"
+#include "ipc/run_channel.h"
+#include "request/request.h"
+#include "request/route.h"
+#include "request/script.h"
+#include "run/guard.h"
+#include "run/spares.h"
+#include "run/stats.h"
+#include "run/verdict.h"
+
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SPARE_TRIES 8
+#define LEAVE_OUTPUT 2000000 /* nanoseconds in which a script's output may stay in the pipe */
+
+static int hand_over(struct run *run, const struct run_job *job);
+
+void run_script(const struct run_shared *shared, const struct run_job *job, struct reply *reply,
+    struct run_result *result)
+{
+	struct run run;
+
+	guard_begin(&run, shared, job, reply, result);
+	for (int tries = 0; tries < SPARE_TRIES; tries++) {
+		run.ended = run.untouched = false;
+		run.answer_at = 0;
+		if (hand_over(&run, job) < 0)
+			break;
+		stats_runs(shared->stats, run.entry, run.process.pid, run.process.handle);
+		guard_run(&run);
+		stats_ends(shared->stats, run.entry);
+		request_process_release(&run.process);
+		fd_close(&run.notices);
+		if (!run.untouched || run.failed)
+			break;
+	}
+	if (run.untouched)
+		guard_fail(&run, RUN_HOST, 503, "every request process died before it began");
+	guard_finish(&run);
+}
+
+/* A spare can have died while it waited; then the next one is taken. */
+static int hand_over(struct run *run, const struct run_job *job)
+{
+	char path[REQUEST_PATH_MAX];
+	struct run_order order = {.kind = RUN_ORDER_SCRIPT,
+	    .path = option_manner(
+		job->manners, scripts_bindings(run->shared->scripts)[run->language]->name, "path"),
+	    .environment = run->request->variables.items,
+	    .source = run->route->file,
+	    .code = job->found->code,
+	    .body = run->request->body,
+	    .output = -1,
+	    .limits = {.memory = run->limits->memory,
+		.cpu = run->limits->cpu,
+		.processes = run->limits->processes}};
+	struct error e;
+	uint64_t now;
+	int result = -1;
+
+	if (path_join(path, sizeof(path), run->shared->root, run->route->name) < 0) {
+		guard_fail(run, RUN_HOST, 500, "the script's path is too long");
+		return -1;
+	}
+	order.script = path;
+	for (int tries = 0; result < 0 && tries < SPARE_TRIES; tries++) {
+		if (spares_take(run->shared->spares, run->language, &run->process, &e) < 0)
+			break;
+		result = run_order_send(run->process.channel, &order);
+		if (result < 0) {
+			error_errno(&e, "hand over to process %d", (int)run->process.pid);
+			request_process_release(&run->process);
+		}
+	}
+	if (result < 0) {
+		guard_fail(run, RUN_HOST, 503, "%s", e.message);
+		return result;
+	}
+	now = clock_now();
+	run->listen_at = now + LEAVE_OUTPUT;
+	run_end_init(&run->end, &run->process, now + run->limits->timeout * CLOCK_SECOND);
+	run->request->response.deadline = run->end.due;
+	run->client_events = POLLIN;
+	return 0;
+}

@@ -1,0 +1,279 @@
+/*
+ * A pool for each language, with a lock and a template's channel of its own. Orders to the template
+ * and its answers are packets on that channel; of what has been ordered the front has its ends of
+ * the pipes already, and the answers come in the same order. No thread of its own reads it: whoever needs a
+ * spare takes what has come; if nothing has, the first to need one waits at the channel and the
+ * others wait for him, all of them without the lock.
+ *
+ * A new one is ordered only after the reply to the request that took the last, since forking
+ * competes with the request for the processors; only a request that finds none orders at once. For
+ * the same reason a spare is warmed only while a processor is idle: it makes the next answer come
+ * sooner, and costs more time than it saves.
+ */
+#include "run/spares.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/fd.h"
+#include "base/language.h"
+#include "run/cpu_idle.h"
+#include "template/request_process.h"
+#include "template/template.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#define TEMPLATE_DEADLINE                                                                          \
+	(20 * CLOCK_SECOND) /* a request waits so long while no template answers */
+#define POOL_MAX 256
+
+struct pool {
+	pthread_mutex_t lock;
+	pthread_cond_t changed; /* a template has come, or somebody has read the channel */
+	int channel;            /* -1 while there is no template */
+	int retired;            /* a channel that somebody waits at, and that he shall close */
+	bool reading;           /* somebody waits at the channel */
+	size_t waiting;         /* so many find no spare */
+	unsigned long failures; /* orders that the template could not follow, ever */
+	size_t asked, count;
+	struct request_process
+	    ordered[POOL_MAX];                  /* asked for and not yet there; the oldest first */
+	struct request_process stack[POOL_MAX]; /* forked ahead */
+};
+
+struct spares {
+	int languages;
+	atomic_size_t wanted; /* of each language */
+	struct idle *idle;
+	struct pool pools[LANGUAGES_MAX];
+};
+
+static int fill(struct spares *s, struct pool *pool, struct error *e);
+static int order(const struct spares *s, struct pool *pool, struct error *e);
+static int wait_at_channel(struct pool *pool, uint64_t deadline);
+static bool receive_one(struct pool *pool);
+static void receive_all(struct pool *pool);
+static void disconnect(struct pool *pool);
+
+struct spares *spares_create(int languages, size_t wanted)
+{
+	struct spares *s = calloc(1, sizeof(*s));
+
+	if (s == NULL)
+		return NULL;
+	s->idle = idle_create();
+	if (s->idle == NULL) {
+		free(s);
+		return NULL;
+	}
+	s->languages = languages;
+	spares_want(s, wanted);
+	for (int i = 0; i < languages; i++) {
+		struct pool *pool = &s->pools[i];
+
+		pthread_mutex_init(&pool->lock, NULL);
+		clock_condition_init(&pool->changed);
+		pool->channel = pool->retired = -1;
+	}
+	return s;
+}
+
+int spares_take(struct spares *s, int language, struct request_process *p, struct error *e)
+{
+	struct pool *pool = &s->pools[language];
+	int result;
+
+	pthread_mutex_lock(&pool->lock);
+	result = fill(s, pool, e);
+	if (result == 0)
+		*p = pool->stack[--pool->count];
+	pthread_mutex_unlock(&pool->lock);
+	return result;
+}
+
+/* With the lock held, and given away while waiting: make sure that the stack is not empty. */
+static int fill(struct spares *s, struct pool *pool, struct error *e)
+{
+	uint64_t deadline = clock_now() + TEMPLATE_DEADLINE;
+	unsigned long failures = pool->failures;
+	int result = 0;
+
+	receive_all(pool);
+	if (pool->count > 0)
+		return 0;
+	pool->waiting++;
+	while (pool->count == 0 && result == 0) {
+		if (pool->asked < pool->waiting && order(s, pool, e) < 0)
+			result = -1;
+		else if (wait_at_channel(pool, deadline) == ETIMEDOUT && pool->count == 0)
+			result = error_set(e, "no template process has come up");
+		else if (pool->count == 0 && pool->failures != failures)
+			result = error_set(e, "no request process could be forked");
+	}
+	pool->waiting--;
+	return result;
+}
+
+/* 0, also while there is no template or too much is ordered already; -1: no descriptors. */
+static int order(const struct spares *s, struct pool *pool, struct error *e)
+{
+	struct template_order message = {.warm = idle_is(s->idle)};
+	struct request_process *p = &pool->ordered[pool->asked];
+	struct request_process_ends ends;
+
+	if (pool->channel < 0 || pool->asked == POOL_MAX)
+		return 0;
+	if (request_process_open(p, &ends, e) < 0)
+		return -1;
+	pool->asked++;
+	if (fd_send(pool->channel, &message, sizeof(message),
+		(const int[]){ends.channel, ends.output, ends.errors}, REQUEST_PROCESS_ENDS) < 0)
+		disconnect(pool);
+	request_process_close_ends(&ends);
+	return 0;
+}
+
+void spares_set_log(struct spares *s, int log)
+{
+	for (int i = 0; i < s->languages; i++) {
+		pthread_mutex_lock(&s->pools[i].lock);
+		if (s->pools[i].channel >= 0)
+			template_set_log(s->pools[i].channel, log);
+		pthread_mutex_unlock(&s->pools[i].lock);
+	}
+}
+
+/* Until something has changed. 0 or ETIMEDOUT. */
+static int wait_at_channel(struct pool *pool, uint64_t deadline)
+{
+	struct pollfd event = {.fd = pool->channel, .events = POLLIN};
+	int n;
+
+	if (pool->channel < 0 || pool->reading)
+		return clock_wait(&pool->changed, &pool->lock, deadline);
+	pool->reading = true;
+	pthread_mutex_unlock(&pool->lock);
+	n = poll(&event, 1, clock_left(deadline));
+	pthread_mutex_lock(&pool->lock);
+	pool->reading = false;
+	fd_close(&pool->retired);
+	receive_all(pool);
+	pthread_cond_broadcast(&pool->changed);
+	return n == 0 ? ETIMEDOUT : 0;
+}
+
+/* Take one answer of the template, if there is one. */
+static bool receive_one(struct pool *pool)
+{
+	struct template_answer answer;
+	struct request_process p;
+	int fds[FD_PASS_MAX];
+	ssize_t n;
+
+	if (pool->channel < 0)
+		return false;
+	n = fd_receive(pool->channel, &answer, sizeof(answer), fds, MSG_DONTWAIT);
+	if (n < 0 && errno == EAGAIN)
+		return false;
+	if (n != (ssize_t)sizeof(answer) || pool->asked == 0) {
+		fd_close(&fds[0]);
+		disconnect(pool);
+		return false;
+	}
+	p = pool->ordered[0];
+	memmove(&pool->ordered[0], &pool->ordered[1], --pool->asked * sizeof(p));
+	p.pid = answer.pid;
+	p.handle = fds[0];
+	if (p.pid <= 1 || pool->count == POOL_MAX) {
+		request_process_release(&p);
+		pool->failures++;
+	} else {
+		pool->stack[pool->count++] = p;
+	}
+	return true;
+}
+
+/* Take what has come. While somebody waits at the channel it is his: he would not hear of it. */
+static void receive_all(struct pool *pool)
+{
+	while (!pool->reading && receive_one(pool))
+		;
+}
+
+/*
+ * The template is gone, and what it forked ahead with it. A channel that somebody waits at is his
+ * to close, or he would wait at whatever gets its number next.
+ */
+static void disconnect(struct pool *pool)
+{
+	if (pool->reading && pool->channel >= 0 && pool->retired < 0) {
+		shutdown(pool->channel, SHUT_RDWR);
+		pool->retired = pool->channel;
+		pool->channel = -1;
+	}
+	fd_close(&pool->channel);
+	while (pool->count > 0)
+		request_process_release(&pool->stack[--pool->count]);
+	while (pool->asked > 0)
+		request_process_release(&pool->ordered[--pool->asked]);
+}
+
+void spares_connect(struct spares *s, int language, int channel)
+{
+	struct pool *pool = &s->pools[language];
+	struct error ignored;
+
+	pthread_mutex_lock(&pool->lock);
+	disconnect(pool);
+	pool->channel = channel;
+	for (size_t n = 0; n < atomic_load(&s->wanted); n++)
+		order(s, pool, &ignored);
+	pthread_cond_broadcast(&pool->changed);
+	pthread_mutex_unlock(&pool->lock);
+}
+
+void spares_replace(struct spares *s, int language)
+{
+	struct pool *pool = &s->pools[language];
+	struct error ignored; /* the next request without a spare meets it too, and says so */
+
+	pthread_mutex_lock(&pool->lock);
+	if (pool->count + pool->asked < atomic_load(&s->wanted))
+		order(s, pool, &ignored);
+	pthread_mutex_unlock(&pool->lock);
+}
+
+size_t spares_count(struct spares *s, int language)
+{
+	struct pool *pool = &s->pools[language];
+	size_t count;
+
+	pthread_mutex_lock(&pool->lock);
+	receive_all(pool);
+	count = pool->count;
+	pthread_mutex_unlock(&pool->lock);
+	return count;
+}
+
+void spares_want(struct spares *s, size_t wanted)
+{
+	atomic_store(&s->wanted, wanted < POOL_MAX ? wanted : POOL_MAX);
+}
+
+void spares_destroy(struct spares *s)
+{
+	if (s == NULL)
+		return;
+	for (int i = 0; i < s->languages; i++) {
+		disconnect(&s->pools[i]);
+		pthread_mutex_destroy(&s->pools[i].lock);
+		pthread_cond_destroy(&s->pools[i].changed);
+	}
+	idle_destroy(s->idle);
+	free(s);
+}

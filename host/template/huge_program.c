@@ -1,0 +1,218 @@
+/*
+ * The program itself in huge pages: its code and constants for all processes of the host, and its
+ * variables for those of a template.
+ *
+ * A mapped file comes into a process sixteen pages at a time, each time by a fault, and at its end
+ * each page is counted off again. For a request process that lives two milliseconds this is a sixth
+ * of its time: it looks at 3 MB of the program in some fifty places. A huge page comes in one fault
+ * and goes as one entry.
+ *
+ * Pages of a file on disk cannot be made huge everywhere (it needs CONFIG_READ_ONLY_THP_FOR_FS),
+ * those of a memfd can (MADV_COLLAPSE, since Linux 6.1), so the text moves into one, and is mapped
+ * from there at the place where it was. The mapping is private, as that of a program is: a debugger
+ * can set its breakpoints.
+ *
+ * The variables are the template's own memory once they are written, as a language does at its start
+ * with three hundred pages of them. They move into memory of no file, which takes their place.
+ *
+ * The linker puts both at the beginning of a huge page each (CMakeLists.txt). What follows them up to
+ * its end is given to them, if nothing lies there.
+ *
+ * Where a step is refused (an older kernel, vm.memfd_noexec, no huge page to be had) all stays as the
+ * kernel loaded it. A program that may be loaded anywhere is left alone: such are those built with a
+ * sanitizer, which finds the names of functions by the file that is mapped. So does perf(1): for
+ * names build with -DEXTHOST_STATIC_LANGUAGES=OFF.
+ */
+#include "template/huge_pages.h"
+
+#include "base/fd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <link.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#ifndef MFD_EXEC
+#define MFD_EXEC 0x10U
+#endif
+
+#define ENTRIES 4096 /* of pagemap: the pages of a huge one at most */
+
+struct range {
+	uintptr_t begin, end;
+};
+
+/* A part of the program, as its file has it. */
+struct part {
+	ElfW(Word) flags; /* PF_R and PF_X, or PF_R and PF_W */
+	struct range range;
+};
+
+static struct range find_part(ElfW(Word) flags);
+static bool is_free(struct range range);
+static int copy_to_memory(struct range text, size_t length);
+static bool write_huge(int fd, struct range text, size_t length);
+static char *reserve(size_t length, char **space);
+static size_t count_own(struct range range);
+static void move_variables(struct range data, size_t size);
+
+void huge_pages_move_text(void)
+{
+	FD_OWNED int fd = -1;
+	uintptr_t size = huge_pages_size(), limit;
+	struct range text = find_part(PF_R | PF_X);
+
+	if (size == 0 || text.end == 0)
+		return;
+	text.begin = huge_pages_round_up(text.begin, size);
+	limit = huge_pages_round_up(text.end, size);
+	if (!is_free((struct range){text.end, limit}))
+		text.end = limit = limit - size;
+	if (text.begin >= limit)
+		return;
+	fd = copy_to_memory(text, limit - text.begin);
+	if (fd >= 0)
+		mmap((void *)text.begin, limit - text.begin, PROT_READ | PROT_EXEC,
+		    MAP_PRIVATE | MAP_FIXED, fd, 0);
+}
+
+/* The first object is the program. 1: no more of them, please. */
+static int look_at_object(struct dl_phdr_info *object, size_t size, void *wanted)
+{
+	struct part *part = wanted;
+
+	(void)size;
+	for (size_t i = 0; object->dlpi_addr == 0 && i < object->dlpi_phnum; i++) {
+		const ElfW(Phdr) *p = &object->dlpi_phdr[i];
+
+		if (p->p_type == PT_LOAD && p->p_flags == part->flags)
+			part->range = (struct range){p->p_vaddr, p->p_vaddr + p->p_memsz};
+	}
+	return 1;
+}
+
+/* In whole pages at its end; {0, 0}: there is none, or the program may be loaded anywhere. */
+static struct range find_part(ElfW(Word) flags)
+{
+	struct part part = {.flags = flags};
+
+	dl_iterate_phdr(look_at_object, &part);
+	part.range.end = huge_pages_round_up(part.range.end, (size_t)sysconf(_SC_PAGESIZE));
+	return part.range;
+}
+
+/* Asked by trying. A kernel that does not know the flag (before 4.17) may give another place. */
+static bool is_free(struct range range)
+{
+	size_t size = range.end - range.begin;
+	void *memory;
+
+	if (size == 0)
+		return true;
+	memory = mmap((void *)range.begin, size, PROT_NONE,
+	    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+	if (memory == MAP_FAILED)
+		return false;
+	munmap(memory, size);
+	return memory == (void *)range.begin;
+}
+
+/* A memfd of this length with this text in huge pages, or -1. */
+static int copy_to_memory(struct range text, size_t length)
+{
+	int fd = memfd_create("exthost", MFD_CLOEXEC | MFD_EXEC);
+
+	if (fd < 0 && errno == EINVAL) /* before Linux 6.3 all were so, and the flag is unknown */
+		fd = memfd_create("exthost", MFD_CLOEXEC);
+	if (fd >= 0 && !write_huge(fd, text, length))
+		fd_close(&fd);
+	return fd;
+}
+
+static bool write_huge(int fd, struct range text, size_t length)
+{
+	struct rlimit most;
+	char *space, *memory;
+	bool done;
+
+	/* Beyond the limit for files a signal would come. */
+	if (getrlimit(RLIMIT_FSIZE, &most) < 0 || most.rlim_cur < length ||
+	    ftruncate(fd, (off_t)length) < 0)
+		return false;
+	memory = reserve(length, &space);
+	if (memory == NULL)
+		return false;
+	done =
+	    mmap(memory, length, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) == memory;
+	if (done) {
+		memcpy(memory, (const void *)text.begin, text.end - text.begin);
+		done = madvise(memory, length, MADV_COLLAPSE) == 0;
+	}
+	munmap(space, length + huge_pages_size());
+	return done;
+}
+
+/*
+ * Addresses for so many bytes from the beginning of a huge page, within a space that is larger by one;
+ * NULL: there are none.
+ */
+static char *reserve(size_t length, char **space)
+{
+	size_t size = huge_pages_size();
+
+	*space = mmap(NULL, length + size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	return *space != MAP_FAILED ? *space + -(uintptr_t)*space % size : NULL;
+}
+
+void huge_pages_move_data(void)
+{
+	uintptr_t size = huge_pages_size();
+	struct range data = find_part(PF_R | PF_W);
+
+	if (size == 0 || data.end == 0)
+		return;
+	/* In front of it is what the linker has made read-only. */
+	data.begin = huge_pages_round_up(data.begin, size);
+	if (data.begin < data.end && data.end - data.begin <= size &&
+	    huge_pages_are_worth(count_own(data)) &&
+	    is_free((struct range){data.end, data.begin + size}))
+		move_variables(data, size);
+}
+
+/* How many of these pages are this process's own, and no more the file's: proc_pid_pagemap(5). */
+static size_t count_own(struct range range)
+{
+	FD_OWNED int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	const uint64_t of_file = UINT64_C(1) << 61, present = UINT64_C(1) << 63;
+	uint64_t entries[ENTRIES];
+	size_t page = (size_t)sysconf(_SC_PAGESIZE), count = 0;
+	size_t size = (range.end - range.begin) / page * sizeof(entries[0]);
+	off_t at = (off_t)(range.begin / page * sizeof(entries[0]));
+	ssize_t n = fd >= 0 && size <= sizeof(entries) ? pread(fd, entries, size, at) : 0;
+
+	for (ssize_t i = 0; i < n / (ssize_t)sizeof(entries[0]); i++)
+		count += (entries[i] & (present | of_file)) == present;
+	return count;
+}
+
+/* From the copy to the move nothing may be written to them: there is one thread, and it calls only the kernel. */
+static void move_variables(struct range data, size_t size)
+{
+	char *space;
+	char *memory = reserve(size, &space);
+
+	if (memory == NULL)
+		return;
+	if (mmap(memory, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
+		0) == memory) {
+		memcpy(memory, (const void *)data.begin, data.end - data.begin);
+		if (madvise(memory, size, MADV_COLLAPSE) == 0)
+			mremap(
+			    memory, size, size, MREMAP_MAYMOVE | MREMAP_FIXED, (void *)data.begin);
+	}
+	munmap(space, 2 * size);
+}

@@ -1,0 +1,302 @@
+/*
+ * Everything a script must find as under CGI is made here, just before the binding runs it: the
+ * descriptors 0, 1 and 2, the environment, the working folder, its own process group, no signal
+ * blocked. The one descriptor of the host's that is left, the channel, stands at a high
+ * number and is closed on exec, so a script that opens a file gets 3 as under any CGI server.
+ */
+#include "template/request_process.h"
+
+#include "base/error.h"
+#include "base/fd.h"
+#include "base/process.h"
+#include "binding.h"
+#include "ipc/process_limit.h"
+#include "ipc/run_channel.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+/* A signal handler is given no argument; this is for take_stack alone. */
+static struct {
+	const struct binding *binding;
+	struct binding_run *run;
+} stack_of;
+
+static void request_process_main(const struct request_process_setup *setup,
+    const struct request_process_ends *ends, pid_t template) __attribute__((noreturn));
+
+static void answer_questions(const struct binding *binding, struct binding_run *run);
+static int take_limits(const struct run_limits *limits, int channel);
+static int take_lasting_limits(const struct run_limits *limits, int channel);
+
+int request_process_open(
+    struct request_process *p, struct request_process_ends *ends, struct error *e)
+{
+	int channel[2] = {-1, -1}, output[2] = {-1, -1}, errors[2] = {-1, -1};
+	int result = 0;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, channel) < 0 ||
+	    pipe2(output, O_CLOEXEC) < 0 || pipe2(errors, O_CLOEXEC) < 0)
+		result = error_errno(e, "pipes of a request process");
+	*p = (struct request_process){.pid = -1,
+	    .channel = channel[0],
+	    .output = output[0],
+	    .errors = errors[0],
+	    .handle = -1};
+	*ends = (struct request_process_ends){channel[1], output[1], errors[1]};
+	if (result < 0) {
+		request_process_release(p);
+		request_process_close_ends(ends);
+	}
+	return result;
+}
+
+void request_process_release(struct request_process *p)
+{
+	fd_close(&p->channel);
+	fd_close(&p->output);
+	fd_close(&p->errors);
+	fd_close(&p->handle);
+}
+
+void request_process_close_ends(struct request_process_ends *ends)
+{
+	fd_close(&ends->channel);
+	fd_close(&ends->output);
+	fd_close(&ends->errors);
+}
+
+pid_t request_process_fork(const struct request_process_setup *setup,
+    const struct request_process_ends *ends, struct error *e)
+{
+	pid_t template = getpid();
+	pid_t pid = setup->binding->fork(fork);
+
+	if (pid == 0)
+		request_process_main(setup, ends, template);
+	if (pid < 0)
+		error_errno(e, "fork");
+	return pid;
+}
+
+/*
+ * The template has them blocked, and else as the languages left them. A question where the run is may come
+ * before answer_questions, and would end the process.
+ */
+static void unblock_signals(void)
+{
+	sigset_t question;
+
+	sigemptyset(&question);
+	sigaddset(&question, RUN_STACK_SIGNAL);
+	sigprocmask(SIG_SETMASK, &question, NULL);
+}
+
+static void take_descriptors(const struct request_process_ends *ends, struct run_channel *channel)
+{
+	dup2(ends->output, STDOUT_FILENO);
+	dup2(ends->errors, STDERR_FILENO);
+	channel->socket = fd_copy_up(ends->channel);
+	if (channel->socket < 0)
+		_exit(127);
+	fd_close_from(3, channel->socket);
+}
+
+/* The folder of the script is its working folder (RFC 3875, 7.2). */
+static int enter_folder(const char *script)
+{
+	char *folder = strdup(script);
+	int result;
+
+	if (folder == NULL)
+		return -1;
+	*strrchr(folder, '/') = '\0';
+	result = chdir(folder[0] != '\0' ? folder : "/");
+	free(folder);
+	return result;
+}
+
+/* Where is it? Told when the front asks, and when the processor time is used up. */
+static void take_stack(int number)
+{
+	int saved = errno;
+	int file;
+
+	if (getpid() == stack_of.run->channel->owner) {
+		file = fd_memory_file("exthost-stack");
+		stack_of.run->asked = number == SIGXCPU ? SIGXCPU : 0;
+		if (file >= 0 && stack_of.binding->stack(stack_of.run, file))
+			binding_stack_done(stack_of.run, file);
+	}
+	errno = saved;
+}
+
+static void answer_questions(const struct binding *binding, struct binding_run *run)
+{
+	struct sigaction action = {.sa_handler = take_stack, .sa_flags = SA_RESTART | SA_ONSTACK};
+	sigset_t none;
+
+	if (binding->stack != NULL) {
+		stack_of.binding = binding;
+		stack_of.run = run;
+		sigaction(RUN_STACK_SIGNAL, &action, NULL);
+		sigaction(SIGXCPU, &action, NULL);
+	} else {
+		signal(RUN_STACK_SIGNAL, SIG_IGN);
+	}
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static int limit_memory(uint64_t more)
+{
+	struct process_memory memory;
+	rlim_t most;
+
+	if (process_memory(0, &memory) < 0)
+		return -1;
+	most = (rlim_t)memory.data + more;
+	return setrlimit(RLIMIT_DATA, &(struct rlimit){most, most});
+}
+
+static int limit_processes(int channel)
+{
+	FD_OWNED int notices = process_limit_install();
+
+	return notices < 0 ? -1 : run_report_send(channel, RUN_PROCESSES, 0, "", notices);
+}
+
+/* 0, or -1 with errno. */
+static int take_limits(const struct run_limits *limits, int channel)
+{
+	/* At the soft limit comes SIGXCPU, a second later the kernel ends the process. */
+	const struct rlimit cpu = {limits->cpu, limits->cpu + 1};
+
+	if (limits->cpu != UINT64_MAX && setrlimit(RLIMIT_CPU, &cpu) < 0)
+		return -1;
+	return take_lasting_limits(limits, channel);
+}
+
+/* Those that hold for an app worker as well. */
+static int take_lasting_limits(const struct run_limits *limits, int channel)
+{
+	if (limits->memory != UINT64_MAX && limit_memory(limits->memory) < 0)
+		return -1;
+	return limits->processes != UINT64_MAX ? limit_processes(channel) : 0;
+}
+
+static void request_process_main(const struct request_process_setup *setup,
+    const struct request_process_ends *ends, pid_t template)
+{
+	const struct binding *binding = setup->binding;
+	struct run_channel channel = {.owner = getpid()};
+	struct binding_run run = {.channel = &channel};
+	struct run_order order;
+	char *memory;
+
+	/* Nobody is left to end it once the template is gone. */
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	/* What the script starts stays below this process, and in reach, until it ends. */
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	if (getppid() != template)
+		_exit(0);
+	setpgid(0, 0);
+	unblock_signals();
+	take_descriptors(ends, &channel);
+	if (setup->warm)
+		binding->warm();
+	if (run_order_receive(channel.socket, &order, &memory) != 1)
+		_exit(0);
+	if (order.body >= 0) {
+		dup2(order.body, STDIN_FILENO);
+		fd_close(&order.body);
+	}
+	environ = order.environment;
+	if (enter_folder(order.script) < 0) {
+		dprintf(STDERR_FILENO, "exthost: working folder of %s: %s\n", order.script,
+		    strerror(errno));
+		binding_end(&run, 1);
+	}
+	run.script = order.script;
+	run.path = order.path;
+	run.environment = order.environment;
+	run.source = fd_move_up(order.source);
+	run.code = fd_move_up(order.code);
+	answer_questions(binding, &run);
+	if ((order.kind == RUN_ORDER_LOAD ? take_lasting_limits : take_limits)(
+		&order.limits, channel.socket) < 0) {
+		dprintf(
+		    STDERR_FILENO, "exthost: limits of %s: %s\n", order.script, strerror(errno));
+		binding_end(&run, 1);
+	}
+	if (order.kind == RUN_ORDER_LOAD)
+		setup->load(binding, &run, &order);
+	binding->run(&run);
+}
+
+/*
+ * What binding.h promises to bindings. A script may have forked, and its child comes through here
+ * as well: it must not speak for its parent.
+ */
+
+void binding_keep_code(struct binding_run *run, const void *code, size_t size)
+{
+	FD_OWNED int file = -1;
+
+	if (getpid() != run->channel->owner)
+		return;
+	file = fd_memory_file("exthost-code");
+	if (file < 0 || fd_write_all(file, code, size) < 0)
+		return;
+	run_report_send(run->channel->socket, RUN_CODE, 0, "", file);
+}
+
+void binding_notice(struct binding_run *run, const char *module)
+{
+	if (getpid() == run->channel->owner && strlen(module) < RUN_TEXT_MAX)
+		run_report_send(run->channel->socket, RUN_NOTICED, 0, module, -1);
+}
+
+/* Safe in a signal handler, as Python calls it there. */
+void binding_stack_done(struct binding_run *run, int file)
+{
+	run_report_send(run->channel->socket, RUN_STACK, run->asked, "", file);
+	close(file);
+}
+
+void binding_no_memory(struct binding_run *run)
+{
+	if (getpid() == run->channel->owner)
+		run_report_send(run->channel->socket, RUN_NO_MEMORY, 0, "", -1);
+}
+
+static void add_usage(struct rusage *sum, const struct rusage *more)
+{
+	timeradd(&sum->ru_utime, &more->ru_utime, &sum->ru_utime);
+	timeradd(&sum->ru_stime, &more->ru_stime, &sum->ru_stime);
+}
+
+void binding_end(struct binding_run *run, int status)
+{
+	struct rusage usage, children;
+
+	if (getpid() == run->channel->owner) {
+		if (run->channel->at_end != NULL)
+			run->channel->at_end(run->channel->context, status & 0xff);
+		getrusage(RUSAGE_SELF, &usage);
+		getrusage(RUSAGE_CHILDREN, &children);
+		add_usage(&usage, &children);
+		run_report_end(run->channel->socket, RUN_ENDED, status & 0xff, &usage);
+	}
+	_exit(status & 0xff);
+}

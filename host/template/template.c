@@ -1,0 +1,362 @@
+/*
+ * One thread, one loop, two things to wait for: orders from the front, and children that died.
+ * A child's death is told on the child's own channel, of which the template keeps the lower end.
+ *
+ * Nothing of an extension ever gets in here: scripts, compiled code and modules of the extension
+ * root are seen by request processes only. What the template loads are installed modules, and one
+ * that starts a thread makes it useless (a process that forks has one thread), so it then ends and
+ * says which it was.
+ */
+#include "template/template.h"
+
+#include "base/error.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "binding.h"
+#include "ipc/run_channel.h"
+#include "template/app_worker.h"
+#include "template/heap_fill.h"
+#include "template/huge_pages.h"
+#include "template/preload.h"
+#include "template/request_process.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define GUARDS_LOOKED_AT 64 /* at a time, while draining */
+#define CHILDREN_FIRST 512  /* how many there is room for at first: a page */
+#define REAP_LATER 10       /* milliseconds */
+#define LOG_LEAST 10        /* out of the way of what languages open */
+
+struct child {
+	pid_t pid;
+	int channel;
+};
+
+struct template
+{
+	const struct template_setup *setup;
+	struct child *children;
+	size_t count, capacity;
+	int signals;   /* signalfd for SIGCHLD */
+	int kin;       /* the kernel's list of our children; -1: it has none */
+	bool ordered;  /* just now */
+	bool draining; /* the front wants no more of it: only wait for the children */
+};
+
+static void prepare_process(struct template *t);
+static int thread_count(void);
+static void start_language(const struct template_setup *setup, int threads);
+static void wait_for_orders(struct template *t);
+static void take_orders(struct template *t);
+static void fork_one(struct template *t, bool warm, struct request_process_ends *ends);
+static void drain(struct template *t);
+static void reap_children(struct template *t);
+static void kill_orphans(const struct template *t);
+static void tell(const struct template_setup *setup, enum template_event event, const char *text);
+
+void template_main(const struct template_setup *setup)
+{
+	struct template t = {.setup = setup};
+
+	prepare_process(&t);
+	huge_pages_align_heap();
+	start_language(setup, thread_count());
+	heap_fill_holes();
+	huge_pages_move_data();
+	huge_pages_gather();
+	tell(setup, TEMPLATE_READY, "");
+	while (!t.draining)
+		wait_for_orders(&t);
+	drain(&t);
+	_exit(0);
+}
+
+/*
+ * A child that ends has told the front so itself, and only what is left of it has to be cleared
+ * away. So for a moment after an order its death wakes nobody: where one request follows the other,
+ * the next order does. One that has told nothing (a crash, _exit(2), an exec) is that much later.
+ */
+static void wait_for_orders(struct template *t)
+{
+	struct pollfd events[2] = {
+	    {.fd = t->setup->channel, .events = POLLIN}, {.fd = t->signals, .events = POLLIN}};
+
+	if (poll(events, t->ordered ? 1 : 2, t->ordered ? REAP_LATER : -1) < 0)
+		return;
+	t->ordered = events[0].revents != 0;
+	if (t->ordered)
+		take_orders(t);
+	reap_children(t);
+}
+
+/* Descriptors 0, 1 and 2 are not the host's: what a module prints at import goes nowhere. */
+static void prepare_process(struct template *t)
+{
+	static const int blocked[] = {SIGCHLD, SIGTERM, SIGINT, SIGHUP, SIGUSR1};
+	sigset_t children, all;
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	prctl(PR_SET_NAME, "exthost-templ");
+	/*
+	 * When it ends is the master's to say, by closing the channel. Signals are blocked and not
+	 * ignored, so that the languages find them, and leave them to scripts, as under CGI.
+	 */
+	for (int number = 1; number < NSIG; number++)
+		signal(number, number == SIGPIPE ? SIG_IGN : SIG_DFL);
+	sigemptyset(&all);
+	for (size_t i = 0; i < sizeof(blocked) / sizeof(blocked[0]); i++)
+		sigaddset(&all, blocked[i]);
+	sigprocmask(SIG_SETMASK, &all, NULL);
+	if (t->setup->log->fd == STDERR_FILENO)
+		t->setup->log->fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, LOG_LEAST);
+	for (int i = 0; null >= 0 && i <= STDERR_FILENO; i++)
+		dup2(null, i);
+	fd_close(&null);
+	sigemptyset(&children);
+	sigaddset(&children, SIGCHLD);
+	t->signals = signalfd(-1, &children, SFD_CLOEXEC | SFD_NONBLOCK);
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	t->kin = open("/proc/thread-self/children", O_RDONLY | O_CLOEXEC);
+	/* The host's own environment is nobody's business: extensions see the request's. */
+	clearenv();
+	setenv("PATH", "/usr/bin:/bin", 1);
+	setenv("LANG", "C.UTF-8", 1);
+}
+
+static int thread_count(void)
+{
+	DIR *tasks = opendir("/proc/self/task");
+	int count = 0;
+
+	if (tasks == NULL)
+		return 1;
+	for (struct dirent *entry = readdir(tasks); entry != NULL; entry = readdir(tasks))
+		count += entry->d_name[0] != '.';
+	closedir(tasks);
+	return count;
+}
+
+static void fail(const struct template_setup *setup, const char *text)
+{
+	tell(setup, TEMPLATE_FAILED, text);
+	_exit(1);
+}
+
+static void preload_one(const struct template_setup *setup, const char *item, int threads)
+{
+	struct error e;
+
+	if (!preload_is_of(item, setup->binding->name))
+		return;
+	if (setup->binding->preload(strchr(item, ':') + 1, &e) < 0)
+		log_message(setup->log, LEVEL_WARNING, "%s is not preloaded: %s", item, e.message);
+	if (thread_count() > threads) {
+		tell(setup, TEMPLATE_REFUSED, item);
+		_exit(1);
+	}
+}
+
+/* `threads` is how many there were before: a sanitizer has one of its own. */
+static void start_language(const struct template_setup *setup, int threads)
+{
+	struct error e;
+
+	if (setup->binding->start(&e) < 0) {
+		error_prefix(&e, "start %s", setup->binding->name);
+		fail(setup, e.message);
+	}
+	if (thread_count() > threads)
+		fail(setup, "the language started a thread");
+	for (size_t i = 0; i < setup->preload_count; i++)
+		preload_one(setup, setup->preload[i], threads);
+	if (setup->binding->settle != NULL && setup->binding->settle(&e) < 0)
+		fail(setup, e.message);
+}
+
+/*
+ * The front takes no more from here: it has another template, and guards to its end each run that
+ * this one has forked, or it is gone. What nobody guards has no way to its end but this.
+ */
+static void drain(struct template *t)
+{
+	while (t->count > 0) {
+		struct pollfd events[1 + GUARDS_LOOKED_AT] = {{.fd = t->signals, .events = POLLIN}};
+		size_t looked = t->count < GUARDS_LOOKED_AT ? t->count : GUARDS_LOOKED_AT;
+
+		for (size_t i = 0; i < looked; i++)
+			events[1 + i].fd = t->children[i].channel;
+		if (poll(events, (nfds_t)(1 + looked), -1) < 0)
+			continue;
+		/* Their ends of the channel are what the guards hold; from here they show as a hang-up. */
+		for (size_t i = 0; i < looked; i++)
+			if (events[1 + i].revents != 0) {
+				kill(-t->children[i].pid, SIGKILL);
+				kill(t->children[i].pid, SIGKILL);
+				fd_close(&t->children[i].channel);
+			}
+		if (events[0].revents != 0)
+			reap_children(t);
+	}
+}
+
+static void take_orders(struct template *t)
+{
+	struct template_order order;
+	struct request_process_ends ends;
+	int fds[FD_PASS_MAX];
+	ssize_t n = fd_receive(t->setup->channel, &order, sizeof(order), fds, MSG_DONTWAIT);
+
+	ends = (struct request_process_ends){fds[0], fds[1], fds[2]};
+	if (n == sizeof(order) && order.log != 0)
+		dup3(fds[0], t->setup->log->fd, O_CLOEXEC);
+	else if (n == sizeof(order))
+		fork_one(t, order.warm != 0, &ends);
+	else if (n == 0 || (n < 0 && errno != EAGAIN))
+		t->draining = true;
+	request_process_close_ends(&ends);
+}
+
+/*
+ * In memory of its own that no child gets. In the heap, where children share it until it is written,
+ * each fork would make the next write to it copy a page, and break a huge one to pieces.
+ */
+static int children_reserve(struct template *t)
+{
+	size_t had = t->capacity * sizeof(*t->children);
+	size_t size = had > 0 ? 2 * had : CHILDREN_FIRST * sizeof(*t->children);
+	void *memory;
+
+	if (t->count < t->capacity)
+		return 0;
+	memory = had > 0
+		     ? mremap(t->children, had, size, MREMAP_MAYMOVE)
+		     : mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (memory == MAP_FAILED)
+		return -1;
+	madvise(memory, size, MADV_DONTFORK);
+	t->children = memory;
+	t->capacity = size / sizeof(*t->children);
+	return 0;
+}
+
+/*
+ * A fork that failed is answered too, so that nobody waits for it. The channel's end is kept: on it
+ * the child's death is told.
+ */
+static void fork_one(struct template *t, bool warm, struct request_process_ends *ends)
+{
+	const struct request_process_setup setup = {
+	    .binding = t->setup->binding, .warm = warm, .load = app_worker_main};
+	struct template_answer answer = {.pid = -1};
+	struct error e = {"out of memory"};
+	FD_OWNED int handle = -1;
+
+	if (ends->errors < 0)
+		error_set(&e, "its descriptors did not come");
+	else if (children_reserve(t) == 0)
+		answer.pid = request_process_fork(&setup, ends, &e);
+	if (answer.pid > 0) {
+		handle = (int)syscall(SYS_pidfd_open, answer.pid, 0);
+		t->children[t->count++] =
+		    (struct child){.pid = answer.pid, .channel = ends->channel};
+		ends->channel = -1;
+	} else {
+		log_message(t->setup->log, LEVEL_ERROR, "no request process: %s", e.message);
+	}
+	fd_send(t->setup->channel, &answer, sizeof(answer), &handle, handle >= 0 ? 1 : 0);
+}
+
+static void child_died(struct template *t, pid_t pid, int wait_status, const struct rusage *usage)
+{
+	for (size_t i = 0; i < t->count; i++) {
+		if (t->children[i].pid != pid)
+			continue;
+		run_report_end(t->children[i].channel, RUN_DIED, wait_status, usage);
+		fd_close(&t->children[i].channel);
+		t->children[i] = t->children[--t->count];
+		return;
+	}
+}
+
+static bool is_ours(const struct template *t, pid_t pid)
+{
+	for (size_t i = 0; i < t->count; i++)
+		if (t->children[i].pid == pid)
+			return true;
+	return false;
+}
+
+/*
+ * What a run has started and left behind, in whatever process group, has come to this process when
+ * the run's own process died: it is the reaper of all its descendants. Those whom a killed one
+ * leaves behind come with the next SIGCHLD.
+ */
+static void kill_orphans(const struct template *t)
+{
+	char text[4096];
+	ssize_t n = t->kin >= 0 ? pread(t->kin, text, sizeof(text) - 1, 0) : 0;
+	char *at = text, *end;
+
+	text[n > 0 ? n : 0] = '\0';
+	for (long pid = strtol(at, &end, 10); end != at && *end == ' ';
+	     pid = strtol(at, &end, 10)) {
+		at = end;
+		if (pid > 1 && !is_ours(t, (pid_t)pid))
+			kill((pid_t)pid, SIGKILL);
+	}
+}
+
+static void reap_children(struct template *t)
+{
+	struct signalfd_siginfo ignored;
+	struct rusage usage;
+	bool any = false;
+	pid_t pid;
+	int wait_status;
+
+	(void)!read(t->signals, &ignored, sizeof(ignored));
+	while ((pid = wait4(-1, &wait_status, WNOHANG, &usage)) > 0) {
+		child_died(t, pid, wait_status, &usage);
+		any = true;
+	}
+	if (any)
+		kill_orphans(t);
+}
+
+static void tell(const struct template_setup *setup, enum template_event event, const char *text)
+{
+	struct template_status message = {.event = event};
+
+	snprintf(message.text, sizeof(message.text), "%s", text);
+	fd_send(setup->status, &message, sizeof(message), NULL, 0);
+}
+
+void template_set_log(int channel, int log)
+{
+	const struct template_order order = {.log = 1};
+
+	fd_send(channel, &order, sizeof(order), &log, 1);
+}
+
+int template_status_receive(int status, struct template_status *message, int flags)
+{
+	int fds[FD_PASS_MAX];
+	ssize_t n = fd_receive(status, message, sizeof(*message), fds, flags);
+
+	return n == (ssize_t)sizeof(*message) ? 1 : n > 0 ? 0 : (int)n;
+}

@@ -1,0 +1,151 @@
+/*
+ * What an app worker does with its app, whether the front brings the requests (app_orders.c) or they
+ * come by a socket of its own (app_serve.c).
+ */
+#include "worker/app_loaded.h"
+
+#include "base/fd.h"
+#include "base/process.h"
+#include "ipc/run_channel.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+static void take_order(struct app_loaded *a, const struct run_order *order);
+static bool is_too_large(const struct app_loaded *a);
+static void limit_cpu(struct app_loaded *a);
+
+/* What the interpreter has in its environment; a request's variables are the request's. */
+static char *environment[] = {
+    (char[]){"PATH=/usr/bin:/bin"}, (char[]){"HOME=/"}, (char[]){"LANG=C.UTF-8"}, NULL};
+
+void app_load(struct app_loaded *a, const struct binding *binding, struct binding_run *run,
+    const struct run_order *order)
+{
+	struct stat status;
+
+	*a = (struct app_loaded){
+	    .app.run = run, .binding = binding, .channel = run->channel->socket};
+	prctl(PR_SET_NAME, "exthost-app");
+	take_order(a, order);
+	clock_gettime(CLOCK_REALTIME, &a->since);
+	run->environment = environ;
+	if (fstat(run->source, &status) == 0)
+		app_files_add_open(&a->files, run->script + strlen(a->root), &status);
+	if (binding->load == NULL) {
+		dprintf(STDERR_FILENO, "exthost: %s has no apps\n", binding->name);
+		binding_end(run, EXIT_FAILURE);
+	}
+	if (binding->load(&a->app) < 0)
+		binding_end(run, EXIT_FAILURE);
+	getrusage(RUSAGE_SELF, &a->used);
+}
+
+static const char *text_or_null(const struct run_order *order, const char *name)
+{
+	const char *text = run_order_setting(order->environment, name);
+
+	return text != NULL && text[0] != '\0' ? text : NULL;
+}
+
+static int open_folder(const char *path)
+{
+	return fd_move_up(open(path, O_PATH | O_DIRECTORY | O_CLOEXEC));
+}
+
+static void take_order(struct app_loaded *a, const struct run_order *order)
+{
+	const char *root = run_order_setting(order->environment, "root");
+
+	a->app.rerun = order->app.rerun != 0;
+	a->app.debug = order->app.debug != 0;
+	a->app.path = text_or_null(order, "path");
+	a->app.venv = text_or_null(order, "venv");
+	a->cpu = order->limits.cpu;
+	a->max_rss = order->app.max_rss;
+	a->left = order->app.max_requests;
+	a->files.folder = open_folder(root != NULL ? root : "/");
+	snprintf(
+	    a->root, sizeof(a->root), "%s/", root != NULL && strcmp(root, "/") != 0 ? root : "");
+	/* A reply that nobody reads is an error of writing, and not the end of the worker. */
+	signal(SIGPIPE, SIG_IGN);
+	/* What an app prints belongs into no reply. */
+	dup2(STDERR_FILENO, STDOUT_FILENO);
+	environ = environment;
+}
+
+bool app_wait(struct app_loaded *a, int descriptor)
+{
+	return a->binding->wait != NULL && a->binding->wait(&a->app, descriptor);
+}
+
+void app_take_usage(struct app_loaded *a, struct rusage *usage)
+{
+	struct rusage now;
+
+	getrusage(RUSAGE_SELF, &now);
+	*usage = now;
+	timersub(&now.ru_utime, &a->used.ru_utime, &usage->ru_utime);
+	timersub(&now.ru_stime, &a->used.ru_stime, &usage->ru_stime);
+	a->used = now;
+}
+
+int app_answer(struct app_loaded *a, struct binding_call *call)
+{
+	int outcome;
+
+	clock_gettime(CLOCK_REALTIME_COARSE, &a->since);
+	limit_cpu(a);
+	outcome = a->binding->answer(&a->app, call);
+	a->spent = a->app.rerun && (outcome & BINDING_RETIRE) != 0;
+	if (a->left != UINT64_MAX && --a->left == 0)
+		outcome |= BINDING_RETIRE;
+	if (is_too_large(a))
+		outcome |= BINDING_RETIRE;
+	return outcome;
+}
+
+static bool is_too_large(const struct app_loaded *a)
+{
+	struct process_memory memory;
+
+	return a->max_rss != UINT64_MAX && process_memory(0, &memory) == 0 &&
+	       memory.resident > a->max_rss;
+}
+
+/* At so many seconds in all comes SIGXCPU, and the front sees to it that the request ends. */
+static void limit_cpu(struct app_loaded *a)
+{
+	struct rlimit limit = {.rlim_max = RLIM_INFINITY};
+	struct timeval used;
+
+	if (a->cpu == UINT64_MAX)
+		return;
+	/* What its threads have used in between is no request's. */
+	getrusage(RUSAGE_SELF, &a->used);
+	timeradd(&a->used.ru_utime, &a->used.ru_stime, &used);
+	limit.rlim_cur = (rlim_t)used.tv_sec + 1 + (rlim_t)a->cpu;
+	setrlimit(RLIMIT_CPU, &limit);
+}
+
+void app_leave(struct app_loaded *a)
+{
+	if (a->binding->unload != NULL)
+		a->binding->unload(&a->app);
+	binding_end(a->app.run, EXIT_SUCCESS);
+}
+
+void binding_depends(struct binding_app *app, const char *path)
+{
+	struct app_loaded *a = (struct app_loaded *)app;
+
+	if (strncmp(path, a->root, strlen(a->root)) == 0)
+		app_files_add(&a->files, path + strlen(a->root), &a->since);
+}

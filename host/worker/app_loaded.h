@@ -1,0 +1,48 @@
+/* An app that is loaded into this process, whoever it is that brings the requests. */
+#ifndef EXTHOST_APP_LOADED_H
+#define EXTHOST_APP_LOADED_H
+
+#include "binding.h"
+#include "worker/app_files.h"
+
+#include <limits.h>
+#include <stdint.h>
+#include <sys/resource.h>
+#include <time.h>
+
+struct run_order;
+
+struct app_loaded {
+	struct binding_app app; /* the first: binding_depends is given no more than this */
+	const struct binding *binding;
+	char root[PATH_MAX]; /* of what the app is made of, with a slash at its end */
+	int channel;         /* to the front */
+	uint64_t cpu;        /* seconds that a request may use */
+	uint64_t max_rss;    /* bytes */
+	uint64_t left;       /* requests */
+	bool spent; /* a rerun left something behind: no request may be run here any more */
+	struct timespec since; /* when what is going on has begun */
+	struct rusage used;    /* before the request */
+	struct app_files files;
+};
+
+/* Load what the order says. Ends the process if that fails; what was wrong is told by then. */
+void app_load(struct app_loaded *a, const struct binding *binding, struct binding_run *run,
+    const struct run_order *order);
+
+/*
+ * Wait until the descriptor is readable, while the app's own affairs go on: true. false, at once: it
+ * has none.
+ */
+bool app_wait(struct app_loaded *a, int descriptor);
+
+/* Answer one request: 0 or the flags of binding.h. */
+int app_answer(struct app_loaded *a, struct binding_call *call);
+
+/* What was used since the last call. */
+void app_take_usage(struct app_loaded *a, struct rusage *usage);
+
+/* End, regularly. */
+void app_leave(struct app_loaded *a) __attribute__((noreturn));
+
+#endif
