@@ -28,14 +28,14 @@ void fd_close(int *fd)
 	errno = saved;
 }
 
-int fd_copy_up(int fd)
+int fd_dup_high(int fd)
 {
 	return fd >= 0 ? fcntl(fd, F_DUPFD_CLOEXEC, UP) : -1;
 }
 
-int fd_move_up(int fd)
+int fd_move_high(int fd)
 {
-	int up = fd_copy_up(fd);
+	int up = fd_dup_high(fd);
 
 	fd_close(&fd);
 	return up;

@@ -19,8 +19,8 @@ void fd_close(int *fd);
  * its first file has the number that it would have elsewhere. Close-on-exec. -1 for -1, and with
  * errno; what is to be moved is closed in any case.
  */
-int fd_copy_up(int fd);
-int fd_move_up(int fd);
+int fd_dup_high(int fd);
+int fd_move_high(int fd);
 
 /* Write all, through short writes and EINTR. 0, or -1 with errno. */
 int fd_write_all(int fd, const void *data, size_t size);

@@ -163,13 +163,12 @@ static int check_root(const struct binding *const *bindings, const struct config
 
 int command_check(const struct binding *const *bindings, int argc, char **argv)
 {
-	const struct serve_config_source source = {
-	    .argc = argc, .argv = argv, .bindings = bindings};
+	const struct config_source source = {.argc = argc, .argv = argv, .bindings = bindings};
 	struct config config;
 	struct error e;
 	int result;
 
-	if (serve_config_read(&source, -1, &config, &e) < 0) {
+	if (config_check_read(&source, -1, &config, &e) < 0) {
 		result = command_fail(2, "%s", e.message);
 	} else {
 		result = check_root(bindings, &config);

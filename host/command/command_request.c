@@ -78,7 +78,7 @@ static int set_script(struct once *o, const char *script, struct error *e)
 
 	if (script[0] != '/' && realpath(script, path) == NULL)
 		return error_errno(e, "script %s", script);
-	if (variables_set(
+	if (cgi_variables_set(
 		&o->request.variables, "SCRIPT_FILENAME", script[0] != '/' ? path : script) < 0)
 		return error_errno(e, "variables of the request");
 	return 0;
@@ -130,7 +130,7 @@ int command_request(const struct binding *const *bindings, int argc, char **argv
 }
 
 /* "X-Thing: value" becomes HTTP_X_THING (RFC 3875, 4.1.18). */
-static int set_header(struct variables *v, const char *header, struct error *e)
+static int set_header(struct cgi_variables *v, const char *header, struct error *e)
 {
 	const char *colon = strchr(header, ':');
 	char name[256];
@@ -144,13 +144,13 @@ static int set_header(struct variables *v, const char *header, struct error *e)
 	colon++;
 	colon += strspn(colon, " \t");
 	if (strcmp(name, "HTTP_CONTENT_TYPE") == 0 || strcmp(name, "HTTP_CONTENT_LENGTH") == 0)
-		return variables_set(v, name + 5, colon);
-	return variables_set(v, name, colon);
+		return cgi_variables_set(v, name + 5, colon);
+	return cgi_variables_set(v, name, colon);
 }
 
 static int set_extra(struct once *o, struct error *e)
 {
-	struct variables *v = &o->request.variables;
+	struct cgi_variables *v = &o->request.variables;
 
 	for (size_t i = 0; i < o->config->header.count; i++)
 		if (set_header(v, o->config->header.items[i], e) < 0)
@@ -166,7 +166,7 @@ static int set_extra(struct once *o, struct error *e)
 			    e, "option --env: '%s' is not NAME=VALUE", o->config->env.items[i]);
 		}
 		*value++ = '\0';
-		bad = variables_set(v, name, value);
+		bad = cgi_variables_set(v, name, value);
 		free(name);
 		if (bad < 0)
 			return error_errno(e, "variables of the request");
@@ -188,10 +188,10 @@ static int read_body(struct once *o, struct error *e)
 	if (request_read_body(&o->request, file, -1, o->config, e) != 0)
 		return -1;
 	snprintf(size, sizeof(size), "%llu", (unsigned long long)o->request.body_size);
-	if (variables_default(
+	if (cgi_variables_default(
 		&o->request.variables, "CONTENT_TYPE", "application/x-www-form-urlencoded") < 0)
 		return -1;
-	return variables_set(&o->request.variables, "CONTENT_LENGTH", size);
+	return cgi_variables_set(&o->request.variables, "CONTENT_LENGTH", size);
 }
 
 /*
@@ -231,7 +231,7 @@ static char *decode_path(struct once *o, const char *path, size_t size)
 /* The variables of a request that a server would have sent. */
 static int describe(struct once *o, const char *method, const char *path, struct error *e)
 {
-	struct variables *v = &o->request.variables;
+	struct cgi_variables *v = &o->request.variables;
 	size_t size = strcspn(path, "?");
 	char *script = decode_path(o, path, size);
 	int bad;
@@ -242,12 +242,12 @@ static int describe(struct once *o, const char *method, const char *path, struct
 			   ? error_set(e, "the path '%s' does not begin with /", path)
 			   : error_set(e, "'%s', before the path, is not a method", method);
 	}
-	bad = script == NULL || variables_set(v, "REQUEST_METHOD", method) < 0 ||
-	      variables_set(v, "REQUEST_URI", path) < 0 ||
-	      variables_set(v, "SCRIPT_NAME", script) < 0 ||
-	      variables_set(v, "QUERY_STRING", path[size] == '?' ? path + size + 1 : "") < 0 ||
-	      variables_set(v, "REMOTE_ADDR", "127.0.0.1") < 0 ||
-	      variables_set(v, "SERVER_PROTOCOL", "HTTP/1.1") < 0;
+	bad = script == NULL || cgi_variables_set(v, "REQUEST_METHOD", method) < 0 ||
+	      cgi_variables_set(v, "REQUEST_URI", path) < 0 ||
+	      cgi_variables_set(v, "SCRIPT_NAME", script) < 0 ||
+	      cgi_variables_set(v, "QUERY_STRING", path[size] == '?' ? path + size + 1 : "") < 0 ||
+	      cgi_variables_set(v, "REMOTE_ADDR", "127.0.0.1") < 0 ||
+	      cgi_variables_set(v, "SERVER_PROTOCOL", "HTTP/1.1") < 0;
 	free(script);
 	if (bad)
 		return error_errno(e, "variables of the request");
@@ -257,16 +257,16 @@ static int describe(struct once *o, const char *method, const char *path, struct
 /* Which language the template must start: -1 when no script will run. */
 static int find_language(struct once *o)
 {
-	const struct variables *v = &o->request.variables;
+	const struct cgi_variables *v = &o->request.variables;
 	struct route route;
 	struct error e;
 	struct script_found found = {.language = -1, .code = -1};
 
 	if (o->request.relay)
 		route_find_script(&route, o->shared.root, o->config->root,
-		    variables_text(v, "SCRIPT_FILENAME"), &e);
+		    cgi_variables_text(v, "SCRIPT_FILENAME"), &e);
 	else
-		route_find(&route, o->shared.root, variables_text(v, "SCRIPT_NAME"), &e);
+		route_find(&route, o->shared.root, cgi_variables_text(v, "SCRIPT_NAME"), &e);
 	if (route.kind == ROUTE_SCRIPT)
 		scripts_find(
 		    o->shared.run.scripts, route.name, route.file, &route.status, &found, &e);

@@ -32,7 +32,7 @@ static int open_control(struct listeners *listeners, const struct config *config
 }
 
 static int serve_with_log(
-    const struct serve_config_source *source, struct config *config, struct log *log)
+    const struct config_source *source, struct config *config, struct log *log)
 {
 	struct listeners listeners;
 	struct master_setup setup = {
@@ -76,7 +76,7 @@ static const struct binding *language_of_app(
 	return found.language >= 0 ? bindings[found.language] : NULL;
 }
 
-static int serve(const struct serve_config_source *source, struct config *config)
+static int serve(const struct config_source *source, struct config *config)
 {
 	struct log log = {.json = strcmp(config->log_format, "json") == 0,
 	    .least = config->debug ? LEVEL_DEBUG : LEVEL_INFO};
@@ -93,12 +93,12 @@ static int serve(const struct serve_config_source *source, struct config *config
 int command_serve(const struct binding *const *bindings, int argc, char **argv)
 {
 	const struct binding *only[2] = {NULL, NULL};
-	struct serve_config_source source = {.argc = argc, .argv = argv, .bindings = bindings};
+	struct config_source source = {.argc = argc, .argv = argv, .bindings = bindings};
 	struct config config;
 	struct error e;
 	int result;
 
-	if (serve_config_read(&source, -1, &config, &e) < 0)
+	if (config_check_read(&source, -1, &config, &e) < 0)
 		result = command_fail(2, "%s", e.message);
 	else if (config.only_app != NULL &&
 		 (only[0] = language_of_app(&config, bindings, &e)) == NULL)

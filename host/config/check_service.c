@@ -85,19 +85,19 @@ static int check_one(
 		free(line);
 		return error_set(e, "either run or script says what it is");
 	}
-	words = line != NULL ? words_split(line, e) : NULL;
+	words = line != NULL ? command_words_split(line, e) : NULL;
 	free(line);
 	if (words == NULL)
 		return error_prefix(e, "%s", config->script != NULL ? "script" : "run");
 	result = check_command(words, config->script != NULL, bindings, e);
-	words_release(words);
+	command_words_release(words);
 	for (size_t i = 0; result == 0 && i < config->writable.count; i++)
 		if (check_writable(config->writable.items[i], e) < 0)
 			result = error_prefix(e, "writable");
 	return result;
 }
 
-int services_check(
+int config_check_services(
     const struct config *config, const struct binding *const *bindings, struct error *e)
 {
 	if (config->service_count > SERVICES_MAX)

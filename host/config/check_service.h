@@ -13,7 +13,7 @@ struct error;
  * Whether the services of a configuration could be kept: what each says, whether what it names can
  * be started, and whether it may write where it must. 0, or -1 with one line in *e.
  */
-int services_check(
+int config_check_services(
     const struct config *config, const struct binding *const *bindings, struct error *e);
 
 /* Its `run`, or `script`, as one line, which the caller frees. NULL: no memory. */

@@ -29,7 +29,7 @@ static char *take_word(const char **at, char *to)
 	return to;
 }
 
-char **words_split(const char *text, struct error *e)
+char **command_words_split(const char *text, struct error *e)
 {
 	size_t size = strlen(text);
 	char **words = calloc(size / 2 + 2, sizeof(*words));
@@ -45,7 +45,7 @@ char **words_split(const char *text, struct error *e)
 		words[count++] = memory;
 		memory = take_word(&text, memory);
 		if (memory == NULL) {
-			words_release(words);
+			command_words_release(words);
 			return error_set(e, "a quote is not closed"), NULL;
 		}
 	}
@@ -57,7 +57,7 @@ char **words_split(const char *text, struct error *e)
 	return words;
 }
 
-void words_release(char **words)
+void command_words_release(char **words)
 {
 	if (words == NULL)
 		return;

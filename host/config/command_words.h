@@ -7,10 +7,10 @@ struct error;
 /*
  * Split at blanks. '...' and "..." hold blanks together, a backslash (not within '...') takes the
  * next character as it is; nothing else means anything. A NULL-terminated array, freed by
- * words_release; NULL with *e: no memory, a quote that is not closed, or no word at all.
+ * command_words_release; NULL with *e: no memory, a quote that is not closed, or no word at all.
  */
-char **words_split(const char *text, struct error *e);
+char **command_words_split(const char *text, struct error *e);
 
-void words_release(char **words);
+void command_words_release(char **words);
 
 #endif

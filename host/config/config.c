@@ -1,4 +1,4 @@
-/* Lists, and which limits and manners an extension has. */
+/* Lists, and which limits and extension an extension has. */
 #include "config/config.h"
 
 #include <fnmatch.h>
@@ -34,21 +34,22 @@ static void override_limits(const struct config_section *section, struct limits 
 			to[n] = from[n];
 }
 
-static void override_manners(const struct config_section *section, struct manners *manners)
+static void override_extension_settings(
+    const struct config_section *section, struct extension_settings *extension)
 {
-	char *const *from = (char *const *)&section->manners;
-	char **to = (char **)manners;
+	char *const *from = (char *const *)&section->extension;
+	char **to = (char **)extension;
 
-	for (size_t n = 0; n < sizeof(*manners) / sizeof(char *); n++)
+	for (size_t n = 0; n < sizeof(*extension) / sizeof(char *); n++)
 		if (from[n] != NULL)
 			to[n] = from[n];
 }
 
-void config_override(
-    const struct config_section *section, struct limits *limits, struct manners *manners)
+void config_override(const struct config_section *section, struct limits *limits,
+    struct extension_settings *extension)
 {
 	override_limits(section, limits);
-	override_manners(section, manners);
+	override_extension_settings(section, extension);
 }
 
 void config_limits(const struct config *config, const char *name, struct limits *limits)
@@ -59,12 +60,13 @@ void config_limits(const struct config *config, const char *name, struct limits 
 			override_limits(&config->sections[i], limits);
 }
 
-void config_manners(const struct config *config, const char *name, struct manners *manners)
+void config_extension_settings(
+    const struct config *config, const char *name, struct extension_settings *extension)
 {
-	*manners = config->manners;
+	*extension = config->extension;
 	for (size_t i = 0; i < config->section_count; i++)
 		if (fnmatch(config->sections[i].pattern, name, FNM_PERIOD) == 0)
-			override_manners(&config->sections[i], manners);
+			override_extension_settings(&config->sections[i], extension);
 }
 
 const struct config_app *config_find_app(const struct config *config, const char *name)

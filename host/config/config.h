@@ -41,7 +41,7 @@ struct limits {
 };
 
 /* What is said of an extension in words. "" is none. */
-struct manners {
+struct extension_settings {
 	char *mode;                   /* "auto", "cgi", "app" or "rerun" */
 	char *reload;                 /* "keep" or "strict" */
 	char *python_path, *tcl_path; /* folders, ':' between */
@@ -64,8 +64,8 @@ struct config_service {
 struct config_section {
 	char *pattern; /* of a path beneath the root, fnmatch(3) */
 	struct limits limits;
-	struct manners manners;
-	unsigned given; /* bit n: the nth member of limits is set here; of manners, if not NULL */
+	struct extension_settings extension;
+	unsigned given; /* bit n: the nth member of limits is set here; of extension, if not NULL */
 };
 
 /* [app NAME] in the configuration file: an app that serves sockets of its own. */
@@ -84,7 +84,7 @@ struct config {
 	bool debug;
 	char *tmpdir;
 	struct limits limits; /* where no section says otherwise, */
-	struct manners manners;
+	struct extension_settings extension;
 	struct config_section *sections;
 	size_t section_count;
 	struct config_service service; /* what a section that says nothing has */
@@ -151,15 +151,16 @@ struct config_check {
 /* The limits of this extension (its path beneath the root): the last section that matches wins. */
 void config_limits(const struct config *config, const char *name, struct limits *limits);
 
-/* Its manners, likewise; the strings are the configuration's. */
-void config_manners(const struct config *config, const char *name, struct manners *manners);
+/* Its extension, likewise; the strings are the configuration's. */
+void config_extension_settings(
+    const struct config *config, const char *name, struct extension_settings *extension);
 
 /* The section [app NAME] of this name, or NULL. */
 const struct config_app *config_find_app(const struct config *config, const char *name);
 
 /* What this section sets, in the place of what was there. */
-void config_override(
-    const struct config_section *section, struct limits *limits, struct manners *manners);
+void config_override(const struct config_section *section, struct limits *limits,
+    struct extension_settings *extension);
 
 /* The largest max_body of all; what is larger need not be read to know that it is refused. */
 uint64_t config_largest_body(const struct config *config);

@@ -211,8 +211,8 @@ static int check_unix_once(const struct config *config, struct error *e)
 	return 0;
 }
 
-int serve_config_read(
-    const struct serve_config_source *source, int file, struct config *config, struct error *e)
+int config_check_read(
+    const struct config_source *source, int file, struct config *config, struct error *e)
 {
 	const struct config_check check = {.check = check_value, .context = source->bindings};
 
@@ -223,7 +223,7 @@ int serve_config_read(
 		return -1;
 	if (check_preload(config, source->bindings, e) < 0)
 		return error_prefix(e, "option --preload");
-	if (services_check(config, source->bindings, e) < 0)
+	if (config_check_services(config, source->bindings, e) < 0)
 		return -1;
 	if (config->only_app != NULL && take_only_app(config, e) < 0)
 		return -1;
@@ -310,7 +310,7 @@ static bool keep(const struct option *o, void *to, const void *from)
 	return false;
 }
 
-void serve_config_keep(struct config *next, const struct config *present, const struct log *log)
+void config_check_keep(struct config *next, const struct config *present, const struct log *log)
 {
 	for (size_t i = 0; i < option_count; i++) {
 		const struct option *o = &options[i];
@@ -323,8 +323,8 @@ void serve_config_keep(struct config *next, const struct config *present, const 
 	}
 }
 
-int serve_config_reload(const struct serve_config_source *source, struct config *present,
-    const struct log *log, int *file)
+int config_check_reload(
+    const struct config_source *source, struct config *present, const struct log *log, int *file)
 {
 	struct config next = {0};
 	struct error e;
@@ -333,13 +333,13 @@ int serve_config_reload(const struct serve_config_source *source, struct config 
 	if (present->config_file != NULL)
 		*file = copy_file(present->config_file, &e);
 	if ((present->config_file != NULL && *file < 0) ||
-	    serve_config_read(source, *file, &next, &e) < 0) {
+	    config_check_read(source, *file, &next, &e) < 0) {
 		log_message(log, LEVEL_ERROR, "reload refused, all stays as it was: %s", e.message);
 		config_release(&next);
 		fd_close(file);
 		return -1;
 	}
-	serve_config_keep(&next, present, log);
+	config_check_keep(&next, present, log);
 	config_release(present);
 	*present = next;
 	log_message(log, LEVEL_INFO, "reload");

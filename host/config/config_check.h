@@ -8,7 +8,7 @@ struct error;
 struct log;
 
 /* Where it comes from, time and again. */
-struct serve_config_source {
+struct config_source {
 	int argc;
 	char **argv; /* the options of the command line */
 	const struct binding *const *bindings;
@@ -19,21 +19,21 @@ struct serve_config_source {
  * opened by its name if it is -1. 0, or -1 with one line in *e; *config is to be released in
  * either case.
  */
-int serve_config_read(
-    const struct serve_config_source *source, int file, struct config *config, struct error *e);
+int config_check_read(
+    const struct config_source *source, int file, struct config *config, struct error *e);
 
 /*
  * Read it again in place of the present one. 0 with *file, the bytes of its file for whoever reads
  * them too, or -1 if there is no file; or -1: it is refused, which has been logged, and the present one
  * stays.
  */
-int serve_config_reload(const struct serve_config_source *source, struct config *present,
-    const struct log *log, int *file);
+int config_check_reload(
+    const struct config_source *source, struct config *present, const struct log *log, int *file);
 
 /*
  * Some settings are used up at the start: in *next they become what they are in *present, and if
  * they were something else this is told in the log (NULL: not told).
  */
-void serve_config_keep(struct config *next, const struct config *present, const struct log *log);
+void config_check_keep(struct config *next, const struct config *present, const struct log *log);
 
 #endif

@@ -22,7 +22,7 @@
 
 #define SERVICE_OFFSET offsetof(struct config, service)
 #define APP_OFFSET offsetof(struct config, app)
-#define MANNERS_OFFSET offsetof(struct config, manners)
+#define EXTENSION_OFFSET offsetof(struct config, extension)
 
 struct reading {
 	struct config *config;
@@ -204,7 +204,7 @@ static int set_in_section(
 
 	if (o->type == TYPE_STRING || o->type == TYPE_CHOICE)
 		return option_set(
-		    (char *)&section->manners + o->offset - MANNERS_OFFSET, o, value, e);
+		    (char *)&section->extension + o->offset - EXTENSION_OFFSET, o, value, e);
 	section->given |= 1U << within / sizeof(uint64_t);
 	return option_set((char *)&section->limits + within, o, value, e);
 }

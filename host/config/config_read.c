@@ -184,11 +184,11 @@ static void release_values(void *values, size_t within, int commands)
 	}
 }
 
-static void release_manners(struct manners *manners)
+static void release_extension_settings(struct extension_settings *extension)
 {
-	char **texts = (char **)manners;
+	char **texts = (char **)extension;
 
-	for (size_t i = 0; i < sizeof(*manners) / sizeof(char *); i++)
+	for (size_t i = 0; i < sizeof(*extension) / sizeof(char *); i++)
 		free(texts[i]);
 }
 
@@ -197,7 +197,7 @@ void config_release(struct config *config)
 	release_values(config, 0, ~0);
 	for (size_t i = 0; i < config->section_count; i++) {
 		free(config->sections[i].pattern);
-		release_manners(&config->sections[i].manners);
+		release_extension_settings(&config->sections[i].extension);
 	}
 	free(config->sections);
 	config->sections = NULL;
@@ -213,7 +213,7 @@ void config_release(struct config *config)
 	for (size_t i = 0; i < config->app_count; i++) {
 		free(config->apps[i].name);
 		release_values(&config->apps[i], offsetof(struct config, app), CONFIG_APP);
-		release_manners(&config->apps[i].own.manners);
+		release_extension_settings(&config->apps[i].own.extension);
 	}
 	free(config->apps);
 	config->apps = NULL;

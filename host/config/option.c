@@ -17,7 +17,7 @@
 #define BOTH (CONFIG_SERVE | CONFIG_REQUEST)
 #define EACH (BOTH | CONFIG_EXTENSION) /* may be set for some extensions only */
 #define LIMIT(member) offsetof(struct config, limits.member)
-#define MANNER(member) offsetof(struct config, manners.member)
+#define OF_EXTENSION(member) offsetof(struct config, extension.member)
 #define SERVICE(member) offsetof(struct config, service.member)
 #define APP(member) offsetof(struct config, app.member)
 #define KIB ((uint64_t)1024)
@@ -70,7 +70,7 @@ const struct option options[] = {
 	"how many processes a run may start, one after another or at once; a further fork fails"},
     {"lane", TYPE_NUMBER, LIMIT(lane), EACH, "8", 1, 16384, "N",
 	"how many runs of one extension there may be at once; further ones wait"},
-    {"mode", TYPE_CHOICE, MANNER(mode), EACH, "auto", 0, 0, "auto|cgi|app|rerun",
+    {"mode", TYPE_CHOICE, OF_EXTENSION(mode), EACH, "auto", 0, 0, "auto|cgi|app|rerun",
 	"how an extension is run; auto: .wsgi files, and files with a line '# exthost: app' among "
 	"their first ten, are apps, those with '# exthost: rerun' are run again in a process that "
 	"stays, all others are CGI programs"},
@@ -84,16 +84,16 @@ const struct option options[] = {
 	"after so many requests an app worker is replaced"},
     {"max-rss", TYPE_SIZE, LIMIT(max_rss), EACH, "unlimited", 1 * MIB, 1024 * GIB, "BYTES",
 	"an app worker that has more memory resident after a request is replaced"},
-    {"reload", TYPE_CHOICE, MANNER(reload), EACH, "keep", 0, 0, "keep|strict",
+    {"reload", TYPE_CHOICE, OF_EXTENSION(reload), EACH, "keep", 0, 0, "keep|strict",
 	"when a changed app does not load: keep the old one serving, or answer 500 with the "
 	"reason"},
-    {"python-venv", TYPE_STRING, MANNER(python_venv), EACH, "", 0, 0, "DIR",
+    {"python-venv", TYPE_STRING, OF_EXTENSION(python_venv), EACH, "", 0, 0, "DIR",
 	"the virtual environment of Python apps"},
-    {"python-path", TYPE_STRING, MANNER(python_path), EACH, "", 0, 0, "DIR:...",
+    {"python-path", TYPE_STRING, OF_EXTENSION(python_path), EACH, "", 0, 0, "DIR:...",
 	"folders in which Python extensions find modules, before the installed ones"},
-    {"tcl-path", TYPE_STRING, MANNER(tcl_path), EACH, "", 0, 0, "DIR:...",
+    {"tcl-path", TYPE_STRING, OF_EXTENSION(tcl_path), EACH, "", 0, 0, "DIR:...",
 	"folders in which Tcl extensions find packages, before the installed ones"},
-    {"static", TYPE_STRING, MANNER(static_content), EACH, "yes", 0, 0, "yes|no|PATTERN...",
+    {"static", TYPE_STRING, OF_EXTENSION(static_content), EACH, "yes", 0, 0, "yes|no|PATTERN...",
 	"which files that are not executable are sent: all, none, or those whose names beneath the "
 	"root "
 	"a pattern matches. Source, databases and keys never are"},
@@ -265,7 +265,8 @@ int option_set(void *place, const struct option *o, const char *text, struct err
 	return bad < 0 ? error_set(e, "out of memory") : 0;
 }
 
-const char *option_manner(const struct manners *manners, const char *language, const char *what)
+const char *option_extension_setting(
+    const struct extension_settings *extension, const char *language, const char *what)
 {
 	char name[64];
 	int size = snprintf(name, sizeof(name), "%s-%s", language, what);
@@ -273,6 +274,7 @@ const char *option_manner(const struct manners *manners, const char *language, c
 	const char *text = NULL;
 
 	if (o != NULL)
-		memcpy(&text, (const char *)manners + o->offset - MANNER(mode), sizeof(text));
+		memcpy(
+		    &text, (const char *)extension + o->offset - OF_EXTENSION(mode), sizeof(text));
 	return text != NULL ? text : "";
 }

@@ -38,12 +38,13 @@ const struct option *option_find(const char *name, size_t size, int commands);
  */
 int option_set(void *place, const struct option *o, const char *text, struct error *e);
 
-struct manners;
+struct extension_settings;
 
 /*
  * What is said of an extension in this language: the option LANGUAGE-WHAT, "tcl-path" for example. ""
  * if nothing is, or there is no such option.
  */
-const char *option_manner(const struct manners *manners, const char *language, const char *what);
+const char *option_extension_setting(
+    const struct extension_settings *extension, const char *language, const char *what);
 
 #endif

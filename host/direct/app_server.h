@@ -1,5 +1,5 @@
 /*
- * The one thread of a worker that serves sockets of its own: between app_serve.c, which has the
+ * The one thread of a worker that serves sockets of its own: between direct_serve.c, which has the
  * events, and app_incoming.c, which makes requests of bytes.
  */
 #ifndef EXTHOST_APP_SERVER_H
@@ -10,26 +10,26 @@
 #include "net/wire_check.h"
 #include "request/request.h"
 
-struct app_serve_setup;
+struct direct_setup;
 struct connection;
 struct connections;
 
 /* A request that is not whole yet, by its connection's index. */
-struct incoming {
+struct direct_incoming {
 	bool begun;
 	struct request request;
 	struct request_taken taken;
 };
 
-struct server {
+struct direct_server {
 	struct app_loaded *app;
-	struct app_serve_setup *setup;
-	struct app_slot *slot;
-	struct app_answering answering;
+	struct direct_setup *setup;
+	struct scoreboard_slot *slot;
+	struct direct_answering answering;
 	struct wire_rules rules;
 	struct connections *connections;
-	struct incoming *incoming;
-	struct app_cuts cuts;
+	struct direct_incoming *incoming;
+	struct late_clients cuts;
 	unsigned char *buffer; /* rules.max_head bytes */
 	int epoll, timer;
 	uint64_t last_id; /* of a request, before it is mixed */
@@ -40,6 +40,6 @@ struct server {
 };
 
 /* The app's files have changed: the front is told, and no request is begun until it has answered. */
-void app_server_become_stale(struct server *s);
+void direct_server_become_stale(struct direct_server *s);
 
 #endif

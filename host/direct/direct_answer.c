@@ -29,21 +29,21 @@
 /* One request, from its call to the end of its reply. */
 struct app_turn {
 	struct request *request;
-	struct reply reply;
+	struct cgi_reply reply;
 	struct binding_reply out;
 	struct run_result result;
 	uint64_t began;
 };
 
-static int set_path(struct app_answering *a, struct request *r, struct error *e);
-static void begin_turn(struct app_answering *a, struct app_turn *t);
-static void finish_turn(struct app_answering *a, int outcome);
-static void judge(const struct app_answering *a, struct app_turn *t, int outcome);
-static void fail(struct app_answering *a, struct app_turn *t);
-static void take_usage(struct app_answering *a, struct run_result *result);
-static void show_end(struct app_answering *a, const struct request *r);
+static int set_path(struct direct_answering *a, struct request *r, struct error *e);
+static void begin_turn(struct direct_answering *a, struct app_turn *t);
+static void finish_turn(struct direct_answering *a, int outcome);
+static void judge(const struct direct_answering *a, struct app_turn *t, int outcome);
+static void fail(struct direct_answering *a, struct app_turn *t);
+static void take_usage(struct direct_answering *a, struct run_result *result);
+static void show_end(struct direct_answering *a, const struct request *r);
 
-bool app_answer_request(struct app_answering *a, struct request *r)
+bool direct_answer_request(struct direct_answering *a, struct request *r)
 {
 	struct app_turn turn = {.request = r};
 	struct binding_call call = {.body = r->body, .body_size = r->body_size, .reply = &turn.out};
@@ -53,8 +53,8 @@ bool app_answer_request(struct app_answering *a, struct request *r)
 	if (status == 0 && request_complete_variables(r, &e) < 0)
 		status = 500;
 	if (status != 0) {
-		reply_error_page(r, status, NULL, 0);
-		answer_log(&a->shared, r, NULL, e.message);
+		error_page_send(r, status, NULL, 0);
+		access_log_write(&a->shared, r, NULL, e.message);
 		return !r->response.failed;
 	}
 	call.environment = r->variables.items;
@@ -63,9 +63,9 @@ bool app_answer_request(struct app_answering *a, struct request *r)
 	return !r->response.failed;
 }
 
-void app_answer_end(void *answering, int status)
+void direct_answer_end(void *answering, int status)
 {
-	struct app_answering *a = answering;
+	struct direct_answering *a = answering;
 
 	if (a->turn != NULL)
 		finish_turn(a, BINDING_RETIRE | (status != 0 ? BINDING_FAILED : 0));
@@ -73,7 +73,7 @@ void app_answer_end(void *answering, int status)
 }
 
 /* The app is below the prefix, and the rest of the path is PATH_INFO. From the relay both are Fossil's. */
-static int set_path(struct app_answering *a, struct request *r, struct error *e)
+static int set_path(struct direct_answering *a, struct request *r, struct error *e)
 {
 	const struct config *config = &a->setup->config;
 	char buffer[REQUEST_PATH_MAX];
@@ -86,16 +86,16 @@ static int set_path(struct app_answering *a, struct request *r, struct error *e)
 			return 404;
 		while (prefix > 0 && config->prefix[prefix - 1] == '/')
 			prefix--;
-		if (variables_set(&r->variables, "PATH_INFO", rest) < 0)
+		if (cgi_variables_set(&r->variables, "PATH_INFO", rest) < 0)
 			return 500;
 		/* There is room, as it is the front of the path that was taken apart. */
 		memcpy(buffer, config->prefix, prefix);
 		buffer[prefix] = '\0';
-		if (variables_set(&r->variables, "SCRIPT_NAME", buffer) < 0)
+		if (cgi_variables_set(&r->variables, "SCRIPT_NAME", buffer) < 0)
 			return 500;
 	}
-	if (variables_set(&r->variables, "SCRIPT_FILENAME", a->app->app.run->script) < 0 ||
-	    variables_set(&r->variables, "DOCUMENT_ROOT", config->root) < 0)
+	if (cgi_variables_set(&r->variables, "SCRIPT_FILENAME", a->app->app.run->script) < 0 ||
+	    cgi_variables_set(&r->variables, "DOCUMENT_ROOT", config->root) < 0)
 		return 500;
 	return 0;
 }
@@ -108,20 +108,20 @@ static void copy(char *to, size_t size, const char *from)
 	to[n] = '\0';
 }
 
-static void set_errors_aside(struct app_answering *a)
+static void set_errors_aside(struct direct_answering *a)
 {
 	if (!a->setup->config.debug)
 		return;
 	if (a->errors < 0)
 		a->errors = fd_memory_file("exthost-errors");
 	if (a->log < 0)
-		a->log = fd_copy_up(STDERR_FILENO);
+		a->log = fd_dup_high(STDERR_FILENO);
 	if (a->errors >= 0 && a->log >= 0)
 		dup2(a->errors, STDERR_FILENO);
 }
 
 /* To the log, and into the buffer. */
-static void take_errors(struct app_answering *a, struct buffer *errors)
+static void take_errors(struct direct_answering *a, struct buffer *errors)
 {
 	char piece[4096];
 	off_t at = 0;
@@ -132,15 +132,15 @@ static void take_errors(struct app_answering *a, struct buffer *errors)
 	dup2(a->log, STDERR_FILENO);
 	for (; (n = pread(a->errors, piece, sizeof(piece), at)) > 0; at += n) {
 		fd_write_all(STDERR_FILENO, piece, (size_t)n);
-		run_errors_keep(errors, piece, (size_t)n);
+		stderr_log_keep(errors, piece, (size_t)n);
 	}
 	/* A process that the request has left behind may hold it, and writes into no other page. */
 	fd_close(&a->errors);
 }
 
-static void begin_turn(struct app_answering *a, struct app_turn *t)
+static void begin_turn(struct direct_answering *a, struct app_turn *t)
 {
-	struct app_slot *slot = a->setup->slot;
+	struct scoreboard_slot *slot = a->setup->slot;
 	struct request *r = t->request;
 
 	t->result = (struct run_result){.whole = true, .why = RUN_EXITED};
@@ -149,7 +149,7 @@ static void begin_turn(struct app_answering *a, struct app_turn *t)
 	    .owner = a->app->app.run->channel->owner,
 	    .memory = a->memory,
 	    .lent = &slot->memory};
-	reply_init(&t->reply, r, &a->setup->config, &a->setup->config.limits);
+	cgi_reply_init(&t->reply, r, &a->setup->config, &a->setup->config.limits);
 	t->reply.buffer = a->app->app.rerun ? t->reply.buffer : 0;
 	t->reply.lazy = true;
 	t->reply.sent = &slot->sent;
@@ -159,8 +159,9 @@ static void begin_turn(struct app_answering *a, struct app_turn *t)
 	r->response.deadline = r->began + a->setup->config.limits.timeout * CLOCK_SECOND;
 	slot->request_id = r->response.request_id;
 	memcpy(slot->id, r->id, sizeof(slot->id));
-	copy(slot->method, sizeof(slot->method), variables_text(&r->variables, "REQUEST_METHOD"));
-	copy(slot->uri, sizeof(slot->uri), variables_text(&r->variables, "REQUEST_URI"));
+	copy(slot->method, sizeof(slot->method),
+	    cgi_variables_text(&r->variables, "REQUEST_METHOD"));
+	copy(slot->uri, sizeof(slot->uri), cgi_variables_text(&r->variables, "REQUEST_URI"));
 	atomic_store_explicit(&slot->began, r->began, memory_order_relaxed);
 	atomic_store_explicit(&slot->deadline, r->response.deadline, memory_order_relaxed);
 	atomic_store_explicit(&slot->released, false, memory_order_relaxed);
@@ -177,7 +178,7 @@ static void begin_turn(struct app_answering *a, struct app_turn *t)
 }
 
 /* By its return, or because it has ended the process in the middle. */
-static void finish_turn(struct app_answering *a, int outcome)
+static void finish_turn(struct direct_answering *a, int outcome)
 {
 	struct app_turn *t = a->turn;
 	struct request *r = t->request;
@@ -196,8 +197,8 @@ static void finish_turn(struct app_answering *a, int outcome)
 	r->response.begun = NULL;
 	r->response.aborted = NULL;
 	show_end(a, r);
-	answer_log(&a->shared, r, &t->result, t->result.whole ? NULL : t->result.reason);
-	reply_release(&t->reply);
+	access_log_write(&a->shared, r, &t->result, t->result.whole ? NULL : t->result.reason);
+	cgi_reply_release(&t->reply);
 	buffer_release(&t->result.errors);
 	r->script = NULL;
 }
@@ -214,7 +215,7 @@ static void blame(struct run_result *result, enum run_why why, int status, const
 }
 
 /* What the binding said of the answer. result.whole: the reply is on its way, to its end. */
-static void judge(const struct app_answering *a, struct app_turn *t, int outcome)
+static void judge(const struct direct_answering *a, struct app_turn *t, int outcome)
 {
 	struct error e;
 
@@ -231,12 +232,12 @@ static void judge(const struct app_answering *a, struct app_turn *t, int outcome
 		blame(&t->result, RUN_CLIENT, 499, "the client went away");
 	if ((outcome & BINDING_FAILED) != 0)
 		blame(&t->result, RUN_EXITED, 500, "the app failed");
-	if (t->result.whole && reply_finish(&t->reply, &e) < 0)
+	if (t->result.whole && cgi_reply_finish(&t->reply, &e) < 0)
 		blame(&t->result, RUN_REPLY, 500, e.message);
 }
 
 /* What short requests before it have used is in the sum: it used no more than the time it took. */
-static void take_usage(struct app_answering *a, struct run_result *result)
+static void take_usage(struct direct_answering *a, struct run_result *result)
 {
 	struct rusage usage;
 
@@ -249,7 +250,7 @@ static void take_usage(struct app_answering *a, struct run_result *result)
 }
 
 /* As long as nothing has left, though it was let go, the failure is a clean one. */
-static void fail(struct app_answering *a, struct app_turn *t)
+static void fail(struct direct_answering *a, struct app_turn *t)
 {
 	struct request *r = t->request;
 
@@ -270,13 +271,13 @@ static void fail(struct app_answering *a, struct app_turn *t)
 	} else {
 		r->response.waiting.size = 0;
 		r->response.sent = 0;
-		reply_error_page(r, t->result.status, t->result.errors.data, t->result.errors.size);
+		error_page_send(r, t->result.status, t->result.errors.data, t->result.errors.size);
 	}
 }
 
-static void show_end(struct app_answering *a, const struct request *r)
+static void show_end(struct direct_answering *a, const struct request *r)
 {
-	struct app_slot *slot = a->setup->slot;
+	struct scoreboard_slot *slot = a->setup->slot;
 	uint64_t now = clock_now();
 
 	atomic_store_explicit(&slot->ended, now, memory_order_relaxed);

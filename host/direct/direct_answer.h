@@ -5,12 +5,12 @@
 #include "front/answer_shared.h"
 
 struct app_loaded;
-struct app_serve_setup;
+struct direct_setup;
 struct app_turn;
 
-struct app_answering {
+struct direct_answering {
 	struct app_loaded *app;
-	struct app_serve_setup *setup;
+	struct direct_setup *setup;
 	struct answer_shared shared; /* for the log */
 	int memory;                  /* of a rerun's replies, empty between two; -1: none */
 	/* With --debug what a request writes to standard error is for its error page too. */
@@ -20,9 +20,9 @@ struct app_answering {
 };
 
 /* Answer a complete request, and log it. true: its connection can be used again. */
-bool app_answer_request(struct app_answering *a, struct request *r);
+bool direct_answer_request(struct direct_answering *a, struct request *r);
 
 /* The app ends its process with this status, and so the reply: it is whole if that is 0. */
-void app_answer_end(void *answering, int status);
+void direct_answer_end(void *answering, int status);
 
 #endif

@@ -20,23 +20,26 @@
 
 #define REFUSAL_PATIENCE (3 * CLOCK_SECOND) /* for a client that is to take the page of a refusal */
 
-static bool look(struct server *s, struct connection *c);
-static bool take_body(struct server *s, struct connection *c);
-static bool drain(struct server *s, struct connection *c);
-static void refuse(struct server *s, struct connection *c, int status, const struct error *e);
-static bool finish(struct server *s, struct connection *c, int status, const struct error *e);
-static void log_close(const struct server *s, const struct connection *c, const struct error *e);
+static bool look(struct direct_server *s, struct connection *c);
+static bool take_body(struct direct_server *s, struct connection *c);
+static bool drain(struct direct_server *s, struct connection *c);
+static void refuse(
+    struct direct_server *s, struct connection *c, int status, const struct error *e);
+static bool finish(
+    struct direct_server *s, struct connection *c, int status, const struct error *e);
+static void log_close(
+    const struct direct_server *s, const struct connection *c, const struct error *e);
 
-bool app_incoming_go_on(struct server *s, struct connection *c)
+bool direct_incoming_go_on(struct direct_server *s, struct connection *c)
 {
 	if (c->draining)
 		return drain(s, c);
 	return s->incoming[c->index].begun ? take_body(s, c) : look(s, c);
 }
 
-static void close_connection(struct server *s, struct connection *c)
+static void close_connection(struct direct_server *s, struct connection *c)
 {
-	struct incoming *in = &s->incoming[c->index];
+	struct direct_incoming *in = &s->incoming[c->index];
 
 	if (in->begun) {
 		request_release(&in->request);
@@ -45,7 +48,7 @@ static void close_connection(struct server *s, struct connection *c)
 	connections_close(s->connections, c);
 }
 
-static void tick(struct server *s)
+static void tick(struct direct_server *s)
 {
 	const struct itimerspec second = {.it_value.tv_sec = 1};
 
@@ -55,18 +58,18 @@ static void tick(struct server *s)
 }
 
 /* true: there may be more to read, at once. */
-static bool park(struct server *s, struct connection *c, uint64_t deadline)
+static bool park(struct direct_server *s, struct connection *c, uint64_t deadline)
 {
 	bool idle = c->taken.size == 0 && !s->incoming[c->index].begun && !c->draining;
 
 	if (deadline != 0)
 		tick(s);
-	atomic_store(&s->slot->idle[c->index], idle ? c->fd : APP_SLOT_NONE);
+	atomic_store(&s->slot->idle[c->index], idle ? c->fd : SCOREBOARD_NONE);
 	return !connections_park(s->connections, c, deadline);
 }
 
 /* Numbers in a row from a random one on, mixed so that they look like those of others (splitmix64). */
-static uint64_t next_id(struct server *s)
+static uint64_t next_id(struct direct_server *s)
 {
 	uint64_t n = s->last_id += 0x9e3779b97f4a7c15;
 
@@ -75,18 +78,18 @@ static uint64_t next_id(struct server *s)
 	return n ^ (n >> 31);
 }
 
-/* The head of a request. As app_incoming_go_on. */
-static bool look(struct server *s, struct connection *c)
+/* The head of a request. As direct_incoming_go_on. */
+static bool look(struct direct_server *s, struct connection *c)
 {
-	struct incoming *in = &s->incoming[c->index];
+	struct direct_incoming *in = &s->incoming[c->index];
 	bool refused = false;
 	struct error e = {""};
 	int status;
 
 	if (c->taken.size == 0 && !s->stale && app_files_changed(&s->app->files))
-		app_server_become_stale(s);
+		direct_server_become_stale(s);
 	if (c->taken.size == 0 && (s->stale || s->ends) &&
-	    app_serve_give(s->setup, c->fd, s->slot->listener[c->index])) {
+	    direct_give(s->setup, c->fd, s->slot->listener[c->index])) {
 		connections_forget(s->connections, c);
 		return false;
 	}
@@ -116,10 +119,10 @@ static bool look(struct server *s, struct connection *c)
 	return status == REQUEST_MORE ? take_body(s, c) : finish(s, c, status, &e);
 }
 
-/* As much of the body as has come. As app_incoming_go_on. */
-static bool take_body(struct server *s, struct connection *c)
+/* As much of the body as has come. As direct_incoming_go_on. */
+static bool take_body(struct direct_server *s, struct connection *c)
 {
-	struct incoming *in = &s->incoming[c->index];
+	struct direct_incoming *in = &s->incoming[c->index];
 	struct error e = {""};
 	int status = request_taken_read(
 	    &in->request, &in->taken, &c->taken, s->buffer, s->rules.max_head, &e);
@@ -130,8 +133,8 @@ static bool take_body(struct server *s, struct connection *c)
 	return finish(s, c, status, &e);
 }
 
-/* What comes behind a refusal. As app_incoming_go_on. */
-static bool drain(struct server *s, struct connection *c)
+/* What comes behind a refusal. As direct_incoming_go_on. */
+static bool drain(struct direct_server *s, struct connection *c)
 {
 	uint64_t until = connection_drain(c, s->buffer, clock_now());
 
@@ -141,7 +144,8 @@ static bool drain(struct server *s, struct connection *c)
 	return false;
 }
 
-static void log_close(const struct server *s, const struct connection *c, const struct error *e)
+static void log_close(
+    const struct direct_server *s, const struct connection *c, const struct error *e)
 {
 	if (e->message[0] != '\0')
 		log_message(&s->setup->log, LEVEL_WARNING, "%s: connection closed: %s",
@@ -149,26 +153,26 @@ static void log_close(const struct server *s, const struct connection *c, const 
 }
 
 /* A part of the reply is in the connection, which closes now for the app and later for the client. */
-static void cut_later(struct server *s, struct response *r)
+static void cut_later(struct direct_server *s, struct response *r)
 {
-	app_cuts_add(&s->cuts, r);
+	late_clients_add(&s->cuts, r);
 	tick(s);
 }
 
-static void refuse(struct server *s, struct connection *c, int status, const struct error *e)
+static void refuse(struct direct_server *s, struct connection *c, int status, const struct error *e)
 {
 	struct request *r = &s->incoming[c->index].request;
 
 	r->response.deadline = clock_now() + REFUSAL_PATIENCE;
-	reply_error_page(r, status, NULL, 0);
-	answer_log(&s->answering.shared, r, NULL, e->message);
+	error_page_send(r, status, NULL, 0);
+	access_log_write(&s->answering.shared, r, NULL, e->message);
 	connection_leave(c, clock_now());
 }
 
-/* The request is whole, or will never be. As app_incoming_go_on. */
-static bool finish(struct server *s, struct connection *c, int status, const struct error *e)
+/* The request is whole, or will never be. As direct_incoming_go_on. */
+static bool finish(struct direct_server *s, struct connection *c, int status, const struct error *e)
 {
-	struct incoming *in = &s->incoming[c->index];
+	struct direct_incoming *in = &s->incoming[c->index];
 	struct request *r = &in->request;
 	bool keep = c->check.keep_conn && !s->ends;
 	struct error spent;
@@ -182,12 +186,12 @@ static bool finish(struct server *s, struct connection *c, int status, const str
 	}
 	r->followed = c->taken.size > 0;
 	if (status == 0) {
-		keep = app_answer_request(&s->answering, r) && keep;
+		keep = direct_answer_request(&s->answering, r) && keep;
 		s->ends = s->ends || s->answering.retires;
 	} else if (status == REQUEST_ABORTED) {
 		r->status = REQUEST_ABORTED;
 		response_end(&r->response);
-		answer_log(&s->answering.shared, r, NULL, e->message);
+		access_log_write(&s->answering.shared, r, NULL, e->message);
 	} else if (status > 0) {
 		refuse(s, c, status, e);
 	} else {

@@ -5,12 +5,12 @@
 #include <stdbool.h>
 
 struct connection;
-struct server;
+struct direct_server;
 
 /*
  * Read what is there, and do what follows from it, once. true: there may be more, at once. false: the
  * connection is parked or closed.
  */
-bool app_incoming_go_on(struct server *s, struct connection *c);
+bool direct_incoming_go_on(struct direct_server *s, struct connection *c);
 
 #endif

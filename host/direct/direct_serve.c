@@ -42,26 +42,26 @@
 enum { TAG_LISTENER = 1, TAG_TAKE, TAG_CHANNEL, TAG_TIMER };
 #define TAG(what, index) (0xffffffff00000000 | (uint64_t)(what) << 16 | (uint64_t)(index))
 
-static int prepare(struct server *s);
-static void serve_events(struct server *s);
-static void expire(struct server *s);
-static void accept_some(struct server *s, const struct listener *l);
-static void take_given(struct server *s);
-static bool add_connection(struct server *s, int fd, const struct listener *l);
-static void serve(struct server *s, struct connection *c);
-static void take_order(struct server *s);
-static void give_idle(struct server *s);
-static bool has_open(struct server *s);
-static void set_accepting(struct server *s, bool on);
+static int prepare(struct direct_server *s);
+static void serve_events(struct direct_server *s);
+static void expire(struct direct_server *s);
+static void accept_some(struct direct_server *s, const struct listener *l);
+static void take_given(struct direct_server *s);
+static bool add_connection(struct direct_server *s, int fd, const struct listener *l);
+static void serve(struct direct_server *s, struct connection *c);
+static void take_order(struct direct_server *s);
+static void give_idle(struct direct_server *s);
+static bool has_open(struct direct_server *s);
+static void set_accepting(struct direct_server *s, bool on);
 
-void app_serve(struct app_loaded *app, struct app_serve_setup *setup)
+void direct_serve(struct app_loaded *app, struct direct_setup *setup)
 {
-	struct server s = {.app = app, .setup = setup, .slot = setup->slot};
+	struct direct_server s = {.app = app, .setup = setup, .slot = setup->slot};
 
 	if (prepare(&s) < 0)
 		binding_end(app->app.run, EXIT_FAILURE);
 	app->app.run->channel->context = &s.answering;
-	app->app.run->channel->at_end = app_answer_end;
+	app->app.run->channel->at_end = direct_answer_end;
 	while (!s.ends)
 		serve_events(&s);
 	set_accepting(&s, false);
@@ -71,26 +71,26 @@ void app_serve(struct app_loaded *app, struct app_serve_setup *setup)
 	app_leave(app);
 }
 
-static int watch(struct server *s, int fd, uint32_t events, uint64_t tag)
+static int watch(struct direct_server *s, int fd, uint32_t events, uint64_t tag)
 {
 	struct epoll_event event = {.events = events, .data.u64 = tag};
 
 	return epoll_ctl(s->epoll, EPOLL_CTL_ADD, fd, &event);
 }
 
-static int prepare(struct server *s)
+static int prepare(struct direct_server *s)
 {
 	const struct config *config = &s->setup->config;
 	size_t most = config->max_connections;
 
-	if (most > APP_SLOT_CONNECTIONS)
-		most = APP_SLOT_CONNECTIONS;
+	if (most > SCOREBOARD_CONNECTIONS)
+		most = SCOREBOARD_CONNECTIONS;
 	s->rules = (struct wire_rules){.max_params = config->max_header,
 	    .max_head = config->max_header + HEAD_OVERHEAD,
 	    .max_ignored = 16,
 	    .max_conns = (unsigned)most,
 	    .max_reqs = (unsigned)most};
-	s->answering = (struct app_answering){.app = s->app,
+	s->answering = (struct direct_answering){.app = s->app,
 	    .setup = s->setup,
 	    .shared = {.config = config, .run = {.log = &s->setup->log}},
 	    .memory = -1,
@@ -112,7 +112,7 @@ static int prepare(struct server *s)
 	return watch(s, s->timer, EPOLLIN, TAG(TAG_TIMER, 0));
 }
 
-static void serve_events(struct server *s)
+static void serve_events(struct direct_server *s)
 {
 	struct epoll_event events[EVENTS];
 	/* Waiting there and not in poll(2) for the epoll, a connection wakes one worker only. */
@@ -138,20 +138,20 @@ static void serve_events(struct server *s)
 }
 
 /* Once a second, as long as anything has a deadline. */
-static void expire(struct server *s)
+static void expire(struct direct_server *s)
 {
 	const struct itimerspec second = {.it_value.tv_sec = 1};
 	uint64_t ticks;
 
 	(void)!read(s->timer, &ticks, sizeof(ticks));
 	s->ticking = connections_expire(s->connections, clock_now());
-	s->ticking = app_cuts_go_on(&s->cuts) || s->ticking;
+	s->ticking = late_clients_go_on(&s->cuts) || s->ticking;
 	if (s->ticking)
 		timerfd_settime(s->timer, 0, &second, NULL);
 }
 
 /* A listener is shared by all workers: a few each, and one that stays, so that none gets all. */
-static void accept_some(struct server *s, const struct listener *l)
+static void accept_some(struct direct_server *s, const struct listener *l)
 {
 	for (int i = 0; i < ACCEPTS && s->accepting && !s->ends; i++) {
 		int fd = accept4(l->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
@@ -163,7 +163,7 @@ static void accept_some(struct server *s, const struct listener *l)
 	}
 }
 
-static void take_given(struct server *s)
+static void take_given(struct direct_server *s)
 {
 	int fds[FD_PASS_MAX];
 	unsigned char listener;
@@ -174,7 +174,7 @@ static void take_given(struct server *s)
 }
 
 /* true: it stays open. */
-static bool add_connection(struct server *s, int fd, const struct listener *l)
+static bool add_connection(struct direct_server *s, int fd, const struct listener *l)
 {
 	struct connection *c = NULL;
 	uint32_t generation;
@@ -202,17 +202,17 @@ static bool add_connection(struct server *s, int fd, const struct listener *l)
 }
 
 /* Until it has no more to read, or belongs to somebody else. */
-static void serve(struct server *s, struct connection *c)
+static void serve(struct direct_server *s, struct connection *c)
 {
-	if (app_slot_claim(s->slot, c->index) == APP_SLOT_GIVEN) {
+	if (scoreboard_claim(s->slot, c->index) == SCOREBOARD_GIVEN) {
 		connections_forget(s->connections, c);
 		return;
 	}
-	while (app_incoming_go_on(s, c))
+	while (direct_incoming_go_on(s, c))
 		;
 }
 
-static void set_accepting(struct server *s, bool on)
+static void set_accepting(struct direct_server *s, bool on)
 {
 	if (s->accepting == on)
 		return;
@@ -229,18 +229,18 @@ static void set_accepting(struct server *s, bool on)
 	else
 		epoll_ctl(s->epoll, EPOLL_CTL_DEL, s->setup->take, NULL);
 	if (!on)
-		app_serve_give_waiting(s->setup);
+		direct_give_waiting(s->setup);
 }
 
 /* The front starts a worker that has loaded the new files; until then nothing is begun. */
-void app_server_become_stale(struct server *s)
+void direct_server_become_stale(struct direct_server *s)
 {
 	s->stale = true;
 	set_accepting(s, false);
 	run_report_send(s->app->channel, RUN_STALE, app_files_settle(&s->app->files), "", -1);
 }
 
-static void take_order(struct server *s)
+static void take_order(struct direct_server *s)
 {
 	struct run_order order;
 	char *memory = NULL;
@@ -263,18 +263,18 @@ static void take_order(struct server *s)
 }
 
 /* What waits for its next request goes to other workers; what has begun one ends with this one. */
-static void give_idle(struct server *s)
+static void give_idle(struct direct_server *s)
 {
 	struct connection *c;
 
 	while ((c = connections_take_idle(s->connections)) != NULL) {
-		if (app_slot_claim(s->slot, c->index) != APP_SLOT_GIVEN)
-			app_serve_give(s->setup, c->fd, s->slot->listener[c->index]);
+		if (scoreboard_claim(s->slot, c->index) != SCOREBOARD_GIVEN)
+			direct_give(s->setup, c->fd, s->slot->listener[c->index]);
 		connections_forget(s->connections, c);
 	}
 }
 
-static bool has_open(struct server *s)
+static bool has_open(struct direct_server *s)
 {
 	size_t open, parked;
 

@@ -3,9 +3,9 @@
 #define EXTHOST_DIRECT_SERVE_H
 
 struct app_loaded;
-struct app_serve_setup;
+struct direct_setup;
 
 /* Serve until the channel is closed or the worker is to retire. */
-void app_serve(struct app_loaded *app, struct app_serve_setup *setup) __attribute__((noreturn));
+void direct_serve(struct app_loaded *app, struct direct_setup *setup) __attribute__((noreturn));
 
 #endif

@@ -29,7 +29,7 @@ static int add_all(struct config_list *list, char *const *settings, const char *
 	return 0;
 }
 
-static int take_settings(struct app_serve_setup *s, const struct run_order *order)
+static int take_settings(struct direct_setup *s, const struct run_order *order)
 {
 	const struct run_app *rules = &order->app;
 
@@ -54,19 +54,19 @@ static int take_settings(struct app_serve_setup *s, const struct run_order *orde
 	return add_all(&s->config.allow_from, order->environment, "allow-from");
 }
 
-int app_serve_receive(struct app_serve_setup *s, int channel, const struct run_order *order)
+int direct_setup_receive(struct direct_setup *s, int channel, const struct run_order *order)
 {
 	struct run_serve_files files;
 	int fds[FD_PASS_MAX];
 	void *memory;
 
-	*s = (struct app_serve_setup){.give = -1, .take = -1};
+	*s = (struct direct_setup){.give = -1, .take = -1};
 	if (take_settings(s, order) < 0)
 		return -1;
 	if (fd_receive(channel, &files, sizeof(files), fds, 0) != (ssize_t)sizeof(files))
 		return -1;
 	for (int i = 0; i < FD_PASS_MAX; i++)
-		fds[i] = fd_move_up(fds[i]);
+		fds[i] = fd_move_high(fds[i]);
 	s->log.fd = fds[RUN_SERVE_LOG];
 	s->give = fds[RUN_SERVE_GIVE];
 	s->take = fds[RUN_SERVE_TAKE];
@@ -78,21 +78,21 @@ int app_serve_receive(struct app_serve_setup *s, int channel, const struct run_o
 			.address = (char *)order->script,
 			.prefix = s->config.prefix,
 			.trust_fossil = (files.trusted & 1U << s->listener_count) != 0};
-	s->alarm = fd_move_up(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+	s->alarm = fd_move_high(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
 	memory = mmap(
 	    NULL, sizeof(*s->slot), PROT_READ | PROT_WRITE, MAP_SHARED, fds[RUN_SERVE_SLOT], 0);
 	fd_close(&fds[RUN_SERVE_SLOT]);
 	if (memory == MAP_FAILED)
 		return -1;
 	s->slot = memory;
-	for (size_t i = 0; i < APP_SLOT_CONNECTIONS; i++)
-		atomic_store(&s->slot->idle[i], APP_SLOT_NONE);
+	for (size_t i = 0; i < SCOREBOARD_CONNECTIONS; i++)
+		atomic_store(&s->slot->idle[i], SCOREBOARD_NONE);
 	s->log.gather = &s->slot->lines;
 	s->log.lost = &s->slot->lines.lost;
 	return 0;
 }
 
-bool app_serve_give(const struct app_serve_setup *setup, int connection, unsigned char listener)
+bool direct_give(const struct direct_setup *setup, int connection, unsigned char listener)
 {
 	return fd_send(setup->give, &listener, 1, &connection, 1) == 0;
 }
@@ -101,14 +101,14 @@ bool app_serve_give(const struct app_serve_setup *setup, int connection, unsigne
  * Who waits to be accepted has woken this worker, and will wake no other: a wake-up that is not
  * followed must be passed on.
  */
-void app_serve_give_waiting(const struct app_serve_setup *setup)
+void direct_give_waiting(const struct direct_setup *setup)
 {
 	for (size_t i = 0; i < setup->listener_count; i++) {
 		int fd;
 
 		while ((fd = accept4(setup->listeners[i].fd, NULL, NULL,
 			    SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0) {
-			app_serve_give(setup, fd, (unsigned char)i);
+			direct_give(setup, fd, (unsigned char)i);
 			close(fd);
 		}
 	}

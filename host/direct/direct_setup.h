@@ -7,10 +7,10 @@
 #include "ipc/run_channel.h"
 #include "net/listen.h"
 
-struct app_slot;
+struct scoreboard_slot;
 
 /* What it needs for that beside its app. */
-struct app_serve_setup {
+struct direct_setup {
 	char *name;           /* of the app, beneath the root */
 	struct config config; /* as far as the stages of a request look at it */
 	struct log log;
@@ -18,19 +18,19 @@ struct app_serve_setup {
 	size_t listener_count;
 	int give, take; /* connections for other workers of the app, and from them */
 	int alarm;      /* eventfd: wakes the guardian */
-	struct app_slot *slot;
+	struct scoreboard_slot *slot;
 };
 
 /* Take the descriptors that follow the order to load, and its settings. 0 or -1. */
-int app_serve_receive(struct app_serve_setup *setup, int channel, const struct run_order *order);
+int direct_setup_receive(struct direct_setup *setup, int channel, const struct run_order *order);
 
 /*
  * Give a connection, which was accepted by this listener, to another worker; here it is still to be
  * closed. false: there is no room for it.
  */
-bool app_serve_give(const struct app_serve_setup *setup, int connection, unsigned char listener);
+bool direct_give(const struct direct_setup *setup, int connection, unsigned char listener);
 
 /* Accept all that wait to be, for other workers. */
-void app_serve_give_waiting(const struct app_serve_setup *setup);
+void direct_give_waiting(const struct direct_setup *setup);
 
 #endif

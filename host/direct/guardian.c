@@ -49,9 +49,9 @@
 
 /* What a guardian knows of its worker. */
 struct watch {
-	struct app_serve_setup *setup;
-	struct app_slot *slot;
-	struct run_end end;
+	struct direct_setup *setup;
+	struct scoreboard_slot *slot;
+	struct escalation end;
 	uint64_t turn;  /* at the last look */
 	unsigned quiet; /* looks in a row */
 	bool late;      /* it is being ended, as its request takes too long, */
@@ -60,7 +60,7 @@ struct watch {
 	uint64_t leave; /* clock_now() until which it may go on without a client */
 };
 
-static void guard(struct binding_run *run, struct app_serve_setup *setup, pid_t worker)
+static void guard(struct binding_run *run, struct direct_setup *setup, pid_t worker)
     __attribute__((noreturn));
 static void ask_worker(int number);
 static bool wait_for_worker(struct watch *w);
@@ -98,8 +98,8 @@ static pid_t fork_sharing_files(void)
 #endif
 }
 
-void app_guardian_fork(
-    const struct binding *binding, struct binding_run *run, struct app_serve_setup *setup)
+void guardian_fork(
+    const struct binding *binding, struct binding_run *run, struct direct_setup *setup)
 {
 	pid_t guardian = getpid();
 	pid_t worker = binding->fork(fork_sharing_files);
@@ -118,7 +118,7 @@ void app_guardian_fork(
 	run->channel->owner = getpid();
 }
 
-static void guard(struct binding_run *run, struct app_serve_setup *setup, pid_t worker)
+static void guard(struct binding_run *run, struct direct_setup *setup, pid_t worker)
 {
 	struct request_process process = {.pid = worker, .handle = worker_handle};
 	struct watch w = {.setup = setup, .slot = setup->slot};
@@ -128,7 +128,7 @@ static void guard(struct binding_run *run, struct app_serve_setup *setup, pid_t 
 	prctl(PR_SET_NAME, "exthost-guard");
 	signal(SIGXCPU, SIG_IGN);
 	signal(RUN_STACK_SIGNAL, ask_worker);
-	run_end_init(&w.end, &process, UINT64_MAX);
+	escalation_init(&w.end, &process, UINT64_MAX);
 	while (wait_for_worker(&w)) {
 		if (asked_for)
 			kill(worker, RUN_STACK_SIGNAL);
@@ -138,12 +138,12 @@ static void guard(struct binding_run *run, struct app_serve_setup *setup, pid_t 
 	wait4(worker, &wait_status, 0, &usage);
 	/* It may have begun another request since the last look, and died of that. */
 	look_at_turn(&w);
-	run_end_sweep(&w.end);
+	escalation_sweep(&w.end);
 	log_flush(&setup->log);
 	/* Of one that has not loaded nothing is to be passed on: who waits may wait for the next. */
 	if (atomic_load(&setup->slot->serves)) {
 		give_idle(&w, false);
-		app_serve_give_waiting(setup);
+		direct_give_waiting(setup);
 	}
 	answer_for(&w, wait_status);
 	log_flush(&setup->log);
@@ -201,22 +201,22 @@ static void look_at_clock(struct watch *w)
 
 	w->quiet = same && turn % 2 == 0 ? w->quiet + 1 : 0;
 	/* It has ended after all: then so has the case against it, unless SIGTERM is sent. */
-	if (!same && w->end.stage < RUN_TERMED)
-		run_end_init(&w->end, w->end.process, UINT64_MAX);
+	if (!same && w->end.stage < ESCALATION_TERMED)
+		escalation_init(&w->end, w->end.process, UINT64_MAX);
 	if (same && turn % 2 == 1) {
 		look_at_client(w);
 		look_at_memory(w);
 	}
-	if (w->end.stage == RUN_GOES_ON)
+	if (w->end.stage == ESCALATION_GOES_ON)
 		w->end.due = turn % 2 == 1 ? atomic_load(&w->slot->deadline) : UINT64_MAX;
-	if (w->end.stage == RUN_GOES_ON && w->gone && w->leave < w->end.due)
+	if (w->end.stage == ESCALATION_GOES_ON && w->gone && w->leave < w->end.due)
 		w->end.due = w->leave;
-	run_end_step(&w->end);
-	w->late = w->late || w->end.stage >= RUN_TERMED;
+	escalation_step(&w->end);
+	w->late = w->late || w->end.stage >= ESCALATION_TERMED;
 	/* Others need not wait for a request that takes its time. */
 	if (same && turn % 2 == 1) {
 		give_idle(w, true);
-		app_serve_give_waiting(w->setup);
+		direct_give_waiting(w->setup);
 	}
 }
 
@@ -267,7 +267,7 @@ static void look_at_memory(struct watch *w)
 
 	if (memory < 0 || !is_larger(memory, most))
 		return;
-	copy = fd_copy_up(memory);
+	copy = fd_dup_high(memory);
 	if (copy >= 0 && atomic_load(&w->slot->memory) == memory &&
 	    atomic_load(&w->slot->turn) == w->turn && is_larger(copy, most))
 		fcntl(copy, F_ADD_SEALS, F_SEAL_GROW);
@@ -276,8 +276,8 @@ static void look_at_memory(struct watch *w)
 
 static void answer_for(const struct watch *w, int wait_status)
 {
-	const struct app_serve_setup *setup = w->setup;
-	const struct app_slot *slot = setup->slot;
+	const struct direct_setup *setup = w->setup;
+	const struct scoreboard_slot *slot = setup->slot;
 	const struct answer_shared shared = {.config = &setup->config, .run = {.log = &setup->log}};
 	struct request r;
 	char reason[128];
@@ -294,8 +294,8 @@ static void answer_for(const struct watch *w, int wait_status)
 	if (r.status == 0)
 		r.status = w->gone ? 499 : w->late ? 504 : 500;
 	r.script = setup->name;
-	variables_set(&r.variables, "REQUEST_METHOD", slot->method);
-	variables_set(&r.variables, "REQUEST_URI", slot->uri);
+	cgi_variables_set(&r.variables, "REQUEST_METHOD", slot->method);
+	cgi_variables_set(&r.variables, "REQUEST_URI", slot->uri);
 	if (w->gone)
 		snprintf(reason, sizeof(reason),
 		    w->aborted ? "the client aborted the request" : "the client went away");
@@ -311,8 +311,8 @@ static void answer_for(const struct watch *w, int wait_status)
 	else if (w->aborted)
 		response_end(&r.response);
 	else if (!w->gone)
-		reply_error_page(&r, r.status, NULL, 0);
-	answer_log(&shared, &r, NULL, reason);
+		error_page_send(&r, r.status, NULL, 0);
+	access_log_write(&shared, &r, NULL, reason);
 	fd_close(&r.response.fd);
 	request_release(&r);
 }
@@ -320,14 +320,14 @@ static void answer_for(const struct watch *w, int wait_status)
 /* To other workers: all connections that wait for a request, or those to which one has come. */
 static void give_idle(struct watch *w, bool ready_only)
 {
-	for (size_t i = 0; i < APP_SLOT_CONNECTIONS; i++) {
+	for (size_t i = 0; i < SCOREBOARD_CONNECTIONS; i++) {
 		int fd = atomic_load(&w->slot->idle[i]);
 		struct pollfd event = {.fd = fd, .events = POLLIN};
 
 		if (fd < 0 || (ready_only && poll(&event, 1, 0) <= 0) ||
-		    !atomic_compare_exchange_strong(&w->slot->idle[i], &fd, APP_SLOT_GIVING))
+		    !atomic_compare_exchange_strong(&w->slot->idle[i], &fd, SCOREBOARD_GIVING))
 			continue;
 		atomic_store(&w->slot->idle[i],
-		    app_serve_give(w->setup, fd, w->slot->listener[i]) ? APP_SLOT_GIVEN : fd);
+		    direct_give(w->setup, fd, w->slot->listener[i]) ? SCOREBOARD_GIVEN : fd);
 	}
 }

@@ -2,7 +2,7 @@
 #ifndef EXTHOST_GUARDIAN_H
 #define EXTHOST_GUARDIAN_H
 
-struct app_serve_setup;
+struct direct_setup;
 struct binding;
 struct binding_run;
 
@@ -10,7 +10,7 @@ struct binding_run;
  * Fork the worker: returns in the child, with the run made the child's. The calling process becomes
  * its guardian, and ends with it.
  */
-void app_guardian_fork(
-    const struct binding *binding, struct binding_run *run, struct app_serve_setup *setup);
+void guardian_fork(
+    const struct binding *binding, struct binding_run *run, struct direct_setup *setup);
 
 #endif

@@ -10,14 +10,14 @@
 
 #define CLIENT_TIME 60000000000ULL /* nanoseconds, as everywhere for a client that takes nothing */
 
-void app_cuts_add(struct app_cuts *cuts, struct response *r)
+void late_clients_add(struct late_clients *cuts, struct response *r)
 {
-	struct app_cut *cut = &cuts->items[cuts->count];
+	struct late_client *cut = &cuts->items[cuts->count];
 
-	if (cuts->count == APP_CUTS_MOST)
+	if (cuts->count == LATE_CLIENTS_MOST)
 		return;
-	*cut = (struct app_cut){.until = clock_now() + CLIENT_TIME};
-	cut->fd = response_take_cut(r, &cut->rest) == 0 ? fd_copy_up(r->fd) : -1;
+	*cut = (struct late_client){.until = clock_now() + CLIENT_TIME};
+	cut->fd = response_take_cut(r, &cut->rest) == 0 ? fd_dup_high(r->fd) : -1;
 	if (cut->fd < 0)
 		buffer_release(&cut->rest);
 	else
@@ -25,7 +25,7 @@ void app_cuts_add(struct app_cuts *cuts, struct response *r)
 }
 
 /* true: it is over. */
-static bool go_on(struct app_cut *cut)
+static bool go_on(struct late_client *cut)
 {
 	ssize_t n = send(cut->fd, cut->rest.data, cut->rest.size, MSG_NOSIGNAL | MSG_DONTWAIT);
 
@@ -35,12 +35,12 @@ static bool go_on(struct app_cut *cut)
 	return cut->rest.size == 0;
 }
 
-bool app_cuts_go_on(struct app_cuts *cuts)
+bool late_clients_go_on(struct late_clients *cuts)
 {
 	uint64_t now = clock_now();
 
 	for (size_t i = cuts->count; i-- > 0;) {
-		struct app_cut *cut = &cuts->items[i];
+		struct late_client *cut = &cuts->items[i];
 
 		if (!go_on(cut) && now < cut->until)
 			continue;

@@ -13,24 +13,24 @@
 
 struct response;
 
-#define APP_CUTS_MOST 64
+#define LATE_CLIENTS_MOST 64
 
-struct app_cuts {
+struct late_clients {
 	size_t count;
-	struct app_cut {
+	struct late_client {
 		int fd;
 		struct buffer rest;
 		uint64_t until; /* clock_now() */
-	} items[APP_CUTS_MOST];
+	} items[LATE_CLIENTS_MOST];
 };
 
 /*
  * Of a response that was too slow (`late`): its descriptor is duplicated, and what is to be sent yet is
  * taken over. Without room, or memory, nothing: closing is all that can be done then.
  */
-void app_cuts_add(struct app_cuts *cuts, struct response *r);
+void late_clients_add(struct late_clients *cuts, struct response *r);
 
 /* Send what is taken now, and close what has all or has had its time. true: others wait still. */
-bool app_cuts_go_on(struct app_cuts *cuts);
+bool late_clients_go_on(struct late_clients *cuts);
 
 #endif

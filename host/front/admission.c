@@ -25,7 +25,7 @@
 #define FOR_A_RUN 7        /* its process, notices, a held reply, what it reports */
 #define FOR_A_CONNECTION 4 /* itself; a copy and the body, twice; then the script and its code */
 
-struct accepting {
+struct admission {
 	pthread_mutex_t lock;
 	int epoll;
 	const struct listener *_Atomic listeners[LISTENERS_MAX];
@@ -36,9 +36,9 @@ struct accepting {
 	bool paused, ended;
 };
 
-static void listen_for(struct accepting *a, uint32_t events);
+static void listen_for(struct admission *a, uint32_t events);
 
-size_t accepting_most(const struct config *config, int languages)
+size_t admission_most(const struct config *config, int languages)
 {
 	uint64_t needed = FOR_THE_FRONT + config->concurrency * FOR_A_RUN +
 			  (uint64_t)languages * config->spares * FOR_A_SPARE;
@@ -55,9 +55,9 @@ size_t accepting_most(const struct config *config, int languages)
 	return most > 0 ? (size_t)most : 1;
 }
 
-struct accepting *accepting_create(int epoll, uint64_t tag, size_t most)
+struct admission *admission_create(int epoll, uint64_t tag, size_t most)
 {
-	struct accepting *a = calloc(1, sizeof(*a));
+	struct admission *a = calloc(1, sizeof(*a));
 
 	if (a == NULL)
 		return NULL;
@@ -68,7 +68,7 @@ struct accepting *accepting_create(int epoll, uint64_t tag, size_t most)
 	return a;
 }
 
-int accepting_add(struct accepting *a, const struct listener *l)
+int admission_add(struct admission *a, const struct listener *l)
 {
 	struct epoll_event event = {.data.u64 = a->tag + a->count};
 	int result = -1;
@@ -84,18 +84,18 @@ int accepting_add(struct accepting *a, const struct listener *l)
 	return result;
 }
 
-const struct listener *accepting_listener(const struct accepting *a, size_t index)
+const struct listener *admission_listener(const struct admission *a, size_t index)
 {
 	return atomic_load(&a->listeners[index]);
 }
 
-static int listener_descriptor(const struct accepting *a, size_t index)
+static int listener_descriptor(const struct admission *a, size_t index)
 {
 	return atomic_load(&a->listeners[index])->fd;
 }
 
 /* With the lock held. */
-static void listen_at(struct accepting *a, size_t index, uint32_t events)
+static void listen_at(struct admission *a, size_t index, uint32_t events)
 {
 	struct epoll_event event = {
 	    .events = a->asleep[index] ? 0 : events, .data.u64 = a->tag + index};
@@ -104,14 +104,14 @@ static void listen_at(struct accepting *a, size_t index, uint32_t events)
 }
 
 /* With the lock held. */
-static void listen_for(struct accepting *a, uint32_t events)
+static void listen_for(struct admission *a, uint32_t events)
 {
 	for (size_t i = 0; i < a->count; i++)
 		listen_at(a, i, events);
 	a->paused = events == 0;
 }
 
-void accepting_next(struct accepting *a, size_t index)
+void admission_next(struct admission *a, size_t index)
 {
 	pthread_mutex_lock(&a->lock);
 	if (!a->paused && !a->ended)
@@ -119,7 +119,7 @@ void accepting_next(struct accepting *a, size_t index)
 	pthread_mutex_unlock(&a->lock);
 }
 
-void accepting_stand_in(struct accepting *a, int app, bool on)
+void admission_stand_in(struct admission *a, int app, bool on)
 {
 	pthread_mutex_lock(&a->lock);
 	for (size_t i = 0; i < a->count; i++)
@@ -129,13 +129,13 @@ void accepting_stand_in(struct accepting *a, int app, bool on)
 	pthread_mutex_unlock(&a->lock);
 }
 
-static void resume(struct accepting *a)
+static void resume(struct admission *a)
 {
 	if (a->paused && !a->ended && a->taken < a->most)
 		listen_for(a, WANTED);
 }
 
-bool accepting_take(struct accepting *a)
+bool admission_take(struct admission *a)
 {
 	bool free_place;
 
@@ -149,7 +149,7 @@ bool accepting_take(struct accepting *a)
 	return free_place;
 }
 
-void accepting_give_back(struct accepting *a)
+void admission_give_back(struct admission *a)
 {
 	pthread_mutex_lock(&a->lock);
 	a->taken--;
@@ -157,7 +157,7 @@ void accepting_give_back(struct accepting *a)
 	pthread_mutex_unlock(&a->lock);
 }
 
-void accepting_pause(struct accepting *a)
+void admission_pause(struct admission *a)
 {
 	pthread_mutex_lock(&a->lock);
 	a->taken--;
@@ -166,14 +166,14 @@ void accepting_pause(struct accepting *a)
 	pthread_mutex_unlock(&a->lock);
 }
 
-void accepting_look_again(struct accepting *a)
+void admission_look_again(struct admission *a)
 {
 	pthread_mutex_lock(&a->lock);
 	resume(a);
 	pthread_mutex_unlock(&a->lock);
 }
 
-void accepting_end(struct accepting *a)
+void admission_end(struct admission *a)
 {
 	pthread_mutex_lock(&a->lock);
 	a->ended = true;

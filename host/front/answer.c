@@ -40,7 +40,7 @@ static bool wait_for_place(const struct answer_shared *shared, struct request *r
 static bool answer_in_turn(const struct answer_shared *shared, struct run_job *job);
 static bool answer_by_run(const struct answer_shared *shared, const struct run_job *job);
 static bool answer_failure(const struct answer_shared *shared, struct request *request,
-    const struct reply *reply, const struct run_result *result);
+    const struct cgi_reply *reply, const struct run_result *result);
 
 bool answer_request(const struct answer_shared *shared, struct request *request, const char *prefix)
 {
@@ -86,15 +86,15 @@ static bool is_metrics(
 void answer_refusal(
     const struct answer_shared *shared, struct request *request, int status, const char *reason)
 {
-	reply_error_page(request, status, NULL, 0);
-	answer_log(shared, request, NULL, reason);
+	error_page_send(request, status, NULL, 0);
+	access_log_write(shared, request, NULL, reason);
 }
 
 void answer_aborted(const struct answer_shared *shared, struct request *request, const char *reason)
 {
 	request->status = REQUEST_ABORTED;
 	response_end(&request->response);
-	answer_log(shared, request, NULL, reason);
+	access_log_write(shared, request, NULL, reason);
 }
 
 /* What the host has found out itself stands in place of what was sent. */
@@ -105,23 +105,23 @@ static int set_found(const struct answer_shared *shared, struct request *request
 	char text[REQUEST_PATH_MAX];
 
 	if (path_join(text, sizeof(text), root, route->name) < 0 ||
-	    variables_set(&request->variables, "SCRIPT_FILENAME", text) < 0 ||
-	    variables_set(&request->variables, "DOCUMENT_ROOT", root) < 0)
+	    cgi_variables_set(&request->variables, "SCRIPT_FILENAME", text) < 0 ||
+	    cgi_variables_set(&request->variables, "DOCUMENT_ROOT", root) < 0)
 		return -1;
 	if (request->relay)
 		return 0; /* the relay: SCRIPT_NAME and PATH_INFO are Fossil's */
 	snprintf(text, sizeof(text), "%.*s/%s",
 	    (int)(strlen(prefix) - (prefix[0] != '\0' && prefix[strlen(prefix) - 1] == '/')),
 	    prefix, route->name);
-	if (variables_set(&request->variables, "SCRIPT_NAME", text) < 0)
+	if (cgi_variables_set(&request->variables, "SCRIPT_NAME", text) < 0)
 		return -1;
-	return variables_set(&request->variables, "PATH_INFO", route->path_info);
+	return cgi_variables_set(&request->variables, "PATH_INFO", route->path_info);
 }
 
 static bool find_file(const struct answer_shared *shared, struct request *request,
     const char *prefix, struct route *route)
 {
-	const char *script = variables_get(&request->variables, "SCRIPT_FILENAME");
+	const char *script = cgi_variables_get(&request->variables, "SCRIPT_FILENAME");
 	char buffer[REQUEST_PATH_MAX];
 	const char *path;
 	struct error e = {""};
@@ -149,7 +149,7 @@ static bool find_file(const struct answer_shared *shared, struct request *reques
 /* POST too, as Fossil has it. A client that was told 200 would think that its file is stored, or gone. */
 static bool is_reading(const struct request *request)
 {
-	const char *method = variables_text(&request->variables, "REQUEST_METHOD");
+	const char *method = cgi_variables_text(&request->variables, "REQUEST_METHOD");
 
 	return strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0 ||
 	       strcmp(method, "POST") == 0;
@@ -159,16 +159,16 @@ static bool is_reading(const struct request *request)
 static void answer_static(
     const struct answer_shared *shared, struct request *request, const struct route *route)
 {
-	struct manners manners;
+	struct extension_settings extension;
 	const char *secret;
 	struct error e;
 
-	config_manners(shared->config, route->name, &manners);
+	config_extension_settings(shared->config, route->name, &extension);
 	secret =
 	    static_content_secret(scripts_bindings(shared->run.scripts), route->name, route->file);
-	if (!static_content_is_offered(manners.static_content, route->name)) {
+	if (!static_content_is_offered(extension.static_content, route->name)) {
 		error_set(&e, "%s is not executable, and static = %s", route->name,
-		    manners.static_content);
+		    extension.static_content);
 		answer_refusal(shared, request, 404, e.message);
 	} else if (secret != NULL) {
 		error_set(&e, "%s is not executable, and %s is never sent", route->name, secret);
@@ -180,12 +180,13 @@ static void answer_static(
 	}
 }
 
-static enum script_kind kind_by_mode(const struct manners *manners, enum script_kind found)
+static enum script_kind kind_by_mode(
+    const struct extension_settings *extension, enum script_kind found)
 {
-	switch (manners->mode[0]) {
+	switch (extension->mode[0]) {
 	case 'c': return SCRIPT_CGI;
 	case 'r': return SCRIPT_RERUN;
-	default: return strcmp(manners->mode, "app") == 0 ? SCRIPT_APP : found;
+	default: return strcmp(extension->mode, "app") == 0 ? SCRIPT_APP : found;
 	}
 }
 
@@ -194,19 +195,19 @@ static bool answer_script(
     const struct answer_shared *shared, struct request *request, const struct route *route)
 {
 	struct limits limits;
-	struct manners manners;
+	struct extension_settings extension;
 	struct script_found found;
 	struct run_job job = {.request = request,
 	    .route = route,
 	    .limits = &limits,
-	    .manners = &manners,
+	    .extension = &extension,
 	    .found = &found,
 	    .debug = shared->config->debug};
 	struct error e;
 	bool usable = true;
 
 	config_limits(shared->config, route->name, &limits);
-	config_manners(shared->config, route->name, &manners);
+	config_extension_settings(shared->config, route->name, &extension);
 	if (scripts_find(
 		shared->run.scripts, route->name, route->file, &route->status, &found, &e) < 0) {
 		answer_refusal(shared, request, 500, e.message);
@@ -215,7 +216,7 @@ static bool answer_script(
 		    (unsigned long long)request->body_size, (unsigned long long)limits.max_body);
 		answer_refusal(shared, request, 413, e.message);
 	} else {
-		found.kind = kind_by_mode(&manners, found.kind);
+		found.kind = kind_by_mode(&extension, found.kind);
 		if (found.kind != SCRIPT_CGI)
 			limits.lane = limits.workers;
 		usable = answer_in_turn(shared, &job);
@@ -231,7 +232,7 @@ static bool answer_in_turn(const struct answer_shared *shared, struct run_job *j
 
 	if (shared->run.stats != NULL)
 		job->entry = stats_begin(shared->run.stats, job->request->id, job->route->name,
-		    variables_text(&job->request->variables, "FOSSIL_USER"));
+		    cgi_variables_text(&job->request->variables, "FOSSIL_USER"));
 	if (wait_for_place(shared, job->request, job->route, job->limits, &lane)) {
 		job->request->language = job->found->language;
 		usable = answer_by_run(shared, job);
@@ -275,7 +276,7 @@ static bool wait_for_place(const struct answer_shared *shared, struct request *r
 	case LANES_GONE:
 		request->status = 499;
 		request->response.failed = true;
-		answer_log(shared, request, NULL, "the client went away while it waited");
+		access_log_write(shared, request, NULL, "the client went away while it waited");
 		break;
 	}
 	return false;
@@ -284,19 +285,19 @@ static bool wait_for_place(const struct answer_shared *shared, struct request *r
 static bool answer_by_run(const struct answer_shared *shared, const struct run_job *job)
 {
 	struct request *request = job->request;
-	struct reply reply;
+	struct cgi_reply reply;
 	struct run_result result;
 	struct error e;
 	bool usable = true;
 
-	reply_init(&reply, request, shared->config, job->limits);
+	cgi_reply_init(&reply, request, shared->config, job->limits);
 	if (job->found->kind == SCRIPT_APP)
 		reply.buffer = 0; /* what it gives is wanted at once (PEP 3333) */
 	if (job->found->kind == SCRIPT_CGI)
 		run_script(&shared->run, job, &reply, &result);
 	else
 		app_run(&shared->run, job, &reply, &result);
-	if (result.whole && !result.answered && reply_finish(&reply, &e) < 0) {
+	if (result.whole && !result.answered && cgi_reply_finish(&reply, &e) < 0) {
 		result.whole = false;
 		result.status = 500;
 		result.why = RUN_REPLY;
@@ -304,16 +305,16 @@ static bool answer_by_run(const struct answer_shared *shared, const struct run_j
 		    (int)sizeof(result.reason) - 1, e.message);
 	}
 	if (result.whole || result.answered)
-		answer_log(shared, request, &result, result.whole ? NULL : result.reason);
+		access_log_write(shared, request, &result, result.whole ? NULL : result.reason);
 	else
 		usable = answer_failure(shared, request, &reply, &result);
-	reply_release(&reply);
+	cgi_reply_release(&reply);
 	buffer_release(&result.errors);
 	return usable && !result.answered;
 }
 
 static bool answer_failure(const struct answer_shared *shared, struct request *request,
-    const struct reply *reply, const struct run_result *result)
+    const struct cgi_reply *reply, const struct run_result *result)
 {
 	bool show = shared->config->debug || request_may_see_traceback(request);
 	struct buffer detail = {0};
@@ -329,9 +330,9 @@ static bool answer_failure(const struct answer_shared *shared, struct request *r
 	} else {
 		buffer_printf(&detail, "%s\n\n", result->reason);
 		buffer_append(&detail, result->errors.data, result->errors.size);
-		reply_error_page(request, result->status, show ? detail.data : NULL, detail.size);
+		error_page_send(request, result->status, show ? detail.data : NULL, detail.size);
 	}
-	answer_log(shared, request, result, result->reason);
+	access_log_write(shared, request, result, result->reason);
 	buffer_release(&detail);
 	return !request->response.broken && !request->response.failed;
 }

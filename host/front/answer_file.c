@@ -19,8 +19,8 @@ static int send_contents(struct response *response, const struct route *route, s
 void answer_file(
     const struct answer_shared *shared, struct request *request, const struct route *route)
 {
-	const struct variables *v = &request->variables;
-	const char *method = variables_text(v, "REQUEST_METHOD");
+	const struct cgi_variables *v = &request->variables;
+	const char *method = cgi_variables_text(v, "REQUEST_METHOD");
 	char modified[64], head[512];
 	struct tm parts;
 	struct error e = {""};
@@ -28,8 +28,8 @@ void answer_file(
 
 	gmtime_r(&route->status.st_mtim.tv_sec, &parts);
 	strftime(modified, sizeof(modified), "%a, %d %b %Y %H:%M:%S GMT", &parts);
-	unchanged = strcmp(variables_text(v, "HTTP_IF_MODIFIED_SINCE"), modified) == 0;
-	reply_status_line(request, unchanged ? 304 : 200);
+	unchanged = strcmp(cgi_variables_text(v, "HTTP_IF_MODIFIED_SINCE"), modified) == 0;
+	cgi_reply_status_line(request, unchanged ? 304 : 200);
 	snprintf(head, sizeof(head), "Content-Type: %s\r\nLast-Modified: %s\r\n",
 	    route_media_type(route->name), modified);
 	response_write(&request->response, head, strlen(head));
@@ -47,7 +47,7 @@ void answer_file(
 	} else {
 		request->response.broken = !sent;
 	}
-	answer_log(shared, request, NULL, e.message[0] != '\0' ? e.message : NULL);
+	access_log_write(shared, request, NULL, e.message[0] != '\0' ? e.message : NULL);
 }
 
 /* As many bytes as the length says that was sent. 0, also if the client is gone; -1 with *e. */
@@ -81,12 +81,12 @@ int answer_metrics(const struct answer_shared *shared, struct request *request)
 		    "Content-Type: text/plain; version=0.0.4; charset=utf-8\r\n"
 		    "Content-Length: %zu\r\n\r\n",
 		    text.size);
-		reply_status_line(request, 200);
+		cgi_reply_status_line(request, 200);
 		response_write(&request->response, head.data, head.size);
-		if (strcmp(variables_text(&request->variables, "REQUEST_METHOD"), "HEAD") != 0)
+		if (strcmp(cgi_variables_text(&request->variables, "REQUEST_METHOD"), "HEAD") != 0)
 			response_write(&request->response, text.data, text.size);
 		response_end(&request->response);
-		answer_log(shared, request, NULL, NULL);
+		access_log_write(shared, request, NULL, NULL);
 	}
 	buffer_release(&head);
 	buffer_release(&text);

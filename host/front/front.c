@@ -100,18 +100,18 @@ static void *thread_main(void *argument)
 static void accept_connection(struct front *f, size_t listener, unsigned char *buffer)
 {
 	const struct timeval timeout = {.tv_sec = CLIENT_TIMEOUT};
-	const struct listener *l = accepting_listener(f->accepting, listener);
+	const struct listener *l = admission_listener(f->accepting, listener);
 	struct connection *c;
 	struct error e = {""};
 	int fd = accept_one(f, l);
 
-	accepting_next(f->accepting, listener);
+	admission_next(f->accepting, listener);
 	if (fd < 0)
 		return;
 	if (!is_allowed(f, l, fd, &e)) {
 		log_message(f->setup->log, LEVEL_WARNING, "%s: refused: %s", l->address, e.message);
 		close(fd);
-		accepting_give_back(f->accepting);
+		admission_give_back(f->accepting);
 		return;
 	}
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
@@ -121,7 +121,7 @@ static void accept_connection(struct front *f, size_t listener, unsigned char *b
 		log_message(f->setup->log, LEVEL_WARNING, "%s: refused: --max-connections are open",
 		    l->address);
 		close(fd);
-		accepting_give_back(f->accepting);
+		admission_give_back(f->accepting);
 		return;
 	}
 	serve_connection(f, c, buffer);
@@ -135,14 +135,14 @@ static int accept_one(struct front *f, const struct listener *l)
 	/* Of an app that does not load: perhaps it does by now. */
 	if (l->app != 0 && app_pool_try_again(f->shared.run.apps, l->app))
 		return -1;
-	if (!accepting_take(f->accepting))
+	if (!admission_take(f->accepting))
 		return -1;
 	fd = accept4(l->fd, NULL, NULL, SOCK_CLOEXEC);
 	if (fd < 0) {
 		if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)
-			accepting_pause(f->accepting);
+			admission_pause(f->accepting);
 		else
-			accepting_give_back(f->accepting);
+			admission_give_back(f->accepting);
 	}
 	return fd;
 }
@@ -202,7 +202,7 @@ static enum next take_turn(
 static void close_connection(struct front *f, struct connection *c)
 {
 	connections_close(f->connections, c);
-	accepting_give_back(f->accepting);
+	admission_give_back(f->accepting);
 }
 
 /* After all else, since a socket that is on its way makes each close of another dear: template.h. */

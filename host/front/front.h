@@ -24,9 +24,9 @@ struct front {
 	struct front_request **begun; /* by a connection's index: its body still comes; or NULL */
 	struct wire_rules rules;
 	int epoll;
-	struct accepting *accepting;
+	struct admission *accepting;
 	int control_epoll; /* of the control socket, which has threads of its own */
-	struct accepting *control;
+	struct admission *control;
 	int languages;
 	struct status_sources status;
 	atomic_int waiting; /* threads in epoll_wait */

@@ -63,7 +63,7 @@ static void *answer(void *argument)
 
 	status_serve(&q->front->status, q->fd);
 	close(q->fd);
-	accepting_give_back(q->front->control);
+	admission_give_back(q->front->control);
 	free(q);
 	return NULL;
 }
@@ -76,7 +76,7 @@ static void serve(struct front *f, int fd)
 
 	if (q == NULL) {
 		close(fd);
-		accepting_give_back(f->control);
+		admission_give_back(f->control);
 		return;
 	}
 	*q = (struct question){.front = f, .fd = fd};
@@ -97,19 +97,19 @@ static void *accept_questions(void *argument)
 
 		if (epoll_wait(f->control_epoll, &event, 1, -1) < 1)
 			continue;
-		l = accepting_listener(f->control, event.data.u64);
-		if (accepting_take(f->control)) {
+		l = admission_listener(f->control, event.data.u64);
+		if (admission_take(f->control)) {
 			fd = accept4(l->fd, NULL, NULL, SOCK_CLOEXEC);
 			if (fd >= 0 && is_allowed(f, l, fd)) {
 				serve(f, fd);
 			} else if (fd >= 0 || errno == EAGAIN || errno == ECONNABORTED) {
 				fd_close(&fd);
-				accepting_give_back(f->control);
+				admission_give_back(f->control);
 			} else {
-				accepting_pause(f->control);
+				admission_pause(f->control);
 			}
 		}
-		accepting_next(f->control, event.data.u64);
+		admission_next(f->control, event.data.u64);
 	}
 	return NULL;
 }
@@ -117,11 +117,11 @@ static void *accept_questions(void *argument)
 int front_start_control(struct front *f, const struct listener *listeners, size_t count)
 {
 	f->control_epoll = epoll_create1(EPOLL_CLOEXEC);
-	f->control = accepting_create(f->control_epoll, 0, QUESTIONS_MOST);
+	f->control = admission_create(f->control_epoll, 0, QUESTIONS_MOST);
 	if (f->control_epoll < 0 || f->control == NULL)
 		return -1;
 	for (size_t i = 0; i < count; i++)
-		if (listeners[i].control && accepting_add(f->control, &listeners[i]) < 0)
+		if (listeners[i].control && admission_add(f->control, &listeners[i]) < 0)
 			return -1;
 	return start_thread(accept_questions, f);
 }

@@ -78,7 +78,7 @@ static void front_start(struct front *f, const struct front_setup *setup)
 		f->languages++;
 	/* Threads are many and ask for little memory: they need not have an arena each. */
 	mallopt(M_ARENA_MAX, 4);
-	most = accepting_most(config, f->languages);
+	most = admission_most(config, f->languages);
 	set_rules(f, most);
 	make_shared(f);
 	make_apps(f);
@@ -93,11 +93,11 @@ static void front_start(struct front *f, const struct front_setup *setup)
 	    .connections = f->connections};
 	if (request_start_decoder(&e) < 0)
 		fail(setup, e.message);
-	f->accepting = accepting_create(f->epoll, LISTENER_TAG, most);
+	f->accepting = admission_create(f->epoll, LISTENER_TAG, most);
 	for (size_t i = 0; i < setup->listener_count; i++)
 		if (f->accepting == NULL ||
 		    (!setup->listeners[i].control &&
-			accepting_add(f->accepting, &setup->listeners[i]) < 0))
+			admission_add(f->accepting, &setup->listeners[i]) < 0))
 			fail(setup, "listener");
 	if (front_start_control(f, setup->listeners, setup->listener_count) < 0)
 		fail(setup, "control socket");
@@ -139,7 +139,7 @@ static void make_shared(struct front *f)
 	    .run = {.root = config->root,
 		.spares = spares_create(f->languages, config->spares),
 		.scripts = scripts_create(setup->bindings),
-		.noticed = noticed_create(setup->bindings, setup->master),
+		.noticed = module_usage_create(setup->bindings, setup->master),
 		.stats = stats_create(),
 		.log = setup->log}};
 	if (f->epoll < 0 || f->connections == NULL || f->begun == NULL || f->shared.root < 0 ||
@@ -170,7 +170,7 @@ static void stand_in(void *front, int app, bool on)
 {
 	struct front *f = front;
 
-	accepting_stand_in(f->accepting, app, on);
+	admission_stand_in(f->accepting, app, on);
 }
 
 static void take_template(struct front *f, const struct front_message *message, int channel)
@@ -191,11 +191,11 @@ static void reload(struct front *f, int file)
 	struct config_held *held = config_hold(f->configs, &present);
 	struct error e = {""};
 
-	if (serve_config_read(f->setup->source, file, &next, &e) < 0) {
+	if (config_check_read(f->setup->source, file, &next, &e) < 0) {
 		log_message(f->setup->log, LEVEL_ERROR, "front: reload: %s", e.message);
 		config_release(&next);
 	} else {
-		serve_config_keep(&next, present, NULL);
+		config_check_keep(&next, present, NULL);
 		spares_want(f->shared.run.spares, next.spares);
 		if (config_share_replace(f->configs, &next) < 0)
 			config_release(&next);
@@ -223,7 +223,7 @@ static void take_listener(struct front *f, uint32_t index, int fd)
 	}
 	*fresh = f->setup->listeners[index];
 	fresh->fd = fd;
-	if (accepting_add(fresh->control ? f->control : f->accepting, fresh) < 0)
+	if (admission_add(fresh->control ? f->control : f->accepting, fresh) < 0)
 		log_message(f->setup->log, LEVEL_ERROR, "%s: bound anew too often", fresh->address);
 }
 
@@ -243,7 +243,7 @@ static bool take_order(struct front *f)
 		status_set_services(&f->status, message.index);
 	if (message.order == FRONT_SERVICE)
 		status_set_service(
-		    &f->status, message.index, message.pid, message.well, message.text);
+		    &f->status, message.index, message.pid, message.healthy, message.text);
 	if (message.order == FRONT_LISTENER && fds[0] >= 0)
 		take_listener(f, message.index, fds[0]);
 	if (message.order == FRONT_RELOAD) {
@@ -266,8 +266,8 @@ static void front_supervise(struct front *f)
 		int n = poll(&event, 1, 1000);
 
 		connections_expire(f->connections, clock_now());
-		accepting_look_again(f->accepting);
-		accepting_look_again(f->control);
+		admission_look_again(f->accepting);
+		admission_look_again(f->control);
 		if (n > 0 && !take_order(f))
 			return;
 	}
@@ -282,8 +282,8 @@ static void front_stop(struct front *f)
 	size_t open, parked;
 
 	atomic_store(&f->stopping, true);
-	accepting_end(f->accepting);
-	accepting_end(f->control);
+	admission_end(f->accepting);
+	admission_end(f->control);
 	app_pool_stop_serving(f->shared.run.apps, deadline);
 	for (;;) {
 		connections_expire_idle(f->connections, clock_now());

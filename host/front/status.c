@@ -78,7 +78,7 @@ void status_set_service(
 		return;
 	pthread_mutex_lock(&sources->services_lock);
 	sources->services[index].pid = pid;
-	sources->services[index].well = well;
+	sources->services[index].healthy = well;
 	snprintf(sources->services[index].text, sizeof(sources->services[index].text), "%s", text);
 	pthread_mutex_unlock(&sources->services_lock);
 }
@@ -93,10 +93,11 @@ static json_t *list_services(struct status_sources *sources)
 		size_t size = strcspn(service->text, "\n");
 		const char *state = service->text + size + (service->text[size] != '\0');
 
-		json_array_append_new(list,
-		    json_pack("{s:s%, s:s, s:b, s:i, s:I}", "name", service->text, size, "state",
-			state, "well", (int)service->well, "pid", (int)service->pid, "memory_kib",
-			(json_int_t)(service->pid > 0 ? resident_kib(service->pid) : 0)));
+		json_array_append_new(
+		    list, json_pack("{s:s%, s:s, s:b, s:i, s:I}", "name", service->text, size,
+			      "state", state, "well", (int)service->healthy, "pid",
+			      (int)service->pid, "memory_kib",
+			      (json_int_t)(service->pid > 0 ? resident_kib(service->pid) : 0)));
 	}
 	pthread_mutex_unlock(&sources->services_lock);
 	return list;

@@ -39,7 +39,7 @@ struct status_sources {
 	size_t service_count;
 	struct status_service {
 		pid_t pid;      /* 0: it does not run */
-		bool well;      /* it runs, or has ended as it may */
+		bool healthy;   /* it runs, or has ended as it may */
 		char text[160]; /* its name and state, a line each */
 	} services[STATUS_SERVICES_MAX];
 };

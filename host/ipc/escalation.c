@@ -22,12 +22,13 @@
 #define TERM_FOR (2000 * CLOCK_MILLISECOND)
 #define KILL_AGAIN (1000 * CLOCK_MILLISECOND)
 
-void run_end_init(struct run_end *end, const struct request_process *process, uint64_t deadline)
+void escalation_init(
+    struct escalation *end, const struct request_process *process, uint64_t deadline)
 {
-	*end = (struct run_end){.process = process, .due = deadline};
+	*end = (struct escalation){.process = process, .due = deadline};
 }
 
-static void signal_group(const struct run_end *end, int number)
+static void signal_group(const struct escalation *end, int number)
 {
 	if (syscall(SYS_pidfd_send_signal, end->process->handle, number, NULL,
 		PIDFD_SIGNAL_PROCESS_GROUP) < 0 &&
@@ -35,50 +36,51 @@ static void signal_group(const struct run_end *end, int number)
 		kill(-end->process->pid, number);
 }
 
-static enum run_stage enter(struct run_end *end, enum run_stage stage, uint64_t after)
+static enum escalation_stage enter(
+    struct escalation *end, enum escalation_stage stage, uint64_t after)
 {
 	end->stage = stage;
 	end->due = clock_now() + after;
 	return stage;
 }
 
-void run_end_ask(struct run_end *end)
+void escalation_ask(struct escalation *end)
 {
-	if (end->stage != RUN_GOES_ON)
+	if (end->stage != ESCALATION_GOES_ON)
 		return;
 	syscall(SYS_pidfd_send_signal, end->process->handle, RUN_STACK_SIGNAL, NULL, 0);
-	enter(end, RUN_ASKED, ASKED_FOR);
+	enter(end, ESCALATION_ASKED, ASKED_FOR);
 }
 
-void run_end_begin(struct run_end *end)
+void escalation_begin(struct escalation *end)
 {
-	if (end->stage >= RUN_TERMED)
+	if (end->stage >= ESCALATION_TERMED)
 		return;
 	signal_group(end, SIGTERM);
-	enter(end, RUN_TERMED, TERM_FOR);
+	enter(end, ESCALATION_TERMED, TERM_FOR);
 }
 
-int run_end_timeout(const struct run_end *end)
+int escalation_timeout(const struct escalation *end)
 {
 	return clock_left(end->due);
 }
 
-enum run_stage run_end_step(struct run_end *end)
+enum escalation_stage escalation_step(struct escalation *end)
 {
 	if (clock_now() < end->due)
-		return RUN_GOES_ON;
+		return ESCALATION_GOES_ON;
 	switch (end->stage) {
-	case RUN_GOES_ON: run_end_ask(end); return RUN_ASKED;
-	case RUN_ASKED: run_end_begin(end); return RUN_TERMED;
-	case RUN_TERMED:
-	case RUN_KILLED: break;
+	case ESCALATION_GOES_ON: escalation_ask(end); return ESCALATION_ASKED;
+	case ESCALATION_ASKED: escalation_begin(end); return ESCALATION_TERMED;
+	case ESCALATION_TERMED:
+	case ESCALATION_KILLED: break;
 	}
 	signal_group(end, SIGKILL);
 	end->kills++;
-	return enter(end, RUN_KILLED, KILL_AGAIN);
+	return enter(end, ESCALATION_KILLED, KILL_AGAIN);
 }
 
-void run_end_sweep(const struct run_end *end)
+void escalation_sweep(const struct escalation *end)
 {
 	signal_group(end, SIGKILL);
 }

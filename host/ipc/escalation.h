@@ -9,39 +9,40 @@
 
 struct request_process;
 
-enum run_stage {
-	RUN_GOES_ON, /* until its deadline */
-	RUN_ASKED,   /* where it is; the answer is awaited for a second */
-	RUN_TERMED,  /* SIGTERM was sent; two seconds to end */
-	RUN_KILLED   /* SIGKILL was sent; the kernel ends it */
+enum escalation_stage {
+	ESCALATION_GOES_ON, /* until its deadline */
+	ESCALATION_ASKED,   /* where it is; the answer is awaited for a second */
+	ESCALATION_TERMED,  /* SIGTERM was sent; two seconds to end */
+	ESCALATION_KILLED   /* SIGKILL was sent; the kernel ends it */
 };
 
-struct run_end {
+struct escalation {
 	const struct request_process *process;
-	enum run_stage stage;
+	enum escalation_stage stage;
 	uint64_t due; /* of clock_now(): when the next stage begins */
 	int kills;    /* how often SIGKILL was sent */
 };
 
 /* A run that may go on until this deadline. */
-void run_end_init(struct run_end *end, const struct request_process *process, uint64_t deadline);
+void escalation_init(
+    struct escalation *end, const struct request_process *process, uint64_t deadline);
 
 /* Ask where it is, then end it. */
-void run_end_ask(struct run_end *end);
+void escalation_ask(struct escalation *end);
 
 /* End it, in two stages. Nothing happens if that has begun already. */
-void run_end_begin(struct run_end *end);
+void escalation_begin(struct escalation *end);
 
 /* Milliseconds until something is due, for poll(2); at least 0. */
-int run_end_timeout(const struct run_end *end);
+int escalation_timeout(const struct escalation *end);
 
 /*
  * To be called when it may be due. The stage that has just begun because its time had come, or
- * RUN_GOES_ON if none has. RUN_ASKED: the deadline has passed.
+ * ESCALATION_GOES_ON if none has. ESCALATION_ASKED: the deadline has passed.
  */
-enum run_stage run_end_step(struct run_end *end);
+enum escalation_stage escalation_step(struct escalation *end);
 
 /* The run has ended: whatever it left in its process group is killed. */
-void run_end_sweep(const struct run_end *end);
+void escalation_sweep(const struct escalation *end);
 
 #endif

@@ -10,7 +10,7 @@ struct binding;
 struct config;
 struct listener;
 struct log;
-struct serve_config_source;
+struct config_source;
 
 /* Master to front, over the SOCK_SEQPACKET `master`. Front to master: "language:module" to preload. */
 enum front_order {
@@ -30,13 +30,13 @@ struct front_message {
 	uint32_t order;
 	uint32_t index; /* of the template's language, of the listener or of the service */
 	int32_t pid;    /* the template's, or the service's */
-	bool well;      /* of a service */
+	bool healthy;   /* of a service */
 	char text[FRONT_TEXT_MAX]; /* "name", line feed, "state" */
 };
 
 struct front_setup {
-	const struct config *config;              /* at the start */
-	const struct serve_config_source *source; /* of later ones */
+	const struct config *config;        /* at the start */
+	const struct config_source *source; /* of later ones */
 	struct log *log;
 	const struct binding *const *bindings;
 	struct listener *listeners;

@@ -57,7 +57,7 @@ struct run_app {
 #define RUN_SOCKETS_MAX 4
 
 enum run_serve_file {
-	RUN_SERVE_SLOT,     /* shared memory: struct app_slot */
+	RUN_SERVE_SLOT,     /* shared memory: struct scoreboard_slot */
 	RUN_SERVE_LOG,      /* where log lines go */
 	RUN_SERVE_GIVE,     /* connections for other workers of the app are put in here */
 	RUN_SERVE_TAKE,     /* and taken from here */

@@ -3,14 +3,14 @@
 
 #include <sched.h>
 
-int app_slot_claim(struct app_slot *slot, uint32_t index)
+int scoreboard_claim(struct scoreboard_slot *slot, uint32_t index)
 {
 	int seen = atomic_load(&slot->idle[index]);
 
 	/* The guardian has it in its hands, for a system call: closed now, another would be given. */
-	while (seen == APP_SLOT_GIVING ||
-	       !atomic_compare_exchange_weak(&slot->idle[index], &seen, APP_SLOT_NONE)) {
-		if (seen == APP_SLOT_GIVING)
+	while (seen == SCOREBOARD_GIVING ||
+	       !atomic_compare_exchange_weak(&slot->idle[index], &seen, SCOREBOARD_NONE)) {
+		if (seen == SCOREBOARD_GIVING)
 			sched_yield();
 		seen = atomic_load(&slot->idle[index]);
 	}

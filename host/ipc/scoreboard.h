@@ -12,10 +12,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define APP_SLOT_LINE 256
-#define APP_SLOT_CONNECTIONS 1024
+#define SCOREBOARD_LINE 256
+#define SCOREBOARD_CONNECTIONS 1024
 
-struct app_slot {
+struct scoreboard_slot {
 	/* Counted up when a request begins and when it ends: odd while one is being answered. */
 	atomic_uint_fast64_t turn;
 	/* Of that request: */
@@ -29,7 +29,7 @@ struct app_slot {
 	uint16_t request_id;
 	char id[17];
 	char method[16];
-	char uri[APP_SLOT_LINE];
+	char uri[SCOREBOARD_LINE];
 	/* The guardian's: the turn whose client has given it up (ABORT_REQUEST); 0: none yet. */
 	atomic_uint_fast64_t aborted;
 	/* Of all: */
@@ -38,19 +38,19 @@ struct app_slot {
 	/* Log lines that are not written yet. */
 	struct log_gather lines;
 	/*
-	 * The descriptor of each connection that waits for its next request; APP_SLOT_NONE: there is
-	 * none; APP_SLOT_GIVING: the guardian is giving it to another worker; APP_SLOT_GIVEN: it has,
+	 * The descriptor of each connection that waits for its next request; SCOREBOARD_NONE: there is
+	 * none; SCOREBOARD_GIVING: the guardian is giving it to another worker; SCOREBOARD_GIVEN: it has,
 	 * and it is to be closed. Whoever exchanges it for something else has it.
 	 */
-	atomic_int idle[APP_SLOT_CONNECTIONS];
-	unsigned char listener[APP_SLOT_CONNECTIONS]; /* that accepted it, by its index */
+	atomic_int idle[SCOREBOARD_CONNECTIONS];
+	unsigned char listener[SCOREBOARD_CONNECTIONS]; /* that accepted it, by its index */
 	atomic_bool serves; /* the app is loaded, and its listeners are the worker's */
 	atomic_bool asleep; /* the guardian waits to be told of the next request, by its eventfd */
 };
 
-enum { APP_SLOT_NONE = -1, APP_SLOT_GIVEN = -2, APP_SLOT_GIVING = -3 };
+enum { SCOREBOARD_NONE = -1, SCOREBOARD_GIVEN = -2, SCOREBOARD_GIVING = -3 };
 
-/* For the worker: take a connection as its own. What it was: APP_SLOT_GIVEN, or anything else. */
-int app_slot_claim(struct app_slot *slot, uint32_t index);
+/* For the worker: take a connection as its own. What it was: SCOREBOARD_GIVEN, or anything else. */
+int scoreboard_claim(struct scoreboard_slot *slot, uint32_t index);
 
 #endif

@@ -107,7 +107,7 @@ void front_keeper_tell_services(struct front_keeper *k, struct services *service
 		services_state(services, i, &state);
 		message.index = (uint32_t)i;
 		message.pid = state.pid;
-		message.well = state.well;
+		message.healthy = state.healthy;
 		snprintf(
 		    message.text, sizeof(message.text), "%.50s\n%.95s", state.name, state.text);
 		front_keeper_tell(k, &message, -1);

@@ -41,8 +41,8 @@ struct master {
 	int signals;
 	struct front_keeper front;
 	struct services services;
-	uint64_t look_at;                     /* at the sockets' files, next time */
-	struct keeper keepers[LANGUAGES_MAX]; /* one for each binding */
+	uint64_t look_at;                              /* at the sockets' files, next time */
+	struct template_keeper keepers[LANGUAGES_MAX]; /* one for each binding */
 	int languages;
 	bool ready;     /* every language has been, once */
 	bool reloading; /* and the supervisor waits to hear that it is done */
@@ -94,14 +94,14 @@ static void master_start(struct master *m)
 	notify_init(&m->notify);
 	sigemptyset(&set);
 	for (size_t i = 0; i < sizeof(taken) / sizeof(taken[0]); i++)
-		if (taken[i] != SIGINT || !inherited_ignores(SIGINT))
+		if (taken[i] != SIGINT || !listen_inherited_ignores(SIGINT))
 			sigaddset(&set, taken[i]);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	m->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	for (; m->setup->bindings[m->languages] != NULL; m->languages++)
-		keeper_init(&m->keepers[m->languages], m->setup->bindings[m->languages],
+		template_keeper_init(&m->keepers[m->languages], m->setup->bindings[m->languages],
 		    m->setup->log, &m->setup->config->preload);
 	front_keeper_init(&m->front, m->setup->log);
 	m->services = (struct services){.bindings = m->setup->bindings,
@@ -162,7 +162,7 @@ static int work(struct master *m)
 		look_at_sockets(m);
 	first = earlier(first, m->look_at);
 	for (int i = 0; i < m->languages; i++)
-		first = earlier(first, keeper_work(&m->keepers[i], become_child, m));
+		first = earlier(first, template_keeper_work(&m->keepers[i], become_child, m));
 	first = earlier(first, m->ready ? services_work(&m->services) : 0);
 	front_keeper_tell_services(&m->front, &m->services);
 	return first != 0 ? clock_left(first) : -1;
@@ -214,7 +214,7 @@ static void reopen_log(struct master *m)
 	if (log_reopen(m->setup->log, &e) < 0)
 		log_message(m->setup->log, LEVEL_ERROR, "%s", e.message);
 	for (int i = 0; i < m->languages; i++)
-		keeper_reopen_log(&m->keepers[i]);
+		template_keeper_reopen_log(&m->keepers[i]);
 	tell_front(m, FRONT_REOPEN, 0, -1);
 }
 
@@ -228,12 +228,12 @@ static void reload(struct master *m)
 		notify_reloading(&m->notify);
 		m->reloading = true;
 	}
-	if (serve_config_reload(m->setup->source, m->setup->config, m->setup->log, &file) < 0)
+	if (config_check_reload(m->setup->source, m->setup->config, m->setup->log, &file) < 0)
 		return;
 	tell_front(m, FRONT_RELOAD, 0, file);
 	services_configure(&m->services, m->setup->config);
 	for (int i = 0; i < m->languages; i++)
-		keeper_configure(&m->keepers[i], &m->setup->config->preload);
+		template_keeper_configure(&m->keepers[i], &m->setup->config->preload);
 	want_templates(m);
 }
 
@@ -241,7 +241,7 @@ static void reload(struct master *m)
 static void end_reload(struct master *m)
 {
 	for (int i = 0; i < m->languages; i++)
-		if (!keeper_is_at_rest(&m->keepers[i]))
+		if (!template_keeper_is_at_rest(&m->keepers[i]))
 			return;
 	if (m->reloading)
 		notify_ready(&m->notify);
@@ -265,11 +265,11 @@ static bool child_died(struct master *m, pid_t pid, int wait_status)
 	if (front_keeper_child_died(&m->front, pid, how)) {
 		/* The templates' channels go with the front. */
 		for (int i = 0; i < m->languages; i++)
-			keeper_forget_template(&m->keepers[i]);
+			template_keeper_forget_template(&m->keepers[i]);
 		return true;
 	}
 	for (int i = 0; i < m->languages; i++) {
-		if (!keeper_child_died(&m->keepers[i], pid, how))
+		if (!template_keeper_child_died(&m->keepers[i], pid, how))
 			continue;
 		known = true;
 		if (m->keepers[i].hopeless) {
@@ -307,7 +307,7 @@ static void take_front_message(struct master *m)
 	name[n] = '\0';
 	for (int i = 0; i < m->languages; i++)
 		if (preload_is_of(name, m->setup->bindings[i]->name))
-			keeper_notice(&m->keepers[i], name);
+			template_keeper_notice(&m->keepers[i], name);
 }
 
 static void say_ready(struct master *m)
@@ -333,7 +333,7 @@ static void take_template_status(struct master *m, int language)
 	int channel;
 	bool all = true;
 
-	if (!keeper_take_status(&m->keepers[language], &channel))
+	if (!template_keeper_take_status(&m->keepers[language], &channel))
 		return;
 	tell_front(m, FRONT_TEMPLATE, language, channel);
 	close(channel);
@@ -347,7 +347,7 @@ static void take_template_status(struct master *m, int language)
 static void want_templates(struct master *m)
 {
 	for (int i = 0; i < m->languages; i++)
-		keeper_want(&m->keepers[i], 0);
+		template_keeper_want(&m->keepers[i], 0);
 }
 
 /* What a child of the master's must not have of it. */
@@ -359,7 +359,7 @@ static void leave_master(void *master)
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	close(m->signals);
 	for (int i = 0; i < m->languages; i++) {
-		const struct keeper *k = &m->keepers[i];
+		const struct template_keeper *k = &m->keepers[i];
 
 		if (k->starting.pid > 0) {
 			close(k->starting.status);
@@ -422,6 +422,6 @@ static void stop(struct master *m)
 	}
 	front_keeper_release(&m->front);
 	for (int i = 0; i < m->languages; i++)
-		keeper_release(&m->keepers[i]);
+		template_keeper_release(&m->keepers[i]);
 	log_message(m->setup->log, LEVEL_INFO, "stopped");
 }

@@ -9,11 +9,11 @@ struct config;
 struct error;
 struct listener;
 struct log;
-struct serve_config_source;
+struct config_source;
 
 struct master_setup {
 	struct config *config; /* replaced in place by a reload */
-	const struct serve_config_source *source;
+	const struct config_source *source;
 	struct log *log;
 	const struct binding *const *bindings;
 	struct listener *listeners;

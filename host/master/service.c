@@ -80,7 +80,8 @@ static struct service *service_create(const struct services *s, const struct con
 	service->delay = service->backoff = config->restart_delay * CLOCK_SECOND;
 	service->at = clock_now();
 	service->script = config->script != NULL;
-	service->words = service->command != NULL ? words_split(service->command, &e) : NULL;
+	service->words =
+	    service->command != NULL ? command_words_split(service->command, &e) : NULL;
 	service->argv = service->words;
 	if (service->words != NULL && service->script) {
 		language = language_by_suffix(s->bindings, service->words[0]);
@@ -105,7 +106,7 @@ static void service_release(struct service *service)
 	service_process_release(&service->process);
 	if (service->argv != service->words)
 		free(service->argv);
-	words_release(service->words);
+	command_words_release(service->words);
 	free(service->name);
 	free(service->restart);
 	free(service->command);
@@ -318,7 +319,7 @@ void services_state(const struct services *s, size_t index, struct service_state
 
 	state->name = service->name;
 	state->pid = service->process.pid;
-	state->well =
+	state->healthy =
 	    service->leaving || service->process.pid > 0 || (service->at == 0 && !service->failed);
 	if (service->leaving)
 		snprintf(state->text, sizeof(state->text), "is being stopped");

@@ -33,7 +33,7 @@ struct services {
 struct service_state {
 	const char *name;
 	pid_t pid;     /* 0: it does not run */
-	bool well;     /* it runs, or has ended as it may */
+	bool healthy;  /* it runs, or has ended as it may */
 	char text[96]; /* "runs", "ended with exit status 1; again in 2 s" ... */
 };
 

@@ -29,26 +29,26 @@
 #define GATHER_NOTICED                                                                             \
 	(300 * CLOCK_MILLISECOND) /* names come in groups; one new template for all */
 
-static void start(struct keeper *k, void (*in_child)(void *), void *argument);
-static void start_failed(struct keeper *k, const char *how);
-static void starting_release(struct keeper *k);
+static void start(struct template_keeper *k, void (*in_child)(void *), void *argument);
+static void start_failed(struct template_keeper *k, const char *how);
+static void starting_release(struct template_keeper *k);
 
-void keeper_init(struct keeper *k, const struct binding *binding, struct log *log,
+void template_keeper_init(struct template_keeper *k, const struct binding *binding, struct log *log,
     const struct config_list *configured)
 {
-	*k = (struct keeper){.binding = binding,
+	*k = (struct template_keeper){.binding = binding,
 	    .log = log,
 	    .starting = {.status = -1, .channel = -1},
 	    .backoff = BACKOFF_FIRST};
 	preload_init(&k->preload, configured, binding->name);
 }
 
-void keeper_configure(struct keeper *k, const struct config_list *configured)
+void template_keeper_configure(struct template_keeper *k, const struct config_list *configured)
 {
 	preload_configure(&k->preload, configured, k->binding->name);
 }
 
-void keeper_want(struct keeper *k, uint64_t delay)
+void template_keeper_want(struct template_keeper *k, uint64_t delay)
 {
 	uint64_t at = clock_now() + delay;
 
@@ -56,27 +56,27 @@ void keeper_want(struct keeper *k, uint64_t delay)
 		k->start_at = at;
 }
 
-void keeper_reopen_log(struct keeper *k)
+void template_keeper_reopen_log(struct template_keeper *k)
 {
 	if (k->starting.pid > 0)
 		template_set_log(k->starting.channel, k->log->fd);
 }
 
-void keeper_notice(struct keeper *k, const char *name)
+void template_keeper_notice(struct template_keeper *k, const char *name)
 {
 	if (!preload_add_noticed(&k->preload, name))
 		return;
 	log_message(k->log, LEVEL_INFO, "%s is preloaded from now on", name);
-	keeper_want(k, GATHER_NOTICED);
+	template_keeper_want(k, GATHER_NOTICED);
 }
 
-void keeper_forget_template(struct keeper *k)
+void template_keeper_forget_template(struct template_keeper *k)
 {
 	k->template = 0;
-	keeper_want(k, 0);
+	template_keeper_want(k, 0);
 }
 
-uint64_t keeper_work(struct keeper *k, void (*in_child)(void *), void *argument)
+uint64_t template_keeper_work(struct template_keeper *k, void (*in_child)(void *), void *argument)
 {
 	uint64_t now = clock_now();
 
@@ -91,13 +91,13 @@ uint64_t keeper_work(struct keeper *k, void (*in_child)(void *), void *argument)
 	return k->starting.deadline;
 }
 
-bool keeper_is_at_rest(const struct keeper *k)
+bool template_keeper_is_at_rest(const struct template_keeper *k)
 {
 	return k->start_at == 0 && k->starting.pid == 0;
 }
 
 /* A pair of sockets; -1 after a message if there are no descriptors left. */
-static int open_pair(const struct keeper *k, int ends[2])
+static int open_pair(const struct template_keeper *k, int ends[2])
 {
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) == 0)
 		return 0;
@@ -107,7 +107,7 @@ static int open_pair(const struct keeper *k, int ends[2])
 	return -1;
 }
 
-static void start(struct keeper *k, void (*in_child)(void *), void *argument)
+static void start(struct template_keeper *k, void (*in_child)(void *), void *argument)
 {
 	int channel[2] = {-1, -1}, status[2] = {-1, -1};
 	struct template_setup setup = {.binding = k->binding,
@@ -137,7 +137,7 @@ static void start(struct keeper *k, void (*in_child)(void *), void *argument)
 		/* A pid of -1 must not be kept: to kill(2) it is everybody. */
 		fd_close(&channel[0]);
 		fd_close(&status[0]);
-		keeper_want(k, k->backoff);
+		template_keeper_want(k, k->backoff);
 		return;
 	}
 	k->starting.pid = pid;
@@ -146,14 +146,14 @@ static void start(struct keeper *k, void (*in_child)(void *), void *argument)
 	k->starting.deadline = clock_now() + START_MAX;
 }
 
-static void starting_release(struct keeper *k)
+static void starting_release(struct template_keeper *k)
 {
 	k->starting.pid = 0;
 	fd_close(&k->starting.status);
 	fd_close(&k->starting.channel);
 }
 
-bool keeper_take_status(struct keeper *k, int *channel)
+bool template_keeper_take_status(struct template_keeper *k, int *channel)
 {
 	struct template_status message;
 
@@ -173,7 +173,7 @@ bool keeper_take_status(struct keeper *k, int *channel)
 		log_message(k->log, LEVEL_WARNING,
 		    "%s starts a thread when it is loaded, and so is not preloaded", message.text);
 		preload_refuse(&k->preload, message.text);
-		keeper_want(k, 0);
+		template_keeper_want(k, 0);
 		break;
 	case TEMPLATE_FAILED:
 		log_message(k->log, LEVEL_ERROR, "%s template: %s", k->binding->name, message.text);
@@ -183,29 +183,29 @@ bool keeper_take_status(struct keeper *k, int *channel)
 	return false;
 }
 
-bool keeper_child_died(struct keeper *k, pid_t pid, const char *how)
+bool template_keeper_child_died(struct template_keeper *k, pid_t pid, const char *how)
 {
 	int channel = -1;
 
 	if (pid == k->template) {
 		log_message(k->log, LEVEL_ERROR, "%s template: %s; starting another",
 		    k->binding->name, how);
-		keeper_forget_template(k);
+		template_keeper_forget_template(k);
 		return true;
 	}
 	if (pid != k->starting.pid)
 		return false;
 	/* It may have said why. Had it been ready before it died, it would be no use now. */
-	if (keeper_take_status(k, &channel)) {
+	if (template_keeper_take_status(k, &channel)) {
 		fd_close(&channel);
-		return keeper_child_died(k, pid, how);
+		return template_keeper_child_died(k, pid, how);
 	}
 	start_failed(k, how);
 	return true;
 }
 
 /* What was noticed may be why, so the next one starts without. */
-static void start_failed(struct keeper *k, const char *how)
+static void start_failed(struct template_keeper *k, const char *how)
 {
 	bool dropped;
 
@@ -215,7 +215,7 @@ static void start_failed(struct keeper *k, const char *how)
 	if (!k->ready && !dropped && k->start_at == 0) {
 		k->hopeless = true;
 	} else if (k->template == 0 || k->start_at != 0) {
-		keeper_want(k, k->backoff);
+		template_keeper_want(k, k->backoff);
 		k->backoff = k->backoff * 2 < BACKOFF_MOST ? k->backoff * 2 : BACKOFF_MOST;
 	}
 }
@@ -226,7 +226,7 @@ static void end_process(pid_t pid)
 		waitpid(pid, NULL, 0);
 }
 
-void keeper_release(struct keeper *k)
+void template_keeper_release(struct template_keeper *k)
 {
 	end_process(k->template);
 	end_process(k->starting.pid);

@@ -14,7 +14,7 @@
 struct binding;
 struct log;
 
-struct keeper {
+struct template_keeper {
 	const struct binding *binding;
 	struct log *log;
 	struct preload preload;
@@ -32,43 +32,44 @@ struct keeper {
 };
 
 /* `configured`: what to preload, of all languages. Nothing is started yet. */
-void keeper_init(struct keeper *k, const struct binding *binding, struct log *log,
+void template_keeper_init(struct template_keeper *k, const struct binding *binding, struct log *log,
     const struct config_list *configured);
 
 /* What is configured to be preloaded has changed. */
-void keeper_configure(struct keeper *k, const struct config_list *configured);
+void template_keeper_configure(struct template_keeper *k, const struct config_list *configured);
 
 /* Have a new template started after so many nanoseconds; the present one serves until then. */
-void keeper_want(struct keeper *k, uint64_t delay);
+void template_keeper_want(struct template_keeper *k, uint64_t delay);
 
 /* The log was opened again: the template that starts now has the file of before. */
-void keeper_reopen_log(struct keeper *k);
+void template_keeper_reopen_log(struct template_keeper *k);
 
 /* This module is in use ("language:module"): if it is new, it is preloaded from now on. */
-void keeper_notice(struct keeper *k, const char *name);
+void template_keeper_notice(struct template_keeper *k, const char *name);
 
 /* The front is gone, and with it the use of the template. */
-void keeper_forget_template(struct keeper *k);
+void template_keeper_forget_template(struct template_keeper *k);
 
 /*
  * Do what is due, and return when the next thing will be, 0 if nothing. A template is started by a
  * fork: in the child, `in_child` is called with `argument`, to close what is not for it.
  */
-uint64_t keeper_work(struct keeper *k, void (*in_child)(void *argument), void *argument);
+uint64_t template_keeper_work(
+    struct template_keeper *k, void (*in_child)(void *argument), void *argument);
 
 /* Whether nothing starts, and nothing is about to. */
-bool keeper_is_at_rest(const struct keeper *k);
+bool template_keeper_is_at_rest(const struct template_keeper *k);
 
 /*
  * Read what the template that starts has to say, when starting.status is readable. true: it is
  * ready, and *channel is to be passed to the front, and closed.
  */
-bool keeper_take_status(struct keeper *k, int *channel);
+bool template_keeper_take_status(struct template_keeper *k, int *channel);
 
 /* A child of the master's has died; `how` it did. false: it was none of this keeper's. */
-bool keeper_child_died(struct keeper *k, pid_t pid, const char *how);
+bool template_keeper_child_died(struct template_keeper *k, pid_t pid, const char *how);
 
 /* End its processes at once, and reap them. */
-void keeper_release(struct keeper *k);
+void template_keeper_release(struct template_keeper *k);
 
 #endif

@@ -36,24 +36,24 @@
 #define STALE_WAIT 500 /* after so many milliseconds at most */
 
 static bool is_inherited(const char *address);
-static int open_address(struct listeners *ls, const char *text, struct inherited *in,
+static int open_address(struct listeners *ls, const char *text, struct listen_inherited *in,
     const struct config *config, struct error *e);
 static int open_unix(struct listener *l, const char *path, mode_t mode, struct error *e);
 static int open_tcp(
     struct listener *l, const char *place, const struct config *config, struct error *e);
-static int open_inherited(struct listener *l, struct inherited *in, struct error *e);
+static int open_inherited(struct listener *l, struct listen_inherited *in, struct error *e);
 
 static void listener_release(struct listener *l, bool unlink_path);
 
 int listeners_open(struct listeners *ls, const struct config *config, struct error *e)
 {
 	const struct config_list *addresses = &config->listen;
-	struct inherited in;
+	struct listen_inherited in;
 	size_t fds = 0;
 	int result = 0;
 
 	*ls = (struct listeners){0};
-	inherited_find(&in);
+	listen_inherited_find(&in);
 	for (size_t i = 0; i < addresses->count; i++)
 		fds += is_inherited(addresses->items[i]);
 	for (size_t i = 0; i < addresses->count && result == 0; i++) {
@@ -62,7 +62,7 @@ int listeners_open(struct listeners *ls, const struct config *config, struct err
 
 		do
 			result = open_address(ls, text, &in, config, e);
-		while (result == 0 && last_fd && inherited_left(&in));
+		while (result == 0 && last_fd && listen_inherited_left(&in));
 	}
 	if (result < 0)
 		listeners_release(ls, true);
@@ -71,7 +71,7 @@ int listeners_open(struct listeners *ls, const struct config *config, struct err
 
 int listeners_add_apps(struct listeners *ls, const struct config *config, struct error *e)
 {
-	struct inherited none = {0};
+	struct listen_inherited none = {0};
 	int result = 0;
 
 	for (size_t i = 0; i < config->app_count; i++) {
@@ -102,8 +102,8 @@ static struct listener *add(struct listeners *ls)
 	return &items[ls->count++];
 }
 
-static int open_place(struct listener *l, const struct listen_address *a, struct inherited *in,
-    const struct config *config, struct error *e)
+static int open_place(struct listener *l, const struct listen_address *a,
+    struct listen_inherited *in, const struct config *config, struct error *e)
 {
 	char path[PATH_MAX];
 
@@ -118,7 +118,7 @@ static int open_place(struct listener *l, const struct listen_address *a, struct
 	return open_unix(l, path, a->mode, e);
 }
 
-static int open_address(struct listeners *ls, const char *text, struct inherited *in,
+static int open_address(struct listeners *ls, const char *text, struct listen_inherited *in,
     const struct config *config, struct error *e)
 {
 	struct listen_address a;
@@ -370,12 +370,12 @@ static bool is_inherited(const char *address)
 	return strncmp(address, "fd", 2) == 0 && (address[2] == '\0' || address[2] == ',');
 }
 
-static int open_inherited(struct listener *l, struct inherited *in, struct error *e)
+static int open_inherited(struct listener *l, struct listen_inherited *in, struct error *e)
 {
 	int given, family;
 	char *address;
 
-	l->fd = inherited_take(in, &given, &family, e);
+	l->fd = listen_inherited_take(in, &given, &family, e);
 	if (l->fd < 0)
 		return -1;
 	if (asprintf(&address, "fd %d", given) < 0)

@@ -28,22 +28,22 @@ static int take_number(const char *name)
 	return (int)value;
 }
 
-void inherited_find(struct inherited *in)
+void listen_inherited_find(struct listen_inherited *in)
 {
 	int pid = take_number("LISTEN_PID");
 	int count = take_number("LISTEN_FDS");
 
 	unsetenv("LISTEN_FDNAMES");
-	*in = (struct inherited){.next = STDIN_FILENO, .end = STDIN_FILENO + 1};
+	*in = (struct listen_inherited){.next = STDIN_FILENO, .end = STDIN_FILENO + 1};
 	if (pid != getpid() || count == 0)
 		return;
-	*in = (struct inherited){.next = LISTEN_FDS_START, .end = LISTEN_FDS_START + count};
+	*in = (struct listen_inherited){.next = LISTEN_FDS_START, .end = LISTEN_FDS_START + count};
 	/* One that is not open is told when it is taken. */
 	for (int fd = in->next; fd < in->end && fcntl(fd, F_SETFD, FD_CLOEXEC) == 0; fd++)
 		;
 }
 
-bool inherited_left(const struct inherited *in)
+bool listen_inherited_left(const struct listen_inherited *in)
 {
 	return in->next < in->end;
 }
@@ -61,11 +61,11 @@ static int listening_family(int fd)
 	return family == AF_UNIX || family == AF_INET || family == AF_INET6 ? family : AF_UNSPEC;
 }
 
-int inherited_take(struct inherited *in, int *given, int *family, struct error *e)
+int listen_inherited_take(struct listen_inherited *in, int *given, int *family, struct error *e)
 {
 	int fd = in->next;
 
-	if (!inherited_left(in))
+	if (!listen_inherited_left(in))
 		return error_set(e, "fewer sockets were passed in than 'fd' is given");
 	*given = in->next++;
 	*family = listening_family(fd);
@@ -82,7 +82,7 @@ int inherited_take(struct inherited *in, int *given, int *family, struct error *
 	return fd < 0 ? error_errno(e, "descriptor 0") : fd;
 }
 
-bool inherited_ignores(int number)
+bool listen_inherited_ignores(int number)
 {
 	struct sigaction action;
 

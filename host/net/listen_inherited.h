@@ -7,7 +7,7 @@
 struct error;
 
 /* Those that are not taken yet: descriptors `next` to `end` - 1. */
-struct inherited {
+struct listen_inherited {
 	int next, end;
 };
 
@@ -17,22 +17,22 @@ struct inherited {
  * LISTEN_FDS, LISTEN_PID and LISTEN_FDNAMES are taken out of the environment whomever they are for,
  * so a second call finds none of these.
  */
-void inherited_find(struct inherited *in);
+void listen_inherited_find(struct listen_inherited *in);
 
 /* Whether there is another one to take. */
-bool inherited_left(const struct inherited *in);
+bool listen_inherited_left(const struct listen_inherited *in);
 
 /*
  * Take the next one, and tell the number it came by and its family: AF_UNIX, AF_INET or AF_INET6.
  * Returns the descriptor, close-on-exec and the caller's to close, or -1 with *e filled: there is
  * none left, or it is no stream socket that listens.
  */
-int inherited_take(struct inherited *in, int *given, int *family, struct error *e);
+int listen_inherited_take(struct listen_inherited *in, int *given, int *family, struct error *e);
 
 /*
  * Whether this signal has been ignored since before the program began, and shall be: a shell has what it
  * starts in the background ignore SIGINT, since a Ctrl-C is then meant for somebody else.
  */
-bool inherited_ignores(int number);
+bool listen_inherited_ignores(int number);
 
 #endif

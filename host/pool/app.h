@@ -21,7 +21,7 @@
 #include <stdint.h>
 
 struct app_pool_setup;
-struct app_slot;
+struct scoreboard_slot;
 struct run_job;
 
 enum app_state {
@@ -39,17 +39,17 @@ struct app_worker_entry {
 	struct request_process process; /* without an output */
 	int notices;                    /* of processes it starts, or -1 */
 	enum app_state state;
-	uint64_t since;        /* clock_now() */
-	unsigned generation;   /* of the app's files, as they were when it was started, */
-	unsigned accepted;     /* and a later one that it serves on beside, as that does not load */
-	int64_t began;         /* CLOCK_REALTIME when it was started, nanoseconds */
-	bool stale;            /* it serves, and waits for one of a newer generation */
-	bool died;             /* its template or guardian has told so, and this: */
-	int32_t wait_status;   /* as of waitpid(2) */
-	struct app_slot *slot; /* of one that serves; else NULL */
-	char request[17];      /* the id of the request whose messages are being logged */
-	struct run_end end;
-	struct run_errors errors;
+	uint64_t since;      /* clock_now() */
+	unsigned generation; /* of the app's files, as they were when it was started, */
+	unsigned accepted;   /* and a later one that it serves on beside, as that does not load */
+	int64_t began;       /* CLOCK_REALTIME when it was started, nanoseconds */
+	bool stale;          /* it serves, and waits for one of a newer generation */
+	bool died;           /* its template or guardian has told so, and this: */
+	int32_t wait_status; /* as of waitpid(2) */
+	struct scoreboard_slot *slot; /* of one that serves; else NULL */
+	char request[17];             /* the id of the request whose messages are being logged */
+	struct escalation end;
+	struct stderr_log errors;
 };
 
 /* How the app was to be run when it was asked for last. */
@@ -57,7 +57,8 @@ struct app_settings {
 	int language; /* of one that serves it is found out when it is started */
 	bool rerun, debug, strict;
 	struct limits limits;
-	struct manners manners; /* but for mode and reload, which are in rerun and strict */
+	struct extension_settings
+	    extension; /* but for mode and reload, which are in rerun and strict */
 };
 
 /* An app that serves sockets of its own. */
@@ -162,7 +163,8 @@ void app_keep_enough(struct app_pool *p, struct app *a);
 void app_tell_stand_in(struct app_pool *p, struct app *a);
 
 /* Send what a worker that serves needs, behind its order to load. 0 or -1 with errno. */
-int app_send_sockets(struct app_pool *p, const struct app *a, int channel, struct app_slot **slot);
+int app_send_sockets(
+    struct app_pool *p, const struct app *a, int channel, struct scoreboard_slot **slot);
 
 /* Give a worker that serves the log file, which may have been opened again. Others do not need it. */
 void app_tell_log(const struct app_pool *p, const struct app_worker_entry *w);
@@ -186,7 +188,8 @@ struct app *app_add(struct app_pool *p, const char *name);
 int app_take_settings(struct app_pool *p, struct app *a, const struct config *config);
 
 /* 1: they differ from those before; 0: they do not; -1: no memory. */
-int app_copy_manners(struct app_settings *to, const struct manners *manners);
+int app_copy_extension_settings(
+    struct app_settings *to, const struct extension_settings *extension);
 
 /* Of one that the front brings this job. *changed: who has loaded with others will not do. 0 or -1. */
 int app_settings_take(struct app_settings *to, const struct run_job *job, bool *changed);

@@ -261,7 +261,7 @@ void app_remove(struct app_pool *p, struct app_worker_entry *w)
 	}
 	request_process_release(&w->process);
 	fd_close(&w->notices);
-	run_errors_end(&w->errors);
+	stderr_log_end(&w->errors);
 	buffer_release(&w->errors.kept);
 	free(w);
 	app_tell_stand_in(p, a);
@@ -345,7 +345,7 @@ void app_pool_give_back(
 		app_enter(w, APP_IDLE);
 		if (fate == APP_FATE_ENDS) {
 			app_enter(w, APP_LEAVES);
-			run_end_init(&w->end, &w->process, clock_now() + 5 * CLOCK_SECOND);
+			escalation_init(&w->end, &w->process, clock_now() + 5 * CLOCK_SECOND);
 			app_keep_enough(p, a);
 		} else if (p->stopping || is_outdated(a, w)) {
 			app_dismiss(w);

@@ -32,7 +32,7 @@ static bool attempt(struct run *run, const struct run_job *job);
 static int hand_over(struct run *run, struct app_taken *taken);
 static enum app_fate fate_of(const struct run *run);
 
-void app_run(const struct run_shared *shared, const struct run_job *job, struct reply *reply,
+void app_run(const struct run_shared *shared, const struct run_job *job, struct cgi_reply *reply,
     struct run_result *result)
 {
 	struct run run;
@@ -49,7 +49,7 @@ void app_run(const struct run_shared *shared, const struct run_job *job, struct 
 		stale += run.stale;
 	}
 	if (!begun)
-		guard_fail(&run, RUN_HOST, 503,
+		verdict_fail(&run, RUN_HOST, 503,
 		    stale < TRIES ? "every app worker died before it began"
 				  : "its files change all the time");
 	guard_finish(&run);
@@ -62,11 +62,11 @@ static bool attempt(struct run *run, const struct run_job *job)
 	struct error e;
 	int status;
 
-	run->ended = run->untouched = run->alive = run->retires = run->stale = run->dead = false;
+	run->ended = run->order_unread = run->alive = run->retires = run->stale = run->dead = false;
 	run->answer_at = 0;
 	status = app_pool_take(run->shared->apps, job, &taken, &run->errors.kept, &e);
 	if (status != 0) {
-		guard_fail(run, status == 504 ? RUN_TIMEOUT : RUN_HOST, status, "%s", e.message);
+		verdict_fail(run, status == 504 ? RUN_TIMEOUT : RUN_HOST, status, "%s", e.message);
 		return false;
 	}
 	run->process = *taken.process;
@@ -83,7 +83,7 @@ static bool attempt(struct run *run, const struct run_job *job)
 	taken.process->errors = run->process.errors;
 	*taken.notices = run->notices;
 	app_pool_give_back(run->shared->apps, taken.worker, fate_of(run), run->settle);
-	return !run->stale && !run->untouched;
+	return !run->stale && !run->order_unread;
 }
 
 /* A worker that has died meanwhile does not take it: another shall. */
@@ -101,7 +101,7 @@ static int hand_over(struct run *run, struct app_taken *taken)
 	int result;
 
 	if (pipe2(output, O_CLOEXEC) < 0) {
-		guard_fail(run, RUN_HOST, 503, "no pipe for the reply");
+		verdict_fail(run, RUN_HOST, 503, "no pipe for the reply");
 		run->alive = true;
 		return -1;
 	}
@@ -112,10 +112,11 @@ static int hand_over(struct run *run, struct app_taken *taken)
 	result = run_order_send(run->process.channel, &order);
 	close(output[1]);
 	if (result < 0) {
-		run->untouched = true;
+		run->order_unread = true;
 		return -1;
 	}
-	run_end_init(&run->end, &run->process, clock_now() + run->limits->timeout * CLOCK_SECOND);
+	escalation_init(
+	    &run->end, &run->process, clock_now() + run->limits->timeout * CLOCK_SECOND);
 	run->request->response.deadline = run->end.due;
 	run->client_events = POLLIN;
 	return 0;

@@ -24,11 +24,11 @@ static int set_text(char **place, const char *text)
 	return 1;
 }
 
-int app_copy_manners(struct app_settings *to, const struct manners *manners)
+int app_copy_extension_settings(struct app_settings *to, const struct extension_settings *extension)
 {
-	int path = set_text(&to->manners.python_path, manners->python_path);
-	int venv = set_text(&to->manners.python_venv, manners->python_venv);
-	int tcl = set_text(&to->manners.tcl_path, manners->tcl_path);
+	int path = set_text(&to->extension.python_path, extension->python_path);
+	int venv = set_text(&to->extension.python_venv, extension->python_venv);
+	int tcl = set_text(&to->extension.tcl_path, extension->tcl_path);
 
 	return path < 0 || venv < 0 || tcl < 0 ? -1 : path | venv | tcl;
 }
@@ -47,14 +47,14 @@ int app_settings_take(struct app_settings *to, const struct run_job *job, bool *
 	const struct app_settings next = {.language = job->found->language,
 	    .rerun = job->found->kind == SCRIPT_RERUN,
 	    .debug = job->debug,
-	    .strict = strcmp(job->manners->reload, "strict") == 0,
+	    .strict = strcmp(job->extension->reload, "strict") == 0,
 	    .limits = *job->limits,
-	    .manners = to->manners};
+	    .extension = to->extension};
 	bool alike = loads_alike(to, &next);
 	int copied;
 
 	*to = next;
-	copied = app_copy_manners(to, job->manners);
+	copied = app_copy_extension_settings(to, job->extension);
 	*changed = !alike || copied > 0;
 	return copied < 0 ? -1 : 0;
 }

@@ -94,33 +94,34 @@ int app_take_settings(struct app_pool *p, struct app *a, const struct config *co
 {
 	const struct config_app *section = config_find_app(config, a->sockets->section);
 	uint64_t workers = a->settings.limits.workers;
-	struct manners manners;
+	struct extension_settings extension;
 
 	(void)p;
 	config_limits(config, a->name, &a->settings.limits);
-	config_manners(config, a->name, &manners);
+	config_extension_settings(config, a->name, &extension);
 	if (section != NULL)
-		config_override(&section->own, &a->settings.limits, &manners);
+		config_override(&section->own, &a->settings.limits, &extension);
 	a->settings.limits.workers = workers;
 	a->settings.debug = config->debug;
-	a->settings.strict = strcmp(manners.reload, "strict") == 0;
-	a->settings.rerun = strcmp(manners.mode, "rerun") == 0;
+	a->settings.strict = strcmp(extension.reload, "strict") == 0;
+	a->settings.rerun = strcmp(extension.mode, "rerun") == 0;
 	/* Which language it is, is found out when it is started: both are kept till then. */
-	return app_copy_manners(&a->settings, &manners) < 0 ? -1 : 0;
+	return app_copy_extension_settings(&a->settings, &extension) < 0 ? -1 : 0;
 }
 
-static struct app_slot *make_slot(int *file)
+static struct scoreboard_slot *make_slot(int *file)
 {
 	void *memory = MAP_FAILED;
 
 	*file = fd_memory_file("exthost-slot");
-	if (*file >= 0 && ftruncate(*file, sizeof(struct app_slot)) == 0)
-		memory = mmap(
-		    NULL, sizeof(struct app_slot), PROT_READ | PROT_WRITE, MAP_SHARED, *file, 0);
+	if (*file >= 0 && ftruncate(*file, sizeof(struct scoreboard_slot)) == 0)
+		memory = mmap(NULL, sizeof(struct scoreboard_slot), PROT_READ | PROT_WRITE,
+		    MAP_SHARED, *file, 0);
 	return memory != MAP_FAILED ? memory : NULL;
 }
 
-int app_send_sockets(struct app_pool *p, const struct app *a, int channel, struct app_slot **slot)
+int app_send_sockets(
+    struct app_pool *p, const struct app *a, int channel, struct scoreboard_slot **slot)
 {
 	const struct app_sockets *sockets = a->sockets;
 	const struct run_serve_files files = {.listeners = (uint32_t)sockets->count,

@@ -43,7 +43,7 @@ struct start {
 	bool ready;         /* the settings are copied */
 	unsigned templates; /* when the process was taken: the pool's */
 	struct request_process process;
-	struct app_slot *slot;
+	struct scoreboard_slot *slot;
 };
 
 static void begin(struct start *s, struct app_pool *p, struct app *a)
@@ -54,8 +54,8 @@ static void begin(struct start *s, struct app_pool *p, struct app *a)
 	    .generation = a->generation,
 	    .settled_at = a->settled_at,
 	    .name = a->name};
-	s->settings.manners = (struct manners){0};
-	s->ready = app_copy_manners(&s->settings, &a->settings.manners) >= 0;
+	s->settings.extension = (struct extension_settings){0};
+	s->ready = app_copy_extension_settings(&s->settings, &a->settings.extension) >= 0;
 	a->starting++;
 	a->retry_at = clock_now() + RETRY;
 }
@@ -120,8 +120,10 @@ static int describe(struct start *s, struct config_list *list, struct run_app *r
 	    .max_requests = settings->limits.max_requests,
 	    .max_rss = settings->limits.max_rss};
 	if (add_setting(list, "root", setup->root_path) < 0 ||
-	    add_setting(list, "path", option_manner(&settings->manners, language, "path")) < 0 ||
-	    add_setting(list, "venv", option_manner(&settings->manners, language, "venv")) < 0)
+	    add_setting(list, "path",
+		option_extension_setting(&settings->extension, language, "path")) < 0 ||
+	    add_setting(
+		list, "venv", option_extension_setting(&settings->extension, language, "venv")) < 0)
 		return -1;
 	if (s->app->sockets == NULL)
 		return 0;
@@ -253,8 +255,9 @@ static void add_worker(struct start *s)
 	w->generation = s->generation;
 	w->began = s->began;
 	s->app->settings.language = s->settings.language;
-	w->errors = (struct run_errors){.log = s->pool->setup->log, .script = s->app->name};
-	run_end_init(&w->end, &w->process, clock_now() + s->settings.limits.timeout * CLOCK_SECOND);
+	w->errors = (struct stderr_log){.log = s->pool->setup->log, .script = s->app->name};
+	escalation_init(
+	    &w->end, &w->process, clock_now() + s->settings.limits.timeout * CLOCK_SECOND);
 	app_enter(w, APP_LOADS);
 	/* While it got its order a new template came, which found no worker to replace: this is one. */
 	if (s->templates != atomic_load(&s->pool->templates[s->settings.language]) &&
@@ -274,9 +277,9 @@ static void finish(struct start *s, int result, const struct error *e)
 		add_worker(s);
 	else
 		refuse(s, e->message);
-	free(s->settings.manners.python_path);
-	free(s->settings.manners.python_venv);
-	free(s->settings.manners.tcl_path);
+	free(s->settings.extension.python_path);
+	free(s->settings.extension.python_venv);
+	free(s->settings.extension.tcl_path);
 }
 
 void app_start(struct app_pool *p, struct app *a)

@@ -151,7 +151,7 @@ static void take_errors(struct app_worker_entry *w)
 
 	note_request(w);
 	if (n > 0)
-		run_errors_add(&w->errors, piece, (size_t)n);
+		stderr_log_add(&w->errors, piece, (size_t)n);
 	else if (n == 0 || errno != EINTR)
 		fd_close(&w->process.errors);
 }
@@ -258,9 +258,9 @@ static void take_stack(struct app_worker_entry *w, int file)
 
 	note_request(w);
 	if (n > 0)
-		run_errors_add_stack(&w->errors, text, (size_t)n);
-	if (w->end.stage == RUN_ASKED)
-		run_end_begin(&w->end);
+		stderr_log_add_stack(&w->errors, text, (size_t)n);
+	if (w->end.stage == ESCALATION_ASKED)
+		escalation_begin(&w->end);
 }
 
 static void describe(char *text, size_t size, const struct run_report *end)
@@ -297,8 +297,8 @@ static void take_end(struct app_pool *p, struct app_worker_entry *w, const struc
 		app_refuse(p, a,
 		    &(struct app_refusal){.generation = w->generation,
 			.began = w->began,
-			.status = w->end.stage > RUN_GOES_ON ? 504 : 500,
-			.reason = w->end.stage > RUN_GOES_ON ? "it takes too long" : how});
+			.status = w->end.stage > ESCALATION_GOES_ON ? 504 : 500,
+			.reason = w->end.stage > ESCALATION_GOES_ON ? "it takes too long" : how});
 		if (w->generation == a->generation)
 			buffer_append(&a->output, w->errors.kept.data, w->errors.kept.size);
 	} else if (has_served(w) && end->type == RUN_ENDED && end->value == 0) {
@@ -345,7 +345,7 @@ static void take_last(struct app_pool *p, struct app_worker_entry *w, bool unrea
 		report = (struct run_report){.type = RUN_DIED, .value = w->wait_status};
 		take_end(p, w, &report);
 	}
-	run_end_sweep(&w->end);
+	escalation_sweep(&w->end);
 	app_remove(p, w);
 }
 
@@ -353,7 +353,7 @@ void app_dismiss(struct app_worker_entry *w)
 {
 	app_enter(w, APP_LEAVES);
 	shutdown(w->process.channel, SHUT_WR);
-	run_end_init(&w->end, &w->process,
+	escalation_init(&w->end, &w->process,
 	    clock_now() + LEAVE_WITHIN +
 		(w->slot != NULL ? w->app->settings.limits.timeout * CLOCK_SECOND : 0));
 }
@@ -361,7 +361,7 @@ void app_dismiss(struct app_worker_entry *w)
 void app_give_up(struct app_worker_entry *w)
 {
 	app_dismiss(w);
-	run_end_begin(&w->end);
+	escalation_begin(&w->end);
 }
 
 /* Who has waited for so long that it is one too many. The first of a list is the youngest. */
@@ -394,6 +394,6 @@ static void look_at_all(struct app_pool *p)
 		look_for_more(p, a);
 		for (struct app_worker_entry *w = a->workers; w != NULL; w = w->next)
 			if (w->state == APP_LOADS || w->state == APP_LEAVES)
-				run_end_step(&w->end);
+				escalation_step(&w->end);
 	}
 }

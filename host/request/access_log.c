@@ -36,25 +36,25 @@ static size_t put(char *to, size_t at, size_t size, const char *text)
 /* "GET /reports/month.py?year=2026": the method and what was asked for. */
 static size_t describe(const struct request *request, const char *uri, char *message, size_t size)
 {
-	const struct variables *v = &request->variables;
-	const char *method = variables_text(v, "REQUEST_METHOD");
+	const struct cgi_variables *v = &request->variables;
+	const char *method = cgi_variables_text(v, "REQUEST_METHOD");
 	size_t n = put(message, 0, METHOD_SHOWN, method[0] != '\0' ? method : "-");
 	size_t begin;
 
 	n = begin = put(message, n, size, " ");
 	if (uri != NULL && uri[0] != '\0' && !request->relay)
 		return put(message, n, size, uri);
-	n = put(message, n, size, variables_text(v, "SCRIPT_NAME"));
-	n = put(message, n, size, variables_text(v, "PATH_INFO"));
+	n = put(message, n, size, cgi_variables_text(v, "SCRIPT_NAME"));
+	n = put(message, n, size, cgi_variables_text(v, "PATH_INFO"));
 	return n > begin ? n : put(message, n, size, "-");
 }
 
-void answer_log(const struct answer_shared *shared, const struct request *request,
+void access_log_write(const struct answer_shared *shared, const struct request *request,
     const struct run_result *result, const char *reason)
 {
-	const struct variables *v = &request->variables;
-	const char *uri = variables_get(v, "REQUEST_URI");
-	const char *user = variables_text(v, "FOSSIL_USER");
+	const struct cgi_variables *v = &request->variables;
+	const char *uri = cgi_variables_get(v, "REQUEST_URI");
+	const char *user = cgi_variables_text(v, "FOSSIL_USER");
 	char message[2048];
 	bool odd = request->cut > 0 || request->dropped != NULL;
 	struct log_line line;

@@ -7,7 +7,7 @@ struct request;
 struct run_result;
 
 /* `result` is NULL if nothing ran; `reason`, why it failed, if it did. */
-void answer_log(const struct answer_shared *shared, const struct request *request,
+void access_log_write(const struct answer_shared *shared, const struct request *request,
     const struct run_result *result, const char *reason);
 
 #endif

@@ -19,7 +19,7 @@ struct line {
 	int number;
 };
 
-size_t reply_header_end(const char *data, size_t size)
+size_t cgi_header_end(const char *data, size_t size)
 {
 	const char *at = data;
 	const char *end = data + size;
@@ -73,9 +73,9 @@ static int line_error(const struct line *l, const char *what, struct error *e)
 	    e, "header line %d %s: '%s'%s", l->number, what, shown, l->size > n ? "..." : "");
 }
 
-static int line_split(struct line *l, enum reply_peer peer, struct error *e)
+static int line_split(struct line *l, enum cgi_header_peer peer, struct error *e)
 {
-	size_t most = peer == REPLY_FOR_FOSSIL ? REPLY_LINE_MAX_FOSSIL : REPLY_LINE_MAX;
+	size_t most = peer == REPLY_FOR_FOSSIL ? CGI_HEADER_LINE_MAX_FOSSIL : CGI_HEADER_LINE_MAX;
 	size_t i = 0;
 
 	if (l->size > most)
@@ -111,7 +111,7 @@ static bool line_is(const struct line *l, const char *name)
 }
 
 /* "404" or "404 Not Found" */
-static int read_status(struct reply_header *h, const struct line *l, struct error *e)
+static int read_status(struct cgi_header *h, const struct line *l, struct error *e)
 {
 	const char *v = l->value;
 
@@ -126,7 +126,7 @@ static int read_status(struct reply_header *h, const struct line *l, struct erro
 	return 0;
 }
 
-static int read_length(struct reply_header *h, const struct line *l, struct error *e)
+static int read_length(struct cgi_header *h, const struct line *l, struct error *e)
 {
 	int64_t length = 0;
 
@@ -175,13 +175,13 @@ struct apart {
 	struct line status, length, location;
 };
 
-static const char *line_end(enum reply_peer peer)
+static const char *line_end(enum cgi_header_peer peer)
 {
 	return peer == REPLY_FOR_FOSSIL ? "\n" : "\r\n";
 }
 
 static int append_line(
-    struct buffer *text, enum reply_peer peer, const struct line *l, struct error *e)
+    struct buffer *text, enum cgi_header_peer peer, const struct line *l, struct error *e)
 {
 	if (l->text == NULL)
 		return 0;
@@ -191,7 +191,7 @@ static int append_line(
 	return 0;
 }
 
-static int take_line(struct reply_header *h, enum reply_peer peer, const struct line *l,
+static int take_line(struct cgi_header *h, enum cgi_header_peer peer, const struct line *l,
     struct apart *apart, struct error *e)
 {
 	const char *dropped = name_of_connection(l);
@@ -219,8 +219,8 @@ static int take_line(struct reply_header *h, enum reply_peer peer, const struct 
 	return 0;
 }
 
-static int read_lines(struct reply_header *h, enum reply_peer peer, const char *data, size_t size,
-    struct apart *apart, struct error *e)
+static int read_lines(struct cgi_header *h, enum cgi_header_peer peer, const char *data,
+    size_t size, struct apart *apart, struct error *e)
 {
 	const char *end = data + size;
 	int number = 0;
@@ -241,8 +241,8 @@ static int read_lines(struct reply_header *h, enum reply_peer peer, const char *
 	return 0;
 }
 
-static int put_first(
-    struct buffer *text, enum reply_peer peer, const char *line, size_t line_size, struct error *e)
+static int put_first(struct buffer *text, enum cgi_header_peer peer, const char *line,
+    size_t line_size, struct error *e)
 {
 	size_t end_size = strlen(line_end(peer));
 	char *at;
@@ -258,7 +258,7 @@ static int put_first(
 
 /* A script's own line stands as it is if it has a reason. Fossil gets none but the script's. */
 static int put_status(
-    struct reply_header *h, enum reply_peer peer, const struct line *l, struct error *e)
+    struct cgi_header *h, enum cgi_header_peer peer, const struct line *l, struct error *e)
 {
 	char line[64];
 	int size;
@@ -267,27 +267,28 @@ static int put_status(
 		return 0;
 	if (l->value_size > 3)
 		return put_first(&h->text, peer, l->text, l->size, e);
-	size = snprintf(line, sizeof(line), "Status: %d %s", h->status, reply_reason(h->status));
+	size =
+	    snprintf(line, sizeof(line), "Status: %d %s", h->status, error_page_reason(h->status));
 	return put_first(&h->text, peer, line, (size_t)size, e);
 }
 
-size_t reply_header_most(enum reply_peer peer)
+size_t cgi_header_most(enum cgi_header_peer peer)
 {
-	return peer == REPLY_FOR_FOSSIL ? REPLY_BLOCK_MAX_FOSSIL : REPLY_BLOCK_MAX;
+	return peer == REPLY_FOR_FOSSIL ? CGI_HEADER_BLOCK_MAX_FOSSIL : CGI_HEADER_BLOCK_MAX;
 }
 
-static int too_long(enum reply_peer peer, struct error *e)
+static int too_long(enum cgi_header_peer peer, struct error *e)
 {
-	return error_set(e, "the header block is longer than %zu bytes", reply_header_most(peer));
+	return error_set(e, "the header block is longer than %zu bytes", cgi_header_most(peer));
 }
 
-int reply_header_read(
-    struct reply_header *h, enum reply_peer peer, const char *data, size_t size, struct error *e)
+int cgi_header_read(
+    struct cgi_header *h, enum cgi_header_peer peer, const char *data, size_t size, struct error *e)
 {
 	struct apart apart = {0};
 
-	*h = (struct reply_header){.length = -1};
-	if (size > reply_header_most(peer))
+	*h = (struct cgi_header){.length = -1};
+	if (size > cgi_header_most(peer))
 		return too_long(peer, e);
 	if (read_lines(h, peer, data, size, &apart, e) < 0)
 		return -1;
@@ -303,15 +304,15 @@ int reply_header_read(
 		return -1;
 	if (buffer_append_string(&h->text, line_end(peer)) < 0)
 		return error_errno(e, "header");
-	return h->text.size > reply_header_most(peer) ? too_long(peer, e) : 0;
+	return h->text.size > cgi_header_most(peer) ? too_long(peer, e) : 0;
 }
 
-void reply_header_release(struct reply_header *h)
+void cgi_header_release(struct cgi_header *h)
 {
 	buffer_release(&h->text);
 }
 
-const char *reply_reason(int status)
+const char *error_page_reason(int status)
 {
 	static const char *const known[600] = {
 	    [200] = "OK",

@@ -13,23 +13,23 @@
 struct error;
 
 /* Whom the block is for, and so what it may be. */
-enum reply_peer {
+enum cgi_header_peer {
 	REPLY_FOR_WEB_SERVER, /* whose status line, length and line ends it must be able to rely on */
 	REPLY_FOR_FOSSIL      /* through the relay */
 };
 
 /* Bytes of a line, without its end. */
-#define REPLY_LINE_MAX 8192
-#define REPLY_LINE_MAX_FOSSIL 998 /* it splits a line of 1000 bytes or more in two */
+#define CGI_HEADER_LINE_MAX 8192
+#define CGI_HEADER_LINE_MAX_FOSSIL 998 /* it splits a line of 1000 bytes or more in two */
 
 /*
  * Bytes of the whole block, as it comes and as it leaves. With the header of its FastCGI record it
  * fits into the 32 KiB that the manual gives nginx for it.
  */
-#define REPLY_BLOCK_MAX 32760
-#define REPLY_BLOCK_MAX_FOSSIL 65536
+#define CGI_HEADER_BLOCK_MAX 32760
+#define CGI_HEADER_BLOCK_MAX_FOSSIL 65536
 
-struct reply_header {
+struct cgi_header {
 	/*
 	 * Status first, Location last, the empty line at the end. Lines end with CR LF for a web
 	 * server, and with LF for Fossil, which counts a CR in its 1000 bytes.
@@ -43,10 +43,10 @@ struct reply_header {
 };
 
 /* The most that a block may have. */
-size_t reply_header_most(enum reply_peer peer);
+size_t cgi_header_most(enum cgi_header_peer peer);
 
 /* Where the block ends, behind its empty line; 0 while that is not there. LF or CR LF. */
-size_t reply_header_end(const char *data, size_t size);
+size_t cgi_header_end(const char *data, size_t size);
 
 /*
  * Read a whole block of this size. Each line must be "Name: value" with a name of token characters
@@ -61,15 +61,15 @@ size_t reply_header_end(const char *data, size_t size);
  * - Location goes last, since Fossil stops reading headers there.
  * 0, or -1 with what is wrong in *e.
  */
-int reply_header_read(
-    struct reply_header *h, enum reply_peer peer, const char *data, size_t size, struct error *e);
+int cgi_header_read(struct cgi_header *h, enum cgi_header_peer peer, const char *data, size_t size,
+    struct error *e);
 
-void reply_header_release(struct reply_header *h);
+void cgi_header_release(struct cgi_header *h);
 
 /*
  * The words of a status: "Not Found" (RFC 9110, 15). One that is not known has those of the first of
  * its class, as its client takes it. Never NULL.
  */
-const char *reply_reason(int status);
+const char *error_page_reason(int status);
 
 #endif

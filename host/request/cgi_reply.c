@@ -24,17 +24,17 @@
 	"<meta name=\"color-scheme\" content=\"light dark\">\n"                                    \
 	"<title>%d %s</title>\n</head>\n<body>\n"
 
-void reply_init(struct reply *r, struct request *request, const struct config *config,
+void cgi_reply_init(struct cgi_reply *r, struct request *request, const struct config *config,
     const struct limits *limits)
 {
-	*r = (struct reply){
+	*r = (struct cgi_reply){
 	    .request = request, .buffer = config->reply_buffer, .most = limits->max_reply};
 	spool_init(&r->body, config->reply_buffer, config->tmpdir);
 }
 
 static int send_piece(void *user, const void *data, size_t size)
 {
-	struct reply *r = user;
+	struct cgi_reply *r = user;
 
 	response_write(&r->request->response, data, size);
 	return r->request->response.failed ? 1 : 0;
@@ -44,7 +44,7 @@ static int send_piece(void *user, const void *data, size_t size)
  * Fossil reads a reply without a length until the relay's process is gone, and one with a length no
  * longer than that. It keeps the number in an int.
  */
-static void tell_length(struct reply *r)
+static void tell_length(struct cgi_reply *r)
 {
 	char line[64];
 	int size;
@@ -55,7 +55,7 @@ static void tell_length(struct reply *r)
 	response_write(&r->request->response, line, (size_t)size);
 }
 
-static int let_go(struct reply *r, struct error *e)
+static int let_go(struct cgi_reply *r, struct error *e)
 {
 	r->released = true;
 	r->request->status = r->header.status;
@@ -67,67 +67,67 @@ static int let_go(struct reply *r, struct error *e)
 
 static bool is_head(const struct request *request)
 {
-	return strcmp(variables_text(&request->variables, "REQUEST_METHOD"), "HEAD") == 0;
+	return strcmp(cgi_variables_text(&request->variables, "REQUEST_METHOD"), "HEAD") == 0;
 }
 
 /* Bytes that the body may still have. */
-static uint64_t room(const struct reply *r)
+static uint64_t room(const struct cgi_reply *r)
 {
 	if (r->bodyless)
 		return 0;
 	return r->header.length < 0 ? UINT64_MAX : (uint64_t)r->header.length - r->size;
 }
 
-static void count_cut(struct reply *r, uint64_t size)
+static void count_cut(struct cgi_reply *r, uint64_t size)
 {
 	if (!is_head(r->request))
 		r->request->cut += size;
 }
 
-bool reply_is_sent(const struct reply *r)
+bool cgi_reply_is_sent(const struct cgi_reply *r)
 {
 	return r->released && r->request->response.waiting.size == 0 &&
 	       !r->request->response.failed && room(r) == 0;
 }
 
-static void tell_sent(struct reply *r)
+static void tell_sent(struct cgi_reply *r)
 {
-	if (r->sent != NULL && reply_is_sent(r))
+	if (r->sent != NULL && cgi_reply_is_sent(r))
 		atomic_store_explicit(r->sent, r->header.status, memory_order_release);
 }
 
-void reply_flush(struct reply *r)
+void cgi_reply_flush(struct cgi_reply *r)
 {
 	response_flush(&r->request->response);
 	tell_sent(r);
 }
 
-int reply_too_large(const struct reply *r, struct error *e)
+int cgi_reply_too_large(const struct cgi_reply *r, struct error *e)
 {
 	return error_set(
 	    e, "the reply is larger than --max-reply, %llu bytes", (unsigned long long)r->most);
 }
 
 /* These bytes belong to the body. */
-static int take_body(struct reply *r, const void *data, size_t size, struct error *e)
+static int take_body(struct cgi_reply *r, const void *data, size_t size, struct error *e)
 {
 	if (!r->released && !r->request->hold && r->size + size > r->buffer && let_go(r, e) < 0)
 		return -1;
 	if (!r->released && r->size + size > r->most)
-		return reply_too_large(r, e);
+		return cgi_reply_too_large(r, e);
 	r->size += size;
 	if (!r->released)
 		return spool_append(&r->body, data, size, e);
 	send_piece(r, data, size);
 	/* What comes slowly is wanted as it comes. */
 	if (!r->lazy)
-		reply_flush(r);
+		cgi_reply_flush(r);
 	else
 		tell_sent(r);
 	return 0;
 }
 
-static int feed_body(struct reply *r, const void *data, size_t size, struct error *e)
+static int feed_body(struct cgi_reply *r, const void *data, size_t size, struct error *e)
 {
 	size_t n = size < room(r) ? size : (size_t)room(r);
 
@@ -137,20 +137,20 @@ static int feed_body(struct reply *r, const void *data, size_t size, struct erro
 }
 
 /* The header is wanted at once, too: with it a client knows that it will get something. */
-static int stream(struct reply *r, struct error *e)
+static int stream(struct cgi_reply *r, struct error *e)
 {
 	if (let_go(r, e) < 0)
 		return -1;
 	if (!r->lazy)
-		reply_flush(r);
+		cgi_reply_flush(r);
 	return 0;
 }
 
-static int take_header(struct reply *r, size_t end, struct error *e)
+static int take_header(struct cgi_reply *r, size_t end, struct error *e)
 {
-	enum reply_peer peer = r->request->relay ? REPLY_FOR_FOSSIL : REPLY_FOR_WEB_SERVER;
+	enum cgi_header_peer peer = r->request->relay ? REPLY_FOR_FOSSIL : REPLY_FOR_WEB_SERVER;
 
-	if (reply_header_read(&r->header, peer, r->block.data, end, e) < 0)
+	if (cgi_header_read(&r->header, peer, r->block.data, end, e) < 0)
 		return -1;
 	r->has_header = true;
 	r->request->dropped = r->header.dropped;
@@ -159,19 +159,19 @@ static int take_header(struct reply *r, size_t end, struct error *e)
 	return r->header.streams && !r->request->hold ? stream(r, e) : 0;
 }
 
-int reply_feed(struct reply *r, const void *data, size_t size, struct error *e)
+int cgi_reply_feed(struct cgi_reply *r, const void *data, size_t size, struct error *e)
 {
-	enum reply_peer peer = r->request->relay ? REPLY_FOR_FOSSIL : REPLY_FOR_WEB_SERVER;
+	enum cgi_header_peer peer = r->request->relay ? REPLY_FOR_FOSSIL : REPLY_FOR_WEB_SERVER;
 	size_t end;
 
 	if (r->has_header)
 		return feed_body(r, data, size, e);
 	if (buffer_append(&r->block, data, size) < 0)
 		return error_errno(e, "header block");
-	end = reply_header_end(r->block.data, r->block.size);
-	if (end == 0 && r->block.size > reply_header_most(peer))
+	end = cgi_header_end(r->block.data, r->block.size);
+	if (end == 0 && r->block.size > cgi_header_most(peer))
 		return error_set(
-		    e, "the header block is longer than %zu bytes", reply_header_most(peer));
+		    e, "the header block is longer than %zu bytes", cgi_header_most(peer));
 	if (end == 0)
 		return 0;
 	if (take_header(r, end, e) < 0)
@@ -190,7 +190,7 @@ static uint64_t rest_of(int file, uint64_t most)
 	return (uint64_t)(status.st_size - at) < most ? (uint64_t)(status.st_size - at) : most;
 }
 
-int reply_send_file(struct reply *r, int file, uint64_t size)
+int cgi_reply_send_file(struct cgi_reply *r, int file, uint64_t size)
 {
 	struct error e;
 	uint64_t sent;
@@ -214,12 +214,12 @@ int reply_send_file(struct reply *r, int file, uint64_t size)
 }
 
 /* A reply without a body may have the length that a reply to GET would have (RFC 9110, 8.6). */
-static bool is_short(const struct reply *r)
+static bool is_short(const struct cgi_reply *r)
 {
 	return r->header.length > (int64_t)r->size && !r->bodyless && !is_head(r->request);
 }
 
-int reply_finish(struct reply *r, struct error *e)
+int cgi_reply_finish(struct cgi_reply *r, struct error *e)
 {
 	if (!r->has_header)
 		return error_set(e, r->block.size > 0 ? "the output ends within the header block: "
@@ -234,10 +234,10 @@ int reply_finish(struct reply *r, struct error *e)
 	return 0;
 }
 
-void reply_release(struct reply *r)
+void cgi_reply_release(struct cgi_reply *r)
 {
 	buffer_release(&r->block);
-	reply_header_release(&r->header);
+	cgi_header_release(&r->header);
 	spool_release(&r->body);
 }
 
@@ -259,20 +259,21 @@ static const char *explain(int status)
 	}
 }
 
-void reply_status_line(struct request *request, int status)
+void cgi_reply_status_line(struct request *request, int status)
 {
 	char line[64];
-	int size = snprintf(line, sizeof(line), "Status: %d %s\r\n", status, reply_reason(status));
+	int size =
+	    snprintf(line, sizeof(line), "Status: %d %s\r\n", status, error_page_reason(status));
 
 	request->status = status;
 	response_write(&request->response, line, (size_t)size);
 }
 
-void reply_error_page(struct request *request, int status, const char *detail, size_t size)
+void error_page_send(struct request *request, int status, const char *detail, size_t size)
 {
 	struct buffer body = {0};
 	struct buffer head = {0};
-	const char *reason = reply_reason(status);
+	const char *reason = error_page_reason(status);
 	const char *more = status == 503   ? "Retry-After: 1\r\n"
 			   : status == 405 ? "Allow: GET, HEAD, POST\r\n"
 					   : "";
@@ -293,7 +294,7 @@ void reply_error_page(struct request *request, int status, const char *detail, s
 	    "Content-Type: text/html; charset=utf-8\r\n%s"
 	    "Cache-Control: no-store\r\nContent-Length: %zu\r\n\r\n",
 	    more, body.size);
-	reply_status_line(request, status);
+	cgi_reply_status_line(request, status);
 	response_write(&request->response, head.data, head.size);
 	if (!is_head(request))
 		response_write(&request->response, body.data, body.size);

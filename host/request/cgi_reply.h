@@ -15,23 +15,23 @@ struct error;
 struct limits;
 struct request;
 
-struct reply {
+struct cgi_reply {
 	struct request *request;
 	size_t buffer;       /* bytes held back before the reply is let go */
 	uint64_t most;       /* bytes of a body that is held to its end */
 	struct buffer block; /* the header block, while it is not complete */
 	bool has_header;
 	bool bodyless; /* what the script gives of a body is not sent: 204, 304, or HEAD */
-	struct reply_header header;
+	struct cgi_header header;
 	struct spool body;
 	uint64_t size; /* bytes of the body, held or sent; none beyond its Content-Length */
 	bool lazy;     /* what is let go is left to who flushes the response */
 	bool released; /* the first byte has left: from here on a failure can only cut */
-	/* For another process: becomes the status once reply_is_sent. NULL: nobody wants to know. */
+	/* For another process: becomes the status once cgi_reply_is_sent. NULL: nobody wants to know. */
 	atomic_int *sent;
 };
 
-void reply_init(struct reply *r, struct request *request, const struct config *config,
+void cgi_reply_init(struct cgi_reply *r, struct request *request, const struct config *config,
     const struct limits *limits);
 
 /*
@@ -41,42 +41,42 @@ void reply_init(struct reply *r, struct request *request, const struct config *c
  * none), nor that of a 204 or 304, nor what is longer than the Content-Length: web servers cut that,
  * send it all or answer 502. It is no failure: request->cut counts these bytes, but for HEAD.
  */
-int reply_feed(struct reply *r, const void *data, size_t size, struct error *e);
+int cgi_reply_feed(struct cgi_reply *r, const void *data, size_t size, struct error *e);
 
 /* Set *e to that, and return -1. */
-int reply_too_large(const struct reply *r, struct error *e);
+int cgi_reply_too_large(const struct cgi_reply *r, struct error *e);
 
 /*
  * Let go what is held, and send the rest of the reply out of a file, from its offset: size bytes,
  * UINT64_MAX: to its end. 0; -1 with errno: EPIPE: the client is gone; EINVAL: this cannot be done
  * (yet: there is no header block), and nothing was sent.
  */
-int reply_send_file(struct reply *r, int file, uint64_t size);
+int cgi_reply_send_file(struct cgi_reply *r, int file, uint64_t size);
 
 /* Send what is let go and waits, where that is `lazy`. */
-void reply_flush(struct reply *r);
+void cgi_reply_flush(struct cgi_reply *r);
 
 /*
  * Everything that the header block announces is in the client's connection, though the run may go on:
  * a client that leaves now has its reply. Never true of a body without a Content-Length.
  */
-bool reply_is_sent(const struct reply *r);
+bool cgi_reply_is_sent(const struct cgi_reply *r);
 
 /*
  * The output is at its end. 0 when the reply is whole and is on its way; -1 with *e: no header
  * block, or fewer bytes than its Content-Length.
  */
-int reply_finish(struct reply *r, struct error *e);
+int cgi_reply_finish(struct cgi_reply *r, struct error *e);
 
-void reply_release(struct reply *r);
+void cgi_reply_release(struct cgi_reply *r);
 
 /*
  * Answer with a page of the host's own, with the request's id: to Fossil the short piece of HTML that
  * it puts into its skin, to a web server the same in an HTML document. `detail` (a traceback) is shown in full when it is not NULL.
  */
-void reply_error_page(struct request *request, int status, const char *detail, size_t size);
+void error_page_send(struct request *request, int status, const char *detail, size_t size);
 
 /* Begin a reply of the host's own with this status. Lines end with CR LF. */
-void reply_status_line(struct request *request, int status);
+void cgi_reply_status_line(struct request *request, int status);
 
 #endif

@@ -21,16 +21,16 @@ static unsigned place_of(const char *name, size_t size)
 	return size == 0 ? 0 : (unsigned)size + s[0] * 5U + s[size - 1] * 19U + s[size / 2] * 3U;
 }
 
-static bool is_at(const struct variables *v, size_t i, const char *name, size_t size)
+static bool is_at(const struct cgi_variables *v, size_t i, const char *name, size_t size)
 {
 	return v->names[i] == size && memcmp(v->items[i], name, size) == 0;
 }
 
 /* Among those in the table. v->count: it is not there. */
-static size_t find_placed(const struct variables *v, const char *name, size_t size)
+static size_t find_placed(const struct cgi_variables *v, const char *name, size_t size)
 {
 	for (unsigned at = place_of(name, size);; at++) {
-		unsigned place = v->places[at % VARIABLES_PLACES];
+		unsigned place = v->places[at % CGI_VARIABLES_PLACES];
 
 		if (place == 0)
 			break;
@@ -40,7 +40,7 @@ static size_t find_placed(const struct variables *v, const char *name, size_t si
 	return v->count;
 }
 
-static size_t find(const struct variables *v, const char *name)
+static size_t find(const struct cgi_variables *v, const char *name)
 {
 	size_t size = strlen(name);
 	size_t found = find_placed(v, name, size);
@@ -51,32 +51,32 @@ static size_t find(const struct variables *v, const char *name)
 	return found;
 }
 
-static void place(struct variables *v, size_t i)
+static void place(struct cgi_variables *v, size_t i)
 {
 	unsigned at = place_of(v->items[i], v->names[i]);
 
 	if (i >= PLACED)
 		return;
-	while (v->places[at % VARIABLES_PLACES] != 0)
+	while (v->places[at % CGI_VARIABLES_PLACES] != 0)
 		at++;
-	v->places[at % VARIABLES_PLACES] = (uint8_t)(i + 1);
+	v->places[at % CGI_VARIABLES_PLACES] = (uint8_t)(i + 1);
 }
 
-const char *variables_get(const struct variables *v, const char *name)
+const char *cgi_variables_get(const struct cgi_variables *v, const char *name)
 {
 	size_t i = find(v, name);
 
 	return i < v->count ? v->items[i] + strlen(name) + 1 : NULL;
 }
 
-const char *variables_text(const struct variables *v, const char *name)
+const char *cgi_variables_text(const struct cgi_variables *v, const char *name)
 {
-	const char *value = variables_get(v, name);
+	const char *value = cgi_variables_get(v, name);
 
 	return value != NULL ? value : "";
 }
 
-static void free_item(const struct variables *v, char *item)
+static void free_item(const struct cgi_variables *v, char *item)
 {
 	uintptr_t at = (uintptr_t)item, block = (uintptr_t)v->block;
 
@@ -84,13 +84,13 @@ static void free_item(const struct variables *v, char *item)
 		free(item);
 }
 
-void variables_take_block(struct variables *v, void *block, size_t size)
+void cgi_variables_take_block(struct cgi_variables *v, void *block, size_t size)
 {
 	v->block = block;
 	v->block_size = size;
 }
 
-static int grow(struct variables *v)
+static int grow(struct cgi_variables *v)
 {
 	size_t capacity = v->capacity > 0 ? v->capacity * 2 : 64;
 	char **items = realloc(v->items, capacity * sizeof(*items));
@@ -107,7 +107,7 @@ static int grow(struct variables *v)
 }
 
 /* Take over an allocated "NAME=value"; NULL means that memory was out. */
-static int put(struct variables *v, char *item, size_t name)
+static int put(struct cgi_variables *v, char *item, size_t name)
 {
 	if (item == NULL || (v->count + 2 > v->capacity && grow(v) < 0)) {
 		free_item(v, item);
@@ -120,7 +120,7 @@ static int put(struct variables *v, char *item, size_t name)
 	return 0;
 }
 
-int variables_set(struct variables *v, const char *name, const char *value)
+int cgi_variables_set(struct cgi_variables *v, const char *name, const char *value)
 {
 	size_t i = find(v, name);
 	size_t name_size = strlen(name), value_size = strlen(value);
@@ -138,19 +138,19 @@ int variables_set(struct variables *v, const char *name, const char *value)
 	return 0;
 }
 
-int variables_default(struct variables *v, const char *name, const char *value)
+int cgi_variables_default(struct cgi_variables *v, const char *name, const char *value)
 {
-	const char *have = variables_get(v, name);
+	const char *have = cgi_variables_get(v, name);
 
-	return have != NULL && have[0] != '\0' ? 0 : variables_set(v, name, value);
+	return have != NULL && have[0] != '\0' ? 0 : cgi_variables_set(v, name, value);
 }
 
-int variables_add(struct variables *v, const char *item)
+int cgi_variables_add(struct cgi_variables *v, const char *item)
 {
-	return variables_take(v, strdup(item), strcspn(item, "="));
+	return cgi_variables_take(v, strdup(item), strcspn(item, "="));
 }
 
-int variables_take(struct variables *v, char *item, size_t name)
+int cgi_variables_take(struct cgi_variables *v, char *item, size_t name)
 {
 	size_t i = item != NULL ? find_placed(v, item, name) : v->count;
 
@@ -164,7 +164,7 @@ int variables_take(struct variables *v, char *item, size_t name)
 /* By name; parameters of the same name in the order they came. */
 static int compare(const void *left, const void *right, void *variables)
 {
-	const struct variables *v = variables;
+	const struct cgi_variables *v = variables;
 	size_t a = *(const uint32_t *)left, b = *(const uint32_t *)right;
 	int order = v->names[a] == v->names[b]  ? memcmp(v->items[a], v->items[b], v->names[a])
 		    : v->names[a] < v->names[b] ? -1
@@ -174,7 +174,7 @@ static int compare(const void *left, const void *right, void *variables)
 }
 
 /* Close the gaps that NULLs make from this place on. */
-static void close_gaps(struct variables *v, size_t from)
+static void close_gaps(struct cgi_variables *v, size_t from)
 {
 	size_t to = from;
 
@@ -189,7 +189,7 @@ static void close_gaps(struct variables *v, size_t from)
 		v->items[to] = NULL;
 }
 
-int variables_settle(struct variables *v)
+int cgi_variables_settle(struct cgi_variables *v)
 {
 	size_t count = v->count > PLACED ? v->count - PLACED : 0, first = 0;
 	uint32_t *sorted;
@@ -218,7 +218,7 @@ int variables_settle(struct variables *v)
 	return 0;
 }
 
-static void place_all(struct variables *v)
+static void place_all(struct cgi_variables *v)
 {
 	memset(v->places, 0, sizeof(v->places));
 	for (size_t i = 0; i < v->count && i < PLACED; i++)
@@ -226,19 +226,19 @@ static void place_all(struct variables *v)
 }
 
 /* This one goes; the table is not right until all have been taken out. */
-static void take_out(struct variables *v, size_t i)
+static void take_out(struct cgi_variables *v, size_t i)
 {
 	free_item(v, v->items[i]);
 	v->items[i] = NULL;
 }
 
-static void taken_out(struct variables *v)
+static void taken_out(struct cgi_variables *v)
 {
 	close_gaps(v, 0);
 	place_all(v);
 }
 
-void variables_remove(struct variables *v, const char *name)
+void cgi_variables_remove(struct cgi_variables *v, const char *name)
 {
 	size_t i = find(v, name);
 
@@ -248,7 +248,7 @@ void variables_remove(struct variables *v, const char *name)
 	taken_out(v);
 }
 
-void variables_remove_any_case(struct variables *v, const char *name)
+void cgi_variables_remove_any_case(struct cgi_variables *v, const char *name)
 {
 	size_t size = strlen(name);
 	bool found = false;
@@ -263,7 +263,7 @@ void variables_remove_any_case(struct variables *v, const char *name)
 		taken_out(v);
 }
 
-void variables_remove_prefix(struct variables *v, const char *prefix)
+void cgi_variables_remove_prefix(struct cgi_variables *v, const char *prefix)
 {
 	size_t size = strlen(prefix);
 	bool found = false;
@@ -278,12 +278,12 @@ void variables_remove_prefix(struct variables *v, const char *prefix)
 		taken_out(v);
 }
 
-void variables_release(struct variables *v)
+void cgi_variables_release(struct cgi_variables *v)
 {
 	for (size_t i = 0; i < v->count; i++)
 		free_item(v, v->items[i]);
 	free(v->items);
 	free(v->names);
 	free(v->block);
-	*v = (struct variables){0};
+	*v = (struct cgi_variables){0};
 }

@@ -5,62 +5,62 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define VARIABLES_PLACES 128 /* a power of 2 */
+#define CGI_VARIABLES_PLACES 128 /* a power of 2 */
 
-struct variables {
+struct cgi_variables {
 	char **items;    /* NULL-terminated once there is one */
 	uint32_t *names; /* the sizes of their names */
 	size_t count;
 	size_t capacity;
-	uint8_t
-	    places[VARIABLES_PLACES]; /* a hash table of the first ones: 1 + where; 0: nothing */
+	uint8_t places
+	    [CGI_VARIABLES_PLACES]; /* a hash table of the first ones: 1 + where; 0: nothing */
 	char *block; /* from malloc(3), or NULL: strings that lie in it are freed with it */
 	size_t block_size;
 };
 
 /* The value, or NULL. It stays valid until the variable is set or removed. */
-const char *variables_get(const struct variables *v, const char *name);
+const char *cgi_variables_get(const struct cgi_variables *v, const char *name);
 
 /* The value, or "" when there is none. */
-const char *variables_text(const struct variables *v, const char *name);
+const char *cgi_variables_text(const struct cgi_variables *v, const char *name);
 
 /* Set a variable, in place of one of that name. 0, or -1 when memory is out. */
-int variables_set(struct variables *v, const char *name, const char *value);
+int cgi_variables_set(struct cgi_variables *v, const char *name, const char *value);
 
 /* Set it only when it is not there yet, or is empty. 0 or -1 as above. */
-int variables_default(struct variables *v, const char *name, const char *value);
+int cgi_variables_default(struct cgi_variables *v, const char *name, const char *value);
 
 /*
  * Add "NAME=value", in place of an earlier one of that name: of a name that comes twice the last value
- * counts. After the last one variables_settle is due, since beyond some hundred an earlier one is
+ * counts. After the last one cgi_variables_settle is due, since beyond some hundred an earlier one is
  * found only then. 0 or -1 as above.
  */
-int variables_add(struct variables *v, const char *item);
+int cgi_variables_add(struct cgi_variables *v, const char *item);
 
-/* After variables_add and variables_take: each name is there once, at its first place. 0 or -1 as above. */
-int variables_settle(struct variables *v);
+/* After cgi_variables_add and cgi_variables_take: each name is there once, at its first place. 0 or -1 as above. */
+int cgi_variables_settle(struct cgi_variables *v);
 
 /*
  * A piece of memory from malloc(3), in which strings that are added lie: it belongs to the set from now
  * on. Once.
  */
-void variables_take_block(struct variables *v, void *block, size_t size);
+void cgi_variables_take_block(struct cgi_variables *v, void *block, size_t size);
 
 /*
- * As variables_add, with a string from malloc(3), or out of that block, which belongs to the set from now
+ * As cgi_variables_add, with a string from malloc(3), or out of that block, which belongs to the set from now
  * on, also on failure. `name` is the size of its name.
  */
-int variables_take(struct variables *v, char *item, size_t name);
+int cgi_variables_take(struct cgi_variables *v, char *item, size_t name);
 
-void variables_remove(struct variables *v, const char *name);
+void cgi_variables_remove(struct cgi_variables *v, const char *name);
 
 /* Remove all of this name, in whatever case its letters are. */
-void variables_remove_any_case(struct variables *v, const char *name);
+void cgi_variables_remove_any_case(struct cgi_variables *v, const char *name);
 
 /* Remove all whose name begins with this. */
-void variables_remove_prefix(struct variables *v, const char *prefix);
+void cgi_variables_remove_prefix(struct cgi_variables *v, const char *prefix);
 
 /* Free everything; the set is empty again. */
-void variables_release(struct variables *v);
+void cgi_variables_release(struct cgi_variables *v);
 
 #endif

@@ -53,9 +53,9 @@ int request_start_decoder(struct error *e)
 #define LENGTH_BAD (-2)
 
 /* In bytes. A value above INT64_MAX counts as INT64_MAX. */
-static int64_t content_length(const struct variables *v)
+static int64_t content_length(const struct cgi_variables *v)
 {
-	const char *text = variables_text(v, "CONTENT_LENGTH");
+	const char *text = cgi_variables_text(v, "CONTENT_LENGTH");
 
 	if (text[0] == '\0' || strcmp(text, "-1") == 0)
 		return LENGTH_UNKNOWN;
@@ -66,9 +66,10 @@ static int copy_variables(struct request *r, char **params, struct error *e)
 {
 	for (; *params != NULL; params++)
 		if (strncmp(*params, "FCGI_ROLE=", 10) != 0 &&
-		    variables_add(&r->variables, *params) < 0)
+		    cgi_variables_add(&r->variables, *params) < 0)
 			return error_errno(e, "variables of the request");
-	return variables_settle(&r->variables) < 0 ? error_errno(e, "variables of the request") : 0;
+	return cgi_variables_settle(&r->variables) < 0 ? error_errno(e, "variables of the request")
+						       : 0;
 }
 
 static int check_length(
@@ -76,11 +77,11 @@ static int check_length(
 {
 	if (length == LENGTH_BAD)
 		return error_set(e, "CONTENT_LENGTH '%s' is no number of bytes",
-			   variables_text(&r->variables, "CONTENT_LENGTH")),
+			   cgi_variables_text(&r->variables, "CONTENT_LENGTH")),
 		       400;
 	if (length > 0 && (uint64_t)length > config_largest_body(config))
 		return error_set(e, "the body has %s bytes, allowed are %llu",
-			   variables_text(&r->variables, "CONTENT_LENGTH"),
+			   cgi_variables_text(&r->variables, "CONTENT_LENGTH"),
 			   (unsigned long long)config_largest_body(config)),
 		       413;
 	return 0;
@@ -115,14 +116,14 @@ bool request_body_is_whole(const struct request *r, const struct request_body *b
  */
 static int set_length(struct request *r, struct error *e)
 {
-	const char *told = variables_text(&r->variables, "CONTENT_LENGTH");
+	const char *told = cgi_variables_text(&r->variables, "CONTENT_LENGTH");
 	bool is_plain = strcmp(told, "0") == 0 || (told[0] >= '1' && told[0] <= '9');
 	char size[24];
 
 	if (is_plain || (told[0] == '\0' && r->body_size == 0))
 		return 0;
 	snprintf(size, sizeof(size), "%llu", (unsigned long long)r->body_size);
-	if (variables_set(&r->variables, "CONTENT_LENGTH", size) < 0)
+	if (cgi_variables_set(&r->variables, "CONTENT_LENGTH", size) < 0)
 		return error_errno(e, "variables of the request"), 500;
 	return 0;
 }
@@ -292,38 +293,39 @@ static int body_rewind(struct request *r, struct error *e)
 	return 0;
 }
 
-static int set_port(struct variables *v)
+static int set_port(struct cgi_variables *v)
 {
-	const char *host = variables_text(v, "HTTP_HOST");
+	const char *host = cgi_variables_text(v, "HTTP_HOST");
 	const char *colon = strrchr(host, ':');
-	const char *https = variables_text(v, "HTTPS");
+	const char *https = cgi_variables_text(v, "HTTPS");
 	bool secure = strcmp(https, "on") == 0 || strcmp(https, "1") == 0;
 
 	if (colon != NULL && colon[1] != '\0' &&
 	    strspn(colon + 1, "0123456789") == strlen(colon + 1))
-		return variables_default(v, "SERVER_PORT", colon + 1);
-	return variables_default(v, "SERVER_PORT", secure ? "443" : "80");
+		return cgi_variables_default(v, "SERVER_PORT", colon + 1);
+	return cgi_variables_default(v, "SERVER_PORT", secure ? "443" : "80");
 }
 
 int request_complete_variables(struct request *r, struct error *e)
 {
-	struct variables *v = &r->variables;
+	struct cgi_variables *v = &r->variables;
 
 	/* A header named Proxy would steer HTTP clients, some of which look for it in small letters. */
-	variables_remove_any_case(v, "HTTP_PROXY");
+	cgi_variables_remove_any_case(v, "HTTP_PROXY");
 	/* The body is decoded (RFC 9112, 7.1.3): beside this Werkzeug 2.3 believes no length. */
-	variables_remove(v, "HTTP_TRANSFER_ENCODING");
+	cgi_variables_remove(v, "HTTP_TRANSFER_ENCODING");
 	if (!r->trust_fossil)
-		variables_remove_prefix(v, "FOSSIL_");
-	if (variables_default(v, "GATEWAY_INTERFACE", "CGI/1.1") < 0 ||
-	    variables_default(v, "SERVER_PROTOCOL", "HTTP/1.0") < 0 ||
-	    variables_default(v, "REQUEST_METHOD", "GET") < 0 ||
-	    variables_default(v, "SERVER_NAME", "localhost") < 0 ||
-	    variables_default(v, "SERVER_SOFTWARE", "exthost") < 0 ||
-	    variables_default(v, "PATH", "/usr/bin:/bin") < 0 ||
-	    variables_default(v, "HOME", "/") < 0 || variables_default(v, "LANG", "C.UTF-8") < 0 ||
-	    set_port(v) < 0 ||
-	    (variables_get(v, "QUERY_STRING") == NULL && variables_set(v, "QUERY_STRING", "") < 0))
+		cgi_variables_remove_prefix(v, "FOSSIL_");
+	if (cgi_variables_default(v, "GATEWAY_INTERFACE", "CGI/1.1") < 0 ||
+	    cgi_variables_default(v, "SERVER_PROTOCOL", "HTTP/1.0") < 0 ||
+	    cgi_variables_default(v, "REQUEST_METHOD", "GET") < 0 ||
+	    cgi_variables_default(v, "SERVER_NAME", "localhost") < 0 ||
+	    cgi_variables_default(v, "SERVER_SOFTWARE", "exthost") < 0 ||
+	    cgi_variables_default(v, "PATH", "/usr/bin:/bin") < 0 ||
+	    cgi_variables_default(v, "HOME", "/") < 0 ||
+	    cgi_variables_default(v, "LANG", "C.UTF-8") < 0 || set_port(v) < 0 ||
+	    (cgi_variables_get(v, "QUERY_STRING") == NULL &&
+		cgi_variables_set(v, "QUERY_STRING", "") < 0))
 		return error_errno(e, "variables of the request");
 	return 0;
 }
@@ -331,8 +333,8 @@ int request_complete_variables(struct request *r, struct error *e)
 const char *request_path(
     const struct request *r, const char *prefix, char *path, size_t size, struct error *e)
 {
-	const char *script = variables_text(&r->variables, "SCRIPT_NAME");
-	const char *info = variables_text(&r->variables, "PATH_INFO");
+	const char *script = cgi_variables_text(&r->variables, "SCRIPT_NAME");
+	const char *info = cgi_variables_text(&r->variables, "PATH_INFO");
 	size_t script_size = strlen(script), info_size = strlen(info);
 	size_t skip = strlen(prefix);
 
@@ -350,12 +352,12 @@ const char *request_path(
 bool request_may_see_traceback(const struct request *r)
 {
 	return r->trust_fossil &&
-	       strpbrk(variables_text(&r->variables, "FOSSIL_CAPABILITIES"), "saD") != NULL;
+	       strpbrk(cgi_variables_text(&r->variables, "FOSSIL_CAPABILITIES"), "saD") != NULL;
 }
 
 void request_release(struct request *r)
 {
 	fd_close(&r->body);
-	variables_release(&r->variables);
+	cgi_variables_release(&r->variables);
 	response_release(&r->response);
 }

@@ -23,7 +23,7 @@ struct wire_check;
 
 struct request {
 	char id[REQUEST_ID_SIZE];
-	struct variables variables;
+	struct cgi_variables variables;
 	int body; /* a file at its beginning, or -1: empty */
 	uint64_t body_size;
 	bool relay; /* from the relay: it names the script, and SCRIPT_NAME is Fossil's */
@@ -37,9 +37,9 @@ struct request {
 	uint64_t queued; /* nanoseconds that it waited for a place to run */
 	int language;    /* a request process of this one was taken for it; -1: none yet */
 	/* For the log, filled on the way. */
-	const char *script;  /* name beneath the root; NULL while there is none */
-	int status;          /* of the reply; 0 while there is none */
-	uint64_t cut;        /* bytes of the script's body that were not to be sent: reply_feed */
+	const char *script; /* name beneath the root; NULL while there is none */
+	int status;         /* of the reply; 0 while there is none */
+	uint64_t cut; /* bytes of the script's body that were not to be sent: cgi_reply_feed */
 	const char *dropped; /* a header line that was not: reply_header.h; NULL: none */
 };
 

@@ -38,10 +38,11 @@ static int take_variables(struct request *r, unsigned char *block, size_t size, 
 		item[p.name_size + 1 + p.value_size] = '\0';
 		at = (char *)rest;
 		/* As libfcgi, where the name stands for the role of the request. */
-		if (!is_role && variables_take(&r->variables, item, p.name_size) < 0)
+		if (!is_role && cgi_variables_take(&r->variables, item, p.name_size) < 0)
 			return error_errno(e, "variables of the request");
 	}
-	return variables_settle(&r->variables) < 0 ? error_errno(e, "variables of the request") : 0;
+	return cgi_variables_settle(&r->variables) < 0 ? error_errno(e, "variables of the request")
+						       : 0;
 }
 
 /* Multiplexing is not for us (FastCGI, 3.3): a second request meanwhile is told so, if it listens. */
@@ -94,7 +95,7 @@ static int take_head(
 
 	if (block == NULL)
 		return error_errno(e, "variables of the request");
-	variables_take_block(&r->variables, block, check->take);
+	cgi_variables_take_block(&r->variables, block, check->take);
 	size = join_params(check, (unsigned char *)taken->data, block);
 	result = take_variables(r, block, size, e);
 	buffer_consume(taken, check->take);

@@ -22,7 +22,7 @@
 #define LOOK_EVERY (CLOCK_SECOND / 20)
 #define IDLE_SHARE 4 /* a quarter of all processors' time is idle */
 
-struct idle {
+struct cpu_idle {
 	pthread_mutex_t lock;
 	int file; /* /proc/uptime, or -1 */
 	uint64_t processors;
@@ -39,7 +39,7 @@ static uint64_t now(void)
 	return (uint64_t)clock_nanoseconds(&t);
 }
 
-static void look(struct idle *i, uint64_t t)
+static void look(struct cpu_idle *i, uint64_t t)
 {
 	uint64_t passed = (t - i->looked) * i->processors, unused;
 	unsigned long long seconds, hundredths;
@@ -57,9 +57,9 @@ static void look(struct idle *i, uint64_t t)
 	i->unused = unused;
 }
 
-struct idle *idle_create(void)
+struct cpu_idle *cpu_idle_create(void)
 {
-	struct idle *i = calloc(1, sizeof(*i));
+	struct cpu_idle *i = calloc(1, sizeof(*i));
 
 	if (i == NULL)
 		return NULL;
@@ -71,7 +71,7 @@ struct idle *idle_create(void)
 	return i;
 }
 
-bool idle_is(struct idle *i)
+bool cpu_has_idle_time(struct cpu_idle *i)
 {
 	uint64_t t = now();
 	bool is;
@@ -84,7 +84,7 @@ bool idle_is(struct idle *i)
 	return is;
 }
 
-void idle_destroy(struct idle *i)
+void cpu_idle_destroy(struct cpu_idle *i)
 {
 	if (i == NULL)
 		return;

@@ -7,14 +7,14 @@
 
 #include <stdbool.h>
 
-struct idle;
+struct cpu_idle;
 
 /* NULL: no memory. Where the kernel does not tell (no /proc), the answer is always true. */
-struct idle *idle_create(void);
+struct cpu_idle *cpu_idle_create(void);
 
 /* From the last twentieth of a second or more, as it was last looked at. */
-bool idle_is(struct idle *i);
+bool cpu_has_idle_time(struct cpu_idle *i);
 
-void idle_destroy(struct idle *i);
+void cpu_idle_destroy(struct cpu_idle *i);
 
 #endif

@@ -54,7 +54,7 @@ static void empty_pipes(struct run *run);
 static void log_stack(struct run *run, int file);
 
 void guard_begin(struct run *run, const struct run_shared *shared, const struct run_job *job,
-    struct reply *reply, struct run_result *result)
+    struct cgi_reply *reply, struct run_result *result)
 {
 	*result = (struct run_result){.why = RUN_EXITED};
 	*run = (struct run){.shared = shared,
@@ -72,7 +72,7 @@ void guard_begin(struct run *run, const struct run_shared *shared, const struct 
 
 void guard_finish(struct run *run)
 {
-	run_errors_end(&run->errors);
+	stderr_log_end(&run->errors);
 	run->result->errors = run->errors.kept;
 	run->result->whole = !run->failed;
 	run->result->time = clock_now() - run->began;
@@ -116,12 +116,12 @@ void guard_run(struct run *run)
 	}
 	empty_pipes(run);
 	if (!run->alive)
-		run_end_sweep(&run->end);
+		escalation_sweep(&run->end);
 }
 
 static int milliseconds(const struct run *run)
 {
-	int left = run_end_timeout(&run->end);
+	int left = escalation_timeout(&run->end);
 	uint64_t next = run->answer_at != 0 ? run->answer_at : run->listen_at;
 	int until = next != 0 ? clock_left(next) : left;
 
@@ -137,7 +137,7 @@ static void end_failed(struct run *run)
 	uint64_t due = clock_now() + LET_GO;
 
 	if (!run->app) {
-		run_end_begin(&run->end);
+		escalation_begin(&run->end);
 		return;
 	}
 	/* A client that took nothing until the deadline was no fault of the app's. */
@@ -155,28 +155,28 @@ static void step(struct run *run)
 		bool late = clock_now() >= run->request->response.deadline;
 
 		if (late)
-			guard_fail(run, RUN_TIMEOUT, 504,
+			verdict_fail(run, RUN_TIMEOUT, 504,
 			    "longer than %llu s: the client takes no more",
 			    (unsigned long long)run->limits->timeout);
 		else
-			guard_fail(run, RUN_CLIENT, 499, "the client went away");
+			verdict_fail(run, RUN_CLIENT, 499, "the client went away");
 	}
 	if (run->answer_at != 0 && clock_now() >= run->answer_at)
 		answer_early(run);
-	if (run->failed && run->end.stage == RUN_GOES_ON)
+	if (run->failed && run->end.stage == ESCALATION_GOES_ON)
 		end_failed(run);
-	switch (run_end_step(&run->end)) {
-	case RUN_ASKED:
-		guard_fail(run, RUN_TIMEOUT, 504, "longer than %llu s",
+	switch (escalation_step(&run->end)) {
+	case ESCALATION_ASKED:
+		verdict_fail(run, RUN_TIMEOUT, 504, "longer than %llu s",
 		    (unsigned long long)run->limits->timeout);
 		break;
-	case RUN_TERMED:
+	case ESCALATION_TERMED:
 		log_message(run->shared->log, LEVEL_WARNING,
 		    "[%s] %s did not say where it is: it waits, or is in a library in C",
 		    run->request->id, run->route->name);
 		break;
-	case RUN_KILLED: run->ended = run->end.kills > 1; break;
-	case RUN_GOES_ON: break;
+	case ESCALATION_KILLED: run->ended = run->end.kills > 1; break;
+	case ESCALATION_GOES_ON: break;
 	}
 }
 
@@ -201,8 +201,8 @@ static void take_output(struct run *run)
 	if (n == 0)
 		run->answer_at = clock_now() + QUIET;
 	/* What a run says that has failed already is for nobody. */
-	if (n > 0 && !run->failed && reply_feed(run->reply, piece, (size_t)n, &e) < 0)
-		guard_fail(run, RUN_REPLY, 500, "%s", e.message);
+	if (n > 0 && !run->failed && cgi_reply_feed(run->reply, piece, (size_t)n, &e) < 0)
+		verdict_fail(run, RUN_REPLY, 500, "%s", e.message);
 }
 
 /*
@@ -228,8 +228,8 @@ static void answer_early(struct run *run)
 	run->answer_at = 0;
 	if (run->failed || is_ending(run))
 		return;
-	if (reply_finish(run->reply, &e) < 0) {
-		guard_fail(run, RUN_REPLY, 500, "%s", e.message);
+	if (cgi_reply_finish(run->reply, &e) < 0) {
+		verdict_fail(run, RUN_REPLY, 500, "%s", e.message);
 		return;
 	}
 	run->result->answered = true;
@@ -245,7 +245,7 @@ static void take_errors(struct run *run)
 	    run->process.errors >= 0 ? read_pipe(&run->process.errors, piece, sizeof(piece)) : 0;
 
 	if (n > 0)
-		run_errors_add(&run->errors, piece, (size_t)n);
+		stderr_log_add(&run->errors, piece, (size_t)n);
 }
 
 static void take_notice(struct run *run)
@@ -276,22 +276,22 @@ static void look_at_client(struct run *run)
 	bool gone = poll(&end, 1, 0) > 0;
 
 	run->client_events = heard == REQUEST_HEARD_NOTHING ? POLLIN : 0;
-	if (gone && reply_is_sent(run->reply))
+	if (gone && cgi_reply_is_sent(run->reply))
 		run->left = true;
 	else if (gone)
-		guard_fail(run, RUN_CLIENT, 499, "the client went away");
+		verdict_fail(run, RUN_CLIENT, 499, "the client went away");
 	else if (heard == REQUEST_HEARD_ABORT)
-		guard_fail(run, RUN_ABORTED, 499, "the client aborted the request");
+		verdict_fail(run, RUN_ABORTED, 499, "the client aborted the request");
 }
 
 static void take_stack(struct run *run, int32_t cause, int file)
 {
 	if (cause == SIGXCPU)
-		guard_fail(run, RUN_CPU, 504, "more than %llu s of processor time",
+		verdict_fail(run, RUN_CPU, 504, "more than %llu s of processor time",
 		    (unsigned long long)run->limits->cpu);
 	log_stack(run, file);
 	if (run->failed)
-		run_end_begin(&run->end);
+		escalation_begin(&run->end);
 }
 
 static void take_report(struct run *run)
@@ -304,24 +304,24 @@ static void take_report(struct run *run)
 		return;
 	if (n <= 0) {
 		run->ended = run->dead = true;
-		run->untouched = n < 0 && errno == ECONNRESET && !run->failed;
-		if (!run->untouched)
-			guard_fail(run, RUN_HOST, 500, "the template went away");
+		run->order_unread = n < 0 && errno == ECONNRESET && !run->failed;
+		if (!run->order_unread)
+			verdict_fail(run, RUN_HOST, 500, "the template went away");
 		return;
 	}
 	switch (report.type) {
 	case RUN_ENDED:
-	case RUN_DIED: guard_take_end(run, &report); break;
+	case RUN_DIED: verdict_take_end(run, &report); break;
 	case RUN_CODE:
 		if (descriptor >= 0)
 			scripts_keep(run->shared->scripts, &run->route->status, descriptor);
 		break;
-	case RUN_NOTICED: noticed_add(run->shared->noticed, run->language, report.text); break;
+	case RUN_NOTICED: module_usage_add(run->shared->noticed, run->language, report.text); break;
 	case RUN_STACK:
 		if (descriptor >= 0)
 			take_stack(run, report.value, descriptor);
 		break;
-	case RUN_ANSWERED: guard_take_answer(run, &report); break;
+	case RUN_ANSWERED: verdict_take_answer(run, &report); break;
 	case RUN_STALE:
 		run->ended = run->alive = run->stale = true;
 		run->settle = report.value;
@@ -350,7 +350,7 @@ static void log_stack(struct run *run, int file)
 	/* An app worker may have been asked during an earlier request. */
 	if (run->app && !run->failed)
 		return;
-	run_errors_add_stack(&run->errors, text, (size_t)n);
+	stderr_log_add_stack(&run->errors, text, (size_t)n);
 }
 
 static bool is_readable(int fd)

@@ -6,7 +6,7 @@
 
 /* Before anything is handed over: all that is known of the run, and an empty *result. */
 void guard_begin(struct run *run, const struct run_shared *shared, const struct run_job *job,
-    struct reply *reply, struct run_result *result);
+    struct cgi_reply *reply, struct run_result *result);
 
 /* After the last try: what is left of its errors is told, and the result is complete. */
 void guard_finish(struct run *run);

@@ -19,7 +19,7 @@ struct name {
 	char text[RUN_TEXT_MAX];
 };
 
-struct noticed {
+struct module_usage {
 	pthread_mutex_t lock;
 	const struct binding *const *bindings;
 	int master;
@@ -27,9 +27,9 @@ struct noticed {
 	struct name names[NAMES_MAX];
 };
 
-struct noticed *noticed_create(const struct binding *const *bindings, int master)
+struct module_usage *module_usage_create(const struct binding *const *bindings, int master)
 {
-	struct noticed *n = calloc(1, sizeof(*n));
+	struct module_usage *n = calloc(1, sizeof(*n));
 
 	if (n == NULL)
 		return NULL;
@@ -39,7 +39,7 @@ struct noticed *noticed_create(const struct binding *const *bindings, int master
 	return n;
 }
 
-static struct name *find(struct noticed *n, int language, const char *module)
+static struct name *find(struct module_usage *n, int language, const char *module)
 {
 	struct name *name;
 
@@ -54,7 +54,7 @@ static struct name *find(struct noticed *n, int language, const char *module)
 	return name;
 }
 
-void noticed_add(struct noticed *n, int language, const char *module)
+void module_usage_add(struct module_usage *n, int language, const char *module)
 {
 	struct name *name;
 	char message[RUN_TEXT_MAX + 64];

@@ -6,12 +6,12 @@
 #define EXTHOST_MODULE_USAGE_H
 
 struct binding;
-struct noticed;
+struct module_usage;
 
 /* Tell what was noticed over this SOCK_SEQPACKET, as "language:module". NULL: no memory. */
-struct noticed *noticed_create(const struct binding *const *bindings, int master);
+struct module_usage *module_usage_create(const struct binding *const *bindings, int master);
 
 /* A run loaded this module. Safe to call from any thread; n may be NULL: nobody wants to know. */
-void noticed_add(struct noticed *n, int language, const char *module);
+void module_usage_add(struct module_usage *n, int language, const char *module);
 
 #endif

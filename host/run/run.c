@@ -30,14 +30,14 @@
 
 static int hand_over(struct run *run, const struct run_job *job);
 
-void run_script(const struct run_shared *shared, const struct run_job *job, struct reply *reply,
+void run_script(const struct run_shared *shared, const struct run_job *job, struct cgi_reply *reply,
     struct run_result *result)
 {
 	struct run run;
 
 	guard_begin(&run, shared, job, reply, result);
 	for (int tries = 0; tries < SPARE_TRIES; tries++) {
-		run.ended = run.untouched = false;
+		run.ended = run.order_unread = false;
 		run.answer_at = 0;
 		if (hand_over(&run, job) < 0)
 			break;
@@ -46,11 +46,11 @@ void run_script(const struct run_shared *shared, const struct run_job *job, stru
 		stats_ends(shared->stats, run.entry);
 		request_process_release(&run.process);
 		fd_close(&run.notices);
-		if (!run.untouched || run.failed)
+		if (!run.order_unread || run.failed)
 			break;
 	}
-	if (run.untouched)
-		guard_fail(&run, RUN_HOST, 503, "every request process died before it began");
+	if (run.order_unread)
+		verdict_fail(&run, RUN_HOST, 503, "every request process died before it began");
 	guard_finish(&run);
 }
 
@@ -59,8 +59,8 @@ static int hand_over(struct run *run, const struct run_job *job)
 {
 	char path[REQUEST_PATH_MAX];
 	struct run_order order = {.kind = RUN_ORDER_SCRIPT,
-	    .path = option_manner(
-		job->manners, scripts_bindings(run->shared->scripts)[run->language]->name, "path"),
+	    .path = option_extension_setting(job->extension,
+		scripts_bindings(run->shared->scripts)[run->language]->name, "path"),
 	    .environment = run->request->variables.items,
 	    .source = run->route->file,
 	    .code = job->found->code,
@@ -74,7 +74,7 @@ static int hand_over(struct run *run, const struct run_job *job)
 	int result = -1;
 
 	if (path_join(path, sizeof(path), run->shared->root, run->route->name) < 0) {
-		guard_fail(run, RUN_HOST, 500, "the script's path is too long");
+		verdict_fail(run, RUN_HOST, 500, "the script's path is too long");
 		return -1;
 	}
 	order.script = path;
@@ -88,12 +88,12 @@ static int hand_over(struct run *run, const struct run_job *job)
 		}
 	}
 	if (result < 0) {
-		guard_fail(run, RUN_HOST, 503, "%s", e.message);
+		verdict_fail(run, RUN_HOST, 503, "%s", e.message);
 		return result;
 	}
 	now = clock_now();
 	run->listen_at = now + LEAVE_OUTPUT;
-	run_end_init(&run->end, &run->process, now + run->limits->timeout * CLOCK_SECOND);
+	escalation_init(&run->end, &run->process, now + run->limits->timeout * CLOCK_SECOND);
 	run->request->response.deadline = run->end.due;
 	run->client_events = POLLIN;
 	return 0;

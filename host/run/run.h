@@ -8,7 +8,7 @@
  * Run the script that the route found, feeding its output to `reply`, its standard error to the
  * log, line by line, until it has ended and nothing of it is left.
  */
-void run_script(const struct run_shared *shared, const struct run_job *order, struct reply *reply,
-    struct run_result *result);
+void run_script(const struct run_shared *shared, const struct run_job *order,
+    struct cgi_reply *reply, struct run_result *result);
 
 #endif

@@ -12,9 +12,9 @@
 struct app_pool;
 struct limits;
 struct log;
-struct manners;
-struct noticed;
-struct reply;
+struct extension_settings;
+struct module_usage;
+struct cgi_reply;
 struct request;
 struct route;
 struct script_found;
@@ -29,8 +29,8 @@ struct run_shared {
 	struct spares *spares;
 	struct app_pool *apps;
 	struct scripts *scripts;
-	struct noticed *noticed; /* modules that scripts load; may be NULL */
-	struct stats *stats;     /* may be NULL */
+	struct module_usage *noticed; /* modules that scripts load; may be NULL */
+	struct stats *stats;          /* may be NULL */
 	const struct log *log;
 };
 
@@ -65,7 +65,7 @@ struct run_job {
 	struct request *request; /* its variables are complete */
 	const struct route *route;
 	const struct limits *limits;
-	const struct manners *manners;
+	const struct extension_settings *extension;
 	const struct script_found *found;
 	bool debug;
 	struct stats_entry *entry; /* of the run, in the stats; may be NULL */
@@ -78,11 +78,11 @@ struct run {
 	const struct limits *limits;
 	int language;
 	struct stats_entry *entry;
-	struct reply *reply;
+	struct cgi_reply *reply;
 	struct run_result *result;
 	struct request_process process;
-	struct run_end end;
-	struct run_errors errors;
+	struct escalation end;
+	struct stderr_log errors;
 	uint64_t began; /* clock_now() */
 	int notices;    /* of processes it starts; -1: they are not limited */
 	uint64_t processes_left;
@@ -90,14 +90,14 @@ struct run {
 	uint64_t listen_at;  /* until then its output stays in the pipe; 0: that is over */
 	uint64_t answer_at;  /* the output is closed: when to answer; 0: not */
 	bool ended;          /* the channel has told it, or broke */
-	bool untouched;      /* the process died before it took its order: another can run it */
+	bool order_unread;   /* the process died before it took its order: another can run it */
 	bool app;            /* it is a request to an app worker, */
 	bool alive;          /* which goes on after it, */
 	bool retires;        /* but takes no other, */
 	bool stale;          /* or has not begun this one, as the app's files have changed */
 	int32_t settle;      /* then: milliseconds until they have come to rest */
 	bool dead;           /* nothing more will come from the process */
-	bool left;           /* the client has gone, and has its whole reply: reply_is_sent */
+	bool left;           /* the client has gone, and has its whole reply: cgi_reply_is_sent */
 	bool failed;
 	bool no_memory;
 };

@@ -49,7 +49,7 @@ struct pool {
 struct spares {
 	int languages;
 	atomic_size_t wanted; /* of each language */
-	struct idle *idle;
+	struct cpu_idle *idle;
 	struct pool pools[LANGUAGES_MAX];
 };
 
@@ -66,7 +66,7 @@ struct spares *spares_create(int languages, size_t wanted)
 
 	if (s == NULL)
 		return NULL;
-	s->idle = idle_create();
+	s->idle = cpu_idle_create();
 	if (s->idle == NULL) {
 		free(s);
 		return NULL;
@@ -122,7 +122,7 @@ static int fill(struct spares *s, struct pool *pool, struct error *e)
 /* 0, also while there is no template or too much is ordered already; -1: no descriptors. */
 static int order(const struct spares *s, struct pool *pool, struct error *e)
 {
-	struct template_order message = {.warm = idle_is(s->idle)};
+	struct template_order message = {.warm = cpu_has_idle_time(s->idle)};
 	struct request_process *p = &pool->ordered[pool->asked];
 	struct request_process_ends ends;
 
@@ -274,6 +274,6 @@ void spares_destroy(struct spares *s)
 		pthread_mutex_destroy(&s->pools[i].lock);
 		pthread_cond_destroy(&s->pools[i].changed);
 	}
-	idle_destroy(s->idle);
+	cpu_idle_destroy(s->idle);
 	free(s);
 }

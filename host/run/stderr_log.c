@@ -10,7 +10,7 @@
 #define LINE_MOST 2048  /* a longer line is logged in pieces */
 
 static void log_piece(
-    const struct run_errors *errors, const char *stream, const char *text, size_t size)
+    const struct stderr_log *errors, const char *stream, const char *text, size_t size)
 {
 	struct log_line line;
 
@@ -20,7 +20,7 @@ static void log_piece(
 	log_end(&line);
 }
 
-static void log_lines(struct run_errors *errors)
+static void log_lines(struct stderr_log *errors)
 {
 	while (errors->line.size > 0) {
 		const char *newline = memchr(errors->line.data, '\n', errors->line.size);
@@ -37,16 +37,16 @@ static void log_lines(struct run_errors *errors)
 	}
 }
 
-void run_errors_keep(struct buffer *kept, const char *data, size_t size)
+void stderr_log_keep(struct buffer *kept, const char *data, size_t size)
 {
 	buffer_append(kept, data, size);
 	if (kept->size > KEPT_MOST)
 		buffer_consume(kept, kept->size - KEPT_MOST);
 }
 
-void run_errors_add_stack(struct run_errors *errors, const char *data, size_t size)
+void stderr_log_add_stack(struct stderr_log *errors, const char *data, size_t size)
 {
-	run_errors_keep(&errors->kept, data, size);
+	stderr_log_keep(&errors->kept, data, size);
 	while (size > 0) {
 		const char *newline = memchr(data, '\n', size);
 		size_t line = newline != NULL ? (size_t)(newline - data) : size;
@@ -58,14 +58,14 @@ void run_errors_add_stack(struct run_errors *errors, const char *data, size_t si
 	}
 }
 
-void run_errors_add(struct run_errors *errors, const char *data, size_t size)
+void stderr_log_add(struct stderr_log *errors, const char *data, size_t size)
 {
-	run_errors_keep(&errors->kept, data, size);
+	stderr_log_keep(&errors->kept, data, size);
 	buffer_append(&errors->line, data, size);
 	log_lines(errors);
 }
 
-void run_errors_end(struct run_errors *errors)
+void stderr_log_end(struct stderr_log *errors)
 {
 	if (errors->line.size > 0)
 		log_piece(errors, "stderr", errors->line.data, errors->line.size);

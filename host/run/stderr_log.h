@@ -6,7 +6,7 @@
 
 struct log;
 
-struct run_errors {
+struct stderr_log {
 	const struct log *log;
 	const char *request; /* its id */
 	const char *script;
@@ -15,18 +15,18 @@ struct run_errors {
 };
 
 /* Bytes as they come. A line that is too long is logged in pieces. */
-void run_errors_add(struct run_errors *errors, const char *data, size_t size);
+void stderr_log_add(struct stderr_log *errors, const char *data, size_t size);
 
 /* Where the script is, as its language tells it: logged as lines of a stream of their own. */
-void run_errors_add_stack(struct run_errors *errors, const char *data, size_t size);
+void stderr_log_add_stack(struct stderr_log *errors, const char *data, size_t size);
 
 /*
  * Append to what is kept for an error page: only the last 16 KiB stay, which is where a traceback says
  * what it was.
  */
-void run_errors_keep(struct buffer *kept, const char *data, size_t size);
+void stderr_log_keep(struct buffer *kept, const char *data, size_t size);
 
 /* No more comes: what is left is a line too. `kept` stays. */
-void run_errors_end(struct run_errors *errors);
+void stderr_log_end(struct stderr_log *errors);
 
 #endif

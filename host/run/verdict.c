@@ -21,11 +21,11 @@
 static void judge_exit(struct run *run, int status)
 {
 	if (status != 0 && run->no_memory)
-		guard_fail(run, RUN_MEMORY, 500,
+		verdict_fail(run, RUN_MEMORY, 500,
 		    "exit status %d for want of memory, --memory is %llu", status,
 		    (unsigned long long)run->limits->memory);
 	else if (status != 0)
-		guard_fail(run, RUN_EXITED, 500, "exit status %d", status);
+		verdict_fail(run, RUN_EXITED, 500, "exit status %d", status);
 }
 
 static void judge_death(struct run *run, int wait_status)
@@ -35,11 +35,11 @@ static void judge_death(struct run *run, int wait_status)
 	if (!WIFSIGNALED(wait_status))
 		judge_exit(run, WEXITSTATUS(wait_status));
 	else if (run->no_memory)
-		guard_fail(run, RUN_MEMORY, 500, "ended for want of memory, --memory is %llu",
+		verdict_fail(run, RUN_MEMORY, 500, "ended for want of memory, --memory is %llu",
 		    (unsigned long long)run->limits->memory);
 	else {
 		process_describe_death(how, sizeof(how), wait_status);
-		guard_fail(run, RUN_SIGNALLED, 500, "%s", how);
+		verdict_fail(run, RUN_SIGNALLED, 500, "%s", how);
 	}
 }
 
@@ -58,7 +58,7 @@ static bool left_order(const struct run *run)
 	       errno == ECONNRESET;
 }
 
-void guard_take_end(struct run *run, const struct run_report *report)
+void verdict_take_end(struct run *run, const struct run_report *report)
 {
 	run->ended = true;
 	run->result->cpu = report->cpu;
@@ -73,26 +73,26 @@ void guard_take_end(struct run *run, const struct run_report *report)
 		return;
 	}
 	run->dead = true;
-	run->untouched = !run->failed && left_order(run);
-	if (!run->untouched)
+	run->order_unread = !run->failed && left_order(run);
+	if (!run->order_unread)
 		judge_death(run, report->value);
 }
 
-void guard_take_answer(struct run *run, const struct run_report *report)
+void verdict_take_answer(struct run *run, const struct run_report *report)
 {
 	run->ended = true;
-	run->alive = run->end.stage < RUN_TERMED;
+	run->alive = run->end.stage < ESCALATION_TERMED;
 	run->retires = (report->value & BINDING_RETIRE) != 0;
 	run->result->cpu = report->cpu;
 	run->result->peak = report->peak;
 	if ((report->value & BINDING_FAILED) != 0 && run->no_memory)
-		guard_fail(run, RUN_MEMORY, 500, "no memory left, --memory is %llu",
+		verdict_fail(run, RUN_MEMORY, 500, "no memory left, --memory is %llu",
 		    (unsigned long long)run->limits->memory);
 	else if ((report->value & BINDING_FAILED) != 0)
-		guard_fail(run, RUN_EXITED, 500, "the app failed");
+		verdict_fail(run, RUN_EXITED, 500, "the app failed");
 }
 
-void guard_fail(struct run *run, enum run_why why, int status, const char *format, ...)
+void verdict_fail(struct run *run, enum run_why why, int status, const char *format, ...)
 {
 	va_list arguments;
 

@@ -38,8 +38,8 @@ static bool follow_one(struct app_loaded *a)
 	if (run_order_receive(a->channel, &order, &memory) != 1)
 		return false;
 	if (a->app.rerun) {
-		order.body = fd_move_up(order.body);
-		order.output = fd_move_up(order.output);
+		order.body = fd_move_high(order.body);
+		order.output = fd_move_high(order.output);
 	}
 	if (order.accept != 0)
 		app_files_accept(&a->files, order.accept);

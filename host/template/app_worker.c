@@ -15,16 +15,16 @@
 void app_worker_main(
     const struct binding *binding, struct binding_run *run, const struct run_order *order)
 {
-	struct app_serve_setup setup;
+	struct direct_setup setup;
 	struct app_loaded app;
 
-	if (order->app.serves && app_serve_receive(&setup, run->channel->socket, order) < 0)
+	if (order->app.serves && direct_setup_receive(&setup, run->channel->socket, order) < 0)
 		binding_end(run, 1);
 	if (order->app.serves)
-		app_guardian_fork(binding, run, &setup);
+		guardian_fork(binding, run, &setup);
 	app_load(&app, binding, run, order);
 	run_report_send(app.channel, RUN_LOADED, 0, "", -1);
 	if (order->app.serves)
-		app_serve(&app, &setup);
+		direct_serve(&app, &setup);
 	app_orders_follow(&app);
 }

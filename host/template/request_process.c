@@ -106,7 +106,7 @@ static void take_descriptors(const struct request_process_ends *ends, struct run
 {
 	dup2(ends->output, STDOUT_FILENO);
 	dup2(ends->errors, STDERR_FILENO);
-	channel->socket = fd_copy_up(ends->channel);
+	channel->socket = fd_dup_high(ends->channel);
 	if (channel->socket < 0)
 		_exit(127);
 	fd_close_from(3, channel->socket);
@@ -230,8 +230,8 @@ static void request_process_main(const struct request_process_setup *setup,
 	run.script = order.script;
 	run.path = order.path;
 	run.environment = order.environment;
-	run.source = fd_move_up(order.source);
-	run.code = fd_move_up(order.code);
+	run.source = fd_move_high(order.source);
+	run.code = fd_move_high(order.code);
 	answer_questions(binding, &run);
 	if ((order.kind == RUN_ORDER_LOAD ? take_lasting_limits : take_limits)(
 		&order.limits, channel.socket) < 0) {

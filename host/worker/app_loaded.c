@@ -1,6 +1,6 @@
 /*
  * What an app worker does with its app, whether the front brings the requests (app_orders.c) or they
- * come by a socket of its own (app_serve.c).
+ * come by a socket of its own (direct_serve.c).
  */
 #include "worker/app_loaded.h"
 
@@ -57,7 +57,7 @@ static const char *text_or_null(const struct run_order *order, const char *name)
 
 static int open_folder(const char *path)
 {
-	return fd_move_up(open(path, O_PATH | O_DIRECTORY | O_CLOEXEC));
+	return fd_move_high(open(path, O_PATH | O_DIRECTORY | O_CLOEXEC));
 }
 
 static void take_order(struct app_loaded *a, const struct run_order *order)

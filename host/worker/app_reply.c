@@ -83,7 +83,7 @@ static int feed(struct binding_reply *r, const void *data, size_t size)
 		errno = EPIPE;
 		return -1;
 	}
-	if (reply_feed(r->reply, data, size, &r->why) < 0) {
+	if (cgi_reply_feed(r->reply, data, size, &r->why) < 0) {
 		r->refused = true;
 		errno = EPIPE;
 		return -1;
@@ -116,7 +116,7 @@ int binding_reply_write(struct binding_call *call, const struct iovec *pieces, i
 	if (binding_reply_finish(call, pieces, count) < 0)
 		return -1;
 	if (r->pipe < 0 && r->reply->released)
-		reply_flush(r->reply);
+		cgi_reply_flush(r->reply);
 	return 0;
 }
 
@@ -154,7 +154,7 @@ int binding_reply_file(struct binding_call *call, int file, uint64_t size)
 		errno = EPIPE;
 		return -1;
 	}
-	return reply_send_file(r->reply, file, size);
+	return cgi_reply_send_file(r->reply, file, size);
 }
 
 int binding_reply_descriptor(struct binding_call *call)
@@ -186,7 +186,7 @@ void app_reply_take_memory(struct binding_reply *r)
 	if (r->memory < 0)
 		return;
 	if (!r->refused && is_too_large(r)) {
-		reply_too_large(r->reply, &r->why);
+		cgi_reply_too_large(r->reply, &r->why);
 		r->refused = true;
 	}
 	while ((n = pread(r->memory, piece, sizeof(piece), at)) > 0) {

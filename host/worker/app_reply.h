@@ -8,12 +8,12 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-struct reply;
+struct cgi_reply;
 
 struct binding_reply {
-	int pipe;            /* to the front; -1: straight to the client */
-	struct reply *reply; /* straight to the client: what it has become so far */
-	pid_t owner;         /* straight to the client: the one process that may write */
+	int pipe;                /* to the front; -1: straight to the client */
+	struct cgi_reply *reply; /* straight to the client: what it has become so far */
+	pid_t owner;             /* straight to the client: the one process that may write */
 	/* Straight to the client: a file that binding_reply_descriptor lends; -1: none yet. It is lent again only
 	   after a rerun that has left nothing behind, since whatever keeps it can write later. */
 	int memory;

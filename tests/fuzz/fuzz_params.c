@@ -161,7 +161,7 @@ static void compare(struct request *r, struct expected *x)
 		insist(strcmp(r->variables.items[i], x->items[i]) == 0 ||
 			   strcmp(x->items[i], "CONTENT_LENGTH=-1") == 0,
 		    "another variable than the pair says");
-		insist(strcmp(variables_text(&r->variables, text),
+		insist(strcmp(cgi_variables_text(&r->variables, text),
 			   r->variables.items[i] + name + 1) == 0,
 		    "another value than the environment's");
 		free(text);

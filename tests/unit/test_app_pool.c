@@ -66,7 +66,7 @@ static struct {
 	struct app_pool *pool;
 	int template;
 	struct limits limits;
-	struct manners manners;
+	struct extension_settings extension;
 	struct route route;
 	struct script_found found;
 	struct run_job job;
@@ -107,7 +107,7 @@ static int begin(void **state)
 	    .memory = UINT64_MAX,
 	    .cpu = UINT64_MAX,
 	    .processes = UINT64_MAX};
-	t.manners = (struct manners){.mode = (char *)"app",
+	t.extension = (struct extension_settings){.mode = (char *)"app",
 	    .reload = (char *)"keep",
 	    .python_path = (char *)"",
 	    .tcl_path = (char *)"",
@@ -115,7 +115,7 @@ static int begin(void **state)
 	t.route = (struct route){.name = (char *)"app.tiny", .file = -1};
 	t.found = (struct script_found){.kind = SCRIPT_APP, .code = -1};
 	t.job = (struct run_job){
-	    .route = &t.route, .limits = &t.limits, .manners = &t.manners, .found = &t.found};
+	    .route = &t.route, .limits = &t.limits, .extension = &t.extension, .found = &t.found};
 	t.setup = (struct app_pool_setup){.log = &t.log,
 	    .spares = spares_create(1, 0),
 	    .scripts = scripts_create(bindings),
@@ -586,7 +586,7 @@ static void with_reload_strict_the_old_one_does_not_answer(void **state)
 	struct worker old, fresh;
 
 	(void)state;
-	t.manners.reload = (char *)"strict";
+	t.extension.reload = (char *)"strict";
 	old = load_and_change(&first);
 	assert_is_dismissed(&old);
 	come(&first);
@@ -788,7 +788,7 @@ static void the_time_that_has_come_starts_a_worker_of_it(void **state)
 	(void)state;
 	a->sockets = &sockets;
 	a->settings.limits = t.limits;
-	app_copy_manners(&a->settings, &t.manners);
+	app_copy_extension_settings(&a->settings, &t.extension);
 	assert_int_equal(app_start_watching(t.pool), 0);
 	pthread_mutex_lock(&t.pool->lock);
 	app_refuse(t.pool, a, &refusal);
@@ -879,7 +879,7 @@ static void what_a_worker_writes_within_a_request_or_just_behind_it_is_that_requ
 {
 	static struct app_sockets sockets = {.number = 1, .exchange = {-1, -1}};
 	static struct app_worker_entry w;
-	struct app_slot *slot = calloc(1, sizeof(*slot));
+	struct scoreboard_slot *slot = calloc(1, sizeof(*slot));
 	struct app *a = app_add(t.pool, "app.tiny");
 	int ends[2];
 	char *all;

@@ -377,13 +377,13 @@ static int read_as_host(
 {
 	char *path = unit_path(folder, "conf");
 	char *argv[] = {(char *)"--root", (char *)"/usr", (char *)"--config", path};
-	const struct serve_config_source source = {.argc = 4, .argv = argv, .bindings = bindings};
+	const struct config_source source = {.argc = 4, .argv = argv, .bindings = bindings};
 	int result;
 
 	unit_file_write(folder, "conf", text, 0644);
 	*config = (struct config){0};
 	*e = (struct error){""};
-	result = serve_config_read(&source, -1, config, e);
+	result = config_check_read(&source, -1, config, e);
 	free(path);
 	return result;
 }

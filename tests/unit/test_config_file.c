@@ -184,7 +184,7 @@ static void what_an_apps_section_sets_holds_for_it_alone_and_above_its_paths(voi
 {
 	struct reading r;
 	struct limits limits;
-	struct manners manners;
+	struct extension_settings extension;
 	const struct config_app *app;
 
 	(void)state;
@@ -193,15 +193,15 @@ static void what_an_apps_section_sets_holds_for_it_alone_and_above_its_paths(voi
 		   "reload = strict\n[app b]\nscript = x.py\nlisten = unix:/t\n");
 	app = config_find_app(&r.config, "a");
 	config_limits(&r.config, "x.py", &limits);
-	config_manners(&r.config, "x.py", &manners);
+	config_extension_settings(&r.config, "x.py", &extension);
 	assert_int_equal(limits.timeout, 5);
-	assert_string_equal(manners.mode, "auto");
-	config_override(&app->own, &limits, &manners);
+	assert_string_equal(extension.mode, "auto");
+	config_override(&app->own, &limits, &extension);
 	assert_int_equal(limits.timeout, 7);
 	assert_int_equal(limits.cpu, 6);
 	assert_int_equal(limits.memory, 2 << 20);
-	assert_string_equal(manners.mode, "rerun");
-	assert_string_equal(manners.reload, "strict");
+	assert_string_equal(extension.mode, "rerun");
+	assert_string_equal(extension.reload, "strict");
 	app = config_find_app(&r.config, "b");
 	assert_int_equal(app->workers, 2);
 	assert_int_equal(app->own.given, 0);

@@ -45,7 +45,7 @@ static struct {
 	struct run_shared shared;
 	struct run_result result;
 	struct request request;
-	struct reply reply;
+	struct cgi_reply reply;
 	struct route route;
 	struct limits limits;
 	struct config config;
@@ -144,10 +144,10 @@ static int begin(void **state)
 	t.client = ends[1];
 	t.request.response.fastcgi = true;
 	t.request.response.request_id = 1;
-	reply_init(&t.reply, &t.request, &t.config, &t.limits);
+	cgi_reply_init(&t.reply, &t.request, &t.config, &t.limits);
 	guard_begin(&t.run, &t.shared, &job, &t.reply, &t.result);
 	open_process(&t.run.process);
-	run_end_init(&t.run.end, &t.run.process, clock_now() + 3600 * CLOCK_SECOND);
+	escalation_init(&t.run.end, &t.run.process, clock_now() + 3600 * CLOCK_SECOND);
 	t.request.response.deadline = t.run.end.due;
 	t.run.client_events = POLLIN;
 	return 0;
@@ -168,7 +168,7 @@ static int end(void **state)
 	fd_close(&t.request.response.fd);
 	request_process_release(p);
 	buffer_release(&t.result.errors);
-	reply_release(&t.reply);
+	cgi_reply_release(&t.reply);
 	request_release(&t.request);
 	return 0;
 }
@@ -332,8 +332,8 @@ static void a_death_by_an_exit_status_is_that(void **state)
 static void the_first_of_all_reasons_counts(void **state)
 {
 	(void)state;
-	guard_fail(&t.run, RUN_CLIENT, 499, "%s", "first");
-	guard_fail(&t.run, RUN_TIMEOUT, 504, "%s", "second");
+	verdict_fail(&t.run, RUN_CLIENT, 499, "%s", "first");
+	verdict_fail(&t.run, RUN_TIMEOUT, 504, "%s", "second");
 	assert_string_equal(t.result.reason, "first");
 	report_death(SIGKILL);
 	guard();
@@ -347,7 +347,7 @@ static void a_channel_that_ends_without_a_word_is_the_hosts_fault(void **state)
 	guard();
 	assert_failed(RUN_HOST, 500, "the template went away");
 	assert_true(t.run.dead);
-	assert_false(t.run.untouched);
+	assert_false(t.run.order_unread);
 }
 
 /* The kernel says so by a reset: what was sent there is unread. */
@@ -357,7 +357,7 @@ static void an_order_that_nobody_has_read_is_for_another_process(void **state)
 	assert_int_equal(send(t.run.process.channel, "order", 5, 0), 5);
 	fd_close(&t.channel);
 	guard();
-	assert_true(t.run.untouched);
+	assert_true(t.run.order_unread);
 	assert_true(t.run.dead);
 	assert_false(t.run.failed);
 }
@@ -365,11 +365,11 @@ static void an_order_that_nobody_has_read_is_for_another_process(void **state)
 static void a_run_that_has_failed_is_not_done_again_though_nobody_has_read_its_order(void **state)
 {
 	(void)state;
-	guard_fail(&t.run, RUN_CLIENT, 499, "%s", "the client went away");
+	verdict_fail(&t.run, RUN_CLIENT, 499, "%s", "the client went away");
 	assert_int_equal(send(t.run.process.channel, "order", 5, 0), 5);
 	fd_close(&t.channel);
 	guard();
-	assert_false(t.run.untouched);
+	assert_false(t.run.order_unread);
 	assert_failed(RUN_CLIENT, 499, "the client went away");
 }
 
@@ -455,7 +455,7 @@ static void more_processor_time_than_allowed_is_told_as_that(void **state)
 
 static void die_when_told(int look)
 {
-	if (look > 1 && t.run.end.stage >= RUN_TERMED) {
+	if (look > 1 && t.run.end.stage >= ESCALATION_TERMED) {
 		assert_died_of(SIGTERM);
 		report_death(SIGTERM);
 		t.at_look = NULL;
@@ -623,7 +623,7 @@ static void an_exit_status_after_the_answer_is_a_failure_all_the_same(void **sta
 static void what_a_run_prints_that_has_failed_is_for_nobody(void **state)
 {
 	(void)state;
-	guard_fail(&t.run, RUN_CLIENT, 499, "%s", "gone");
+	verdict_fail(&t.run, RUN_CLIENT, 499, "%s", "gone");
 	print(PAGE);
 	report(RUN_ENDED, 0);
 	guard();
@@ -711,7 +711,7 @@ static void an_app_that_fails_goes_on_too(void **state)
 static void an_answer_after_sigterm_is_the_workers_last(void **state)
 {
 	(void)state;
-	run_end_begin(&t.run.end);
+	escalation_begin(&t.run.end);
 	report(RUN_ANSWERED, 0);
 	guard();
 	assert_false(t.run.alive);
@@ -720,7 +720,7 @@ static void an_answer_after_sigterm_is_the_workers_last(void **state)
 static void an_answer_after_it_was_asked_is_not(void **state)
 {
 	(void)state;
-	t.run.end.stage = RUN_ASKED;
+	t.run.end.stage = ESCALATION_ASKED;
 	report(RUN_ANSWERED, 0);
 	guard();
 	assert_true(t.run.alive);
@@ -773,7 +773,7 @@ static void an_app_worker_that_died_before_it_saw_its_order_has_not_begun_it(voi
 	assert_int_equal(pthread_create(&thread, NULL, close_the_channel, &t.channel), 0);
 	guard();
 	assert_int_equal(pthread_join(thread, NULL), 0);
-	assert_true(t.run.untouched);
+	assert_true(t.run.order_unread);
 	assert_true(t.run.dead);
 	assert_false(t.run.failed);
 }
@@ -783,7 +783,7 @@ static void an_app_worker_that_died_at_its_request_has_failed(void **state)
 	(void)state;
 	report_death(SIGSEGV);
 	guard();
-	assert_false(t.run.untouched);
+	assert_false(t.run.order_unread);
 	assert_failed(RUN_SIGNALLED, 500, "signal 11");
 }
 
@@ -818,7 +818,7 @@ static void the_deadline_of_an_app_stays_if_it_is_sooner_and_nothing_was_wrong_w
 	fd_close(&t.run.process.output);
 	fd_close(&t.client);
 	report(RUN_NO_MEMORY, 0);
-	guard_fail(&t.run, RUN_CLIENT, 499, "%s", "gone");
+	verdict_fail(&t.run, RUN_CLIENT, 499, "%s", "gone");
 	t.at_look = end_at_the_sixth_look;
 	guard_run(&t.run);
 	assert_int_equal(t.run.end.due, due);

@@ -1,4 +1,4 @@
-/* Which files may be sent: host/static_content.h. */
+/* Which files may be sent: host/request/static_content.h. */
 #include "unit.h"
 
 #include "binding.h"

@@ -1,4 +1,4 @@
-/* Records, name-value pairs and replies, as bytes: host/wire.h. */
+/* Records, name-value pairs and replies, as bytes: host/net/wire.h. */
 #include "net/wire.h"
 
 #include <setjmp.h>

@@ -1,4 +1,4 @@
-/* What a client may send in front of a body, row by row: host/wire_check.h. */
+/* What a client may send in front of a body, row by row: host/net/wire_check.h. */
 #include "net/wire_check.h"
 
 #include <setjmp.h>

@@ -99,7 +99,7 @@ static struct rerun *make_rerun(Tcl_Interp *interp, struct binding_app *app)
 
 static int open_high(const char *path, int flags)
 {
-	return fd_move_up(open(path, flags | O_CLOEXEC));
+	return fd_move_high(open(path, flags | O_CLOEXEC));
 }
 
 static int save_process(struct rerun *r)
@@ -107,7 +107,7 @@ static int save_process(struct rerun *r)
 	r->folder = open_high(".", O_PATH | O_DIRECTORY);
 	r->null = open_high("/dev/null", O_RDONLY);
 	r->nowhere = open_high("/dev/null", O_WRONLY);
-	r->log = fd_copy_up(STDERR_FILENO);
+	r->log = fd_dup_high(STDERR_FILENO);
 	r->mask = umask(0);
 	umask(r->mask);
 	sigprocmask(SIG_SETMASK, NULL, &r->blocked);
@@ -177,7 +177,7 @@ int tcl_rerun_answer(struct binding_app *app, struct binding_call *call)
 
 static int run_script(struct rerun *r, Tcl_Interp *interp)
 {
-	int source = fd_copy_up(r->app->run->source);
+	int source = fd_dup_high(r->app->run->source);
 	int code;
 
 	if (source == -1 || lseek(source, 0, SEEK_SET) == -1) {

@@ -86,7 +86,7 @@ void tcl_wait_start(void)
 
 	own = &first;
 	/* There is no other thread yet that could want to wake this one. */
-	first.alarm = fd_move_up(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+	first.alarm = fd_move_high(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
 	Tcl_SetNotifier(&procs);
 }
 

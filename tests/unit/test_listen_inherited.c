@@ -30,12 +30,12 @@ static const char *self(void)
 static void the_variables_are_gone_whomever_they_are_for(void **state)
 {
 	const char *pids[] = {"1", self(), ""};
-	struct inherited in;
+	struct listen_inherited in;
 
 	(void)state;
 	for (size_t i = 0; i < UNIT_COUNT(pids); i++) {
 		say(pids[i], "1");
-		inherited_find(&in);
+		listen_inherited_find(&in);
 		assert_null(getenv("LISTEN_PID"));
 		assert_null(getenv("LISTEN_FDS"));
 		assert_null(getenv("LISTEN_FDNAMES"));
@@ -44,11 +44,11 @@ static void the_variables_are_gone_whomever_they_are_for(void **state)
 
 static void as_many_as_are_told_begin_at_descriptor_3(void **state)
 {
-	struct inherited in;
+	struct listen_inherited in;
 
 	(void)state;
 	say(self(), "2");
-	inherited_find(&in);
+	listen_inherited_find(&in);
 	assert_int_equal(in.next, 3);
 	assert_int_equal(in.end, 5);
 }
@@ -57,7 +57,7 @@ static void what_is_for_another_or_no_number_leaves_descriptor_0(void **state)
 {
 	static const char *const counts[] = {
 	    "", "0", "-1", "2x", "2147483647", "99999999999999999999"};
-	struct inherited in;
+	struct listen_inherited in;
 
 	(void)state;
 	for (size_t i = 0; i <= UNIT_COUNT(counts); i++) {
@@ -65,7 +65,7 @@ static void what_is_for_another_or_no_number_leaves_descriptor_0(void **state)
 			say(self(), counts[i]);
 		else
 			say("1", "2");
-		inherited_find(&in);
+		listen_inherited_find(&in);
 		assert_int_equal(in.next, 0);
 		assert_int_equal(in.end, 1);
 	}
@@ -77,7 +77,7 @@ static void each_is_taken_once_and_says_what_it_is(void **state)
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	int saved[] = {fcntl(3, F_DUPFD_CLOEXEC, 10), fcntl(4, F_DUPFD_CLOEXEC, 10)};
 	int listener = socket(AF_UNIX, SOCK_STREAM, 0), given = -1, family = -1;
-	struct inherited in;
+	struct listen_inherited in;
 	struct error e;
 
 	(void)state;
@@ -87,17 +87,17 @@ static void each_is_taken_once_and_says_what_it_is(void **state)
 	assert_int_equal(dup2(listener, 3), 3);
 	assert_int_equal(dup2(STDERR_FILENO, 4), 4);
 	say(self(), "2");
-	inherited_find(&in);
-	assert_true(inherited_left(&in));
-	assert_int_equal(inherited_take(&in, &given, &family, &e), 3);
+	listen_inherited_find(&in);
+	assert_true(listen_inherited_left(&in));
+	assert_int_equal(listen_inherited_take(&in, &given, &family, &e), 3);
 	assert_int_equal(given, 3);
 	assert_int_equal(family, AF_UNIX);
 	assert_true((fcntl(3, F_GETFD) & FD_CLOEXEC) != 0);
 	assert_true((fcntl(4, F_GETFD) & FD_CLOEXEC) != 0);
-	assert_int_equal(inherited_take(&in, &given, &family, &e), -1);
+	assert_int_equal(listen_inherited_take(&in, &given, &family, &e), -1);
 	assert_non_null(strstr(e.message, "descriptor 4"));
-	assert_false(inherited_left(&in));
-	assert_int_equal(inherited_take(&in, &given, &family, &e), -1);
+	assert_false(listen_inherited_left(&in));
+	assert_int_equal(listen_inherited_take(&in, &given, &family, &e), -1);
 	assert_non_null(strstr(e.message, "fewer"));
 	close(3);
 	close(4);

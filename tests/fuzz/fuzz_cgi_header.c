@@ -1,7 +1,7 @@
 /*
  * Fuzz harness for what a script prints: the header block's check, and the reply as it leaves. The
  * bytes come at once, and again in pieces cut as they say themselves; what is thought of them and
- * what is sent must be the same. A block that passes must keep what reply_header.h promises, for a web
+ * what is sent must be the same. A block that passes must keep what cgi_header.h promises, for a web
  * server and for Fossil.
  */
 #include "replay.h"
@@ -45,7 +45,7 @@ static void check_line(const char *line, size_t size, size_t most)
 	    "a line that is the connection's");
 }
 
-static void check_block(struct reply_header *h, bool fossil)
+static void check_block(struct cgi_header *h, bool fossil)
 {
 	const char *line_end = fossil ? "\n" : "\r\n";
 	size_t end_size = strlen(line_end), lengths = 0, statuses = 0;
@@ -72,23 +72,23 @@ static void check_block(struct reply_header *h, bool fossil)
 }
 
 /* What leaves is a block that passes, and then leaves as it is. */
-static void check_again(const struct reply_header *h, bool fossil)
+static void check_again(const struct cgi_header *h, bool fossil)
 {
-	struct reply_header again;
+	struct cgi_header again;
 	struct error e;
 
 	/* But one whose lines have all been left out. */
 	if (h->text.size == 1)
 		return;
-	insist(reply_header_end(h->text.data, h->text.size) == h->text.size, "an end within");
-	insist(reply_header_read(&again, fossil ? REPLY_FOR_FOSSIL : REPLY_FOR_WEB_SERVER,
+	insist(cgi_header_end(h->text.data, h->text.size) == h->text.size, "an end within");
+	insist(cgi_header_read(&again, fossil ? REPLY_FOR_FOSSIL : REPLY_FOR_WEB_SERVER,
 		   h->text.data, h->text.size, &e) == 0,
 	    "what was let pass is refused the second time");
 	insist(again.text.size == h->text.size &&
 		   memcmp(again.text.data, h->text.data, h->text.size) == 0 &&
 		   again.status == h->status && again.length == h->length,
 	    "what was let pass is changed the second time");
-	reply_header_release(&again);
+	cgi_header_release(&again);
 }
 
 /* Of one way of feeding. */
@@ -105,28 +105,28 @@ static void feed(struct outcome *o, const uint8_t *bytes, size_t size, bool cut,
 	    .tmpdir = (char *)"/tmp"};
 	struct request request = {
 	    .body = -1, .relay = fossil, .hold = fossil, .response.fd = o->file};
-	struct reply reply;
+	struct cgi_reply reply;
 	size_t all = size;
 
 	o->e = (struct error){""};
 	o->result = ftruncate(o->file, 0) == 0 && lseek(o->file, 0, SEEK_SET) == 0 ? 0 : -1;
 	insist(o->result == 0, "no place for the reply");
-	reply_init(&reply, &request, &config, &config.limits);
+	cgi_reply_init(&reply, &request, &config, &config.limits);
 	while (size > 0 && o->result == 0) {
 		size_t n = cut ? piece_size(bytes, size) : size;
 
-		o->result = reply_feed(&reply, bytes, n, &o->e);
+		o->result = cgi_reply_feed(&reply, bytes, n, &o->e);
 		bytes += n;
 		size -= n;
 	}
 	if (o->result == 0)
-		o->result = reply_finish(&reply, &o->e);
+		o->result = cgi_reply_finish(&reply, &o->e);
 	if (reply.has_header) {
 		check_block(&reply.header, fossil);
 		check_again(&reply.header, fossil);
 	}
 	if (o->result == 0) {
-		uint64_t body = all - reply_header_end((const char *)bytes - all, all);
+		uint64_t body = all - cgi_header_end((const char *)bytes - all, all);
 		uint64_t most = reply.bodyless ? 0 : (uint64_t)reply.header.length;
 		size_t told = 0;
 
@@ -144,7 +144,7 @@ static void feed(struct outcome *o, const uint8_t *bytes, size_t size, bool cut,
 		insist(!reply.has_header || !fossil || lseek(o->file, 0, SEEK_CUR) == 0,
 		    "something leaves of a reply that is held and refused");
 	}
-	reply_release(&reply);
+	cgi_reply_release(&reply);
 	request_release(&request);
 }
 

@@ -11,7 +11,7 @@
 #define DESCRIPTOR 7
 
 struct pair {
-	struct app_slot *slot;
+	struct scoreboard_slot *slot;
 	atomic_bool closed; /* the worker has had it: the descriptor means nothing any more */
 	atomic_int mistakes;
 	bool gives; /* whether another worker takes it */
@@ -23,14 +23,14 @@ static void *give(void *argument)
 	struct pair *p = argument;
 	int fd = DESCRIPTOR;
 
-	if (!atomic_compare_exchange_strong(&p->slot->idle[0], &fd, APP_SLOT_GIVING))
+	if (!atomic_compare_exchange_strong(&p->slot->idle[0], &fd, SCOREBOARD_GIVING))
 		return NULL;
 	for (int i = 0; i < 3; i++) {
 		if (atomic_load(&p->closed))
 			atomic_fetch_add(&p->mistakes, 1);
 		sched_yield();
 	}
-	atomic_store(&p->slot->idle[0], p->gives ? APP_SLOT_GIVEN : DESCRIPTOR);
+	atomic_store(&p->slot->idle[0], p->gives ? SCOREBOARD_GIVEN : DESCRIPTOR);
 	return NULL;
 }
 
@@ -51,13 +51,13 @@ static void the_worker_waits_until_a_connection_is_given(void **state)
 		assert_int_equal(pthread_create(&guardian, NULL, give, &p), 0);
 		if (i % 4 < 2)
 			sched_yield();
-		was = app_slot_claim(p.slot, 0);
+		was = scoreboard_claim(p.slot, 0);
 		atomic_store(&p.closed, true);
-		assert_true(was == DESCRIPTOR || (p.gives && was == APP_SLOT_GIVEN));
-		given += was == APP_SLOT_GIVEN;
+		assert_true(was == DESCRIPTOR || (p.gives && was == SCOREBOARD_GIVEN));
+		given += was == SCOREBOARD_GIVEN;
 		kept += was == DESCRIPTOR;
 		assert_int_equal(pthread_join(guardian, NULL), 0);
-		assert_int_equal(atomic_load(&p.slot->idle[0]), APP_SLOT_NONE);
+		assert_int_equal(atomic_load(&p.slot->idle[0]), SCOREBOARD_NONE);
 	}
 	assert_int_equal(atomic_load(&p.mistakes), 0);
 	free(p.slot);

@@ -43,7 +43,7 @@ static int hear(const struct subject *s)
 	return read(s->heard, &number, 1) == 1 ? number : -1;
 }
 
-static void begin(struct subject *s, struct run_end *end, uint64_t deadline)
+static void begin(struct subject *s, struct escalation *end, uint64_t deadline)
 {
 	int ends[2];
 
@@ -57,7 +57,7 @@ static void begin(struct subject *s, struct run_end *end, uint64_t deadline)
 	s->process.handle = (int)syscall(SYS_pidfd_open, s->process.pid, 0);
 	assert_true(s->process.handle >= 0);
 	assert_int_equal(hear(s), 0);
-	run_end_init(end, &s->process, deadline);
+	escalation_init(end, &s->process, deadline);
 }
 
 /* The signal that it died of. */
@@ -74,60 +74,60 @@ static int died_of(struct subject *s)
 static void before_its_deadline_a_run_is_left_alone(void **state)
 {
 	struct subject s;
-	struct run_end end;
+	struct escalation end;
 
 	(void)state;
 	begin(&s, &end, clock_now() + 60 * CLOCK_SECOND);
-	assert_int_equal(run_end_step(&end), RUN_GOES_ON);
-	assert_in_range(run_end_timeout(&end), 1000, 60001);
-	run_end_sweep(&end);
+	assert_int_equal(escalation_step(&end), ESCALATION_GOES_ON);
+	assert_in_range(escalation_timeout(&end), 1000, 60001);
+	escalation_sweep(&end);
 	assert_int_equal(died_of(&s), SIGKILL);
 }
 
 static void it_is_asked_then_termed_then_killed_and_killed_again(void **state)
 {
 	struct subject s;
-	struct run_end end;
+	struct escalation end;
 
 	(void)state;
 	begin(&s, &end, clock_now());
-	assert_int_equal(run_end_timeout(&end), 0);
-	assert_int_equal(run_end_step(&end), RUN_ASKED);
+	assert_int_equal(escalation_timeout(&end), 0);
+	assert_int_equal(escalation_step(&end), ESCALATION_ASKED);
 	assert_int_equal(hear(&s), RUN_STACK_SIGNAL);
-	assert_int_equal(run_end_step(&end), RUN_GOES_ON);
-	assert_in_range(run_end_timeout(&end), 1, 1001);
+	assert_int_equal(escalation_step(&end), ESCALATION_GOES_ON);
+	assert_in_range(escalation_timeout(&end), 1, 1001);
 	end.due = 0;
-	assert_int_equal(run_end_step(&end), RUN_TERMED);
+	assert_int_equal(escalation_step(&end), ESCALATION_TERMED);
 	assert_int_equal(hear(&s), SIGTERM);
-	assert_in_range(run_end_timeout(&end), 1, 2001);
+	assert_in_range(escalation_timeout(&end), 1, 2001);
 	end.due = 0;
-	assert_int_equal(run_end_step(&end), RUN_KILLED);
+	assert_int_equal(escalation_step(&end), ESCALATION_KILLED);
 	assert_int_equal(died_of(&s), SIGKILL);
 	end.process = &(struct request_process){.pid = 0, .handle = -1};
 	end.due = 0;
-	assert_int_equal(run_end_step(&end), RUN_KILLED);
+	assert_int_equal(escalation_step(&end), ESCALATION_KILLED);
 	assert_int_equal(end.kills, 2);
 }
 
 static void a_run_is_asked_once_and_termed_once(void **state)
 {
 	struct subject s;
-	struct run_end end;
+	struct escalation end;
 
 	(void)state;
 	begin(&s, &end, clock_now() + 60 * CLOCK_SECOND);
-	run_end_ask(&end);
+	escalation_ask(&end);
 	assert_int_equal(hear(&s), RUN_STACK_SIGNAL);
-	run_end_ask(&end);
-	run_end_begin(&end);
+	escalation_ask(&end);
+	escalation_begin(&end);
 	assert_int_equal(hear(&s), SIGTERM);
 	end.due = 1;
-	run_end_begin(&end);
-	run_end_ask(&end);
-	assert_int_equal(end.stage, RUN_TERMED);
+	escalation_begin(&end);
+	escalation_ask(&end);
+	assert_int_equal(end.stage, ESCALATION_TERMED);
 	/* Nor has it got more time. */
 	assert_int_equal(end.due, 1);
-	run_end_sweep(&end);
+	escalation_sweep(&end);
 	/* Nothing was heard after the one SIGTERM. */
 	assert_int_equal(hear(&s), -1);
 	assert_int_equal(died_of(&s), SIGKILL);

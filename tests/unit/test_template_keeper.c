@@ -22,7 +22,7 @@
 
 static const struct binding tiny = {.name = "tiny"};
 static struct log log_file;
-static struct keeper k;
+static struct template_keeper k;
 
 static int make_keeper(void **state)
 {
@@ -30,14 +30,14 @@ static int make_keeper(void **state)
 
 	(void)state;
 	log_file = (struct log){.fd = fd_memory_file("unit")};
-	keeper_init(&k, &tiny, &log_file, &none);
+	template_keeper_init(&k, &tiny, &log_file, &none);
 	return 0;
 }
 
 static int release_keeper(void **state)
 {
 	(void)state;
-	keeper_release(&k);
+	template_keeper_release(&k);
 	fd_close(&log_file.fd);
 	return 0;
 }
@@ -61,7 +61,7 @@ static void do_nothing(void *argument)
 
 static uint64_t work(void)
 {
-	return keeper_work(&k, do_nothing, NULL);
+	return template_keeper_work(&k, do_nothing, NULL);
 }
 
 /* One that starts; the other ends of its status and of its channel. */
@@ -117,7 +117,7 @@ static pid_t come_up(void)
 	int channel = -1;
 
 	say(&fake, TEMPLATE_READY, "");
-	assert_true(keeper_take_status(&k, &channel));
+	assert_true(template_keeper_take_status(&k, &channel));
 	assert_true(channel >= 0);
 	close(channel);
 	forget(&fake);
@@ -132,7 +132,7 @@ static uint64_t fail_to_start(uint64_t *slack)
 
 	die(&fake);
 	before = clock_now();
-	assert_true(keeper_child_died(&k, fake.pid, "exit status 1"));
+	assert_true(template_keeper_child_died(&k, fake.pid, "exit status 1"));
 	*slack = clock_now() - before;
 	return k.start_at != 0 ? k.start_at - before : 0;
 }
@@ -142,7 +142,7 @@ static void nothing_is_started_that_nobody_wants(void **state)
 	(void)state;
 	assert_int_equal(work(), 0);
 	assert_int_equal(k.starting.pid, 0);
-	assert_true(keeper_is_at_rest(&k));
+	assert_true(template_keeper_is_at_rest(&k));
 }
 
 static void one_is_started_when_its_time_has_come_and_not_before(void **state)
@@ -150,16 +150,16 @@ static void one_is_started_when_its_time_has_come_and_not_before(void **state)
 	uint64_t at;
 
 	(void)state;
-	keeper_want(&k, 3600 * CLOCK_SECOND);
+	template_keeper_want(&k, 3600 * CLOCK_SECOND);
 	at = k.start_at;
-	assert_false(keeper_is_at_rest(&k));
+	assert_false(template_keeper_is_at_rest(&k));
 	assert_int_equal(work(), at);
 	assert_int_equal(k.starting.pid, 0);
 	k.start_at = 1;
 	work();
 	assert_true(k.starting.pid > 0);
 	assert_int_equal(k.start_at, 0);
-	assert_false(keeper_is_at_rest(&k));
+	assert_false(template_keeper_is_at_rest(&k));
 }
 
 static void of_two_wishes_the_earlier_one_counts(void **state)
@@ -167,11 +167,11 @@ static void of_two_wishes_the_earlier_one_counts(void **state)
 	uint64_t at;
 
 	(void)state;
-	keeper_want(&k, 3600 * CLOCK_SECOND);
-	keeper_want(&k, 60 * CLOCK_SECOND);
+	template_keeper_want(&k, 3600 * CLOCK_SECOND);
+	template_keeper_want(&k, 60 * CLOCK_SECOND);
 	at = k.start_at;
 	assert_in_range(at - clock_now(), 1, 60 * CLOCK_SECOND);
-	keeper_want(&k, 3600 * CLOCK_SECOND);
+	template_keeper_want(&k, 3600 * CLOCK_SECOND);
 	assert_int_equal(k.start_at, at);
 }
 
@@ -181,12 +181,12 @@ static void only_one_starts_at_a_time(void **state)
 	uint64_t deadline = k.starting.deadline;
 
 	(void)state;
-	keeper_want(&k, 0);
+	template_keeper_want(&k, 0);
 	assert_int_equal(work(), deadline);
 	assert_int_equal(k.starting.pid, fake.pid);
 	assert_int_not_equal(k.start_at, 0);
 	say(&fake, TEMPLATE_READY, "");
-	assert_true(keeper_take_status(&k, &(int){-1}));
+	assert_true(template_keeper_take_status(&k, &(int){-1}));
 	work();
 	assert_true(k.starting.pid > 0);
 	assert_int_not_equal(k.starting.pid, fake.pid);
@@ -198,7 +198,7 @@ static void it_has_a_minute_to_say_that_it_is_ready(void **state)
 	uint64_t due;
 
 	(void)state;
-	keeper_want(&k, 0);
+	template_keeper_want(&k, 0);
 	due = work();
 	assert_int_equal(due, k.starting.deadline);
 	assert_in_range(due, clock_now() + 30 * CLOCK_SECOND, clock_now() + 60 * CLOCK_SECOND);
@@ -215,7 +215,7 @@ static void one_that_is_not_ready_in_time_is_killed_and_another_is_started(void 
 	assert_true(work() > clock_now() + CLOCK_SECOND);
 	assert_int_equal(waitpid(fake.pid, &status, 0), fake.pid);
 	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
-	assert_true(keeper_child_died(&k, fake.pid, "signal 9 (Killed)"));
+	assert_true(template_keeper_child_died(&k, fake.pid, "signal 9 (Killed)"));
 	assert_int_equal(k.starting.pid, 0);
 	assert_int_not_equal(k.start_at, 0);
 	assert_true(has_logged("tiny template: signal 9 (Killed) while starting"));
@@ -287,7 +287,7 @@ static void what_was_noticed_may_be_why_and_the_next_starts_without(void **state
 	uint64_t slack;
 
 	(void)state;
-	keeper_notice(&k, "tiny:module");
+	template_keeper_notice(&k, "tiny:module");
 	assert_int_equal(k.preload.names.count, 1);
 	assert_int_not_equal(fail_to_start(&slack), 0);
 	assert_false(k.hopeless);
@@ -305,7 +305,7 @@ static void as_long_as_an_old_one_serves_a_failed_one_is_not_tried_again(void **
 	assert_int_equal(fail_to_start(&slack), 0);
 	assert_int_equal(k.template, old);
 	assert_false(k.hopeless);
-	assert_true(keeper_is_at_rest(&k));
+	assert_true(template_keeper_is_at_rest(&k));
 }
 
 static void one_that_is_ready_takes_over_and_its_channel_is_passed_on(void **state)
@@ -315,17 +315,17 @@ static void one_that_is_ready_takes_over_and_its_channel_is_passed_on(void **sta
 	int passed = k.starting.channel, channel = -1;
 
 	(void)state;
-	assert_false(keeper_take_status(&k, &channel));
+	assert_false(template_keeper_take_status(&k, &channel));
 	say(&fake, TEMPLATE_READY, "");
-	assert_true(keeper_take_status(&k, &channel));
+	assert_true(template_keeper_take_status(&k, &channel));
 	assert_int_equal(channel, passed);
 	assert_int_equal(k.template, fake.pid);
 	assert_int_equal(k.starting.pid, 0);
 	assert_int_equal(k.starting.status, -1);
 	assert_true(k.ready);
 	/* The old one ends by itself: nobody's death it is by then. */
-	assert_false(keeper_child_died(&k, old, "exit status 0"));
-	assert_true(keeper_is_at_rest(&k));
+	assert_false(template_keeper_child_died(&k, old, "exit status 0"));
+	assert_true(template_keeper_is_at_rest(&k));
 	assert_int_equal(kill(old, SIGKILL), 0);
 	assert_int_equal(waitpid(old, NULL, 0), old);
 	close(channel);
@@ -338,15 +338,15 @@ static void what_does_not_load_ahead_is_left_out_from_then_on(void **state)
 	int channel;
 
 	(void)state;
-	keeper_notice(&k, "tiny:thread");
+	template_keeper_notice(&k, "tiny:thread");
 	fake = begin();
 	say(&fake, TEMPLATE_REFUSED, "tiny:thread");
-	assert_false(keeper_take_status(&k, &channel));
+	assert_false(template_keeper_take_status(&k, &channel));
 	assert_int_equal(k.preload.names.count, 0);
 	assert_in_range(k.start_at, 1, clock_now());
 	assert_true(has_logged("tiny:thread starts a thread"));
 	k.start_at = 0;
-	keeper_notice(&k, "tiny:thread");
+	template_keeper_notice(&k, "tiny:thread");
 	assert_int_equal(k.start_at, 0);
 	forget(&fake);
 }
@@ -358,7 +358,7 @@ static void why_it_fails_is_logged(void **state)
 
 	(void)state;
 	say(&fake, TEMPLATE_FAILED, "no library");
-	assert_false(keeper_take_status(&k, &channel));
+	assert_false(template_keeper_take_status(&k, &channel));
 	assert_true(has_logged("error tiny template: no library"));
 	forget(&fake);
 }
@@ -368,7 +368,7 @@ static void a_template_that_dies_is_replaced_at_once(void **state)
 	pid_t pid = come_up();
 
 	(void)state;
-	assert_true(keeper_child_died(&k, pid, "signal 11 (Segmentation fault)"));
+	assert_true(template_keeper_child_died(&k, pid, "signal 11 (Segmentation fault)"));
 	assert_in_range(k.start_at, 1, clock_now());
 	assert_true(has_logged("signal 11 (Segmentation fault); starting another"));
 	assert_int_equal(k.template, 0);
@@ -383,7 +383,7 @@ static void one_that_was_ready_and_died_before_anybody_heard_is_a_template_that_
 	(void)state;
 	say(&fake, TEMPLATE_READY, "");
 	die(&fake);
-	assert_true(keeper_child_died(&k, fake.pid, "exit status 1"));
+	assert_true(template_keeper_child_died(&k, fake.pid, "exit status 1"));
 	assert_false(k.hopeless);
 	assert_in_range(k.start_at, 1, clock_now());
 	assert_int_equal(k.starting.pid, 0);
@@ -395,7 +395,7 @@ static void a_child_of_somebody_else_is_not_this_keepers(void **state)
 	struct fake fake = begin();
 
 	(void)state;
-	assert_false(keeper_child_died(&k, getpid(), "exit status 0"));
+	assert_false(template_keeper_child_died(&k, getpid(), "exit status 0"));
 	assert_int_equal(k.starting.pid, fake.pid);
 	assert_int_equal(k.start_at, 0);
 	forget(&fake);
@@ -406,14 +406,14 @@ static void modules_in_use_are_gathered_for_one_new_template(void **state)
 	uint64_t at;
 
 	(void)state;
-	keeper_notice(&k, "tiny:one");
+	template_keeper_notice(&k, "tiny:one");
 	at = k.start_at;
 	assert_in_range(at - clock_now(), 1, 300 * CLOCK_MILLISECOND);
-	keeper_notice(&k, "tiny:two");
+	template_keeper_notice(&k, "tiny:two");
 	assert_int_equal(k.start_at, at);
 	assert_int_equal(k.preload.names.count, 2);
 	k.start_at = 0;
-	keeper_notice(&k, "tiny:one");
+	template_keeper_notice(&k, "tiny:one");
 	assert_int_equal(k.start_at, 0);
 }
 
@@ -422,7 +422,7 @@ static void without_a_front_a_new_template_is_wanted(void **state)
 	pid_t old = come_up();
 
 	(void)state;
-	keeper_forget_template(&k);
+	template_keeper_forget_template(&k);
 	assert_int_equal(k.template, 0);
 	assert_in_range(k.start_at, 1, clock_now());
 	assert_int_equal(kill(old, SIGKILL), 0);
@@ -435,7 +435,7 @@ static void both_its_processes_are_ended_with_it(void **state)
 	struct fake fake = begin();
 
 	(void)state;
-	keeper_release(&k);
+	template_keeper_release(&k);
 	assert_int_equal(kill(old, 0), -1);
 	assert_int_equal(kill(fake.pid, 0), -1);
 	k.template = 0;

@@ -8,17 +8,17 @@
 #include <string.h>
 
 static void assert_read_for(
-    enum reply_peer peer, const char *block, const char *text, int status, int64_t length)
+    enum cgi_header_peer peer, const char *block, const char *text, int status, int64_t length)
 {
-	struct reply_header h;
+	struct cgi_header h;
 	struct error e = {""};
 
-	if (reply_header_read(&h, peer, block, strlen(block), &e) < 0)
+	if (cgi_header_read(&h, peer, block, strlen(block), &e) < 0)
 		fail_msg("%s", e.message);
 	assert_string_equal(buffer_string(&h.text), text);
 	assert_int_equal(h.status, status);
 	assert_int_equal(h.length, length);
-	reply_header_release(&h);
+	cgi_header_release(&h);
 }
 
 /* Read a block that must pass, and compare the lines that leave. For Fossil, unless told. */
@@ -33,16 +33,16 @@ static void assert_read_for_web(const char *block, const char *text, int status,
 }
 
 static void assert_refused_for(
-    enum reply_peer peer, const char *block, size_t size, const char *reason)
+    enum cgi_header_peer peer, const char *block, size_t size, const char *reason)
 {
-	struct reply_header h;
+	struct cgi_header h;
 	struct error e = {""};
 
-	if (reply_header_read(&h, peer, block, size, &e) == 0)
+	if (cgi_header_read(&h, peer, block, size, &e) == 0)
 		fail_msg("not refused: %s", block);
 	if (strstr(e.message, reason) == NULL)
 		fail_msg("'%s' does not say '%s'", e.message, reason);
-	reply_header_release(&h);
+	cgi_header_release(&h);
 }
 
 static void assert_refused_size(const char *block, size_t size, const char *reason)
@@ -80,7 +80,7 @@ static void the_end_is_behind_the_first_empty_line(void **state)
 	(void)state;
 	for (size_t i = 0; i < UNIT_COUNT(cases); i++)
 		assert_int_equal(
-		    reply_header_end(cases[i].data, strlen(cases[i].data)), cases[i].end);
+		    cgi_header_end(cases[i].data, strlen(cases[i].data)), cases[i].end);
 }
 
 static const char mixed[] = "Content-Type: text/html\r\nX: 1\nSet-Cookie: b=2\r\n\r\n";
@@ -154,14 +154,14 @@ static void every_status_has_a_reason(void **state)
 {
 	(void)state;
 	for (int status = -1; status <= 1000; status++)
-		assert_true(strlen(reply_reason(status)) > 0);
-	assert_string_equal(reply_reason(200), "OK");
-	assert_string_equal(reply_reason(404), "Not Found");
-	assert_string_equal(reply_reason(451), "Unavailable For Legal Reasons");
-	assert_string_equal(reply_reason(511), "Network Authentication Required");
-	assert_string_equal(reply_reason(299), "OK");
-	assert_string_equal(reply_reason(499), "Bad Request");
-	assert_string_equal(reply_reason(600), "Error");
+		assert_true(strlen(error_page_reason(status)) > 0);
+	assert_string_equal(error_page_reason(200), "OK");
+	assert_string_equal(error_page_reason(404), "Not Found");
+	assert_string_equal(error_page_reason(451), "Unavailable For Legal Reasons");
+	assert_string_equal(error_page_reason(511), "Network Authentication Required");
+	assert_string_equal(error_page_reason(299), "OK");
+	assert_string_equal(error_page_reason(499), "Bad Request");
+	assert_string_equal(error_page_reason(600), "Error");
 }
 
 static void the_content_length_is_a_number_of_bytes(void **state)
@@ -210,16 +210,16 @@ static void a_transfer_coding_is_refused_and_what_else_is_the_connections_left_o
 	(void)state;
 	assert_refused("A: b\ntransfer-encoding: chunked\n\n", "line 2 is for the web server");
 	for (size_t i = 0; i < UNIT_COUNT(names); i++) {
-		struct reply_header h;
+		struct cgi_header h;
 		struct error e;
 		char block[64] = "A: b\n";
 
 		strcat(strcat(block, names[i]), ": x\nC: d\nKeep-Alive: y\n\n");
 		assert_int_equal(
-		    reply_header_read(&h, REPLY_FOR_FOSSIL, block, strlen(block), &e), 0);
+		    cgi_header_read(&h, REPLY_FOR_FOSSIL, block, strlen(block), &e), 0);
 		assert_string_equal(buffer_string(&h.text), "A: b\nC: d\n\n");
 		assert_string_equal(h.dropped, names[i]);
-		reply_header_release(&h);
+		cgi_header_release(&h);
 	}
 	assert_read("TEA: b\nConnections: 1\n\n", "TEA: b\nConnections: 1\n\n", 200, -1);
 }
@@ -266,13 +266,13 @@ static void a_line_for_a_web_server_holds_8_kib_and_no_more(void **state)
 {
 	char *good = block_with_line(8192);
 	char *long_line = block_with_line(8193);
-	struct reply_header h;
+	struct cgi_header h;
 	struct error e;
 
 	(void)state;
-	assert_int_equal(reply_header_read(&h, REPLY_FOR_WEB_SERVER, good, strlen(good), &e), 0);
+	assert_int_equal(cgi_header_read(&h, REPLY_FOR_WEB_SERVER, good, strlen(good), &e), 0);
 	assert_int_equal(h.text.size, strlen("Status: 200 OK\r\n") + 8192 + strlen("\r\n\r\n"));
-	reply_header_release(&h);
+	cgi_header_release(&h);
 	assert_refused_for(REPLY_FOR_WEB_SERVER, long_line, strlen(long_line), "longer than 8192");
 	free(good);
 	free(long_line);
@@ -302,32 +302,32 @@ static char *block_of(size_t size)
 static void a_block_for_fossil_has_64_kib_and_no_more(void **state)
 {
 	char *block = block_of(65537);
-	struct reply_header h;
+	struct cgi_header h;
 	struct error e;
 
 	(void)state;
 	assert_refused_for(REPLY_FOR_FOSSIL, block, 65537, "longer than 65536");
 	free(block);
 	block = block_of(65536);
-	assert_int_equal(reply_header_most(REPLY_FOR_FOSSIL), 65536);
-	assert_int_equal(reply_header_read(&h, REPLY_FOR_FOSSIL, block, 65536, &e), 0);
-	reply_header_release(&h);
+	assert_int_equal(cgi_header_most(REPLY_FOR_FOSSIL), 65536);
+	assert_int_equal(cgi_header_read(&h, REPLY_FOR_FOSSIL, block, 65536, &e), 0);
+	cgi_header_release(&h);
 	assert_refused_for(REPLY_FOR_WEB_SERVER, block, 65536, "longer than 32760");
 	free(block);
 }
 
 static void a_block_for_a_web_server_has_32_kib_as_it_leaves_and_no_more(void **state)
 {
-	size_t room = REPLY_BLOCK_MAX - strlen("Status: 200 OK\r\n");
-	struct reply_header h;
+	size_t room = CGI_HEADER_BLOCK_MAX - strlen("Status: 200 OK\r\n");
+	struct cgi_header h;
 	struct error e;
 	char *block = block_of(room);
 
 	(void)state;
-	if (reply_header_read(&h, REPLY_FOR_WEB_SERVER, block, room, &e) < 0)
+	if (cgi_header_read(&h, REPLY_FOR_WEB_SERVER, block, room, &e) < 0)
 		fail_msg("%s", e.message);
-	assert_int_equal(h.text.size, REPLY_BLOCK_MAX);
-	reply_header_release(&h);
+	assert_int_equal(h.text.size, CGI_HEADER_BLOCK_MAX);
+	cgi_header_release(&h);
 	free(block);
 	block = block_of(room + 1);
 	assert_refused_for(REPLY_FOR_WEB_SERVER, block, room + 1, "longer than 32760");
@@ -336,13 +336,13 @@ static void a_block_for_a_web_server_has_32_kib_as_it_leaves_and_no_more(void **
 
 static void assert_streams(const char *block, bool streams)
 {
-	struct reply_header h;
+	struct cgi_header h;
 	struct error e = {""};
 
-	assert_int_equal(reply_header_read(&h, REPLY_FOR_WEB_SERVER, block, strlen(block), &e), 0);
+	assert_int_equal(cgi_header_read(&h, REPLY_FOR_WEB_SERVER, block, strlen(block), &e), 0);
 	if (h.streams != streams)
 		fail_msg("%s: %s", streams ? "is held back" : "is not held back", block);
-	reply_header_release(&h);
+	cgi_header_release(&h);
 }
 
 static void server_sent_events_and_a_header_of_nginx_ask_to_stream(void **state)

@@ -16,14 +16,14 @@
 
 static struct {
 	int epoll;
-	struct accepting *accepting;
+	struct admission *accepting;
 	struct listener listeners[3];
 	size_t count;
 } t;
 
 /* As in the front, they live as long as the program. */
 static struct {
-	struct accepting *all[32];
+	struct admission *all[32];
 	size_t count;
 } before;
 
@@ -43,14 +43,14 @@ static void listen_with_a_client(int app)
 	assert_int_equal(getsockname(l->fd, (struct sockaddr *)&address, &size), 0);
 	assert_int_equal(connect(client, (struct sockaddr *)&address, size), 0);
 	close(client);
-	assert_int_equal(accepting_add(t.accepting, l), 0);
+	assert_int_equal(admission_add(t.accepting, l), 0);
 }
 
 static int begin(size_t most)
 {
 	t.count = 0;
 	t.epoll = epoll_create1(EPOLL_CLOEXEC);
-	t.accepting = accepting_create(t.epoll, TAG, most);
+	t.accepting = admission_create(t.epoll, TAG, most);
 	return t.accepting != NULL ? 0 : -1;
 }
 
@@ -70,7 +70,7 @@ static int event(void)
 	if (epoll_wait(t.epoll, &event, 1, 0) != 1)
 		return -1;
 	assert_in_range(event.data.u64, TAG, TAG + t.count - 1);
-	assert_ptr_equal(accepting_listener(t.accepting, event.data.u64 - TAG),
+	assert_ptr_equal(admission_listener(t.accepting, event.data.u64 - TAG),
 	    &t.listeners[event.data.u64 - TAG]);
 	return (int)(event.data.u64 - TAG);
 }
@@ -82,7 +82,7 @@ static void one_event_comes_for_each_client_and_the_next_when_that_is_accepted(v
 	listen_with_a_client(0);
 	assert_int_equal(event(), 0);
 	assert_int_equal(event(), -1);
-	accepting_next(t.accepting, 0);
+	admission_next(t.accepting, 0);
 	assert_int_equal(event(), 0);
 	end();
 }
@@ -93,21 +93,21 @@ static void with_all_places_taken_no_event_comes_until_one_is_given_back(void **
 	begin(2);
 	listen_with_a_client(0);
 	listen_with_a_client(0);
-	assert_true(accepting_take(t.accepting));
-	assert_true(accepting_take(t.accepting));
+	assert_true(admission_take(t.accepting));
+	assert_true(admission_take(t.accepting));
 	assert_true(event() >= 0);
-	assert_false(accepting_take(t.accepting));
-	accepting_next(t.accepting, 0);
-	accepting_next(t.accepting, 1);
+	assert_false(admission_take(t.accepting));
+	admission_next(t.accepting, 0);
+	admission_next(t.accepting, 1);
 	assert_int_equal(event(), -1);
-	accepting_look_again(t.accepting);
+	admission_look_again(t.accepting);
 	assert_int_equal(event(), -1);
-	accepting_give_back(t.accepting);
+	admission_give_back(t.accepting);
 	assert_true(event() >= 0);
 	assert_true(event() >= 0);
 	assert_int_equal(event(), -1);
-	assert_true(accepting_take(t.accepting));
-	assert_false(accepting_take(t.accepting));
+	assert_true(admission_take(t.accepting));
+	assert_false(admission_take(t.accepting));
 	end();
 }
 
@@ -116,12 +116,12 @@ static void after_a_pause_events_come_when_it_is_looked_again(void **state)
 	(void)state;
 	begin(10);
 	listen_with_a_client(0);
-	assert_true(accepting_take(t.accepting));
+	assert_true(admission_take(t.accepting));
 	assert_int_equal(event(), 0);
-	accepting_pause(t.accepting);
-	accepting_next(t.accepting, 0);
+	admission_pause(t.accepting);
+	admission_next(t.accepting, 0);
 	assert_int_equal(event(), -1);
-	accepting_look_again(t.accepting);
+	admission_look_again(t.accepting);
 	assert_int_equal(event(), 0);
 	end();
 }
@@ -131,9 +131,9 @@ static void a_place_is_given_back_by_a_pause(void **state)
 	(void)state;
 	begin(1);
 	listen_with_a_client(0);
-	assert_true(accepting_take(t.accepting));
-	accepting_pause(t.accepting);
-	assert_true(accepting_take(t.accepting));
+	assert_true(admission_take(t.accepting));
+	admission_pause(t.accepting);
+	assert_true(admission_take(t.accepting));
 	end();
 }
 
@@ -144,14 +144,14 @@ static void the_listener_of_an_app_is_its_workers_until_somebody_stands_in(void 
 	listen_with_a_client(1);
 	listen_with_a_client(2);
 	assert_int_equal(event(), -1);
-	accepting_stand_in(t.accepting, 2, true);
+	admission_stand_in(t.accepting, 2, true);
 	assert_int_equal(event(), 1);
-	accepting_next(t.accepting, 0);
+	admission_next(t.accepting, 0);
 	assert_int_equal(event(), -1);
-	accepting_next(t.accepting, 1);
+	admission_next(t.accepting, 1);
 	assert_int_equal(event(), 1);
-	accepting_stand_in(t.accepting, 2, false);
-	accepting_next(t.accepting, 1);
+	admission_stand_in(t.accepting, 2, false);
+	admission_next(t.accepting, 1);
 	assert_int_equal(event(), -1);
 	end();
 }
@@ -161,11 +161,11 @@ static void who_stands_in_waits_for_a_place_too(void **state)
 	(void)state;
 	begin(1);
 	listen_with_a_client(1);
-	assert_true(accepting_take(t.accepting));
-	assert_false(accepting_take(t.accepting));
-	accepting_stand_in(t.accepting, 1, true);
+	assert_true(admission_take(t.accepting));
+	assert_false(admission_take(t.accepting));
+	admission_stand_in(t.accepting, 1, true);
 	assert_int_equal(event(), -1);
-	accepting_give_back(t.accepting);
+	admission_give_back(t.accepting);
 	assert_int_equal(event(), 0);
 	end();
 }
@@ -174,11 +174,11 @@ static void a_listener_that_comes_while_there_is_no_place_waits_too(void **state
 {
 	(void)state;
 	begin(1);
-	assert_true(accepting_take(t.accepting));
-	assert_false(accepting_take(t.accepting));
+	assert_true(admission_take(t.accepting));
+	assert_false(admission_take(t.accepting));
 	listen_with_a_client(0);
 	assert_int_equal(event(), -1);
-	accepting_give_back(t.accepting);
+	admission_give_back(t.accepting);
 	assert_int_equal(event(), 0);
 	end();
 }
@@ -188,14 +188,14 @@ static void after_its_end_nobody_is_accepted(void **state)
 	(void)state;
 	begin(1);
 	listen_with_a_client(0);
-	assert_true(accepting_take(t.accepting));
-	assert_false(accepting_take(t.accepting));
-	accepting_end(t.accepting);
-	accepting_give_back(t.accepting);
-	assert_false(accepting_take(t.accepting));
-	accepting_next(t.accepting, 0);
-	accepting_look_again(t.accepting);
-	accepting_stand_in(t.accepting, 0, true);
+	assert_true(admission_take(t.accepting));
+	assert_false(admission_take(t.accepting));
+	admission_end(t.accepting);
+	admission_give_back(t.accepting);
+	assert_false(admission_take(t.accepting));
+	admission_next(t.accepting, 0);
+	admission_look_again(t.accepting);
+	admission_stand_in(t.accepting, 0, true);
 	assert_int_equal(event(), -1);
 	end();
 }
@@ -214,20 +214,20 @@ static void the_number_of_connections_follows_from_that_of_descriptors(void **st
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
 	limit.rlim_cur = 0;
 	if (first.rlim_max >= 100000)
-		assert_int_equal(accepting_most(&config, 2), SIZE_MAX);
+		assert_int_equal(admission_most(&config, 2), SIZE_MAX);
 	/* As far as allowed, it has raised the limit. */
 	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
 	if (first.rlim_max >= 100000)
 		assert_int_equal(limit.rlim_cur, first.rlim_max);
 	assert_int_equal(
 	    setrlimit(RLIMIT_NOFILE, &(struct rlimit){.rlim_cur = 400, .rlim_max = 400}), 0);
-	most = accepting_most(&config, 2);
+	most = admission_most(&config, 2);
 	assert_in_range(most, 2, 100);
-	more = accepting_most(&(struct config){.max_connections = 1000}, 2);
+	more = admission_most(&(struct config){.max_connections = 1000}, 2);
 	assert_true(more > most);
 	assert_int_equal(
 	    setrlimit(RLIMIT_NOFILE, &(struct rlimit){.rlim_cur = 64, .rlim_max = 64}), 0);
-	assert_int_equal(accepting_most(&config, 2), 1);
+	assert_int_equal(admission_most(&config, 2), 1);
 }
 
 int main(void)

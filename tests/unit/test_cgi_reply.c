@@ -24,7 +24,7 @@
 /* One reply and its client. */
 struct pair {
 	struct request request;
-	struct reply reply;
+	struct cgi_reply reply;
 	struct wire_reply wire;
 	int client;
 	bool ended; /* END_REQUEST has come */
@@ -42,17 +42,17 @@ static void begin(struct pair *p, const char *method, bool relay)
 	*p = (struct pair){.wire.request_id = 1};
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
 	request_init_numbered(&p->request, 1);
-	variables_set(&p->request.variables, "REQUEST_METHOD", method);
+	cgi_variables_set(&p->request.variables, "REQUEST_METHOD", method);
 	p->request.relay = p->request.hold = relay;
 	p->request.response = (struct response){.fd = ends[0], .fastcgi = true, .request_id = 1};
 	p->client = ends[1];
-	reply_init(&p->reply, &p->request, &config, &config.limits);
+	cgi_reply_init(&p->reply, &p->request, &config, &config.limits);
 	p->reply.sent = &p->sent;
 }
 
 static void end(struct pair *p)
 {
-	reply_release(&p->reply);
+	cgi_reply_release(&p->reply);
 	fd_close(&p->request.response.fd);
 	fd_close(&p->client);
 	request_release(&p->request);
@@ -91,7 +91,7 @@ static void feed(struct pair *p, const char *text)
 {
 	struct error e = {""};
 
-	if (reply_feed(&p->reply, text, strlen(text), &e) < 0)
+	if (cgi_reply_feed(&p->reply, text, strlen(text), &e) < 0)
 		fail_msg("%s", e.message);
 }
 
@@ -187,13 +187,13 @@ static void check(const struct reply_case *c)
 	if (c->app)
 		p.reply.buffer = 0;
 	for (size_t i = 0; i < PIECES && c->pieces[i] != NULL && result == 0; i++)
-		result = reply_feed(&p.reply, c->pieces[i], strlen(c->pieces[i]), &e);
+		result = cgi_reply_feed(&p.reply, c->pieces[i], strlen(c->pieces[i]), &e);
 	if (strcmp(received(&p), c->before) != 0)
 		fail_msg("%s: before its end came '%s'", c->what, received(&p));
-	if (reply_is_sent(&p.reply) != c->is_sent || (atomic_load(&p.sent) != 0) != c->is_sent)
+	if (cgi_reply_is_sent(&p.reply) != c->is_sent || (atomic_load(&p.sent) != 0) != c->is_sent)
 		fail_msg("%s: is it sent?", c->what);
 	if (result == 0)
-		result = reply_finish(&p.reply, &e);
+		result = cgi_reply_finish(&p.reply, &e);
 	if (result < 0 && (c->after != NULL || strstr(e.message, c->reason) == NULL))
 		fail_msg("%s: refused: %s", c->what, e.message);
 	if (result == 0 && (c->after == NULL || strcmp(received(&p), c->after) != 0))
@@ -222,11 +222,11 @@ static void what_is_lazy_is_sent_when_it_is_flushed_and_not_said_to_be_before(vo
 	p.reply.lazy = true;
 	feed(&p, "Status: 201 Made\nContent-Length: 4\n\npage");
 	assert_string_equal(received(&p), "");
-	assert_false(reply_is_sent(&p.reply));
+	assert_false(cgi_reply_is_sent(&p.reply));
 	assert_int_equal(p.sent, 0);
-	reply_flush(&p.reply);
+	cgi_reply_flush(&p.reply);
 	assert_string_equal(received(&p), "Status: 201 Made\r\nContent-Length: 4\r\n\r\npage");
-	assert_true(reply_is_sent(&p.reply));
+	assert_true(cgi_reply_is_sent(&p.reply));
 	assert_int_equal(p.sent, 201);
 	end(&p);
 }
@@ -241,7 +241,7 @@ static void a_client_that_has_gone_has_no_whole_reply(void **state)
 	fd_close(&p.client);
 	feed(&p, "Content-Length: 4\n\npage");
 	assert_true(p.request.response.failed);
-	assert_false(reply_is_sent(&p.reply));
+	assert_false(cgi_reply_is_sent(&p.reply));
 	assert_int_equal(p.sent, 0);
 	end(&p);
 }
@@ -262,7 +262,7 @@ static void a_header_block_without_end_is_given_up_at_its_limit(void **state)
 {
 	(void)state;
 	for (int relay = 0; relay <= 1; relay++) {
-		size_t most = reply_header_most(relay ? REPLY_FOR_FOSSIL : REPLY_FOR_WEB_SERVER);
+		size_t most = cgi_header_most(relay ? REPLY_FOR_FOSSIL : REPLY_FOR_WEB_SERVER);
 		struct error e = {""};
 		struct pair p;
 		size_t size = 0;
@@ -270,7 +270,7 @@ static void a_header_block_without_end_is_given_up_at_its_limit(void **state)
 
 		begin(&p, "GET", relay);
 		while (result == 0 && size <= most) {
-			result = reply_feed(&p.reply, "A: b\nC: d\n", 10, &e);
+			result = cgi_reply_feed(&p.reply, "A: b\nC: d\n", 10, &e);
 			size += result == 0 ? 10 : 0;
 		}
 		assert_int_equal(result, -1);
@@ -293,12 +293,12 @@ static const char *send_file(
 
 	assert_int_equal(fd_write_all(file, "0123456789", 10), 0);
 	lseek(file, 2, SEEK_SET);
-	assert_int_equal(reply_send_file(&p->reply, file, size), expected);
+	assert_int_equal(cgi_reply_send_file(&p->reply, file, size), expected);
 	assert_true(expected == 0 || errno == EINVAL);
 	*left = lseek(file, 0, SEEK_CUR);
 	*is_sent = atomic_load(&p->sent) != 0;
 	fd_close(&file);
-	reply_flush(&p->reply);
+	cgi_reply_flush(&p->reply);
 	body = strstr(received(p), "\r\n\r\n");
 	return body != NULL ? body + 4 : "";
 }
@@ -340,7 +340,7 @@ static void a_file_is_sent_to_its_end_or_to_the_length(void **state)
 		assert_int_equal(is_sent, files[i].is_sent);
 		assert_int_equal(p.request.cut, files[i].cut);
 		assert_int_equal(left, files[i].left);
-		assert_int_equal(reply_finish(&p.reply, &e), 0);
+		assert_int_equal(cgi_reply_finish(&p.reply, &e), 0);
 		assert_non_null(strstr(received(&p), "\r\n\r\n"));
 		assert_true(p.ended);
 		end(&p);
@@ -376,9 +376,9 @@ static void a_page_of_the_hosts_own_has_a_status_its_reason_and_no_body_to_head(
 		const char *page;
 
 		snprintf(first, sizeof(first), "Status: %d %s\r\n", statuses[i],
-		    reply_reason(statuses[i]));
+		    error_page_reason(statuses[i]));
 		begin(&p, i % 2 == 0 ? "GET" : "HEAD", false);
-		reply_error_page(&p.request, statuses[i], "<detail>", 8);
+		error_page_send(&p.request, statuses[i], "<detail>", 8);
 		page = received(&p);
 		assert_memory_equal(page, first, strlen(first));
 		assert_true(p.ended && p.request.status == statuses[i]);

@@ -16,7 +16,7 @@
 #define LEFT "the rest of a record"
 
 static struct {
-	struct app_cuts cuts;
+	struct late_clients cuts;
 	struct response response;
 	int client;
 	uint64_t clock_offset; /* nanoseconds */
@@ -58,14 +58,14 @@ static int end(void **state)
 	fd_close(&t.response.fd);
 	fd_close(&t.client);
 	t.clock_offset += 3600 * CLOCK_SECOND;
-	assert_false(app_cuts_go_on(&t.cuts));
+	assert_false(late_clients_go_on(&t.cuts));
 	return 0;
 }
 
 /* The worker lets go of its connection. */
 static void add(void)
 {
-	app_cuts_add(&t.cuts, &t.response);
+	late_clients_add(&t.cuts, &t.response);
 	fd_close(&t.response.fd);
 }
 
@@ -95,11 +95,11 @@ static void a_client_that_takes_nothing_yet_is_waited_for(void **state)
 	add();
 	for (int second = 1; second < 60; second++) {
 		t.clock_offset = (uint64_t)second * CLOCK_SECOND;
-		assert_true(app_cuts_go_on(&t.cuts));
+		assert_true(late_clients_go_on(&t.cuts));
 	}
 	assert_int_equal(take(bytes, sizeof(bytes), &ended), 0);
 	assert_false(ended);
-	assert_false(app_cuts_go_on(&t.cuts));
+	assert_false(late_clients_go_on(&t.cuts));
 	assert_int_equal(take(bytes, sizeof(bytes), &ended), size);
 	assert_true(ended);
 	assert_memory_equal(bytes, LEFT, strlen(LEFT));
@@ -115,7 +115,7 @@ static void one_that_takes_nothing_for_a_minute_is_closed(void **state)
 	(void)state;
 	add();
 	t.clock_offset = 60 * CLOCK_SECOND;
-	assert_false(app_cuts_go_on(&t.cuts));
+	assert_false(late_clients_go_on(&t.cuts));
 	assert_int_equal(take(bytes, sizeof(bytes), &ended), 0);
 	assert_true(ended);
 }
@@ -125,7 +125,7 @@ static void one_that_has_gone_is_forgotten(void **state)
 	(void)state;
 	add();
 	fd_close(&t.client);
-	assert_false(app_cuts_go_on(&t.cuts));
+	assert_false(late_clients_go_on(&t.cuts));
 	assert_int_equal(t.cuts.count, 0);
 }
 
@@ -135,9 +135,9 @@ static void one_too_many_is_closed_at_once(void **state)
 	bool ended;
 
 	(void)state;
-	t.cuts.count = APP_CUTS_MOST;
+	t.cuts.count = LATE_CLIENTS_MOST;
 	add();
-	assert_int_equal(t.cuts.count, APP_CUTS_MOST);
+	assert_int_equal(t.cuts.count, LATE_CLIENTS_MOST);
 	t.cuts.count = 0;
 	assert_int_equal(take(bytes, sizeof(bytes), &ended), 0);
 	assert_true(ended);

@@ -12,7 +12,7 @@
 static void blanks_and_tabs_separate_words(void **state)
 {
 	struct error e = {""};
-	char **words = words_split(" \t one\ttwo   three \t", &e);
+	char **words = command_words_split(" \t one\ttwo   three \t", &e);
 
 	(void)state;
 	assert_non_null(words);
@@ -20,7 +20,7 @@ static void blanks_and_tabs_separate_words(void **state)
 	assert_string_equal(words[1], "two");
 	assert_string_equal(words[2], "three");
 	assert_null(words[3]);
-	words_release(words);
+	command_words_release(words);
 }
 
 static void each_line_gives_these_words(void **state)
@@ -54,7 +54,7 @@ static void each_line_gives_these_words(void **state)
 	(void)state;
 	for (size_t i = 0; i < UNIT_COUNT(cases); i++) {
 		struct error e = {""};
-		char **words = words_split(cases[i].text, &e);
+		char **words = command_words_split(cases[i].text, &e);
 		size_t n = 0;
 
 		if (words == NULL)
@@ -65,7 +65,7 @@ static void each_line_gives_these_words(void **state)
 			assert_string_equal(words[n], cases[i].words[n]);
 		}
 		assert_null(words[n]);
-		words_release(words);
+		command_words_release(words);
 	}
 }
 
@@ -80,12 +80,12 @@ static void a_line_of_the_shortest_words_has_room_for_all(void **state)
 	for (size_t i = 0; i < sizeof(line); i++)
 		line[i] = i % 2 == 0 ? 'x' : ' ';
 	line[sizeof(line) - 1] = '\0';
-	words = words_split(line, &e);
+	words = command_words_split(line, &e);
 	assert_non_null(words);
 	for (; words[n] != NULL; n++)
 		assert_string_equal(words[n], "x");
 	assert_int_equal(n, sizeof(line) / 2);
-	words_release(words);
+	command_words_release(words);
 }
 
 static void a_quote_that_is_not_closed_is_refused(void **state)
@@ -97,7 +97,7 @@ static void a_quote_that_is_not_closed_is_refused(void **state)
 	for (size_t i = 0; i < UNIT_COUNT(lines); i++) {
 		struct error e = {""};
 
-		if (words_split(lines[i], &e) != NULL)
+		if (command_words_split(lines[i], &e) != NULL)
 			fail_msg("not refused: %s", lines[i]);
 		assert_string_equal(e.message, "a quote is not closed");
 	}
@@ -111,10 +111,10 @@ static void a_line_without_a_word_is_refused(void **state)
 	for (size_t i = 0; i < UNIT_COUNT(lines); i++) {
 		struct error e = {""};
 
-		assert_null(words_split(lines[i], &e));
+		assert_null(command_words_split(lines[i], &e));
 		assert_string_equal(e.message, "there is no word");
 	}
-	words_release(NULL);
+	command_words_release(NULL);
 }
 
 int main(void)
