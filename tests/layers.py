@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 # The directories of each part, from the lowest up: a file includes and calls what stands in its own
 # directory and in those before it, and no files call each other in a circle. "": the part's top.
 PARTS = {
-    "host": ["base", "config", "net", "ipc", "request", "run", "pool", "worker", "direct",
+    "host": ["base", "config", "net", "ipc", "request", "run", "worker", "pool", "direct",
              "template", "front", "master", "command", ""],
     "bindings/python": ["interpreter", "cgi", "wsgi", "app", ""],
     "bindings/tcl": ["interpreter", "packages", "cgi", "app", ""],
@@ -39,27 +39,14 @@ YET = {
     "bindings/tcl/interpreter/tcl_warm": {"cgi/tcl_run", "cgi/tcl_source"},
     "bindings/python/interpreter/python_modules": {"cgi/python_end"},
     "bindings/python/interpreter/python_warm": {"cgi/python_end", "cgi/python_run"},
-    "host/config/config_check": {"net/access"},
-    "host/direct/direct_answer": {"front/answer_shared"},
-    "host/direct/direct_serve": {"template/request_process"},
-    "host/direct/guardian": {"front/answer_shared", "template/request_process"},
-    "host/ipc/escalation": {"template/request_process"},
-    "host/pool/app": {"template/request_process"},
-    "host/pool/app_pool": {"template/request_process"},
-    "host/pool/pool_supply": {"worker/app_files", "template/request_process"},
-    "host/request/access_log": {"front/answer_shared", "run/stats", "run/verdict"},
-    "host/run/run": {"template/request_process"},
-    "host/run/run_state": {"template/request_process"},
-    "host/run/spares": {"template/request_process", "template/template"},
-    "host/worker/app_loaded": {"template/request_process"},
 }
-CIRCLES_YET = True
+CIRCLES_YET = {"bindings/python", "bindings/tcl"}
 
 # Where a process may end. In bindings: the end of a run where Tcl itself calls exit(3), and the
 # child that tries a package.
 MAY_EXIT = {"host/main.c", "host/master/master.c", "host/front/front_main.c",
             "host/template/template.c", "host/master/service_process.c",
-            "host/template/request_process.c", "host/direct/guardian.c", "host/relay/relay.c",
+            "host/worker/host_calls.c", "host/template/request_process.c", "host/direct/guardian.c", "host/relay/relay.c",
             "bindings/tcl/cgi/tcl_end.c", "bindings/tcl/packages/tcl_trial.c"}
 
 FILE_MOST = 600
@@ -239,7 +226,7 @@ def check_calls(part, found):
             yield (f"{part}/{file}.c", 1,
                    f"upward call into {other}.c: {', '.join(sorted(names))}")
     ring = ring_of(found)
-    if ring and not CIRCLES_YET:
+    if ring and part not in CIRCLES_YET:
         yield f"{part}/{ring[0]}.c", 1, "files call each other in a circle: " + " > ".join(ring)
 
 

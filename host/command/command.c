@@ -6,10 +6,10 @@
 
 #include "base/language.h"
 #include "binding.h"
+#include "command/command_fail.h"
 #include "config/config_read.h"
 
 #include <limits.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,18 +18,6 @@
 
 #define ENV_WORDS 1024
 #define LINKS_MAX 40 /* from one link to the next, as the kernel has it (path_resolution(7)) */
-
-int command_fail(int status, const char *format, ...)
-{
-	va_list arguments;
-
-	fputs("exthost: ", stderr);
-	va_start(arguments, format);
-	vfprintf(stderr, format, arguments);
-	va_end(arguments);
-	fputc('\n', stderr);
-	return status;
-}
 
 static void print_help(const struct binding *const *bindings)
 {
@@ -61,66 +49,67 @@ static void print_help(const struct binding *const *bindings)
 	    "Manual: exthost(8), exthost.conf(5), exthost-cgi(1).\n");
 }
 
-static void print_serve_help(void)
+/* A command, in the order in which --help names them. */
+struct command {
+	const char *name;
+	const char *help;            /* before its options */
+	enum config_command options; /* those that it takes */
+	const char *note;            /* behind its options */
+	int (*run)(const struct binding *const *bindings, int argc, char **argv);
+};
+
+static const struct command commands[] = {
+    {"serve",
+	"usage: exthost serve --root DIR [OPTION]...\n"
+	"\n"
+	"Serve the extensions in DIR over FastCGI: to Fossil through the relay exthost-cgi, to\n"
+	"nginx and other web servers directly. SIGTERM ends it when running requests have\n"
+	"finished; SIGHUP reads the configuration again and starts fresh interpreters; SIGUSR1\n"
+	"opens the log file again.\n",
+	CONFIG_SERVE,
+	"\nA size may end in k, m or g. Every option may stand in the configuration file under "
+	"the same name.\n",
+	command_serve},
+    {"request",
+	"usage: exthost request [METHOD] PATH --root DIR [OPTION]...\n"
+	"\n"
+	"Run one request right here and print the reply: header block, empty line, body. PATH\n"
+	"is the URL's path beneath the root, with ?QUERY if there is one. METHOD is GET unless\n"
+	"given, or POST with --body. Exit status 0 when the reply's status is below 400.\n",
+	CONFIG_REQUEST, "", command_request},
+    {"status",
+	"usage: exthost status [--root DIR | --control PATH | --config FILE] [OPTION]...\n"
+	"\n"
+	"Print what the running host is doing: its processes, each run that is going on, and for\n"
+	"each extension how many requests there were, how long they took and what went wrong.\n"
+	"Without --root, --control and --config, /etc/exthost.conf is read if it is there.\n",
+	CONFIG_STATUS, "", command_status},
+    {"check",
+	"usage: exthost check [OPTION of serve]...\n"
+	"\n"
+	"Say whether exthost serve would take this configuration, and, for each executable file "
+	"of\n"
+	"the extension root that would not run, why. Exit status 0 when all is well, 1 when a "
+	"file\n"
+	"would not run, 2 when the configuration is bad. Options are those of exthost serve;\n"
+	"these two matter most:\n",
+	CONFIG_CHECK, "", command_check},
+};
+
+static const struct command *find_command(const char *name)
 {
-	printf("usage: exthost serve --root DIR [OPTION]...\n"
-	       "\n"
-	       "Serve the extensions in DIR over FastCGI: to Fossil through the relay exthost-cgi, "
-	       "to\n"
-	       "nginx and other web servers directly. SIGTERM ends it when running requests have\n"
-	       "finished; SIGHUP reads the configuration again and starts fresh interpreters; "
-	       "SIGUSR1\n"
-	       "opens the log file again.\n"
-	       "\n"
-	       "options:\n");
-	config_print_options(stdout, CONFIG_SERVE);
-	printf(
-	    "\nA size may end in k, m or g. Every option may stand in the configuration file under "
-	    "the same name.\n");
+	for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++)
+		if (strcmp(commands[i].name, name) == 0)
+			return &commands[i];
+	return NULL;
 }
 
-static void print_request_help(void)
+static int print_command_help(const struct command *command)
 {
-	printf(
-	    "usage: exthost request [METHOD] PATH --root DIR [OPTION]...\n"
-	    "\n"
-	    "Run one request right here and print the reply: header block, empty line, body. PATH\n"
-	    "is the URL's path beneath the root, with ?QUERY if there is one. METHOD is GET "
-	    "unless\n"
-	    "given, or POST with --body. Exit status 0 when the reply's status is below 400.\n"
-	    "\n"
-	    "options:\n");
-	config_print_options(stdout, CONFIG_REQUEST);
-}
-
-static void print_status_help(void)
-{
-	printf(
-	    "usage: exthost status [--root DIR | --control PATH | --config FILE] [OPTION]...\n"
-	    "\n"
-	    "Print what the running host is doing: its processes, each run that is going on, and "
-	    "for\n"
-	    "each extension how many requests there were, how long they took and what went "
-	    "wrong.\n"
-	    "Without --root, --control and --config, /etc/exthost.conf is read if it is there.\n"
-	    "\n"
-	    "options:\n");
-	config_print_options(stdout, CONFIG_STATUS);
-}
-
-static void print_check_help(void)
-{
-	printf("usage: exthost check [OPTION of serve]...\n"
-	       "\n"
-	       "Say whether exthost serve would take this configuration, and, for each executable "
-	       "file of\n"
-	       "the extension root that would not run, why. Exit status 0 when all is well, 1 when "
-	       "a file\n"
-	       "would not run, 2 when the configuration is bad. Options are those of exthost "
-	       "serve;\n"
-	       "these two matter most:\n"
-	       "\n");
-	config_print_options(stdout, CONFIG_CHECK);
+	printf("%s\n%s", command->help, command->options == CONFIG_CHECK ? "" : "options:\n");
+	config_print_options(stdout, command->options);
+	fputs(command->note, stdout);
+	return 0;
 }
 
 static int print_version(const struct binding *const *bindings)
@@ -255,6 +244,7 @@ int command_run(const struct binding *const *bindings, int argc, char **argv)
 {
 	const struct binding *interpreter =
 	    argc > 0 ? interpreter_by_name(bindings, argv[0]) : NULL;
+	const struct command *found;
 	const char *command;
 
 	if (interpreter != NULL)
@@ -277,29 +267,9 @@ int command_run(const struct binding *const *bindings, int argc, char **argv)
 	interpreter = interpreter_by_command(bindings, command);
 	if (interpreter != NULL)
 		return interpreter->interpret(argc - 1, argv + 1);
-	if (strcmp(command, "serve") == 0) {
-		if (!wants_help(argc - 2, argv + 2))
-			return command_serve(bindings, argc - 2, argv + 2);
-		print_serve_help();
-		return 0;
-	}
-	if (strcmp(command, "request") == 0) {
-		if (!wants_help(argc - 2, argv + 2))
-			return command_request(bindings, argc - 2, argv + 2);
-		print_request_help();
-		return 0;
-	}
-	if (strcmp(command, "status") == 0) {
-		if (!wants_help(argc - 2, argv + 2))
-			return command_status(argc - 2, argv + 2);
-		print_status_help();
-		return 0;
-	}
-	if (strcmp(command, "check") == 0) {
-		if (!wants_help(argc - 2, argv + 2))
-			return command_check(bindings, argc - 2, argv + 2);
-		print_check_help();
-		return 0;
-	}
+	found = find_command(command);
+	if (found != NULL)
+		return wants_help(argc - 2, argv + 2) ? print_command_help(found)
+						      : found->run(bindings, argc - 2, argv + 2);
 	return command_fail(2, "unknown command '%s'; 'exthost --help' lists them", command);
 }

@@ -8,11 +8,8 @@ struct binding;
 int command_run(const struct binding *const *bindings, int argc, char **argv);
 
 int command_serve(const struct binding *const *bindings, int argc, char **argv);
-int command_status(int argc, char **argv);
+int command_status(const struct binding *const *bindings, int argc, char **argv);
 int command_check(const struct binding *const *bindings, int argc, char **argv);
 int command_request(const struct binding *const *bindings, int argc, char **argv);
-
-/* One line on standard error, "exthost: ...". Returns the status, to be returned at once. */
-int command_fail(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 #endif

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/fd.h"
+#include "command/command_fail.h"
 #include "config/config_check.h"
 #include "config/config_read.h"
 #include "request/route.h"

@@ -5,16 +5,18 @@
  * input, and the answer must be what the host would have given.
  */
 #include "base/clock.h"
-#include "command/command.h"
-
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/language.h"
 #include "base/log.h"
 #include "binding.h"
+#include "command/command.h"
+#include "command/command_fail.h"
 #include "config/config_read.h"
 #include "front/answer.h"
+#include "ipc/template_channel.h"
 #include "pool/app_pool.h"
+#include "request/exchange.h"
 #include "request/request.h"
 #include "request/route.h"
 #include "request/script.h"
@@ -39,7 +41,7 @@ struct once {
 	struct config *config;
 	const struct binding *const *bindings;
 	struct log log;
-	struct answer_shared shared;
+	struct front_shared shared;
 	struct app_pool_setup apps;
 	struct request request;
 	int refused; /* the status of a request that no web server would hand on; 0: it is well */
@@ -311,6 +313,19 @@ static int start_template(struct once *o, int language, struct error *e)
 	return 0;
 }
 
+static void answer_once(struct once *o)
+{
+	struct exchange x;
+
+	exchange_init(&x, &o->request, o->config, &o->log);
+	x.quiet = true;
+	if (o->refused > 0)
+		exchange_refuse(&x, o->refused, "%s", o->why.message);
+	else
+		answer_request(&o->shared, &x, "");
+	answer_end(&o->shared, &x);
+}
+
 static int answer(struct once *o, struct error *e)
 {
 	struct config *config = o->config;
@@ -324,8 +339,6 @@ static int answer(struct once *o, struct error *e)
 	o->request.trust_fossil = true;
 	o->request.hold = true;
 	o->request.response.fd = STDOUT_FILENO;
-	o->shared.config = config;
-	o->shared.quiet = true;
 	o->shared.root = open(config->root, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	o->shared.run.root = config->root;
 	o->shared.run.log = &o->log;
@@ -344,12 +357,10 @@ static int answer(struct once *o, struct error *e)
 	if (config->cgi)
 		o->refused = request_read_cgi(&o->request, config, &o->why);
 	language = find_language(o);
-	if (o->refused > 0)
-		answer_refusal(&o->shared, &o->request, o->refused, o->why.message);
-	else if (language >= 0 && start_template(o, language, e) < 0)
+	if (o->refused == 0 && language >= 0 && start_template(o, language, e) < 0)
 		result = -1;
 	else
-		answer_request(&o->shared, &o->request, "");
+		answer_once(o);
 	app_pool_stop(o->shared.run.apps, clock_now() + APPS_STOP);
 	app_pool_release(o->shared.run.apps);
 	spares_destroy(o->shared.run.spares);

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "command/command_fail.h"
 #include "config/config_check.h"
 #include "config/config_read.h"
 #include "master/master.h"

@@ -7,6 +7,7 @@
 #include "base/buffer.h"
 #include "base/error.h"
 #include "base/fd.h"
+#include "command/command_fail.h"
 #include "command/command_status_table.h"
 #include "config/config_read.h"
 #include "net/listen.h"
@@ -205,13 +206,14 @@ static int read_config(struct config *config, int argc, char **argv, struct erro
 	return result;
 }
 
-int command_status(int argc, char **argv)
+int command_status(const struct binding *const *bindings, int argc, char **argv)
 {
 	struct config config;
 	struct error e;
 	char *path = NULL;
 	int result;
 
+	(void)bindings;
 	if (read_config(&config, argc, argv, &e) < 0) {
 		result = command_fail(2, "%s", e.message);
 	} else {

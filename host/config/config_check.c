@@ -6,11 +6,11 @@
 #include "base/language.h"
 #include "base/log.h"
 #include "binding.h"
+#include "config/access_rules.h"
 #include "config/check_service.h"
 #include "config/config_read.h"
 #include "config/listen_address.h"
 #include "config/option.h"
-#include "net/access.h"
 
 #include <fcntl.h>
 #include <stdbool.h>
@@ -89,10 +89,14 @@ static int check_listen(const char *text, struct error *e)
 /* Of a value in the file, so that the mistake is told with its line. */
 static int check_value(const void *bindings, const char *name, const char *value, struct error *e)
 {
+	unsigned char bytes[16];
+	uid_t uid;
+	int bits;
+
 	if (strcmp(name, "allow-uid") == 0)
-		return access_check_uid(value, e);
+		return access_rules_parse_uid(value, &uid, e);
 	if (strcmp(name, "allow-from") == 0)
-		return access_check_cidr(value, e);
+		return access_rules_parse_cidr(value, bytes, &bits, e);
 	if (strcmp(name, "listen") == 0)
 		return check_listen(value, e);
 	if (strcmp(name, "preload") == 0)
@@ -218,7 +222,7 @@ int config_check_read(
 
 	if (config_read_again(config, CONFIG_SERVE, source->argc, source->argv, file, &check, e) <
 		0 ||
-	    access_check_options(config, e) < 0 || check_paths(config, e) < 0 ||
+	    access_rules_check(config, e) < 0 || check_paths(config, e) < 0 ||
 	    listen_address_check_all(config, e) < 0)
 		return -1;
 	if (check_preload(config, source->bindings, e) < 0)

@@ -8,13 +8,12 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "binding.h"
+#include "config/config.h"
 #include "direct/direct_setup.h"
 #include "ipc/run_channel.h"
 #include "ipc/scoreboard.h"
-#include "request/access_log.h"
-#include "request/cgi_reply.h"
+#include "request/exchange.h"
 #include "request/request.h"
-#include "request/route.h"
 #include "run/stderr_log.h"
 #include "worker/app_loaded.h"
 #include "worker/app_reply.h"
@@ -27,25 +26,23 @@
 #define WORTH_A_LOOK 1000000 /* nanoseconds: below it is not asked what a request has used */
 
 /* One request, from its call to the end of its reply. */
-struct app_turn {
-	struct request *request;
-	struct cgi_reply reply;
+struct direct_turn {
+	struct exchange *x;
 	struct binding_reply out;
-	struct run_result result;
 	uint64_t began;
 };
 
 static int set_path(struct direct_answering *a, struct request *r, struct error *e);
-static void begin_turn(struct direct_answering *a, struct app_turn *t);
+static void begin_turn(struct direct_answering *a, struct direct_turn *t);
 static void finish_turn(struct direct_answering *a, int outcome);
-static void judge(const struct direct_answering *a, struct app_turn *t, int outcome);
-static void fail(struct direct_answering *a, struct app_turn *t);
-static void take_usage(struct direct_answering *a, struct run_result *result);
+static void judge(struct direct_turn *t, int outcome);
+static void take_usage(struct direct_answering *a, struct outcome *o);
 static void show_end(struct direct_answering *a, const struct request *r);
 
-bool direct_answer_request(struct direct_answering *a, struct request *r)
+void direct_answer_request(struct direct_answering *a, struct exchange *x)
 {
-	struct app_turn turn = {.request = r};
+	struct request *r = x->request;
+	struct direct_turn turn = {.x = x};
 	struct binding_call call = {.body = r->body, .body_size = r->body_size, .reply = &turn.out};
 	struct error e = {""};
 	int status = set_path(a, r, &e);
@@ -53,14 +50,13 @@ bool direct_answer_request(struct direct_answering *a, struct request *r)
 	if (status == 0 && request_complete_variables(r, &e) < 0)
 		status = 500;
 	if (status != 0) {
-		error_page_send(r, status, NULL, 0);
-		access_log_write(&a->shared, r, NULL, e.message);
-		return !r->response.failed;
+		exchange_refuse(x, status, "%s", e.message);
+		exchange_log(x);
+		return;
 	}
 	call.environment = r->variables.items;
 	begin_turn(a, &turn);
 	finish_turn(a, app_answer(a->app, &call));
-	return !r->response.failed;
 }
 
 void direct_answer_end(void *answering, int status)
@@ -108,9 +104,9 @@ static void copy(char *to, size_t size, const char *from)
 	to[n] = '\0';
 }
 
-static void set_errors_aside(struct direct_answering *a)
+static void set_errors_aside(struct direct_answering *a, const struct exchange *x)
 {
-	if (!a->setup->config.debug)
+	if (!exchange_shows_errors(x))
 		return;
 	if (a->errors < 0)
 		a->errors = fd_memory_file("exthost-errors");
@@ -138,25 +134,27 @@ static void take_errors(struct direct_answering *a, struct buffer *errors)
 	fd_close(&a->errors);
 }
 
-static void begin_turn(struct direct_answering *a, struct app_turn *t)
+static void begin_turn(struct direct_answering *a, struct direct_turn *t)
 {
 	struct scoreboard_slot *slot = a->setup->slot;
-	struct request *r = t->request;
+	struct exchange *x = t->x;
+	struct request *r = x->request;
 
-	t->result = (struct run_result){.whole = true, .why = RUN_EXITED};
+	x->limits = x->config->limits;
+	exchange_begin_reply(x);
 	t->out = (struct binding_reply){.pipe = -1,
-	    .reply = &t->reply,
+	    .reply = &x->reply,
 	    .owner = a->app->app.run->channel->owner,
 	    .memory = a->memory,
 	    .lent = &slot->memory};
-	cgi_reply_init(&t->reply, r, &a->setup->config, &a->setup->config.limits);
-	t->reply.buffer = a->app->app.rerun ? t->reply.buffer : 0;
-	t->reply.lazy = true;
-	t->reply.sent = &slot->sent;
+	if (!a->app->app.rerun)
+		x->reply.buffer = 0; /* what it gives is wanted at once (PEP 3333) */
+	x->reply.lazy = true;
+	x->reply.sent = &slot->sent;
 	t->began = clock_now();
 	r->script = a->setup->name;
 	r->response.begun = &slot->released;
-	r->response.deadline = r->began + a->setup->config.limits.timeout * CLOCK_SECOND;
+	r->response.deadline = r->began + x->limits.timeout * CLOCK_SECOND;
 	slot->request_id = r->response.request_id;
 	memcpy(slot->id, r->id, sizeof(slot->id));
 	copy(slot->method, sizeof(slot->method),
@@ -174,105 +172,65 @@ static void begin_turn(struct direct_answering *a, struct app_turn *t)
 	if (atomic_load(&slot->asleep) && atomic_exchange(&slot->asleep, false))
 		eventfd_write(a->setup->alarm, 1);
 	a->turn = t;
-	set_errors_aside(a);
+	set_errors_aside(a, x);
 }
 
 /* By its return, or because it has ended the process in the middle. */
 static void finish_turn(struct direct_answering *a, int outcome)
 {
-	struct app_turn *t = a->turn;
-	struct request *r = t->request;
+	struct direct_turn *t = a->turn;
+	struct exchange *x = t->x;
+	struct response *response = &x->request->response;
 
 	a->turn = NULL;
 	a->retires = (outcome & BINDING_RETIRE) != 0;
-	take_errors(a, &t->result.errors);
+	take_errors(a, &x->outcome.errors);
 	/* A rerun that goes on has proved that nothing of the run is left which could write there. */
 	a->memory = app_reply_end(&t->out, a->app->app.rerun && !a->retires);
-	judge(a, t, outcome);
-	t->result.time = clock_now() - t->began;
-	if (t->result.time > WORTH_A_LOOK)
-		take_usage(a, &t->result);
-	if (!t->result.whole)
-		fail(a, t);
-	r->response.begun = NULL;
-	r->response.aborted = NULL;
-	show_end(a, r);
-	access_log_write(&a->shared, r, &t->result, t->result.whole ? NULL : t->result.reason);
-	cgi_reply_release(&t->reply);
-	buffer_release(&t->result.errors);
-	r->script = NULL;
-}
-
-static void blame(struct run_result *result, enum run_why why, int status, const char *reason)
-{
-	if (!result->whole)
-		return;
-	result->whole = false;
-	result->why = why;
-	result->status = status;
-	snprintf(result->reason, sizeof(result->reason), "%.*s", (int)sizeof(result->reason) - 1,
-	    reason);
-}
-
-/* What the binding said of the answer. result.whole: the reply is on its way, to its end. */
-static void judge(const struct direct_answering *a, struct app_turn *t, int outcome)
-{
-	struct error e;
-
-	if (response_is_aborted(&t->request->response))
-		blame(&t->result, RUN_ABORTED, 499, "the client aborted the request");
-	if (t->out.refused)
-		blame(&t->result, RUN_REPLY, 500, t->out.why.message);
-	if (t->request->response.late) {
-		error_set(&e, "longer than %llu s: the client takes no more",
-		    (unsigned long long)a->setup->config.limits.timeout);
-		blame(&t->result, RUN_TIMEOUT, 504, e.message);
+	judge(t, outcome);
+	exchange_finish(x);
+	x->outcome.time = clock_now() - t->began;
+	if (x->outcome.time > WORTH_A_LOOK)
+		take_usage(a, &x->outcome);
+	if (response->broken) {
+		response_cut(response);
+		response->failed = true;
 	}
-	if (t->request->response.failed)
-		blame(&t->result, RUN_CLIENT, 499, "the client went away");
+	show_end(a, x->request);
+	exchange_log(x);
+}
+
+/* What the binding tells of the answer, and what has become of the client. */
+static void judge(struct direct_turn *t, int outcome)
+{
+	struct outcome *o = &t->x->outcome;
+	const struct response *response = &t->x->request->response;
+
+	if (response_is_aborted(response))
+		outcome_fail(o, OUTCOME_ABORTED, 499, "the client aborted the request");
+	if (t->out.refused)
+		outcome_fail(o, OUTCOME_REPLY, 500, "%s", t->out.why.message);
+	if (response->late)
+		outcome_fail(o, OUTCOME_TIMEOUT, 504,
+		    "longer than %llu s: the client takes no more",
+		    (unsigned long long)t->x->limits.timeout);
+	if (response->failed)
+		outcome_fail(o, OUTCOME_CLIENT, 499, "the client went away");
 	if ((outcome & BINDING_FAILED) != 0)
-		blame(&t->result, RUN_EXITED, 500, "the app failed");
-	if (t->result.whole && cgi_reply_finish(&t->reply, &e) < 0)
-		blame(&t->result, RUN_REPLY, 500, e.message);
+		outcome_fail(o, OUTCOME_EXITED, 500, "the app failed");
 }
 
 /* What short requests before it have used is in the sum: it used no more than the time it took. */
-static void take_usage(struct direct_answering *a, struct run_result *result)
+static void take_usage(struct direct_answering *a, struct outcome *o)
 {
 	struct rusage usage;
 
 	app_take_usage(a->app, &usage);
-	result->cpu = (uint64_t)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000000 +
-		      (uint64_t)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
-	if (result->cpu > result->time / 1000)
-		result->cpu = result->time / 1000;
-	result->peak = (uint64_t)usage.ru_maxrss;
-}
-
-/* As long as nothing has left, though it was let go, the failure is a clean one. */
-static void fail(struct direct_answering *a, struct app_turn *t)
-{
-	struct request *r = t->request;
-
-	if (t->result.why == RUN_CLIENT) {
-		r->status = 499;
-		r->response.failed = true;
-	} else if (r->response.late) {
-		r->response.failed = true; /* it is cut when the client takes more */
-	} else if (t->result.why == RUN_ABORTED) {
-		r->status = 499;
-		r->response.waiting.size = 0;
-		r->response.aborted = NULL;
-		r->response.failed = r->response.given_up = false;
-		response_end(&r->response);
-	} else if (atomic_load_explicit(&a->setup->slot->released, memory_order_relaxed)) {
-		response_cut(&r->response);
-		r->response.failed = true;
-	} else {
-		r->response.waiting.size = 0;
-		r->response.sent = 0;
-		error_page_send(r, t->result.status, t->result.errors.data, t->result.errors.size);
-	}
+	o->cpu = (uint64_t)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000000 +
+		 (uint64_t)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
+	if (o->cpu > o->time / 1000)
+		o->cpu = o->time / 1000;
+	o->peak = (uint64_t)usage.ru_maxrss;
 }
 
 static void show_end(struct direct_answering *a, const struct request *r)

@@ -8,12 +8,12 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
-#include "direct/app_server.h"
+#include "direct/direct_server.h"
 #include "direct/direct_setup.h"
 #include "ipc/scoreboard.h"
 #include "net/connection.h"
-#include "request/access_log.h"
-#include "request/cgi_reply.h"
+#include "request/exchange.h"
+#include "request/request.h"
 #include "worker/app_loaded.h"
 
 #include <sys/timerfd.h>
@@ -23,8 +23,6 @@
 static bool look(struct direct_server *s, struct connection *c);
 static bool take_body(struct direct_server *s, struct connection *c);
 static bool drain(struct direct_server *s, struct connection *c);
-static void refuse(
-    struct direct_server *s, struct connection *c, int status, const struct error *e);
 static bool finish(
     struct direct_server *s, struct connection *c, int status, const struct error *e);
 static void log_close(
@@ -48,22 +46,13 @@ static void close_connection(struct direct_server *s, struct connection *c)
 	connections_close(s->connections, c);
 }
 
-static void tick(struct direct_server *s)
-{
-	const struct itimerspec second = {.it_value.tv_sec = 1};
-
-	if (!s->ticking)
-		timerfd_settime(s->timer, 0, &second, NULL);
-	s->ticking = true;
-}
-
 /* true: there may be more to read, at once. */
 static bool park(struct direct_server *s, struct connection *c, uint64_t deadline)
 {
 	bool idle = c->taken.size == 0 && !s->incoming[c->index].begun && !c->draining;
 
 	if (deadline != 0)
-		tick(s);
+		direct_server_tick(s);
 	atomic_store(&s->slot->idle[c->index], idle ? c->fd : SCOREBOARD_NONE);
 	return !connections_park(s->connections, c, deadline);
 }
@@ -156,17 +145,37 @@ static void log_close(
 static void cut_later(struct direct_server *s, struct response *r)
 {
 	late_clients_add(&s->cuts, r);
-	tick(s);
+	direct_server_tick(s);
 }
 
-static void refuse(struct direct_server *s, struct connection *c, int status, const struct error *e)
+static void refuse(struct connection *c, struct exchange *x, int status, const char *why)
 {
-	struct request *r = &s->incoming[c->index].request;
-
-	r->response.deadline = clock_now() + REFUSAL_PATIENCE;
-	error_page_send(r, status, NULL, 0);
-	access_log_write(&s->answering.shared, r, NULL, e->message);
+	x->request->response.deadline = clock_now() + REFUSAL_PATIENCE;
+	exchange_refuse(x, status, "%s", why);
+	exchange_log(x);
 	connection_leave(c, clock_now());
+}
+
+/* The stages of a request that is whole, or will never be. true: its connection can be used again. */
+static bool answer(
+    struct direct_server *s, struct connection *c, struct request *r, int status, const char *why)
+{
+	struct exchange x;
+
+	exchange_init(&x, r, &s->setup->config, &s->setup->log);
+	if (status == REQUEST_ABORTED) {
+		exchange_abort(&x, why);
+		exchange_log(&x);
+	} else if (status > 0) {
+		refuse(c, &x, status, why);
+	} else if (s->app->spent) {
+		/* It had begun to come before; those that had not were given to other workers. */
+		refuse(c, &x, 503, "an earlier run left something behind in the process");
+	} else {
+		direct_answer_request(&s->answering, &x);
+		s->ends = s->ends || s->answering.retires;
+	}
+	return exchange_release(&x);
 }
 
 /* The request is whole, or will never be. As direct_incoming_go_on. */
@@ -175,28 +184,14 @@ static bool finish(struct direct_server *s, struct connection *c, int status, co
 	struct direct_incoming *in = &s->incoming[c->index];
 	struct request *r = &in->request;
 	bool keep = c->check.keep_conn && !s->ends;
-	struct error spent;
 	bool late;
 
-	/* It had begun to come before; those that had not were given to other workers. */
-	if (status == 0 && s->app->spent) {
-		error_set(&spent, "an earlier run left something behind in the process");
-		status = 503;
-		e = &spent;
-	}
 	r->followed = c->taken.size > 0;
-	if (status == 0) {
-		keep = direct_answer_request(&s->answering, r) && keep;
-		s->ends = s->ends || s->answering.retires;
-	} else if (status == REQUEST_ABORTED) {
-		r->status = REQUEST_ABORTED;
-		response_end(&r->response);
-		access_log_write(&s->answering.shared, r, NULL, e->message);
-	} else if (status > 0) {
-		refuse(s, c, status, e);
-	} else {
+	if (status < 0) {
 		log_close(s, c, e);
 		keep = false;
+	} else {
+		keep = answer(s, c, r, status, e->message) && keep;
 	}
 	late = r->response.late;
 	if (late)

@@ -12,9 +12,9 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/fd.h"
-#include "direct/app_server.h"
 #include "direct/direct_answer.h"
 #include "direct/direct_incoming.h"
+#include "direct/direct_server.h"
 #include "direct/direct_setup.h"
 #include "ipc/scoreboard.h"
 #include "net/access.h"
@@ -38,10 +38,6 @@
 #define ACCEPTS 8            /* in a row, before the connections that are open */
 #define EVENTS 16
 
-/* Tags of events that are no connection's; its generation never comes so far. */
-enum { TAG_LISTENER = 1, TAG_TAKE, TAG_CHANNEL, TAG_TIMER };
-#define TAG(what, index) (0xffffffff00000000 | (uint64_t)(what) << 16 | (uint64_t)(index))
-
 static int prepare(struct direct_server *s);
 static void serve_events(struct direct_server *s);
 static void expire(struct direct_server *s);
@@ -52,7 +48,6 @@ static void serve(struct direct_server *s, struct connection *c);
 static void take_order(struct direct_server *s);
 static void give_idle(struct direct_server *s);
 static bool has_open(struct direct_server *s);
-static void set_accepting(struct direct_server *s, bool on);
 
 void direct_serve(struct app_loaded *app, struct direct_setup *setup)
 {
@@ -64,18 +59,11 @@ void direct_serve(struct app_loaded *app, struct direct_setup *setup)
 	app->app.run->channel->at_end = direct_answer_end;
 	while (!s.ends)
 		serve_events(&s);
-	set_accepting(&s, false);
+	direct_server_set_accepting(&s, false);
 	give_idle(&s);
 	while (has_open(&s))
 		serve_events(&s);
 	app_leave(app);
-}
-
-static int watch(struct direct_server *s, int fd, uint32_t events, uint64_t tag)
-{
-	struct epoll_event event = {.events = events, .data.u64 = tag};
-
-	return epoll_ctl(s->epoll, EPOLL_CTL_ADD, fd, &event);
 }
 
 static int prepare(struct direct_server *s)
@@ -90,12 +78,8 @@ static int prepare(struct direct_server *s)
 	    .max_ignored = 16,
 	    .max_conns = (unsigned)most,
 	    .max_reqs = (unsigned)most};
-	s->answering = (struct direct_answering){.app = s->app,
-	    .setup = s->setup,
-	    .shared = {.config = config, .run = {.log = &s->setup->log}},
-	    .memory = -1,
-	    .errors = -1,
-	    .log = -1};
+	s->answering = (struct direct_answering){
+	    .app = s->app, .setup = s->setup, .memory = -1, .errors = -1, .log = -1};
 	s->epoll = epoll_create1(EPOLL_CLOEXEC);
 	s->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	s->connections = connections_create(most, s->epoll, &s->rules);
@@ -106,10 +90,10 @@ static int prepare(struct direct_server *s)
 		return -1;
 	(void)!getrandom(&s->last_id, sizeof(s->last_id), 0);
 	atomic_store(&s->slot->serves, true);
-	set_accepting(s, true);
-	if (watch(s, s->app->channel, EPOLLIN, TAG(TAG_CHANNEL, 0)) < 0)
+	direct_server_set_accepting(s, true);
+	if (direct_server_watch(s, s->app->channel, EPOLLIN, TAG(TAG_CHANNEL, 0)) < 0)
 		return -1;
-	return watch(s, s->timer, EPOLLIN, TAG(TAG_TIMER, 0));
+	return direct_server_watch(s, s->timer, EPOLLIN, TAG(TAG_TIMER, 0));
 }
 
 static void serve_events(struct direct_server *s)
@@ -212,34 +196,6 @@ static void serve(struct direct_server *s, struct connection *c)
 		;
 }
 
-static void set_accepting(struct direct_server *s, bool on)
-{
-	if (s->accepting == on)
-		return;
-	s->accepting = on;
-	for (size_t i = 0; i < s->setup->listener_count; i++) {
-		if (on)
-			watch(s, s->setup->listeners[i].fd, EPOLLIN | EPOLLEXCLUSIVE,
-			    TAG(TAG_LISTENER, i));
-		else
-			epoll_ctl(s->epoll, EPOLL_CTL_DEL, s->setup->listeners[i].fd, NULL);
-	}
-	if (on)
-		watch(s, s->setup->take, EPOLLIN, TAG(TAG_TAKE, 0));
-	else
-		epoll_ctl(s->epoll, EPOLL_CTL_DEL, s->setup->take, NULL);
-	if (!on)
-		direct_give_waiting(s->setup);
-}
-
-/* The front starts a worker that has loaded the new files; until then nothing is begun. */
-void direct_server_become_stale(struct direct_server *s)
-{
-	s->stale = true;
-	set_accepting(s, false);
-	run_report_send(s->app->channel, RUN_STALE, app_files_settle(&s->app->files), "", -1);
-}
-
 static void take_order(struct direct_server *s)
 {
 	struct run_order order;
@@ -254,7 +210,7 @@ static void take_order(struct direct_server *s)
 		app_files_accept(&s->app->files, order.accept);
 		s->stale = false;
 		s->refuses = !order.force;
-		set_accepting(s, true);
+		direct_server_set_accepting(s, true);
 	} else if (order.kind == RUN_ORDER_LOG && order.output >= 0) {
 		dup3(order.output, s->setup->log.fd, O_CLOEXEC);
 	}

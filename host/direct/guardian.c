@@ -16,13 +16,13 @@
 #include "base/process.h"
 #include "binding.h"
 #include "direct/direct_setup.h"
-#include "front/answer_shared.h"
 #include "ipc/escalation.h"
 #include "ipc/scoreboard.h"
 #include "request/access_log.h"
-#include "request/cgi_reply.h"
+#include "request/error_page.h"
+#include "request/outcome.h"
 #include "request/request.h"
-#include "template/request_process.h"
+#include "ipc/process_handle.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -120,7 +120,7 @@ void guardian_fork(
 
 static void guard(struct binding_run *run, struct direct_setup *setup, pid_t worker)
 {
-	struct request_process process = {.pid = worker, .handle = worker_handle};
+	struct process_handle process = {.pid = worker, .handle = worker_handle};
 	struct watch w = {.setup = setup, .slot = setup->slot};
 	struct rusage usage;
 	int wait_status = 0;
@@ -278,9 +278,8 @@ static void answer_for(const struct watch *w, int wait_status)
 {
 	const struct direct_setup *setup = w->setup;
 	const struct scoreboard_slot *slot = setup->slot;
-	const struct answer_shared shared = {.config = &setup->config, .run = {.log = &setup->log}};
+	struct outcome outcome = {0};
 	struct request r;
-	char reason[128];
 
 	if (atomic_load_explicit(&slot->turn, memory_order_acquire) % 2 == 0)
 		return;
@@ -297,13 +296,13 @@ static void answer_for(const struct watch *w, int wait_status)
 	cgi_variables_set(&r.variables, "REQUEST_METHOD", slot->method);
 	cgi_variables_set(&r.variables, "REQUEST_URI", slot->uri);
 	if (w->gone)
-		snprintf(reason, sizeof(reason),
+		snprintf(outcome.reason, sizeof(outcome.reason),
 		    w->aborted ? "the client aborted the request" : "the client went away");
 	else if (w->late)
-		snprintf(reason, sizeof(reason), "longer than %llu s",
+		snprintf(outcome.reason, sizeof(outcome.reason), "longer than %llu s",
 		    (unsigned long long)setup->config.limits.timeout);
 	else
-		process_describe_death(reason, sizeof(reason), wait_status);
+		process_describe_death(outcome.reason, sizeof(outcome.reason), wait_status);
 	/* A client that takes nothing keeps the next worker waiting. */
 	r.response.deadline = clock_now() + PATIENCE;
 	if (atomic_load(&slot->released))
@@ -312,7 +311,7 @@ static void answer_for(const struct watch *w, int wait_status)
 		response_end(&r.response);
 	else if (!w->gone)
 		error_page_send(&r, r.status, NULL, 0);
-	access_log_write(&shared, &r, NULL, reason);
+	access_log_write(&setup->log, false, &r, &outcome);
 	fd_close(&r.response.fd);
 	request_release(&r);
 }

@@ -1,148 +1,122 @@
 /*
- * Every request ends here in one of four ways: a page of the host's own, a file, a script's reply,
- * or a reply that is cut because it failed when a part of it had left already.
+ * The stages of a request: it is routed to a file, admitted to a place in its lane, run, finished,
+ * logged and released. Each stage returns whether the next one follows; one after which none follows
+ * has answered the request itself.
  */
 #include "front/answer.h"
 
 #include "base/clock.h"
 #include "base/error.h"
-#include "base/fd.h"
-#include "base/log.h"
 #include "base/path.h"
 #include "config/config.h"
 #include "front/answer_file.h"
 #include "front/lanes.h"
-#include "front/status.h"
 #include "pool/app_run.h"
-#include "request/access_log.h"
-#include "request/cgi_reply.h"
+#include "request/exchange.h"
 #include "request/request.h"
-#include "request/route.h"
-#include "request/script.h"
 #include "request/static_content.h"
 #include "run/run.h"
 #include "run/stats.h"
 
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
-static bool find_file(const struct answer_shared *shared, struct request *request,
-    const char *prefix, struct route *route);
 static bool is_metrics(
-    const struct answer_shared *shared, const struct request *request, const char *prefix);
-static void answer_static(
-    const struct answer_shared *shared, struct request *request, const struct route *route);
-static bool answer_script(
-    const struct answer_shared *shared, struct request *request, const struct route *route);
-static bool wait_for_place(const struct answer_shared *shared, struct request *request,
-    const struct route *route, const struct limits *limits, struct lane **lane);
-static bool answer_in_turn(const struct answer_shared *shared, struct run_job *job);
-static bool answer_by_run(const struct answer_shared *shared, const struct run_job *job);
-static bool answer_failure(const struct answer_shared *shared, struct request *request,
-    const struct cgi_reply *reply, const struct run_result *result);
+    const struct front_shared *shared, const struct exchange *x, const char *prefix);
+static bool find_file(const struct front_shared *shared, struct exchange *x, const char *prefix);
+static bool find_script(const struct front_shared *shared, struct exchange *x);
+static bool admit(const struct front_shared *shared, struct exchange *x);
+static void run(const struct front_shared *shared, struct exchange *x);
+static void answer_static(const struct front_shared *shared, struct exchange *x);
+static void count(const struct front_shared *shared, const struct exchange *x);
 
-bool answer_request(const struct answer_shared *shared, struct request *request, const char *prefix)
+void answer_request(const struct front_shared *shared, struct exchange *x, const char *prefix)
 {
-	struct route route;
-	bool usable = true;
+	if (is_metrics(shared, x, prefix))
+		answer_metrics(x, shared->status);
+	else if (find_file(shared, x, prefix) && x->route.kind == ROUTE_STATIC)
+		answer_static(shared, x);
+	else if (x->route.kind == ROUTE_SCRIPT && find_script(shared, x) && admit(shared, x))
+		run(shared, x);
+}
 
-	if (is_metrics(shared, request, prefix)) {
-		if (answer_metrics(shared, request) < 0)
-			answer_refusal(shared, request, 500, "out of memory");
-		return !request->response.failed;
+bool answer_end(const struct front_shared *shared, struct exchange *x)
+{
+	struct response *response = &x->request->response;
+
+	count(shared, x);
+	exchange_log(x);
+	if (x->lane != NULL)
+		lanes_leave(shared->lanes, x->lane, x->config->concurrency);
+	if (x->entry != NULL)
+		stats_leave(shared->run.stats, x->entry);
+	/* The request keeps no other one waiting by now: this can take its time. */
+	if (response->broken || response->late) {
+		response_cut(response);
+		response->broken = true;
 	}
-	if (find_file(shared, request, prefix, &route)) {
-		request->script = route.name;
-		if (route.kind == ROUTE_STATIC)
-			answer_static(shared, request, &route);
-		else
-			usable = answer_script(shared, request, &route);
-	}
-	request->script = NULL;
-	route_release(&route);
-	/* By now the request keeps no other one waiting: this can take its time. */
-	if (request->response.broken || request->response.late) {
-		response_cut(&request->response);
-		usable = false;
-	}
-	return usable && !request->response.failed;
+	return exchange_release(x);
 }
 
 /* Never for the relay: Fossil would not ask for it, and its users are none of the host's. */
 static bool is_metrics(
-    const struct answer_shared *shared, const struct request *request, const char *prefix)
+    const struct front_shared *shared, const struct exchange *x, const char *prefix)
 {
 	char buffer[REQUEST_PATH_MAX];
 	struct error e;
 	const char *path;
 
-	if (shared->status == NULL || shared->config->metrics[0] == '\0' || request->relay)
+	if (shared->status == NULL || x->config->metrics[0] == '\0' || x->request->relay)
 		return false;
-	path = request_path(request, prefix, buffer, sizeof(buffer), &e);
-	return path != NULL && strcmp(path, shared->config->metrics) == 0;
-}
-
-void answer_refusal(
-    const struct answer_shared *shared, struct request *request, int status, const char *reason)
-{
-	error_page_send(request, status, NULL, 0);
-	access_log_write(shared, request, NULL, reason);
-}
-
-void answer_aborted(const struct answer_shared *shared, struct request *request, const char *reason)
-{
-	request->status = REQUEST_ABORTED;
-	response_end(&request->response);
-	access_log_write(shared, request, NULL, reason);
+	path = request_path(x->request, prefix, buffer, sizeof(buffer), &e);
+	return path != NULL && strcmp(path, x->config->metrics) == 0;
 }
 
 /* What the host has found out itself stands in place of what was sent. */
-static int set_found(const struct answer_shared *shared, struct request *request,
-    const char *prefix, const struct route *route)
+static int set_found(struct exchange *x, const char *prefix)
 {
-	const char *root = shared->config->root;
+	struct cgi_variables *v = &x->request->variables;
+	const char *root = x->config->root;
 	char text[REQUEST_PATH_MAX];
 
-	if (path_join(text, sizeof(text), root, route->name) < 0 ||
-	    cgi_variables_set(&request->variables, "SCRIPT_FILENAME", text) < 0 ||
-	    cgi_variables_set(&request->variables, "DOCUMENT_ROOT", root) < 0)
+	if (path_join(text, sizeof(text), root, x->route.name) < 0 ||
+	    cgi_variables_set(v, "SCRIPT_FILENAME", text) < 0 ||
+	    cgi_variables_set(v, "DOCUMENT_ROOT", root) < 0)
 		return -1;
-	if (request->relay)
+	if (x->request->relay)
 		return 0; /* the relay: SCRIPT_NAME and PATH_INFO are Fossil's */
 	snprintf(text, sizeof(text), "%.*s/%s",
 	    (int)(strlen(prefix) - (prefix[0] != '\0' && prefix[strlen(prefix) - 1] == '/')),
-	    prefix, route->name);
-	if (cgi_variables_set(&request->variables, "SCRIPT_NAME", text) < 0)
+	    prefix, x->route.name);
+	if (cgi_variables_set(v, "SCRIPT_NAME", text) < 0)
 		return -1;
-	return cgi_variables_set(&request->variables, "PATH_INFO", route->path_info);
+	return cgi_variables_set(v, "PATH_INFO", x->route.path_info);
 }
 
-static bool find_file(const struct answer_shared *shared, struct request *request,
-    const char *prefix, struct route *route)
+static bool find_file(const struct front_shared *shared, struct exchange *x, const char *prefix)
 {
-	const char *script = cgi_variables_get(&request->variables, "SCRIPT_FILENAME");
+	const char *script = cgi_variables_get(&x->request->variables, "SCRIPT_FILENAME");
 	char buffer[REQUEST_PATH_MAX];
 	const char *path;
 	struct error e = {""};
 
-	*route = (struct route){.file = -1};
-	if (request->relay && script != NULL) {
-		route_find_script(route, shared->root, shared->config->root, script, &e);
+	if (x->request->relay && script != NULL) {
+		route_find_script(&x->route, shared->root, x->config->root, script, &e);
 	} else {
-		path = request_path(request, prefix, buffer, sizeof(buffer), &e);
+		path = request_path(x->request, prefix, buffer, sizeof(buffer), &e);
 		if (path != NULL)
-			route_find(route, shared->root, path, &e);
+			route_find(&x->route, shared->root, path, &e);
 	}
-	if (route->kind == ROUTE_NOT_FOUND) {
-		answer_refusal(shared, request, 404, e.message);
+	if (x->route.kind == ROUTE_NOT_FOUND) {
+		exchange_refuse(x, 404, "%s", e.message);
 		return false;
 	}
-	if (set_found(shared, request, prefix, route) < 0 ||
-	    request_complete_variables(request, &e) < 0) {
-		answer_refusal(shared, request, 500, "out of memory");
+	if (set_found(x, prefix) < 0 || request_complete_variables(x->request, &e) < 0) {
+		x->route.kind = ROUTE_NOT_FOUND;
+		exchange_refuse(x, 500, "out of memory");
 		return false;
 	}
+	x->request->script = x->route.name;
 	return true;
 }
 
@@ -156,28 +130,22 @@ static bool is_reading(const struct request *request)
 }
 
 /* What the configuration does not offer is not there; what is never sent is forbidden. */
-static void answer_static(
-    const struct answer_shared *shared, struct request *request, const struct route *route)
+static void answer_static(const struct front_shared *shared, struct exchange *x)
 {
-	struct extension_settings extension;
-	const char *secret;
-	struct error e;
+	const struct binding *const *bindings = scripts_bindings(shared->run.scripts);
+	const char *name = x->route.name;
+	const char *secret = static_content_secret(bindings, name, x->route.file);
 
-	config_extension_settings(shared->config, route->name, &extension);
-	secret =
-	    static_content_secret(scripts_bindings(shared->run.scripts), route->name, route->file);
-	if (!static_content_is_offered(extension.static_content, route->name)) {
-		error_set(&e, "%s is not executable, and static = %s", route->name,
-		    extension.static_content);
-		answer_refusal(shared, request, 404, e.message);
-	} else if (secret != NULL) {
-		error_set(&e, "%s is not executable, and %s is never sent", route->name, secret);
-		answer_refusal(shared, request, 403, e.message);
-	} else if (!is_reading(request)) {
-		answer_refusal(shared, request, 405, "static content can be read only");
-	} else {
-		answer_file(shared, request, route);
-	}
+	config_extension_settings(x->config, name, &x->extension);
+	if (!static_content_is_offered(x->extension.static_content, name))
+		exchange_refuse(x, 404, "%s is not executable, and static = %s", name,
+		    x->extension.static_content);
+	else if (secret != NULL)
+		exchange_refuse(x, 403, "%s is not executable, and %s is never sent", name, secret);
+	else if (!is_reading(x->request))
+		exchange_refuse(x, 405, "static content can be read only");
+	else
+		answer_file(x);
 }
 
 static enum script_kind kind_by_mode(
@@ -190,149 +158,86 @@ static enum script_kind kind_by_mode(
 	}
 }
 
-/* Which language it is, whether its limits allow the request, and when it may run. */
-static bool answer_script(
-    const struct answer_shared *shared, struct request *request, const struct route *route)
+/* Which language it is in, how it is run, and whether its limits allow the request. */
+static bool find_script(const struct front_shared *shared, struct exchange *x)
 {
-	struct limits limits;
-	struct extension_settings extension;
-	struct script_found found;
-	struct run_job job = {.request = request,
-	    .route = route,
-	    .limits = &limits,
-	    .extension = &extension,
-	    .found = &found,
-	    .debug = shared->config->debug};
+	const struct route *route = &x->route;
 	struct error e;
-	bool usable = true;
 
-	config_limits(shared->config, route->name, &limits);
-	config_extension_settings(shared->config, route->name, &extension);
+	config_limits(x->config, route->name, &x->limits);
+	config_extension_settings(x->config, route->name, &x->extension);
 	if (scripts_find(
-		shared->run.scripts, route->name, route->file, &route->status, &found, &e) < 0) {
-		answer_refusal(shared, request, 500, e.message);
-	} else if (request->body_size > limits.max_body) {
-		error_set(&e, "the body has %llu bytes, allowed are %llu",
-		    (unsigned long long)request->body_size, (unsigned long long)limits.max_body);
-		answer_refusal(shared, request, 413, e.message);
-	} else {
-		found.kind = kind_by_mode(&extension, found.kind);
-		if (found.kind != SCRIPT_CGI)
-			limits.lane = limits.workers;
-		usable = answer_in_turn(shared, &job);
+		shared->run.scripts, route->name, route->file, &route->status, &x->found, &e) < 0) {
+		exchange_refuse(x, 500, "%s", e.message);
+		return false;
 	}
-	fd_close(&found.code);
-	return usable && !request->response.failed;
+	if (x->request->body_size > x->limits.max_body) {
+		exchange_refuse(x, 413, "the body has %llu bytes, allowed are %llu",
+		    (unsigned long long)x->request->body_size,
+		    (unsigned long long)x->limits.max_body);
+		return false;
+	}
+	x->found.kind = kind_by_mode(&x->extension, x->found.kind);
+	if (x->found.kind != SCRIPT_CGI)
+		x->limits.lane = x->limits.workers;
+	return true;
 }
 
-static bool answer_in_turn(const struct answer_shared *shared, struct run_job *job)
+/* Wait for a place to run. */
+static bool admit(const struct front_shared *shared, struct exchange *x)
 {
-	struct lane *lane = NULL;
-	bool usable = true;
-
-	if (shared->run.stats != NULL)
-		job->entry = stats_begin(shared->run.stats, job->request->id, job->route->name,
-		    cgi_variables_text(&job->request->variables, "FOSSIL_USER"));
-	if (wait_for_place(shared, job->request, job->route, job->limits, &lane)) {
-		job->request->language = job->found->language;
-		usable = answer_by_run(shared, job);
-		if (lane != NULL)
-			lanes_leave(shared->lanes, lane, shared->config->concurrency);
-	}
-	if (shared->run.stats != NULL)
-		stats_leave(shared->run.stats, job->entry);
-	return usable;
-}
-
-/* false: there is none, and the request has been answered. */
-static bool wait_for_place(const struct answer_shared *shared, struct request *request,
-    const struct route *route, const struct limits *limits, struct lane **lane)
-{
-	const struct config *config = shared->config;
-	const struct lanes_limits wanted = {.lane = limits->lane,
+	const struct config *config = x->config;
+	const struct lanes_limits wanted = {.lane = x->limits.lane,
 	    .concurrency = config->concurrency,
 	    .queue = config->queue,
 	    .timeout = config->queue_timeout * CLOCK_SECOND};
 	uint64_t began = clock_now();
 	enum lanes_verdict verdict = LANES_GO;
-	struct error e;
 
+	if (shared->run.stats != NULL)
+		x->entry = stats_begin(shared->run.stats, x->request->id, x->route.name,
+		    cgi_variables_text(&x->request->variables, "FOSSIL_USER"));
 	if (shared->lanes != NULL)
-		verdict =
-		    lanes_enter(shared->lanes, route->name, &wanted, request->response.fd, lane);
-	request->queued = clock_now() - began;
+		verdict = lanes_enter(
+		    shared->lanes, x->route.name, &wanted, x->request->response.fd, &x->lane);
+	x->request->queued = clock_now() - began;
 	switch (verdict) {
-	case LANES_GO: return true;
+	case LANES_GO: break;
 	case LANES_FULL:
-		error_set(
-		    &e, "%llu requests wait already, --queue", (unsigned long long)config->queue);
-		answer_refusal(shared, request, 503, e.message);
+		exchange_refuse(x, 503, "%llu requests wait already, --queue",
+		    (unsigned long long)config->queue);
 		break;
 	case LANES_LATE:
-		error_set(&e, "no place for a run within %llu s, --queue-timeout",
+		exchange_refuse(x, 503, "no place for a run within %llu s, --queue-timeout",
 		    (unsigned long long)config->queue_timeout);
-		answer_refusal(shared, request, 503, e.message);
 		break;
-	case LANES_GONE:
-		request->status = 499;
-		request->response.failed = true;
-		access_log_write(shared, request, NULL, "the client went away while it waited");
-		break;
+	case LANES_GONE: exchange_leave(x, "the client went away while it waited"); break;
 	}
-	return false;
+	return verdict == LANES_GO;
 }
 
-static bool answer_by_run(const struct answer_shared *shared, const struct run_job *job)
+static void run(const struct front_shared *shared, struct exchange *x)
 {
-	struct request *request = job->request;
-	struct cgi_reply reply;
-	struct run_result result;
-	struct error e;
-	bool usable = true;
-
-	cgi_reply_init(&reply, request, shared->config, job->limits);
-	if (job->found->kind == SCRIPT_APP)
-		reply.buffer = 0; /* what it gives is wanted at once (PEP 3333) */
-	if (job->found->kind == SCRIPT_CGI)
-		run_script(&shared->run, job, &reply, &result);
+	x->request->language = x->found.language;
+	exchange_begin_reply(x);
+	if (x->found.kind == SCRIPT_APP)
+		x->reply.buffer = 0; /* what it gives is wanted at once (PEP 3333) */
+	if (x->found.kind == SCRIPT_CGI)
+		run_script(&shared->run, x);
 	else
-		app_run(&shared->run, job, &reply, &result);
-	if (result.whole && !result.answered && cgi_reply_finish(&reply, &e) < 0) {
-		result.whole = false;
-		result.status = 500;
-		result.why = RUN_REPLY;
-		snprintf(result.reason, sizeof(result.reason), "%.*s",
-		    (int)sizeof(result.reason) - 1, e.message);
-	}
-	if (result.whole || result.answered)
-		access_log_write(shared, request, &result, result.whole ? NULL : result.reason);
-	else
-		usable = answer_failure(shared, request, &reply, &result);
-	cgi_reply_release(&reply);
-	buffer_release(&result.errors);
-	return usable && !result.answered;
+		app_run(&shared->run, x);
+	exchange_finish(x);
 }
 
-static bool answer_failure(const struct answer_shared *shared, struct request *request,
-    const struct cgi_reply *reply, const struct run_result *result)
+static void count(const struct front_shared *shared, const struct exchange *x)
 {
-	bool show = shared->config->debug || request_may_see_traceback(request);
-	struct buffer detail = {0};
+	const struct stats_outcome outcome = {.extension = x->request->script,
+	    .status = x->request->status,
+	    .time = clock_now() - x->request->began,
+	    .cpu = x->outcome.cpu,
+	    .peak = x->outcome.peak,
+	    .error = x->request->status >= 500 && x->outcome.reason[0] != '\0' ? x->outcome.reason
+									       : NULL};
 
-	if (result->why == RUN_CLIENT) {
-		request->status = 499;
-		request->response.failed = true;
-	} else if (result->why == RUN_ABORTED) {
-		request->status = 499;
-		response_end(&request->response);
-	} else if (reply->released) {
-		request->response.broken = true;
-	} else {
-		buffer_printf(&detail, "%s\n\n", result->reason);
-		buffer_append(&detail, result->errors.data, result->errors.size);
-		error_page_send(request, result->status, show ? detail.data : NULL, detail.size);
-	}
-	access_log_write(shared, request, result, result->reason);
-	buffer_release(&detail);
-	return !request->response.broken && !request->response.failed;
+	stats_count(shared->run.stats, &outcome);
 }

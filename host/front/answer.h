@@ -1,26 +1,30 @@
-/* The stages of a request once it is decoded: route, run or static content, reply, log. */
+/* The stages of a request in the front, once it is decoded. */
 #ifndef EXTHOST_ANSWER_H
 #define EXTHOST_ANSWER_H
 
-#include "front/answer_shared.h"
+#include "run/run_state.h"
 
 #include <stdbool.h>
 
-struct request;
+struct exchange;
+struct lanes;
+struct status_sources;
+
+/* What all answers share. */
+struct front_shared {
+	struct run_shared run;
+	struct lanes *lanes;           /* NULL: nothing is limited */
+	struct status_sources *status; /* for --metrics; NULL: there are none */
+	int root;                      /* descriptor of the extension root */
+};
 
 /*
  * Answer a complete request. `prefix` is taken off its path; a request from the relay names its
- * script by path instead. true: the connection can be used again.
+ * script by path instead.
  */
-bool answer_request(
-    const struct answer_shared *shared, struct request *request, const char *prefix);
+void answer_request(const struct front_shared *shared, struct exchange *x, const char *prefix);
 
-/* End one that was aborted before anything ran, as FastCGI (5.4) has it, and log it. */
-void answer_aborted(
-    const struct answer_shared *shared, struct request *request, const char *reason);
-
-/* Refuse one with a page, and log why. */
-void answer_refusal(
-    const struct answer_shared *shared, struct request *request, int status, const char *reason);
+/* The last stages of every request, also of one that was refused: as exchange_release. */
+bool answer_end(const struct front_shared *shared, struct exchange *x);
 
 #endif

@@ -2,12 +2,9 @@
 #include "front/answer_file.h"
 
 #include "base/error.h"
-#include "front/answer_shared.h"
 #include "front/status.h"
-#include "request/access_log.h"
-#include "request/cgi_reply.h"
+#include "request/exchange.h"
 #include "request/request.h"
-#include "request/route.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -16,9 +13,10 @@
 
 static int send_contents(struct response *response, const struct route *route, struct error *e);
 
-void answer_file(
-    const struct answer_shared *shared, struct request *request, const struct route *route)
+void answer_file(struct exchange *x)
 {
+	struct request *request = x->request;
+	const struct route *route = &x->route;
 	const struct cgi_variables *v = &request->variables;
 	const char *method = cgi_variables_text(v, "REQUEST_METHOD");
 	char modified[64], head[512];
@@ -41,13 +39,13 @@ void answer_file(
 	if (sent)
 		response_end(&request->response);
 	if (request->response.failed) {
-		request->status = 499;
-		error_set(&e,
+		exchange_leave(x,
 		    request->response.late ? "the client takes no more" : "the client went away");
 	} else {
 		request->response.broken = !sent;
+		snprintf(x->outcome.reason, sizeof(x->outcome.reason), "%.*s",
+		    (int)sizeof(x->outcome.reason) - 1, e.message);
 	}
-	access_log_write(shared, request, NULL, e.message[0] != '\0' ? e.message : NULL);
 }
 
 /* As many bytes as the length says that was sent. 0, also if the client is gone; -1 with *e. */
@@ -70,13 +68,15 @@ static int send_contents(struct response *response, const struct route *route, s
 	return 0;
 }
 
-int answer_metrics(const struct answer_shared *shared, struct request *request)
+void answer_metrics(struct exchange *x, struct status_sources *sources)
 {
+	struct request *request = x->request;
 	struct buffer text = {0};
 	struct buffer head = {0};
-	int result = status_metrics(shared->status, &text);
 
-	if (result == 0) {
+	if (status_metrics(sources, &text) < 0) {
+		exchange_refuse(x, 500, "out of memory");
+	} else {
 		buffer_printf(&head,
 		    "Content-Type: text/plain; version=0.0.4; charset=utf-8\r\n"
 		    "Content-Length: %zu\r\n\r\n",
@@ -86,9 +86,7 @@ int answer_metrics(const struct answer_shared *shared, struct request *request)
 		if (strcmp(cgi_variables_text(&request->variables, "REQUEST_METHOD"), "HEAD") != 0)
 			response_write(&request->response, text.data, text.size);
 		response_end(&request->response);
-		access_log_write(shared, request, NULL, NULL);
 	}
 	buffer_release(&head);
 	buffer_release(&text);
-	return result;
 }

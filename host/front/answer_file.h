@@ -2,15 +2,13 @@
 #ifndef EXTHOST_ANSWER_FILE_H
 #define EXTHOST_ANSWER_FILE_H
 
-struct answer_shared;
-struct request;
-struct route;
+struct exchange;
+struct status_sources;
 
 /* The file that the route found, or 304. */
-void answer_file(
-    const struct answer_shared *shared, struct request *request, const struct route *route);
+void answer_file(struct exchange *x);
 
-/* The text of status_metrics. 0, or -1: no memory, and nothing is answered. */
-int answer_metrics(const struct answer_shared *shared, struct request *request);
+/* The text of status_metrics. */
+void answer_metrics(struct exchange *x, struct status_sources *sources);
 
 #endif

@@ -19,6 +19,7 @@
 #include "net/access.h"
 #include "net/connection.h"
 #include "net/listen.h"
+#include "request/exchange.h"
 #include "request/request.h"
 #include "run/spares.h"
 
@@ -64,6 +65,7 @@ static int begin_request(
 static int keep_request(struct front *f, struct connection *c, struct front_request *q);
 static enum next answer(struct front *f, struct connection *c, struct front_request *q, int status,
     const struct error *e);
+static enum next leave_unended(struct connection *c, const struct request *r);
 static void end_request(struct front *f, struct connection *c, struct front_request *q);
 static void replace_spare(struct front *f, int language);
 static void refuse_request(struct front *f, struct connection *c, int status, const char *reason);
@@ -279,31 +281,40 @@ static enum next answer(struct front *f, struct connection *c, struct front_requ
     const struct error *e)
 {
 	struct request *r = &q->request;
-	struct answer_shared shared = f->shared;
 	bool keep = c->check.keep_conn && !atomic_load(&f->stopping);
+	struct exchange x;
 
-	shared.config = q->config;
+	if (status < 0) {
+		log_close(f, c, e);
+		return leave_unended(c, r);
+	}
+	exchange_init(&x, r, q->config, f->setup->log);
 	r->followed = c->taken.size > 0;
-	if (status == 0 && c->listener->app != 0) {
-		answer_refusal(&shared, r, 500, "the app does not load");
-		keep = false;
-	} else if (status == 0) {
-		keep = answer_request(&shared, r, c->listener->prefix) && keep;
-	} else if (status == REQUEST_ABORTED) {
-		answer_aborted(&shared, r, e->message);
-	} else if (status > 0) {
-		answer_refusal(&shared, r, status, e->message);
+	if (status == REQUEST_ABORTED)
+		exchange_abort(&x, e->message);
+	else if (status > 0)
+		exchange_refuse(&x, status, "%s", e->message);
+	else if (c->listener->app != 0)
+		exchange_refuse(&x, 500, "the app does not load");
+	else
+		answer_request(&f->shared, &x, c->listener->prefix);
+	keep = answer_end(&f->shared, &x) && keep && c->listener->app == 0;
+	if (status > 0 && status != REQUEST_ABORTED) {
 		connection_leave(c, clock_now());
 		return NEXT_GO_ON;
-	} else {
-		log_close(f, c, e);
-		keep = false;
 	}
-	if (keep)
-		connection_next(c);
-	else if (r->unended && !r->response.failed)
+	if (!keep)
+		return leave_unended(c, r);
+	connection_next(c);
+	return NEXT_GO_ON;
+}
+
+/* A request whose STDIN stream may go on: the client gets the reply only if that is read. */
+static enum next leave_unended(struct connection *c, const struct request *r)
+{
+	if (r->unended && !r->response.failed)
 		connection_leave(c, clock_now());
-	return keep || c->draining ? NEXT_GO_ON : NEXT_CLOSE;
+	return c->draining ? NEXT_GO_ON : NEXT_CLOSE;
 }
 
 static void end_request(struct front *f, struct connection *c, struct front_request *q)
@@ -318,14 +329,16 @@ static void end_request(struct front *f, struct connection *c, struct front_requ
 
 static void refuse_request(struct front *f, struct connection *c, int status, const char *reason)
 {
-	struct request r;
-	struct answer_shared shared = f->shared;
-	struct config_held *held = config_hold(f->configs, &shared.config);
+	struct front_request q = {0};
+	struct exchange x;
 
-	init_request(&r, c);
-	answer_refusal(&shared, &r, status, reason);
-	request_release(&r);
-	config_let_go(f->configs, held);
+	init_request(&q.request, c);
+	q.held = config_hold(f->configs, &q.config);
+	exchange_init(&x, &q.request, q.config, f->setup->log);
+	exchange_refuse(&x, status, "%s", reason);
+	answer_end(&f->shared, &x);
+	request_release(&q.request);
+	config_let_go(f->configs, q.held);
 	connection_leave(c, clock_now());
 }
 

@@ -17,7 +17,7 @@ struct listener;
 
 struct front {
 	const struct front_setup *setup;
-	struct answer_shared shared; /* but for the configuration, which each request holds */
+	struct front_shared shared;
 	struct app_pool_setup apps;
 	struct config_share *configs;
 	struct connections *connections;

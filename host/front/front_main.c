@@ -133,7 +133,7 @@ static void make_shared(struct front *f)
 	f->connections = connections_create(config->max_connections, f->epoll, &f->rules);
 	f->begun = calloc(config->max_connections, sizeof(*f->begun));
 	f->configs = config_share_create(config);
-	f->shared = (struct answer_shared){.status = &f->status,
+	f->shared = (struct front_shared){.status = &f->status,
 	    .root = open(config->root, O_PATH | O_DIRECTORY | O_CLOEXEC),
 	    .lanes = lanes_create(),
 	    .run = {.root = config->root,

@@ -7,7 +7,7 @@
 
 #include "base/clock.h"
 #include "ipc/run_channel.h"
-#include "template/request_process.h"
+#include "ipc/process_handle.h"
 
 #include <signal.h>
 #include <stddef.h>
@@ -23,7 +23,7 @@
 #define KILL_AGAIN (1000 * CLOCK_MILLISECOND)
 
 void escalation_init(
-    struct escalation *end, const struct request_process *process, uint64_t deadline)
+    struct escalation *end, const struct process_handle *process, uint64_t deadline)
 {
 	*end = (struct escalation){.process = process, .due = deadline};
 }

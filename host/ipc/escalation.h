@@ -7,7 +7,7 @@
 
 #include <stdint.h>
 
-struct request_process;
+struct process_handle;
 
 enum escalation_stage {
 	ESCALATION_GOES_ON, /* until its deadline */
@@ -17,7 +17,7 @@ enum escalation_stage {
 };
 
 struct escalation {
-	const struct request_process *process;
+	const struct process_handle *process;
 	enum escalation_stage stage;
 	uint64_t due; /* of clock_now(): when the next stage begins */
 	int kills;    /* how often SIGKILL was sent */
@@ -25,7 +25,7 @@ struct escalation {
 
 /* A run that may go on until this deadline. */
 void escalation_init(
-    struct escalation *end, const struct request_process *process, uint64_t deadline);
+    struct escalation *end, const struct process_handle *process, uint64_t deadline);
 
 /* Ask where it is, then end it. */
 void escalation_ask(struct escalation *end);

@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "binding.h"
 #include "config/config.h"
+#include "ipc/template_channel.h"
 #include "template/template.h"
 
 #include <errno.h>

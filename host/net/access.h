@@ -15,11 +15,6 @@ struct sockaddr;
  */
 bool access_allows(int connection, bool tcp, const struct config *config, struct error *e);
 
-/* Check the values of --allow-uid and --allow-from. 0 or -1 with *e filled. */
-int access_check_uid(const char *text, struct error *e);
-int access_check_cidr(const char *text, struct error *e);
-int access_check_options(const struct config *config, struct error *e);
-
 /* 127.0.0.0/8 or ::1, also mapped. */
 bool access_is_loopback(const struct sockaddr *address);
 

@@ -18,8 +18,11 @@
 #include "base/fd.h"
 #include "binding.h"
 #include "ipc/scoreboard.h"
-#include "pool/app.h"
-#include "request/route.h"
+#include "pool/pool_app.h"
+#include "pool/pool_supply.h"
+#include "pool/pool_watch.h"
+#include "pool/pool_worker.h"
+#include "request/exchange.h"
 #include "run/run.h"
 #include "run/spares.h"
 
@@ -30,7 +33,7 @@
 #include <sys/mman.h>
 #include <time.h>
 
-static struct app *find(struct app_pool *p, const struct run_job *job);
+static struct app *find(struct app_pool *p, const struct exchange *x);
 static int wait_for_worker(struct app_pool *p, struct app *a, struct app_worker_entry **w,
     int64_t *accept, struct error *e);
 
@@ -46,15 +49,7 @@ struct app_pool *app_pool_create(const struct app_pool_setup *setup)
 	return p;
 }
 
-int app_start_watching(struct app_pool *p)
-{
-	if (!p->started && app_watch_start(p) < 0)
-		return -1;
-	p->started = true;
-	return 0;
-}
-
-int app_pool_take(struct app_pool *p, const struct run_job *job, struct app_taken *taken,
+int app_pool_take(struct app_pool *p, const struct exchange *x, struct app_taken *taken,
     struct buffer *output, struct error *e)
 {
 	struct app_worker_entry *w = NULL;
@@ -63,8 +58,8 @@ int app_pool_take(struct app_pool *p, const struct run_job *job, struct app_take
 
 	*taken = (struct app_taken){0};
 	pthread_mutex_lock(&p->lock);
-	a = find(p, job);
-	if (a == NULL || app_start_watching(p) < 0) {
+	a = find(p, x);
+	if (a == NULL || pool_watch_start(p) < 0) {
 		error_set(e, "out of memory");
 	} else {
 		a->waiting++;
@@ -74,7 +69,7 @@ int app_pool_take(struct app_pool *p, const struct run_job *job, struct app_take
 			buffer_append(output, a->output.data, a->output.size);
 	}
 	if (w != NULL) {
-		app_unwatch(p, w);
+		worker_unwatch(p, w);
 		app_enter(w, APP_BUSY);
 		taken->worker = w;
 		taken->process = &w->process;
@@ -84,104 +79,25 @@ int app_pool_take(struct app_pool *p, const struct run_job *job, struct app_take
 	return result;
 }
 
-struct app *app_add(struct app_pool *p, const char *name)
-{
-	struct app *a = calloc(1, sizeof(*a));
-
-	if (a == NULL || (a->name = strdup(name)) == NULL) {
-		free(a);
-		return NULL;
-	}
-	clock_condition_init(&a->changed);
-	a->generation = 1;
-	a->next = p->apps;
-	p->apps = a;
-	return a;
-}
-
-static struct app *find(struct app_pool *p, const struct run_job *job)
+static struct app *find(struct app_pool *p, const struct exchange *x)
 {
 	struct app *a = p->apps;
 	bool changed;
 
-	while (a != NULL && (a->sockets != NULL || strcmp(a->name, job->route->name) != 0))
+	while (a != NULL && (a->sockets != NULL || strcmp(a->name, x->route.name) != 0))
 		a = a->next;
 	if (a == NULL)
-		a = app_add(p, job->route->name);
-	if (a == NULL || app_settings_take(&a->settings, job, &changed) < 0)
+		a = app_add(p, x->route.name);
+	if (a == NULL || app_settings_take(&a->settings, x, &changed) < 0)
 		return NULL;
 	a->generation += changed;
 	return a;
 }
 
-/* The idle one that was busy last: of the present generation, or of any. */
-static struct app_worker_entry *youngest_idle(const struct app *a, bool any)
-{
-	struct app_worker_entry *found = NULL;
-
-	for (struct app_worker_entry *w = a->workers; w != NULL; w = w->next)
-		if (w->state == APP_IDLE && (any || w->generation == a->generation) &&
-		    (found == NULL || w->since > found->since))
-			found = w;
-	return found;
-}
-
-static bool is_loaded(const struct app_worker_entry *w)
-{
-	return w->state == APP_IDLE || w->state == APP_BUSY;
-}
-
-/* One that is loaded, of the present generation, or of another. */
-static bool has_loaded(const struct app *a, bool present)
-{
-	for (struct app_worker_entry *w = a->workers; w != NULL; w = w->next)
-		if (is_loaded(w) && (w->generation == a->generation) == present)
-			return true;
-	return false;
-}
-
-static bool is_refused(const struct app *a)
-{
-	return a->refused == a->generation;
-}
-
-static bool old_will_do(const struct app *a)
-{
-	return has_loaded(a, false) &&
-	       (a->renewed == a->generation || (is_refused(a) && !a->settings.strict));
-}
-
-size_t app_count_loaded(const struct app *a)
-{
-	size_t count = 0;
-
-	for (struct app_worker_entry *w = a->workers; w != NULL; w = w->next)
-		count += is_loaded(w);
-	return count;
-}
-
-size_t app_count(const struct app *a)
-{
-	size_t count = a->starting;
-
-	for (struct app_worker_entry *w = a->workers; w != NULL; w = w->next)
-		count += w->state != APP_LEAVES && w->generation == a->generation;
-	return count;
-}
-
-size_t app_count_loading(const struct app *a)
-{
-	size_t count = a->starting;
-
-	for (struct app_worker_entry *w = a->workers; w != NULL; w = w->next)
-		count += w->state == APP_LOADS;
-	return count;
-}
-
 /* The present generation has failed to load since there were so many failures. */
 static bool has_failed(const struct app *a, unsigned failures)
 {
-	return is_refused(a) && a->failures != failures;
+	return app_is_refused(a) && a->failures != failures;
 }
 
 /* Should whoever waits start another? `failures`: when he began to. */
@@ -189,7 +105,7 @@ static bool wants_start(const struct app *a, unsigned failures)
 {
 	if (app_count(a) >= a->settings.limits.workers)
 		return false;
-	if (is_refused(a) && old_will_do(a))
+	if (app_is_refused(a) && app_old_will_do(a))
 		return app_count_loading(a) == 0 && clock_now() >= a->retry_at;
 	return !has_failed(a, failures) && app_count_loading(a) < a->waiting;
 }
@@ -197,16 +113,16 @@ static bool wants_start(const struct app *a, unsigned failures)
 /* An idle one that the request may have. */
 static struct app_worker_entry *choose(struct app_pool *p, struct app *a, int64_t *accept)
 {
-	struct app_worker_entry *w = youngest_idle(a, false);
+	struct app_worker_entry *w = app_youngest_idle(a, false);
 
-	if (w != NULL || !old_will_do(a))
+	if (w != NULL || !app_old_will_do(a))
 		return w;
-	w = youngest_idle(a, true);
+	w = app_youngest_idle(a, true);
 	if (w == NULL)
 		return NULL;
 	if (app_count_loading(a) == 0 && wants_start(a, a->failures))
-		app_start_ahead(p, a);
-	if (is_refused(a) && !a->settings.strict && w->accepted != a->generation) {
+		supply_start_ahead(p, a);
+	if (app_is_refused(a) && !a->settings.strict && w->accepted != a->generation) {
 		w->accepted = a->generation;
 		*accept = a->refused_at;
 	}
@@ -221,12 +137,12 @@ static int wait_for_worker(struct app_pool *p, struct app *a, struct app_worker_
 	unsigned failures = a->failures;
 
 	while ((*w = choose(p, a, accept)) == NULL) {
-		if (has_failed(a, failures) && !old_will_do(a) && !has_loaded(a, true)) {
+		if (has_failed(a, failures) && !app_old_will_do(a) && !app_has_loaded(a, true)) {
 			error_set(e, "%s does not load: %s", a->name, a->error);
 			return a->refused_status;
 		}
 		if (wants_start(a, failures)) {
-			app_start(p, a);
+			supply_start(p, a);
 			continue;
 		}
 		if (clock_now() >= deadline) {
@@ -239,86 +155,11 @@ static int wait_for_worker(struct app_pool *p, struct app *a, struct app_worker_
 	return 0;
 }
 
-void app_enter(struct app_worker_entry *w, enum app_state state)
-{
-	w->state = state;
-	w->since = clock_now();
-}
-
-/* Lets go of the descriptors, so whoever calls this must not watch them any more. */
-void app_remove(struct app_pool *p, struct app_worker_entry *w)
-{
-	struct app *a = w->app;
-	struct app_worker_entry **at = &a->workers;
-
-	while (*at != w)
-		at = &(*at)->next;
-	*at = w->next;
-	if (w->slot != NULL) {
-		a->requests += atomic_load(&w->slot->requests);
-		a->failures_answered += atomic_load(&w->slot->failures);
-		munmap(w->slot, sizeof(*w->slot));
-	}
-	request_process_release(&w->process);
-	fd_close(&w->notices);
-	stderr_log_end(&w->errors);
-	buffer_release(&w->errors.kept);
-	free(w);
-	app_tell_stand_in(p, a);
-	app_keep_enough(p, a);
-	pthread_cond_broadcast(&a->changed);
-}
-
-bool app_is_ending(const struct app_pool *p, const struct app *a)
-{
-	return p->stopping || (a->sockets != NULL && p->serving_ends);
-}
-
-/* A worker of this generation has loaded, so another will. */
-static bool is_proven(const struct app *a)
-{
-	for (const struct app_worker_entry *w = a->workers; w != NULL; w = w->next)
-		if (w->generation == a->generation && w->state != APP_LOADS &&
-		    w->state != APP_LEAVES)
-			return true;
-	return false;
-}
-
-/*
- * One after another where the front brings the requests. Those that wait in a socket have all of
- * their workers started at once, when the first has shown that the app loads.
- */
-void app_keep_enough(struct app_pool *p, struct app *a)
-{
-	const struct limits *limits = &a->settings.limits;
-	bool one = a->sockets == NULL || !is_proven(a);
-	size_t wanted = a->sockets != NULL || limits->workers < limits->min_workers
-			    ? limits->workers
-			    : limits->min_workers;
-
-	if (app_is_ending(p, a) || is_refused(a) || clock_now() < a->hold_until ||
-	    (one && app_count_loading(a) > 0))
-		return;
-	for (size_t count = app_count(a); count < wanted; count++) {
-		app_start_ahead(p, a);
-		if (one)
-			break;
-	}
-}
-
 /* Not needed any more, as there is a newer one, or because it must not answer. */
 static bool is_outdated(const struct app *a, const struct app_worker_entry *w)
 {
 	return w->generation != a->generation &&
-	       (has_loaded(a, true) || (a->settings.strict && a->renewed != a->generation));
-}
-
-/* What was refused before may have been other files. */
-void app_begin_generation(struct app *a, int32_t settle)
-{
-	a->generation++;
-	a->refusals = 0;
-	a->settled_at = clock_now() + (uint64_t)(settle > 0 ? settle : 0) * CLOCK_MILLISECOND;
+	       (app_has_loaded(a, true) || (a->settings.strict && a->renewed != a->generation));
 }
 
 /* Its files have changed. If that is no news a new one is loading, and nothing else will do now. */
@@ -339,30 +180,20 @@ void app_pool_give_back(
 	if (fate == APP_FATE_STALE)
 		become_stale(a, w, settle);
 	if (fate == APP_FATE_DEAD) {
-		app_remove(p, w);
+		supply_remove(p, w);
 	} else {
-		app_watch(p, w);
+		worker_watch(p, w);
 		app_enter(w, APP_IDLE);
 		if (fate == APP_FATE_ENDS) {
 			app_enter(w, APP_LEAVES);
 			escalation_init(&w->end, &w->process, clock_now() + 5 * CLOCK_SECOND);
-			app_keep_enough(p, a);
+			supply_keep_enough(p, a);
 		} else if (p->stopping || is_outdated(a, w)) {
-			app_dismiss(w);
+			worker_dismiss(w);
 		}
 	}
 	pthread_cond_broadcast(&a->changed);
 	pthread_mutex_unlock(&p->lock);
-}
-
-/* Whoever has been forked by an older template. */
-void app_outdate(struct app *a)
-{
-	/* What has just been found changed stays so. */
-	if (has_loaded(a, true) || is_refused(a) || a->renewed == a->generation ||
-	    a->workers == NULL)
-		a->renewed = a->generation + 1;
-	a->generation++;
 }
 
 /* As many as there are of the old ones. */
@@ -370,8 +201,8 @@ static void renew(struct app_pool *p, struct app *a)
 {
 	for (size_t count = app_count_loaded(a);
 	     count > 0 && app_count(a) < a->settings.limits.workers; count--)
-		app_start_ahead(p, a);
-	app_keep_enough(p, a);
+		supply_start_ahead(p, a);
+	supply_keep_enough(p, a);
 }
 
 /* The lock is held throughout, so whoever starts a worker in between has the new template. */
@@ -380,7 +211,7 @@ void app_pool_connect(struct app_pool *p, int language, int channel, const struc
 	pthread_mutex_lock(&p->lock);
 	for (struct app *a = p->apps; a != NULL; a = a->next) {
 		if (a->sockets != NULL)
-			app_take_settings(p, a, config);
+			app_take_settings(a, config);
 		if (a->settings.language == language && a->workers != NULL)
 			app_outdate(a);
 	}
@@ -390,4 +221,38 @@ void app_pool_connect(struct app_pool *p, int language, int channel, const struc
 		if (a->settings.language == language && a->workers != NULL)
 			renew(p, a);
 	pthread_mutex_unlock(&p->lock);
+}
+
+static bool has_workers(struct app_pool *p)
+{
+	bool any = false;
+
+	pthread_mutex_lock(&p->lock);
+	for (struct app *a = p->apps; a != NULL; a = a->next)
+		any = any || a->workers != NULL || a->starting > 0;
+	pthread_mutex_unlock(&p->lock);
+	return any;
+}
+
+void app_pool_stop(struct app_pool *p, uint64_t deadline)
+{
+	pthread_mutex_lock(&p->lock);
+	p->stopping = true;
+	for (struct app *a = p->apps; a != NULL; a = a->next)
+		for (struct app_worker_entry *w = a->workers; w != NULL; w = w->next)
+			if (w->state == APP_IDLE)
+				worker_dismiss(w);
+			else if (w->state == APP_LOADS)
+				worker_give_up(w);
+	pthread_mutex_unlock(&p->lock);
+	while (has_workers(p) && clock_now() < deadline)
+		poll(NULL, 0, 5);
+}
+
+void app_pool_release(struct app_pool *p)
+{
+	if (p == NULL || p->started)
+		return;
+	pthread_mutex_destroy(&p->lock);
+	free(p);
 }

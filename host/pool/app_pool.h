@@ -5,37 +5,19 @@
 #ifndef EXTHOST_APP_POOL_H
 #define EXTHOST_APP_POOL_H
 
-#include "base/buffer.h"
+#include "pool/pool_app.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 struct app_pool;
-struct binding;
 struct app_worker_entry;
 struct config;
-struct config_share;
 struct error;
-struct log;
-struct request_process;
+struct process_handle;
 struct listener;
-struct run_job;
-struct scripts;
-struct spares;
-
-struct app_pool_setup {
-	const struct log *log;
-	struct spares *spares;
-	struct scripts *scripts;
-	struct config_share *configs;
-	const struct binding *const *bindings;
-	const char *root_path;
-	int root; /* descriptor of the extension root */
-	/* Whether somebody must stand in for the app with this number, which has no workers. */
-	void (*stand_in)(void *context, int app, bool on);
-	void *context;
-};
+struct exchange;
 
 /* `setup` must outlive it. NULL: no memory. */
 struct app_pool *app_pool_create(const struct app_pool_setup *setup);
@@ -43,17 +25,17 @@ struct app_pool *app_pool_create(const struct app_pool_setup *setup);
 /* What was taken. */
 struct app_taken {
 	struct app_worker_entry *worker;
-	struct request_process *process; /* without an output */
-	int *notices;                    /* of processes it starts, or -1 */
+	struct process_handle *process; /* without an output */
+	int *notices;                   /* of processes it starts, or -1 */
 	int64_t accept; /* its files have changed, but as they were then (CLOCK_REALTIME,
 	                   nanoseconds) they do not load; 0: nothing is known */
 };
 
 /*
- * Take a worker for the app that the job is for. 0, or the HTTP status with *e: it does not load
+ * Take a worker for the app that the request is routed to. 0, or the HTTP status with *e: it does not load
  * (what it wrote on that is appended to *output), or none came within its time limit.
  */
-int app_pool_take(struct app_pool *p, const struct run_job *job, struct app_taken *taken,
+int app_pool_take(struct app_pool *p, const struct exchange *x, struct app_taken *taken,
     struct buffer *output, struct error *e);
 
 /* What became of one that was taken. */
@@ -94,17 +76,6 @@ void app_pool_listen_again(struct app_pool *p, size_t index, int fd);
 
 /* The log file was opened again. */
 void app_pool_reopen_log(struct app_pool *p);
-
-/* What there is to tell of one app. */
-struct app_report {
-	char name[256];
-	bool serves; /* sockets of its own; then those at work are `busy`, the others `idle` */
-	size_t idle, busy, loading;
-	uint64_t requests, failures; /* of one that serves: answered, and of these with 5xx */
-	uint64_t loads;
-	char error[256];    /* "" or why the changed one does not load */
-	int64_t error_time; /* since when; seconds since 1970 */
-};
 
 /* A copy for who looks in; the caller frees. NULL with *count 0: there are none. */
 struct app_report *app_pool_list(struct app_pool *p, size_t *count);

@@ -5,7 +5,6 @@
 #include "run/run_state.h"
 
 /* As run_script, by the app that the route found. */
-void app_run(const struct run_shared *shared, const struct run_job *job, struct cgi_reply *reply,
-    struct run_result *result);
+void app_run(const struct run_shared *shared, struct exchange *x);
 
 #endif

@@ -1,9 +1,8 @@
-/* What the pools show of themselves, and how they are emptied at the end. */
-#include "pool/app.h"
-
-#include "base/clock.h"
-#include "ipc/scoreboard.h"
+/* What the pools show of themselves. */
 #include "pool/app_pool.h"
+
+#include "ipc/scoreboard.h"
+#include "pool/pool_app.h"
 
 #include <poll.h>
 #include <stdio.h>
@@ -49,38 +48,4 @@ struct app_report *app_pool_list(struct app_pool *p, size_t *count)
 	}
 	pthread_mutex_unlock(&p->lock);
 	return list;
-}
-
-static bool has_workers(struct app_pool *p)
-{
-	bool any = false;
-
-	pthread_mutex_lock(&p->lock);
-	for (struct app *a = p->apps; a != NULL; a = a->next)
-		any = any || a->workers != NULL || a->starting > 0;
-	pthread_mutex_unlock(&p->lock);
-	return any;
-}
-
-void app_pool_stop(struct app_pool *p, uint64_t deadline)
-{
-	pthread_mutex_lock(&p->lock);
-	p->stopping = true;
-	for (struct app *a = p->apps; a != NULL; a = a->next)
-		for (struct app_worker_entry *w = a->workers; w != NULL; w = w->next)
-			if (w->state == APP_IDLE)
-				app_dismiss(w);
-			else if (w->state == APP_LOADS)
-				app_give_up(w);
-	pthread_mutex_unlock(&p->lock);
-	while (has_workers(p) && clock_now() < deadline)
-		poll(NULL, 0, 5);
-}
-
-void app_pool_release(struct app_pool *p)
-{
-	if (p == NULL || p->started)
-		return;
-	pthread_mutex_destroy(&p->lock);
-	free(p);
 }

@@ -3,7 +3,7 @@
  * The script is found and opened by its name again, by the rules of every request, since the one
  * that a request has opened may be older than what made the app change.
  */
-#include "pool/app.h"
+#include "pool/pool_supply.h"
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -14,7 +14,8 @@
 #include "config/config_share.h"
 #include "config/option.h"
 #include "ipc/run_channel.h"
-#include "pool/app_pool.h"
+#include "ipc/scoreboard.h"
+#include "pool/pool_worker.h"
 #include "request/route.h"
 #include "request/script.h"
 #include "run/spares.h"
@@ -23,6 +24,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <time.h>
 
@@ -42,7 +44,7 @@ struct start {
 	char *name;
 	bool ready;         /* the settings are copied */
 	unsigned templates; /* when the process was taken: the pool's */
-	struct request_process process;
+	struct process_handle process;
 	struct scoreboard_slot *slot;
 };
 
@@ -155,7 +157,7 @@ static int order_load(struct start *s, int source, const char *script, struct er
 		items[list.count] = NULL;
 		result = run_order_send(s->process.channel, &order);
 		if (result == 0 && s->app->sockets != NULL)
-			result = app_send_sockets(s->pool, s->app, s->process.channel, &s->slot);
+			result = worker_send_sockets(s->pool, s->app, s->process.channel, &s->slot);
 	}
 	config_list_release(&list);
 	return items == NULL || result < 0 ? error_errno(e, "order to load") : 0;
@@ -222,7 +224,7 @@ static int do_start(struct start *s, struct error *e)
 			s->templates = atomic_load(&s->pool->templates[s->settings.language]);
 			result = order_load(s, route.file, path, e);
 			if (result < 0)
-				request_process_release(&s->process);
+				process_handle_release(&s->process);
 		}
 	if (result == 0)
 		spares_replace(setup->spares, s->settings.language);
@@ -232,7 +234,7 @@ static int do_start(struct start *s, struct error *e)
 
 static void refuse(struct start *s, const char *reason)
 {
-	app_refuse(s->pool, s->app,
+	supply_refuse(s->pool, s->app,
 	    &(struct app_refusal){
 		.generation = s->generation, .began = s->began, .status = 503, .reason = reason});
 }
@@ -242,7 +244,7 @@ static void add_worker(struct start *s)
 	struct app_worker_entry *w = calloc(1, sizeof(*w));
 
 	if (w == NULL) {
-		request_process_release(&s->process);
+		process_handle_release(&s->process);
 		refuse(s, "out of memory");
 		return;
 	}
@@ -265,9 +267,9 @@ static void add_worker(struct start *s)
 		app_outdate(s->app);
 	w->next = s->app->workers;
 	s->app->workers = w;
-	app_watch(s->pool, w);
+	worker_watch(s->pool, w);
 	if (app_is_ending(s->pool, s->app))
-		app_give_up(w);
+		worker_give_up(w);
 }
 
 static void finish(struct start *s, int result, const struct error *e)
@@ -282,7 +284,7 @@ static void finish(struct start *s, int result, const struct error *e)
 	free(s->settings.extension.tcl_path);
 }
 
-void app_start(struct app_pool *p, struct app *a)
+void supply_start(struct app_pool *p, struct app *a)
 {
 	struct error e = {"out of memory"};
 	struct start s;
@@ -308,7 +310,7 @@ static void *start_in_thread(void *argument)
 	return NULL;
 }
 
-void app_start_ahead(struct app_pool *p, struct app *a)
+void supply_start_ahead(struct app_pool *p, struct app *a)
 {
 	struct start *s = malloc(sizeof(*s));
 	pthread_attr_t attributes;
@@ -335,7 +337,7 @@ static uint64_t longer(unsigned refusals)
 }
 
 /* What became of a generation that is not the present one any more concerns nobody. */
-void app_refuse(struct app_pool *p, struct app *a, const struct app_refusal *refusal)
+void supply_refuse(struct app_pool *p, struct app *a, const struct app_refusal *refusal)
 {
 	log_message(p->setup->log, LEVEL_ERROR, "%s does not load: %s", a->name, refusal->reason);
 	pthread_cond_broadcast(&a->changed);
@@ -352,6 +354,52 @@ void app_refuse(struct app_pool *p, struct app *a, const struct app_refusal *ref
 	a->retry_at = clock_now() + (a->sockets != NULL ? longer(a->refusals) : RETRY);
 	snprintf(a->error, sizeof(a->error), "%s", refusal->reason);
 	a->output.size = 0;
-	app_resume(a);
-	app_tell_stand_in(p, a);
+	worker_resume_all(a);
+	worker_tell_stand_in(p, a);
+}
+
+/* Lets go of the descriptors, so whoever calls this must not watch them any more. */
+void supply_remove(struct app_pool *p, struct app_worker_entry *w)
+{
+	struct app *a = w->app;
+	struct app_worker_entry **at = &a->workers;
+
+	while (*at != w)
+		at = &(*at)->next;
+	*at = w->next;
+	if (w->slot != NULL) {
+		a->requests += atomic_load(&w->slot->requests);
+		a->failures_answered += atomic_load(&w->slot->failures);
+		munmap(w->slot, sizeof(*w->slot));
+	}
+	process_handle_release(&w->process);
+	fd_close(&w->notices);
+	stderr_log_end(&w->errors);
+	buffer_release(&w->errors.kept);
+	free(w);
+	worker_tell_stand_in(p, a);
+	supply_keep_enough(p, a);
+	pthread_cond_broadcast(&a->changed);
+}
+
+/*
+ * One after another where the front brings the requests. Those that wait in a socket have all of
+ * their workers started at once, when the first has shown that the app loads.
+ */
+void supply_keep_enough(struct app_pool *p, struct app *a)
+{
+	const struct limits *limits = &a->settings.limits;
+	bool one = a->sockets == NULL || !app_is_proven(a);
+	size_t wanted = a->sockets != NULL || limits->workers < limits->min_workers
+			    ? limits->workers
+			    : limits->min_workers;
+
+	if (app_is_ending(p, a) || app_is_refused(a) || clock_now() < a->hold_until ||
+	    (one && app_count_loading(a) > 0))
+		return;
+	for (size_t count = app_count(a); count < wanted; count++) {
+		supply_start_ahead(p, a);
+		if (one)
+			break;
+	}
 }

@@ -5,7 +5,7 @@
  *
  * An event names the worker by a number, as it may be gone by the time the lock is held.
  */
-#include "pool/app.h"
+#include "pool/pool_watch.h"
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -15,7 +15,8 @@
 #include "ipc/process_limit.h"
 #include "ipc/run_channel.h"
 #include "ipc/scoreboard.h"
-#include "pool/app_pool.h"
+#include "pool/pool_supply.h"
+#include "pool/pool_worker.h"
 #include "request/request.h"
 
 #include <errno.h>
@@ -30,11 +31,8 @@
 #include <unistd.h>
 
 #define A_MOMENT 50000000 /* nanoseconds */
-#define LEAVE_WITHIN (5 * CLOCK_SECOND)
 #define EARLY                                                                                      \
 	CLOCK_SECOND /* a worker that dies so soon after it was loaded does so again, perhaps */
-
-enum { CHANNEL, ERRORS, NOTICES, KINDS };
 
 static void *watch(void *argument);
 static struct app_worker_entry *find(struct app_pool *p, uint64_t id);
@@ -49,42 +47,6 @@ static void take_stale(struct app_pool *p, struct app_worker_entry *w, int32_t s
 static void take_stack(struct app_worker_entry *w, int file);
 static void look_at_all(struct app_pool *p);
 
-static int *descriptor_of(struct app_worker_entry *w, int kind)
-{
-	return kind == CHANNEL  ? &w->process.channel
-	       : kind == ERRORS ? &w->process.errors
-				: &w->notices;
-}
-
-void app_watch(struct app_pool *p, struct app_worker_entry *w)
-{
-	for (int kind = 0; kind < KINDS; kind++) {
-		struct epoll_event event = {
-		    .events = EPOLLIN, .data.u64 = w->id * KINDS + (unsigned)kind};
-
-		if (*descriptor_of(w, kind) >= 0)
-			epoll_ctl(p->epoll, EPOLL_CTL_ADD, *descriptor_of(w, kind), &event);
-	}
-}
-
-void app_unwatch(struct app_pool *p, struct app_worker_entry *w)
-{
-	for (int kind = 0; kind < KINDS; kind++)
-		if (*descriptor_of(w, kind) >= 0)
-			epoll_ctl(p->epoll, EPOLL_CTL_DEL, *descriptor_of(w, kind), NULL);
-}
-
-int app_watch_start(struct app_pool *p)
-{
-	pthread_t thread;
-
-	p->epoll = epoll_create1(EPOLL_CLOEXEC);
-	if (p->epoll < 0 || pthread_create(&thread, NULL, watch, p) != 0)
-		return -1;
-	pthread_detach(thread);
-	return 0;
-}
-
 static void *watch(void *argument)
 {
 	struct app_pool *p = argument;
@@ -96,9 +58,9 @@ static void *watch(void *argument)
 		struct app_worker_entry *w;
 
 		pthread_mutex_lock(&p->lock);
-		w = n > 0 ? find(p, event.data.u64 / KINDS) : NULL;
+		w = n > 0 ? find(p, event.data.u64 / WORKER_DESCRIPTORS) : NULL;
 		if (w != NULL)
-			take_event(p, w, event.data.u64 % KINDS);
+			take_event(p, w, event.data.u64 % WORKER_DESCRIPTORS);
 		if (clock_now() >= look_at) {
 			look_at_all(p);
 			look_at = clock_now() + CLOCK_SECOND;
@@ -111,13 +73,13 @@ static void *watch(void *argument)
 /* A guard may have taken it since, and given it back: what there was to read is his then. */
 static void take_event(struct app_pool *p, struct app_worker_entry *w, unsigned kind)
 {
-	struct pollfd event = {.fd = *descriptor_of(w, (int)kind), .events = POLLIN};
+	struct pollfd event = {.fd = *worker_descriptor(w, (int)kind), .events = POLLIN};
 
 	if (w->state == APP_BUSY || event.fd < 0 || poll(&event, 1, 0) <= 0)
 		return;
 	switch (kind) {
-	case CHANNEL: take_report(p, w); break;
-	case ERRORS: take_errors(w); break;
+	case WORKER_CHANNEL: take_report(p, w); break;
+	case WORKER_ERRORS: take_errors(w); break;
 	default:
 		if (process_limit_answer(w->notices, &(uint64_t){UINT64_MAX}) < 0)
 			fd_close(&w->notices);
@@ -187,11 +149,11 @@ static void take_report(struct app_pool *p, struct app_worker_entry *w)
 	case RUN_ENDED: take_end(p, w, &report); break;
 	case RUN_DIED: take_death(w, &report); break;
 	case RUN_PROCESSES:
-		app_unwatch(p, w);
+		worker_unwatch(p, w);
 		fd_close(&w->notices);
 		w->notices = descriptor;
 		descriptor = -1;
-		app_watch(p, w);
+		worker_watch(p, w);
 		break;
 	default: break;
 	}
@@ -222,18 +184,18 @@ static void take_loaded(struct app_pool *p, struct app_worker_entry *w)
 		     other = other->next)
 			if ((other->state == APP_IDLE || other->state == APP_SERVES) &&
 			    other->generation != a->generation)
-				app_dismiss(other);
+				worker_dismiss(other);
 	}
 	log_message(p->setup->log, LEVEL_INFO, "%s loaded in process %d, %llu ms", a->name,
 	    (int)w->process.pid, (unsigned long long)(clock_now() - w->since) / 1000000);
 	buffer_release(&w->errors.kept);
 	app_enter(w, a->sockets != NULL ? APP_SERVES : APP_IDLE);
 	/* What it got when it began to load may be the file of before. */
-	app_tell_log(p, w);
+	worker_tell_log(p, w);
 	if (app_is_ending(p, a))
-		app_dismiss(w);
-	app_tell_stand_in(p, a);
-	app_keep_enough(p, a);
+		worker_dismiss(w);
+	worker_tell_stand_in(p, a);
+	supply_keep_enough(p, a);
 	pthread_cond_broadcast(&a->changed);
 }
 
@@ -247,7 +209,7 @@ static void take_stale(struct app_pool *p, struct app_worker_entry *w, int32_t s
 	if (w->generation == a->generation || w->accepted == a->generation ||
 	    a->refused == a->generation)
 		app_begin_generation(a, settle);
-	app_keep_enough(p, a);
+	supply_keep_enough(p, a);
 }
 
 /* Whoever asked by status, or the guardian, as it takes too long; or it loads or leaves for too long. */
@@ -294,7 +256,7 @@ static void take_end(struct app_pool *p, struct app_worker_entry *w, const struc
 	describe(how, sizeof(how), end);
 	if (w->state == APP_LOADS) {
 		app_enter(w, APP_LEAVES);
-		app_refuse(p, a,
+		supply_refuse(p, a,
 		    &(struct app_refusal){.generation = w->generation,
 			.began = w->began,
 			.status = w->end.stage > ESCALATION_GOES_ON ? 504 : 500,
@@ -303,7 +265,7 @@ static void take_end(struct app_pool *p, struct app_worker_entry *w, const struc
 			buffer_append(&a->output, w->errors.kept.data, w->errors.kept.size);
 	} else if (has_served(w) && end->type == RUN_ENDED && end->value == 0) {
 		app_enter(w, APP_LEAVES);
-		app_keep_enough(p, a);
+		supply_keep_enough(p, a);
 	} else if (w->state == APP_IDLE || w->state == APP_SERVES) {
 		note_early_death(a, w);
 		log_message(p->setup->log, LEVEL_WARNING, "%s: app worker %d, %s", a->name,
@@ -346,22 +308,7 @@ static void take_last(struct app_pool *p, struct app_worker_entry *w, bool unrea
 		take_end(p, w, &report);
 	}
 	escalation_sweep(&w->end);
-	app_remove(p, w);
-}
-
-void app_dismiss(struct app_worker_entry *w)
-{
-	app_enter(w, APP_LEAVES);
-	shutdown(w->process.channel, SHUT_WR);
-	escalation_init(&w->end, &w->process,
-	    clock_now() + LEAVE_WITHIN +
-		(w->slot != NULL ? w->app->settings.limits.timeout * CLOCK_SECOND : 0));
-}
-
-void app_give_up(struct app_worker_entry *w)
-{
-	app_dismiss(w);
-	escalation_begin(&w->end);
+	supply_remove(p, w);
 }
 
 /* Who has waited for so long that it is one too many. The first of a list is the youngest. */
@@ -372,7 +319,7 @@ static void dismiss_idle(struct app *a)
 	for (struct app_worker_entry *w = a->workers; w != NULL; w = w->next)
 		if (w->state == APP_IDLE && count > a->settings.limits.min_workers &&
 		    clock_now() - w->since > a->settings.limits.idle_exit * CLOCK_SECOND) {
-			app_dismiss(w);
+			worker_dismiss(w);
 			count--;
 		}
 }
@@ -384,7 +331,7 @@ static void look_for_more(struct app_pool *p, struct app *a)
 		return;
 	if (a->refused == a->generation && clock_now() >= a->retry_at)
 		a->refused = 0;
-	app_keep_enough(p, a);
+	supply_keep_enough(p, a);
 }
 
 static void look_at_all(struct app_pool *p)
@@ -396,4 +343,18 @@ static void look_at_all(struct app_pool *p)
 			if (w->state == APP_LOADS || w->state == APP_LEAVES)
 				escalation_step(&w->end);
 	}
+}
+
+int pool_watch_start(struct app_pool *p)
+{
+	pthread_t thread;
+
+	if (p->started)
+		return 0;
+	p->epoll = epoll_create1(EPOLL_CLOEXEC);
+	if (p->epoll < 0 || pthread_create(&thread, NULL, watch, p) != 0)
+		return -1;
+	pthread_detach(thread);
+	p->started = true;
+	return 0;
 }

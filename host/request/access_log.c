@@ -3,27 +3,12 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "front/answer_shared.h"
+#include "request/outcome.h"
 #include "request/request.h"
-#include "run/stats.h"
-#include "run/verdict.h"
 
 #include <string.h>
 
 #define METHOD_SHOWN 32 /* bytes of it */
-
-static void count(const struct answer_shared *shared, const struct request *request,
-    const struct run_result *result, const char *reason)
-{
-	const struct stats_outcome outcome = {.extension = request->script,
-	    .status = request->status,
-	    .time = clock_now() - request->began,
-	    .cpu = result != NULL ? result->cpu : 0,
-	    .peak = result != NULL ? result->peak : 0,
-	    .error = request->status >= 500 ? reason : NULL};
-
-	stats_count(shared->run.stats, &outcome);
-}
 
 static size_t put(char *to, size_t at, size_t size, const char *text)
 {
@@ -49,8 +34,8 @@ static size_t describe(const struct request *request, const char *uri, char *mes
 	return n > begin ? n : put(message, n, size, "-");
 }
 
-void access_log_write(const struct answer_shared *shared, const struct request *request,
-    const struct run_result *result, const char *reason)
+void access_log_write(
+    const struct log *log, bool quiet, const struct request *request, const struct outcome *outcome)
 {
 	const struct cgi_variables *v = &request->variables;
 	const char *uri = cgi_variables_get(v, "REQUEST_URI");
@@ -60,11 +45,10 @@ void access_log_write(const struct answer_shared *shared, const struct request *
 	struct log_line line;
 	size_t size;
 
-	count(shared, request, result, reason);
-	if (shared->quiet && reason == NULL && !odd)
+	if (quiet && outcome->reason[0] == '\0' && !odd)
 		return;
 	size = describe(request, uri, message, sizeof(message));
-	log_begin(&line, shared->run.log,
+	log_begin(&line, log,
 	    request->status >= 500 ? LEVEL_ERROR
 	    : odd                  ? LEVEL_WARNING
 				   : LEVEL_INFO,
@@ -81,17 +65,17 @@ void access_log_write(const struct answer_shared *shared, const struct request *
 	if (request->dropped != NULL)
 		log_string(&line, "dropped", request->dropped);
 	log_milliseconds(&line, "ms", clock_now() - request->began);
-	if (result != NULL) {
+	if (outcome->ran) {
 		log_milliseconds(&line, "queue_ms", request->queued);
-		log_milliseconds(&line, "run_ms", result->time);
+		log_milliseconds(&line, "run_ms", outcome->time);
 		/* Nobody has looked at a short request to an app that serves its own sockets. */
-		if (result->peak > 0) {
-			log_milliseconds(&line, "cpu_ms", result->cpu * 1000);
-			log_number(&line, "peak_kib", (int64_t)result->peak);
+		if (outcome->peak > 0) {
+			log_milliseconds(&line, "cpu_ms", outcome->cpu * 1000);
+			log_number(&line, "peak_kib", (int64_t)outcome->peak);
 		}
-		log_string(&line, "end", run_why_name(result->why));
+		log_string(&line, "end", outcome_name(outcome->why));
 	}
-	if (reason != NULL)
-		log_string(&line, "reason", reason);
+	if (outcome->reason[0] != '\0')
+		log_string(&line, "reason", outcome->reason);
 	log_end(&line);
 }

@@ -1,13 +1,15 @@
-/* The last stage: one line in the log, and the request is counted. */
+/* One line in the log for each request. */
 #ifndef EXTHOST_ACCESS_LOG_H
 #define EXTHOST_ACCESS_LOG_H
 
-struct answer_shared;
-struct request;
-struct run_result;
+#include <stdbool.h>
 
-/* `result` is NULL if nothing ran; `reason`, why it failed, if it did. */
-void access_log_write(const struct answer_shared *shared, const struct request *request,
-    const struct run_result *result, const char *reason);
+struct log;
+struct outcome;
+struct request;
+
+/* `quiet`: only if the request failed, or its reply was not sent as the extension wrote it. */
+void access_log_write(const struct log *log, bool quiet, const struct request *request,
+    const struct outcome *outcome);
 
 #endif

@@ -268,7 +268,7 @@ static int put_status(
 	if (l->value_size > 3)
 		return put_first(&h->text, peer, l->text, l->size, e);
 	size =
-	    snprintf(line, sizeof(line), "Status: %d %s", h->status, error_page_reason(h->status));
+	    snprintf(line, sizeof(line), "Status: %d %s", h->status, cgi_header_reason(h->status));
 	return put_first(&h->text, peer, line, (size_t)size, e);
 }
 
@@ -312,7 +312,7 @@ void cgi_header_release(struct cgi_header *h)
 	buffer_release(&h->text);
 }
 
-const char *error_page_reason(int status)
+const char *cgi_header_reason(int status)
 {
 	static const char *const known[600] = {
 	    [200] = "OK",

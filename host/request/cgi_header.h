@@ -70,6 +70,6 @@ void cgi_header_release(struct cgi_header *h);
  * The words of a status: "Not Found" (RFC 9110, 15). One that is not known has those of the first of
  * its class, as its client takes it. Never NULL.
  */
-const char *error_page_reason(int status);
+const char *cgi_header_reason(int status);
 
 #endif

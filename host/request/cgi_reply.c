@@ -17,13 +17,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Without the second meta a telephone shows the page as a desktop would, in tiny letters. */
-#define PAGE_HEAD                                                                                  \
-	"<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"                  \
-	"<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"               \
-	"<meta name=\"color-scheme\" content=\"light dark\">\n"                                    \
-	"<title>%d %s</title>\n</head>\n<body>\n"
-
 void cgi_reply_init(struct cgi_reply *r, struct request *request, const struct config *config,
     const struct limits *limits)
 {
@@ -241,64 +234,12 @@ void cgi_reply_release(struct cgi_reply *r)
 	spool_release(&r->body);
 }
 
-static const char *explain(int status)
-{
-	switch (status) {
-	case 400: return "The request is not well-formed.";
-	case 403: return "The server does not send this file.";
-	case 404: return "There is no such page.";
-	case 405: return "This page can only be read.";
-	case 408: return "The request body did not come in time.";
-	case 413: return "The request body is larger than this server takes.";
-	case 431: return "The request's header is larger than this server takes.";
-	case 503: return "The server is busy; please try again in a moment.";
-	case 504: return "The extension took too long to answer.";
-	default:
-		return "The extension did not give a usable answer. The server's log tells why, "
-		       "under the request's id.";
-	}
-}
-
 void cgi_reply_status_line(struct request *request, int status)
 {
 	char line[64];
 	int size =
-	    snprintf(line, sizeof(line), "Status: %d %s\r\n", status, error_page_reason(status));
+	    snprintf(line, sizeof(line), "Status: %d %s\r\n", status, cgi_header_reason(status));
 
 	request->status = status;
 	response_write(&request->response, line, (size_t)size);
-}
-
-void error_page_send(struct request *request, int status, const char *detail, size_t size)
-{
-	struct buffer body = {0};
-	struct buffer head = {0};
-	const char *reason = error_page_reason(status);
-	const char *more = status == 503   ? "Retry-After: 1\r\n"
-			   : status == 405 ? "Allow: GET, HEAD, POST\r\n"
-					   : "";
-
-	if (!request->trust_fossil)
-		buffer_printf(&body, PAGE_HEAD, status, reason);
-	buffer_printf(&body,
-	    "<div class='fossil-doc' data-title='%d %s'>\n<h2>%s</h2>\n<p>%s</p>\n", status, reason,
-	    reason, explain(status));
-	if (detail != NULL && size > 0) {
-		buffer_append_string(&body, "<pre>");
-		buffer_append_html(&body, detail, size);
-		buffer_append_string(&body, "</pre>\n");
-	}
-	buffer_printf(&body, "<p><small>request %s</small></p>\n</div>\n%s", request->id,
-	    request->trust_fossil ? "" : "</body>\n</html>\n");
-	buffer_printf(&head,
-	    "Content-Type: text/html; charset=utf-8\r\n%s"
-	    "Cache-Control: no-store\r\nContent-Length: %zu\r\n\r\n",
-	    more, body.size);
-	cgi_reply_status_line(request, status);
-	response_write(&request->response, head.data, head.size);
-	if (!is_head(request))
-		response_write(&request->response, body.data, body.size);
-	response_end(&request->response);
-	buffer_release(&head);
-	buffer_release(&body);
 }

@@ -70,12 +70,6 @@ int cgi_reply_finish(struct cgi_reply *r, struct error *e);
 
 void cgi_reply_release(struct cgi_reply *r);
 
-/*
- * Answer with a page of the host's own, with the request's id: to Fossil the short piece of HTML that
- * it puts into its skin, to a web server the same in an HTML document. `detail` (a traceback) is shown in full when it is not NULL.
- */
-void error_page_send(struct request *request, int status, const char *detail, size_t size);
-
 /* Begin a reply of the host's own with this status. Lines end with CR LF. */
 void cgi_reply_status_line(struct request *request, int status);
 

@@ -21,10 +21,8 @@
 #include "config/config.h"
 #include "ipc/process_limit.h"
 #include "ipc/run_channel.h"
-#include "request/cgi_reply.h"
+#include "request/exchange.h"
 #include "request/request.h"
-#include "request/route.h"
-#include "request/script.h"
 #include "run/module_usage.h"
 #include "run/stats.h"
 #include "run/verdict.h"
@@ -53,30 +51,21 @@ static void answer_early(struct run *run);
 static void empty_pipes(struct run *run);
 static void log_stack(struct run *run, int file);
 
-void guard_begin(struct run *run, const struct run_shared *shared, const struct run_job *job,
-    struct cgi_reply *reply, struct run_result *result)
+void guard_begin(struct run *run, const struct run_shared *shared, struct exchange *x)
 {
-	*result = (struct run_result){.why = RUN_EXITED};
 	*run = (struct run){.shared = shared,
-	    .request = job->request,
-	    .route = job->route,
-	    .limits = job->limits,
-	    .language = job->found->language,
-	    .entry = job->entry,
-	    .reply = reply,
-	    .result = result,
+	    .x = x,
 	    .notices = -1,
-	    .errors = {.log = shared->log, .request = job->request->id, .script = job->route->name},
+	    .errors = {.log = shared->log, .request = x->request->id, .script = x->route.name},
 	    .began = clock_now()};
 }
 
 void guard_finish(struct run *run)
 {
 	stderr_log_end(&run->errors);
-	run->result->errors = run->errors.kept;
-	run->result->whole = !run->failed;
-	run->result->time = clock_now() - run->began;
-	run->request->response.deadline = 0;
+	run->x->outcome.errors = run->errors.kept;
+	run->x->outcome.time = clock_now() - run->began;
+	run->x->request->response.deadline = 0;
 }
 
 static bool listens(struct run *run)
@@ -88,11 +77,11 @@ static bool listens(struct run *run)
 
 void guard_run(struct run *run)
 {
-	const struct response *response = &run->request->response;
+	const struct response *response = &run->x->request->response;
 
-	while (!run->ended) {
-		bool watched =
-		    response->fastcgi && !run->result->answered && !run->failed && !run->left;
+	while (run->state == RUN_STATE_GOING) {
+		bool watched = response->fastcgi && !run->x->outcome.answered &&
+			       run->x->outcome.whole && !run->left;
 		struct pollfd events[] = {
 		    {.fd = listens(run) ? run->process.output : -1, .events = POLLIN},
 		    {.fd = run->process.errors, .events = POLLIN},
@@ -115,7 +104,7 @@ void guard_run(struct run *run)
 		step(run);
 	}
 	empty_pipes(run);
-	if (!run->alive)
+	if (run->state < RUN_STATE_ALIVE)
 		escalation_sweep(&run->end);
 }
 
@@ -149,33 +138,36 @@ static void end_failed(struct run *run)
 /* What is due, and what has gone wrong on the way out. */
 static void step(struct run *run)
 {
-	if (run->ended)
+	if (run->state != RUN_STATE_GOING)
 		return;
-	if (run->request->response.failed && !run->failed && !run->left) {
-		bool late = clock_now() >= run->request->response.deadline;
+	if (run->x->request->response.failed && run->x->outcome.whole && !run->left) {
+		bool late = clock_now() >= run->x->request->response.deadline;
 
 		if (late)
-			verdict_fail(run, RUN_TIMEOUT, 504,
+			outcome_fail(&run->x->outcome, OUTCOME_TIMEOUT, 504,
 			    "longer than %llu s: the client takes no more",
-			    (unsigned long long)run->limits->timeout);
+			    (unsigned long long)run->x->limits.timeout);
 		else
-			verdict_fail(run, RUN_CLIENT, 499, "the client went away");
+			outcome_fail(&run->x->outcome, OUTCOME_CLIENT, 499, "the client went away");
 	}
 	if (run->answer_at != 0 && clock_now() >= run->answer_at)
 		answer_early(run);
-	if (run->failed && run->end.stage == ESCALATION_GOES_ON)
+	if (!run->x->outcome.whole && run->end.stage == ESCALATION_GOES_ON)
 		end_failed(run);
 	switch (escalation_step(&run->end)) {
 	case ESCALATION_ASKED:
-		verdict_fail(run, RUN_TIMEOUT, 504, "longer than %llu s",
-		    (unsigned long long)run->limits->timeout);
+		outcome_fail(&run->x->outcome, OUTCOME_TIMEOUT, 504, "longer than %llu s",
+		    (unsigned long long)run->x->limits.timeout);
 		break;
 	case ESCALATION_TERMED:
 		log_message(run->shared->log, LEVEL_WARNING,
 		    "[%s] %s did not say where it is: it waits, or is in a library in C",
-		    run->request->id, run->route->name);
+		    run->x->request->id, run->x->route.name);
 		break;
-	case ESCALATION_KILLED: run->ended = run->end.kills > 1; break;
+	case ESCALATION_KILLED:
+		if (run->end.kills > 1)
+			run->state = RUN_STATE_OVER;
+		break;
 	case ESCALATION_GOES_ON: break;
 	}
 }
@@ -201,8 +193,9 @@ static void take_output(struct run *run)
 	if (n == 0)
 		run->answer_at = clock_now() + QUIET;
 	/* What a run says that has failed already is for nobody. */
-	if (n > 0 && !run->failed && cgi_reply_feed(run->reply, piece, (size_t)n, &e) < 0)
-		verdict_fail(run, RUN_REPLY, 500, "%s", e.message);
+	if (n > 0 && run->x->outcome.whole &&
+	    cgi_reply_feed(&run->x->reply, piece, (size_t)n, &e) < 0)
+		outcome_fail(&run->x->outcome, OUTCOME_REPLY, 500, "%s", e.message);
 }
 
 /*
@@ -226,16 +219,16 @@ static void answer_early(struct run *run)
 	struct error e;
 
 	run->answer_at = 0;
-	if (run->failed || is_ending(run))
+	if (!run->x->outcome.whole || is_ending(run))
 		return;
-	if (cgi_reply_finish(run->reply, &e) < 0) {
-		verdict_fail(run, RUN_REPLY, 500, "%s", e.message);
+	if (cgi_reply_finish(&run->x->reply, &e) < 0) {
+		outcome_fail(&run->x->outcome, OUTCOME_REPLY, 500, "%s", e.message);
 		return;
 	}
-	run->result->answered = true;
+	run->x->outcome.answered = true;
 	/* The connection cannot take another request while this thread guards the run. */
-	if (run->request->response.fastcgi)
-		shutdown(run->request->response.fd, SHUT_RDWR);
+	if (run->x->request->response.fastcgi)
+		shutdown(run->x->request->response.fd, SHUT_RDWR);
 }
 
 static void take_errors(struct run *run)
@@ -254,11 +247,12 @@ static void take_notice(struct run *run)
 
 	if (result < 0)
 		fd_close(&run->notices);
-	if (result > 0 && !run->result->refused_process) {
-		run->result->refused_process = true;
+	if (result > 0 && !run->x->outcome.refused_process) {
+		run->x->outcome.refused_process = true;
 		log_message(run->shared->log, LEVEL_WARNING,
-		    "[%s] %s: a process more than --processes %llu was refused", run->request->id,
-		    run->route->name, (unsigned long long)run->limits->processes);
+		    "[%s] %s: a process more than --processes %llu was refused",
+		    run->x->request->id, run->x->route.name,
+		    (unsigned long long)run->x->limits.processes);
 	}
 }
 
@@ -270,27 +264,28 @@ static void take_notice(struct run *run)
  */
 static void look_at_client(struct run *run)
 {
-	const struct response *response = &run->request->response;
-	enum request_heard heard = request_listen(run->request);
+	const struct response *response = &run->x->request->response;
+	enum request_heard heard = request_listen(run->x->request);
 	struct pollfd end = {.fd = response->fd, .events = 0};
 	bool gone = poll(&end, 1, 0) > 0;
 
 	run->client_events = heard == REQUEST_HEARD_NOTHING ? POLLIN : 0;
-	if (gone && cgi_reply_is_sent(run->reply))
+	if (gone && cgi_reply_is_sent(&run->x->reply))
 		run->left = true;
 	else if (gone)
-		verdict_fail(run, RUN_CLIENT, 499, "the client went away");
+		outcome_fail(&run->x->outcome, OUTCOME_CLIENT, 499, "the client went away");
 	else if (heard == REQUEST_HEARD_ABORT)
-		verdict_fail(run, RUN_ABORTED, 499, "the client aborted the request");
+		outcome_fail(
+		    &run->x->outcome, OUTCOME_ABORTED, 499, "the client aborted the request");
 }
 
 static void take_stack(struct run *run, int32_t cause, int file)
 {
 	if (cause == SIGXCPU)
-		verdict_fail(run, RUN_CPU, 504, "more than %llu s of processor time",
-		    (unsigned long long)run->limits->cpu);
+		outcome_fail(&run->x->outcome, OUTCOME_CPU, 504,
+		    "more than %llu s of processor time", (unsigned long long)run->x->limits.cpu);
 	log_stack(run, file);
-	if (run->failed)
+	if (!run->x->outcome.whole)
 		escalation_begin(&run->end);
 }
 
@@ -303,10 +298,11 @@ static void take_report(struct run *run)
 	if (n < 0 && errno == EAGAIN)
 		return;
 	if (n <= 0) {
-		run->ended = run->dead = true;
-		run->order_unread = n < 0 && errno == ECONNRESET && !run->failed;
-		if (!run->order_unread)
-			verdict_fail(run, RUN_HOST, 500, "the template went away");
+		run->state = n < 0 && errno == ECONNRESET && run->x->outcome.whole
+				 ? RUN_STATE_UNREAD
+				 : RUN_STATE_DEAD;
+		if (run->state == RUN_STATE_DEAD)
+			outcome_fail(&run->x->outcome, OUTCOME_HOST, 500, "the template went away");
 		return;
 	}
 	switch (report.type) {
@@ -314,23 +310,25 @@ static void take_report(struct run *run)
 	case RUN_DIED: verdict_take_end(run, &report); break;
 	case RUN_CODE:
 		if (descriptor >= 0)
-			scripts_keep(run->shared->scripts, &run->route->status, descriptor);
+			scripts_keep(run->shared->scripts, &run->x->route.status, descriptor);
 		break;
-	case RUN_NOTICED: module_usage_add(run->shared->noticed, run->language, report.text); break;
+	case RUN_NOTICED:
+		module_usage_add(run->shared->noticed, run->x->found.language, report.text);
+		break;
 	case RUN_STACK:
 		if (descriptor >= 0)
 			take_stack(run, report.value, descriptor);
 		break;
 	case RUN_ANSWERED: verdict_take_answer(run, &report); break;
 	case RUN_STALE:
-		run->ended = run->alive = run->stale = true;
+		run->state = RUN_STATE_STALE;
 		run->settle = report.value;
 		break;
 	case RUN_NO_MEMORY: run->no_memory = true; break;
 	case RUN_PROCESSES:
 		fd_close(&run->notices);
 		run->notices = descriptor;
-		run->processes_left = run->limits->processes;
+		run->processes_left = run->x->limits.processes;
 		descriptor = -1;
 		break;
 	default: break;
@@ -344,11 +342,11 @@ static void log_stack(struct run *run, int file)
 	ssize_t n = pread(file, text, sizeof(text), 0);
 
 	/* Asked by somebody who looks in, it is for him; else for the log, and for the error page. */
-	if (n <= 0 ||
-	    (!run->failed && stats_answer(run->shared->stats, run->entry, text, (size_t)n)))
+	if (n <= 0 || (run->x->outcome.whole &&
+			  stats_answer(run->shared->stats, run->x->entry, text, (size_t)n)))
 		return;
 	/* An app worker may have been asked during an earlier request. */
-	if (run->app && !run->failed)
+	if (run->app && run->x->outcome.whole)
 		return;
 	stderr_log_add_stack(&run->errors, text, (size_t)n);
 }
@@ -363,7 +361,8 @@ static bool is_readable(int fd)
 /* Both pipes hold by now all that was written before the end was told. */
 static void empty_pipes(struct run *run)
 {
-	while (!run->failed && !run->result->answered && is_readable(run->process.output))
+	while (
+	    run->x->outcome.whole && !run->x->outcome.answered && is_readable(run->process.output))
 		take_output(run);
 	while (is_readable(run->process.errors))
 		take_errors(run);

@@ -12,9 +12,8 @@
 #include "config/config.h"
 #include "config/option.h"
 #include "ipc/run_channel.h"
+#include "request/exchange.h"
 #include "request/request.h"
-#include "request/route.h"
-#include "request/script.h"
 #include "run/guard.h"
 #include "run/spares.h"
 #include "run/stats.h"
@@ -28,73 +27,73 @@
 #define SPARE_TRIES 8
 #define LEAVE_OUTPUT 2000000 /* nanoseconds in which a script's output may stay in the pipe */
 
-static int hand_over(struct run *run, const struct run_job *job);
+static int hand_over(struct run *run);
 
-void run_script(const struct run_shared *shared, const struct run_job *job, struct cgi_reply *reply,
-    struct run_result *result)
+void run_script(const struct run_shared *shared, struct exchange *x)
 {
 	struct run run;
 
-	guard_begin(&run, shared, job, reply, result);
+	guard_begin(&run, shared, x);
 	for (int tries = 0; tries < SPARE_TRIES; tries++) {
-		run.ended = run.order_unread = false;
+		run.state = RUN_STATE_GOING;
 		run.answer_at = 0;
-		if (hand_over(&run, job) < 0)
+		if (hand_over(&run) < 0)
 			break;
-		stats_runs(shared->stats, run.entry, run.process.pid, run.process.handle);
+		stats_runs(shared->stats, x->entry, run.process.pid, run.process.handle);
 		guard_run(&run);
-		stats_ends(shared->stats, run.entry);
-		request_process_release(&run.process);
+		stats_ends(shared->stats, x->entry);
+		process_handle_release(&run.process);
 		fd_close(&run.notices);
-		if (!run.order_unread || run.failed)
+		if (run.state != RUN_STATE_UNREAD || !x->outcome.whole)
 			break;
 	}
-	if (run.order_unread)
-		verdict_fail(&run, RUN_HOST, 503, "every request process died before it began");
+	if (run.state == RUN_STATE_UNREAD)
+		outcome_fail(
+		    &x->outcome, OUTCOME_HOST, 503, "every request process died before it began");
 	guard_finish(&run);
 }
 
 /* A spare can have died while it waited; then the next one is taken. */
-static int hand_over(struct run *run, const struct run_job *job)
+static int hand_over(struct run *run)
 {
 	char path[REQUEST_PATH_MAX];
 	struct run_order order = {.kind = RUN_ORDER_SCRIPT,
-	    .path = option_extension_setting(job->extension,
-		scripts_bindings(run->shared->scripts)[run->language]->name, "path"),
-	    .environment = run->request->variables.items,
-	    .source = run->route->file,
-	    .code = job->found->code,
-	    .body = run->request->body,
+	    .path = option_extension_setting(&run->x->extension,
+		scripts_bindings(run->shared->scripts)[run->x->found.language]->name, "path"),
+	    .environment = run->x->request->variables.items,
+	    .source = run->x->route.file,
+	    .code = run->x->found.code,
+	    .body = run->x->request->body,
 	    .output = -1,
-	    .limits = {.memory = run->limits->memory,
-		.cpu = run->limits->cpu,
-		.processes = run->limits->processes}};
+	    .limits = {.memory = run->x->limits.memory,
+		.cpu = run->x->limits.cpu,
+		.processes = run->x->limits.processes}};
 	struct error e;
 	uint64_t now;
 	int result = -1;
 
-	if (path_join(path, sizeof(path), run->shared->root, run->route->name) < 0) {
-		verdict_fail(run, RUN_HOST, 500, "the script's path is too long");
+	if (path_join(path, sizeof(path), run->shared->root, run->x->route.name) < 0) {
+		outcome_fail(&run->x->outcome, OUTCOME_HOST, 500, "the script's path is too long");
 		return -1;
 	}
 	order.script = path;
 	for (int tries = 0; result < 0 && tries < SPARE_TRIES; tries++) {
-		if (spares_take(run->shared->spares, run->language, &run->process, &e) < 0)
+		if (spares_take(run->shared->spares, run->x->found.language, &run->process, &e) < 0)
 			break;
 		result = run_order_send(run->process.channel, &order);
 		if (result < 0) {
 			error_errno(&e, "hand over to process %d", (int)run->process.pid);
-			request_process_release(&run->process);
+			process_handle_release(&run->process);
 		}
 	}
 	if (result < 0) {
-		verdict_fail(run, RUN_HOST, 503, "%s", e.message);
+		outcome_fail(&run->x->outcome, OUTCOME_HOST, 503, "%s", e.message);
 		return result;
 	}
 	now = clock_now();
 	run->listen_at = now + LEAVE_OUTPUT;
-	escalation_init(&run->end, &run->process, now + run->limits->timeout * CLOCK_SECOND);
-	run->request->response.deadline = run->end.due;
+	escalation_init(&run->end, &run->process, now + run->x->limits.timeout * CLOCK_SECOND);
+	run->x->request->response.deadline = run->end.due;
 	run->client_events = POLLIN;
 	return 0;
 }

@@ -5,10 +5,9 @@
 #include "run/run_state.h"
 
 /*
- * Run the script that the route found, feeding its output to `reply`, its standard error to the
- * log, line by line, until it has ended and nothing of it is left.
+ * Run the script that the route found, feeding its output to the reply, its standard error to the
+ * log, line by line, until it has ended and nothing of it is left. How it ended is x->outcome.
  */
-void run_script(const struct run_shared *shared, const struct run_job *order,
-    struct cgi_reply *reply, struct run_result *result);
+void run_script(const struct run_shared *shared, struct exchange *x);
 
 #endif

@@ -17,8 +17,8 @@
 #include "base/fd.h"
 #include "base/language.h"
 #include "run/cpu_idle.h"
-#include "template/request_process.h"
-#include "template/template.h"
+#include "ipc/process_handle.h"
+#include "ipc/template_channel.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -41,9 +41,8 @@ struct pool {
 	size_t waiting;         /* so many find no spare */
 	unsigned long failures; /* orders that the template could not follow, ever */
 	size_t asked, count;
-	struct request_process
-	    ordered[POOL_MAX];                  /* asked for and not yet there; the oldest first */
-	struct request_process stack[POOL_MAX]; /* forked ahead */
+	struct process_handle ordered[POOL_MAX]; /* asked for and not yet there; the oldest first */
+	struct process_handle stack[POOL_MAX];   /* forked ahead */
 };
 
 struct spares {
@@ -83,7 +82,7 @@ struct spares *spares_create(int languages, size_t wanted)
 	return s;
 }
 
-int spares_take(struct spares *s, int language, struct request_process *p, struct error *e)
+int spares_take(struct spares *s, int language, struct process_handle *p, struct error *e)
 {
 	struct pool *pool = &s->pools[language];
 	int result;
@@ -123,18 +122,18 @@ static int fill(struct spares *s, struct pool *pool, struct error *e)
 static int order(const struct spares *s, struct pool *pool, struct error *e)
 {
 	struct template_order message = {.warm = cpu_has_idle_time(s->idle)};
-	struct request_process *p = &pool->ordered[pool->asked];
-	struct request_process_ends ends;
+	struct process_handle *p = &pool->ordered[pool->asked];
+	struct process_ends ends;
 
 	if (pool->channel < 0 || pool->asked == POOL_MAX)
 		return 0;
-	if (request_process_open(p, &ends, e) < 0)
+	if (process_handle_open(p, &ends, e) < 0)
 		return -1;
 	pool->asked++;
 	if (fd_send(pool->channel, &message, sizeof(message),
-		(const int[]){ends.channel, ends.output, ends.errors}, REQUEST_PROCESS_ENDS) < 0)
+		(const int[]){ends.channel, ends.output, ends.errors}, PROCESS_ENDS) < 0)
 		disconnect(pool);
-	request_process_close_ends(&ends);
+	process_ends_close(&ends);
 	return 0;
 }
 
@@ -171,7 +170,7 @@ static int wait_at_channel(struct pool *pool, uint64_t deadline)
 static bool receive_one(struct pool *pool)
 {
 	struct template_answer answer;
-	struct request_process p;
+	struct process_handle p;
 	int fds[FD_PASS_MAX];
 	ssize_t n;
 
@@ -190,7 +189,7 @@ static bool receive_one(struct pool *pool)
 	p.pid = answer.pid;
 	p.handle = fds[0];
 	if (p.pid <= 1 || pool->count == POOL_MAX) {
-		request_process_release(&p);
+		process_handle_release(&p);
 		pool->failures++;
 	} else {
 		pool->stack[pool->count++] = p;
@@ -218,9 +217,9 @@ static void disconnect(struct pool *pool)
 	}
 	fd_close(&pool->channel);
 	while (pool->count > 0)
-		request_process_release(&pool->stack[--pool->count]);
+		process_handle_release(&pool->stack[--pool->count]);
 	while (pool->asked > 0)
-		request_process_release(&pool->ordered[--pool->asked]);
+		process_handle_release(&pool->ordered[--pool->asked]);
 }
 
 void spares_connect(struct spares *s, int language, int channel)

@@ -9,7 +9,7 @@
 #include <stddef.h>
 
 struct error;
-struct request_process;
+struct process_handle;
 struct spares;
 
 /* `wanted` spares are kept for each of `languages` languages. NULL: no memory. */
@@ -26,7 +26,7 @@ void spares_connect(struct spares *s, int language, int channel);
  * The caller owns its descriptors. 0, or -1 with *e filled: the fork failed, or no template came
  * within a deadline of some seconds.
  */
-int spares_take(struct spares *s, int language, struct request_process *p, struct error *e);
+int spares_take(struct spares *s, int language, struct process_handle *p, struct error *e);
 
 /* Have one forked in place of the one taken. For after the reply: it costs time on a processor. */
 void spares_replace(struct spares *s, int language);

@@ -1,4 +1,4 @@
-/* How a run ended, and whether it failed. */
+/* What an end, of a run or of a request to an app worker, says of it. */
 #ifndef EXTHOST_VERDICT_H
 #define EXTHOST_VERDICT_H
 
@@ -11,12 +11,5 @@ void verdict_take_end(struct run *run, const struct run_report *report);
 
 /* RUN_ANSWERED: the request is at its end; the app worker goes on. */
 void verdict_take_answer(struct run *run, const struct run_report *report);
-
-/* The run fails for this reason, if for no earlier one. */
-void verdict_fail(struct run *run, enum run_why why, int status, const char *format, ...)
-    __attribute__((format(printf, 4, 5)));
-
-/* "exit", "signal", "timeout" ... */
-const char *run_why_name(enum run_why why);
 
 #endif

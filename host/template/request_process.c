@@ -33,51 +33,14 @@ static struct {
 } stack_of;
 
 static void request_process_main(const struct request_process_setup *setup,
-    const struct request_process_ends *ends, pid_t template) __attribute__((noreturn));
+    const struct process_ends *ends, pid_t template) __attribute__((noreturn));
 
 static void answer_questions(const struct binding *binding, struct binding_run *run);
 static int take_limits(const struct run_limits *limits, int channel);
 static int take_lasting_limits(const struct run_limits *limits, int channel);
 
-int request_process_open(
-    struct request_process *p, struct request_process_ends *ends, struct error *e)
-{
-	int channel[2] = {-1, -1}, output[2] = {-1, -1}, errors[2] = {-1, -1};
-	int result = 0;
-
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, channel) < 0 ||
-	    pipe2(output, O_CLOEXEC) < 0 || pipe2(errors, O_CLOEXEC) < 0)
-		result = error_errno(e, "pipes of a request process");
-	*p = (struct request_process){.pid = -1,
-	    .channel = channel[0],
-	    .output = output[0],
-	    .errors = errors[0],
-	    .handle = -1};
-	*ends = (struct request_process_ends){channel[1], output[1], errors[1]};
-	if (result < 0) {
-		request_process_release(p);
-		request_process_close_ends(ends);
-	}
-	return result;
-}
-
-void request_process_release(struct request_process *p)
-{
-	fd_close(&p->channel);
-	fd_close(&p->output);
-	fd_close(&p->errors);
-	fd_close(&p->handle);
-}
-
-void request_process_close_ends(struct request_process_ends *ends)
-{
-	fd_close(&ends->channel);
-	fd_close(&ends->output);
-	fd_close(&ends->errors);
-}
-
-pid_t request_process_fork(const struct request_process_setup *setup,
-    const struct request_process_ends *ends, struct error *e)
+pid_t request_process_fork(
+    const struct request_process_setup *setup, const struct process_ends *ends, struct error *e)
 {
 	pid_t template = getpid();
 	pid_t pid = setup->binding->fork(fork);
@@ -102,7 +65,7 @@ static void unblock_signals(void)
 	sigprocmask(SIG_SETMASK, &question, NULL);
 }
 
-static void take_descriptors(const struct request_process_ends *ends, struct run_channel *channel)
+static void take_descriptors(const struct process_ends *ends, struct run_channel *channel)
 {
 	dup2(ends->output, STDOUT_FILENO);
 	dup2(ends->errors, STDERR_FILENO);
@@ -195,8 +158,8 @@ static int take_lasting_limits(const struct run_limits *limits, int channel)
 	return limits->processes != UINT64_MAX ? limit_processes(channel) : 0;
 }
 
-static void request_process_main(const struct request_process_setup *setup,
-    const struct request_process_ends *ends, pid_t template)
+static void request_process_main(
+    const struct request_process_setup *setup, const struct process_ends *ends, pid_t template)
 {
 	const struct binding *binding = setup->binding;
 	struct run_channel channel = {.owner = getpid()};
@@ -242,61 +205,4 @@ static void request_process_main(const struct request_process_setup *setup,
 	if (order.kind == RUN_ORDER_LOAD)
 		setup->load(binding, &run, &order);
 	binding->run(&run);
-}
-
-/*
- * What binding.h promises to bindings. A script may have forked, and its child comes through here
- * as well: it must not speak for its parent.
- */
-
-void binding_keep_code(struct binding_run *run, const void *code, size_t size)
-{
-	FD_OWNED int file = -1;
-
-	if (getpid() != run->channel->owner)
-		return;
-	file = fd_memory_file("exthost-code");
-	if (file < 0 || fd_write_all(file, code, size) < 0)
-		return;
-	run_report_send(run->channel->socket, RUN_CODE, 0, "", file);
-}
-
-void binding_notice(struct binding_run *run, const char *module)
-{
-	if (getpid() == run->channel->owner && strlen(module) < RUN_TEXT_MAX)
-		run_report_send(run->channel->socket, RUN_NOTICED, 0, module, -1);
-}
-
-/* Safe in a signal handler, as Python calls it there. */
-void binding_stack_done(struct binding_run *run, int file)
-{
-	run_report_send(run->channel->socket, RUN_STACK, run->asked, "", file);
-	close(file);
-}
-
-void binding_no_memory(struct binding_run *run)
-{
-	if (getpid() == run->channel->owner)
-		run_report_send(run->channel->socket, RUN_NO_MEMORY, 0, "", -1);
-}
-
-static void add_usage(struct rusage *sum, const struct rusage *more)
-{
-	timeradd(&sum->ru_utime, &more->ru_utime, &sum->ru_utime);
-	timeradd(&sum->ru_stime, &more->ru_stime, &sum->ru_stime);
-}
-
-void binding_end(struct binding_run *run, int status)
-{
-	struct rusage usage, children;
-
-	if (getpid() == run->channel->owner) {
-		if (run->channel->at_end != NULL)
-			run->channel->at_end(run->channel->context, status & 0xff);
-		getrusage(RUSAGE_SELF, &usage);
-		getrusage(RUSAGE_CHILDREN, &children);
-		add_usage(&usage, &children);
-		run_report_end(run->channel->socket, RUN_ENDED, status & 0xff, &usage);
-	}
-	_exit(status & 0xff);
 }

@@ -18,6 +18,7 @@
 #include "template/heap_fill.h"
 #include "template/huge_pages.h"
 #include "template/preload.h"
+#include "ipc/template_channel.h"
 #include "template/request_process.h"
 
 #include <dirent.h>
@@ -63,7 +64,7 @@ static int thread_count(void);
 static void start_language(const struct template_setup *setup, int threads);
 static void wait_for_orders(struct template *t);
 static void take_orders(struct template *t);
-static void fork_one(struct template *t, bool warm, struct request_process_ends *ends);
+static void fork_one(struct template *t, bool warm, struct process_ends *ends);
 static void drain(struct template *t);
 static void reap_children(struct template *t);
 static void kill_orphans(const struct template *t);
@@ -217,18 +218,18 @@ static void drain(struct template *t)
 static void take_orders(struct template *t)
 {
 	struct template_order order;
-	struct request_process_ends ends;
+	struct process_ends ends;
 	int fds[FD_PASS_MAX];
 	ssize_t n = fd_receive(t->setup->channel, &order, sizeof(order), fds, MSG_DONTWAIT);
 
-	ends = (struct request_process_ends){fds[0], fds[1], fds[2]};
+	ends = (struct process_ends){fds[0], fds[1], fds[2]};
 	if (n == sizeof(order) && order.log != 0)
 		dup3(fds[0], t->setup->log->fd, O_CLOEXEC);
 	else if (n == sizeof(order))
 		fork_one(t, order.warm != 0, &ends);
 	else if (n == 0 || (n < 0 && errno != EAGAIN))
 		t->draining = true;
-	request_process_close_ends(&ends);
+	process_ends_close(&ends);
 }
 
 /*
@@ -258,7 +259,7 @@ static int children_reserve(struct template *t)
  * A fork that failed is answered too, so that nobody waits for it. The channel's end is kept: on it
  * the child's death is told.
  */
-static void fork_one(struct template *t, bool warm, struct request_process_ends *ends)
+static void fork_one(struct template *t, bool warm, struct process_ends *ends)
 {
 	const struct request_process_setup setup = {
 	    .binding = t->setup->binding, .warm = warm, .load = app_worker_main};
@@ -344,19 +345,4 @@ static void tell(const struct template_setup *setup, enum template_event event, 
 
 	snprintf(message.text, sizeof(message.text), "%s", text);
 	fd_send(setup->status, &message, sizeof(message), NULL, 0);
-}
-
-void template_set_log(int channel, int log)
-{
-	const struct template_order order = {.log = 1};
-
-	fd_send(channel, &order, sizeof(order), &log, 1);
-}
-
-int template_status_receive(int status, struct template_status *message, int flags)
-{
-	int fds[FD_PASS_MAX];
-	ssize_t n = fd_receive(status, message, sizeof(*message), fds, flags);
-
-	return n == (ssize_t)sizeof(*message) ? 1 : n > 0 ? 0 : (int)n;
 }

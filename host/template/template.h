@@ -7,7 +7,6 @@
 #define EXTHOST_TEMPLATE_H
 
 #include <stddef.h>
-#include <stdint.h>
 
 struct binding;
 struct log;
@@ -22,43 +21,9 @@ struct template_setup {
 };
 
 /*
- * Front to template, with a struct request_process_ends: fork one that has these. The front makes
- * them, since a socket that lies in another one, unread, is dear: at each close of a unix socket,
- * whoever's, the kernel then looks whether it is garbage.
- */
-struct template_order {
-	uint32_t warm; /* 1: it shall touch ahead the memory that a run will write */
-	uint32_t log;  /* 1: fork none, answer nothing; the log goes to the descriptor with it */
-};
-
-/* Template to front, for each order and in their order: the process id, with its pidfd; -1: none. */
-struct template_answer {
-	int32_t pid;
-};
-
-enum template_event {
-	TEMPLATE_READY = 1,
-	TEMPLATE_REFUSED, /* text: "language:module", which does not load here; try without it */
-	TEMPLATE_FAILED   /* text: why it ends */
-};
-
-#define TEMPLATE_TEXT_MAX 480
-
-struct template_status {
-	uint32_t event;
-	char text[TEMPLATE_TEXT_MAX]; /* NUL-terminated */
-};
-
-/*
  * Be the template. Ends when the front closes the channel and the last request process is gone, or
  * when it cannot start: then *status* has said why.
  */
 void template_main(const struct template_setup *setup) __attribute__((noreturn));
-
-/* On its channel: from now on it writes the log to this descriptor. Failure means that it is gone. */
-void template_set_log(int channel, int log);
-
-/* Read one status message. 1, 0 at end of file, -1 with errno. flags as for recvmsg(2). */
-int template_status_receive(int status, struct template_status *message, int flags);
 
 #endif

@@ -2,6 +2,7 @@
 #include "unit.h"
 
 #include "base/error.h"
+#include "config/access_rules.h"
 #include "config/config.h"
 #include "net/access.h"
 
@@ -18,7 +19,7 @@ static int check_uid(const char *uid, struct error *e)
 	int result;
 
 	assert_int_equal(config_list_append(&config.allow_uid, uid), 0);
-	result = access_check_options(&config, e);
+	result = access_rules_check(&config, e);
 	config_list_release(&config.allow_uid);
 	return result;
 }
@@ -29,7 +30,7 @@ static int check_from(const char *cidr, struct error *e)
 	int result;
 
 	assert_int_equal(config_list_append(&config.allow_from, cidr), 0);
-	result = access_check_options(&config, e);
+	result = access_rules_check(&config, e);
 	config_list_release(&config.allow_from);
 	return result;
 }

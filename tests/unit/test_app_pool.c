@@ -12,13 +12,16 @@
 #include "config/config.h"
 #include "ipc/run_channel.h"
 #include "ipc/scoreboard.h"
-#include "pool/app.h"
+#include "pool/pool_app.h"
 #include "pool/app_pool.h"
-#include "request/route.h"
+#include "pool/pool_supply.h"
+#include "pool/pool_watch.h"
+#include "pool/pool_worker.h"
+#include "request/exchange.h"
 #include "request/script.h"
 #include "run/run_state.h"
 #include "run/spares.h"
-#include "template/template.h"
+#include "ipc/template_channel.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -65,11 +68,8 @@ static struct {
 	struct app_pool_setup setup;
 	struct app_pool *pool;
 	int template;
-	struct limits limits;
-	struct extension_settings extension;
-	struct route route;
-	struct script_found found;
-	struct run_job job;
+	struct config config;
+	struct exchange x;
 	int stood_in; /* 1: somebody shall; 0: nobody */
 } t;
 
@@ -98,7 +98,7 @@ static int begin(void **state)
 	t.folder = unit_folder_make();
 	unit_file_write(t.folder, "app.tiny", "#!/usr/bin/tiny\n", 0755);
 	t.log = (struct log){.fd = fd_memory_file("unit")};
-	t.limits = (struct limits){.timeout = 30,
+	t.x.limits = (struct limits){.timeout = 30,
 	    .workers = 2,
 	    .min_workers = 1,
 	    .idle_exit = 60,
@@ -107,15 +107,14 @@ static int begin(void **state)
 	    .memory = UINT64_MAX,
 	    .cpu = UINT64_MAX,
 	    .processes = UINT64_MAX};
-	t.extension = (struct extension_settings){.mode = (char *)"app",
+	t.x.extension = (struct extension_settings){.mode = (char *)"app",
 	    .reload = (char *)"keep",
 	    .python_path = (char *)"",
 	    .tcl_path = (char *)"",
 	    .python_venv = (char *)""};
-	t.route = (struct route){.name = (char *)"app.tiny", .file = -1};
-	t.found = (struct script_found){.kind = SCRIPT_APP, .code = -1};
-	t.job = (struct run_job){
-	    .route = &t.route, .limits = &t.limits, .extension = &t.extension, .found = &t.found};
+	t.x.route = (struct route){.name = (char *)"app.tiny", .file = -1};
+	t.x.found = (struct script_found){.kind = SCRIPT_APP, .code = -1};
+	t.x.config = &t.config;
 	t.setup = (struct app_pool_setup){.log = &t.log,
 	    .spares = spares_create(1, 0),
 	    .scripts = scripts_create(bindings),
@@ -163,7 +162,7 @@ static void *take(void *argument)
 {
 	struct taker *taker = argument;
 
-	taker->result = app_pool_take(t.pool, &t.job, &taker->taken, &taker->output, &taker->e);
+	taker->result = app_pool_take(t.pool, &t.x, &taker->taken, &taker->output, &taker->e);
 	atomic_store(&taker->done, true);
 	return NULL;
 }
@@ -381,7 +380,7 @@ static void beyond_the_limit_of_workers_a_request_waits_for_one(void **state)
 	struct worker w;
 
 	(void)state;
-	t.limits.workers = 1;
+	t.x.limits.workers = 1;
 	come(&first);
 	w = load();
 	assert_int_equal(result_of(&first), 0);
@@ -441,7 +440,7 @@ static void one_that_takes_too_long_to_load_is_504(void **state)
 	struct worker w;
 
 	(void)state;
-	t.limits.timeout = 1;
+	t.x.limits.timeout = 1;
 	come(&first);
 	w = begin_to_load();
 	atomic_store(&clock_offset, 2);
@@ -586,7 +585,7 @@ static void with_reload_strict_the_old_one_does_not_answer(void **state)
 	struct worker old, fresh;
 
 	(void)state;
-	t.extension.reload = (char *)"strict";
+	t.x.extension.reload = (char *)"strict";
 	old = load_and_change(&first);
 	assert_is_dismissed(&old);
 	come(&first);
@@ -736,19 +735,19 @@ static void the_last_words_of_a_load_are_of_the_present_generation_alone(void **
 	struct app *a = app_add(t.pool, "app.tiny");
 
 	(void)state;
-	app_refuse(t.pool, a, &refusal);
+	supply_refuse(t.pool, a, &refusal);
 	assert_string_equal(a->error, "first");
 	assert_int_equal(a->refused, 1);
 	assert_int_equal(a->refused_at, 5);
 	a->error_time = 7;
 	refusal.reason = "second";
-	app_refuse(t.pool, a, &refusal);
+	supply_refuse(t.pool, a, &refusal);
 	assert_string_equal(a->error, "second");
 	/* Since when it does not load. */
 	assert_int_equal(a->error_time, 7);
 	a->generation = 2;
 	refusal.reason = "late";
-	app_refuse(t.pool, a, &refusal);
+	supply_refuse(t.pool, a, &refusal);
 	assert_string_equal(a->error, "second");
 	assert_int_equal(a->failures, 2);
 	assert_int_equal(a->refused, 1);
@@ -766,7 +765,7 @@ static void an_app_with_sockets_is_tried_again_later_each_time_up_to_a_minute(vo
 	for (size_t i = 0; i < UNIT_COUNT(expected); i++) {
 		uint64_t now = clock_now(), later;
 
-		app_refuse(t.pool, a, &refusal);
+		supply_refuse(t.pool, a, &refusal);
 		later = clock_now();
 		assert_in_range(a->retry_at, now + expected[i] * CLOCK_SECOND,
 		    later + expected[i] * CLOCK_SECOND);
@@ -787,11 +786,11 @@ static void the_time_that_has_come_starts_a_worker_of_it(void **state)
 
 	(void)state;
 	a->sockets = &sockets;
-	a->settings.limits = t.limits;
-	app_copy_extension_settings(&a->settings, &t.extension);
-	assert_int_equal(app_start_watching(t.pool), 0);
+	a->settings.limits = t.x.limits;
+	app_copy_extension_settings(&a->settings, &t.x.extension);
+	assert_int_equal(pool_watch_start(t.pool), 0);
 	pthread_mutex_lock(&t.pool->lock);
-	app_refuse(t.pool, a, &refusal);
+	supply_refuse(t.pool, a, &refusal);
 	pthread_mutex_unlock(&t.pool->lock);
 	/* The thread looks once a second. */
 	assert_false(is_asked(1100));
@@ -811,7 +810,7 @@ static void who_stands_in_tries_again_after_a_quarter_of_a_second_or_a_change(vo
 	a->hold_until = UINT64_MAX; /* nothing is started here */
 	clock_gettime(CLOCK_REALTIME, &now);
 	refusal.began = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec + 1000000000;
-	app_refuse(t.pool, a, &refusal);
+	supply_refuse(t.pool, a, &refusal);
 	assert_int_equal(t.stood_in, 1);
 	assert_false(app_pool_try_again(t.pool, 1));
 	assert_false(app_pool_try_again(t.pool, 2));
@@ -822,7 +821,7 @@ static void who_stands_in_tries_again_after_a_quarter_of_a_second_or_a_change(vo
 	assert_int_equal(t.stood_in, 0);
 	/* One whose file has changed since it was tried is tried at once. */
 	refusal.began = 1;
-	app_refuse(t.pool, a, &refusal);
+	supply_refuse(t.pool, a, &refusal);
 	assert_true(app_pool_try_again(t.pool, 1));
 	a->sockets = NULL;
 }
@@ -844,7 +843,7 @@ static void those_that_serve_and_are_stale_go_on_and_count_as_of_what_was_refuse
 	a->workers = &w;
 	a->generation = 3;
 	a->refused_at = 77;
-	app_resume(a);
+	worker_resume_all(a);
 	assert_false(w.stale);
 	assert_int_equal(w.accepted, 3);
 	assert_int_equal(fresh.accepted, 0);
@@ -898,10 +897,10 @@ static void what_a_worker_writes_within_a_request_or_just_behind_it_is_that_requ
 	    .slot = slot,
 	    .errors = {.log = &t.log, .script = "app.tiny"}};
 	memcpy(slot->id, "0123456789abcdef", sizeof(slot->id));
-	assert_int_equal(app_start_watching(t.pool), 0);
+	assert_int_equal(pool_watch_start(t.pool), 0);
 	pthread_mutex_lock(&t.pool->lock);
 	a->workers = &w;
-	app_watch(t.pool, &w);
+	worker_watch(t.pool, &w);
 	pthread_mutex_unlock(&t.pool->lock);
 	atomic_store(&slot->turn, 1);
 	write_and_wait(ends[1], "within\n");

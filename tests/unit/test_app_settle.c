@@ -1,6 +1,6 @@
 /* When a load of an app may begin, and what a change begins: app_files.c and app_pool.c. */
 #include "base/clock.h"
-#include "pool/app.h"
+#include "pool/pool_app.h"
 #include "worker/app_files.h"
 
 #include "unit.h"

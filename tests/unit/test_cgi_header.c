@@ -154,14 +154,14 @@ static void every_status_has_a_reason(void **state)
 {
 	(void)state;
 	for (int status = -1; status <= 1000; status++)
-		assert_true(strlen(error_page_reason(status)) > 0);
-	assert_string_equal(error_page_reason(200), "OK");
-	assert_string_equal(error_page_reason(404), "Not Found");
-	assert_string_equal(error_page_reason(451), "Unavailable For Legal Reasons");
-	assert_string_equal(error_page_reason(511), "Network Authentication Required");
-	assert_string_equal(error_page_reason(299), "OK");
-	assert_string_equal(error_page_reason(499), "Bad Request");
-	assert_string_equal(error_page_reason(600), "Error");
+		assert_true(strlen(cgi_header_reason(status)) > 0);
+	assert_string_equal(cgi_header_reason(200), "OK");
+	assert_string_equal(cgi_header_reason(404), "Not Found");
+	assert_string_equal(cgi_header_reason(451), "Unavailable For Legal Reasons");
+	assert_string_equal(cgi_header_reason(511), "Network Authentication Required");
+	assert_string_equal(cgi_header_reason(299), "OK");
+	assert_string_equal(cgi_header_reason(499), "Bad Request");
+	assert_string_equal(cgi_header_reason(600), "Error");
 }
 
 static void the_content_length_is_a_number_of_bytes(void **state)

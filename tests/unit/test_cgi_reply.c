@@ -9,6 +9,7 @@
 #include "config/config.h"
 #include "net/wire.h"
 #include "request/cgi_reply.h"
+#include "request/error_page.h"
 #include "request/request.h"
 
 #include <errno.h>
@@ -376,7 +377,7 @@ static void a_page_of_the_hosts_own_has_a_status_its_reason_and_no_body_to_head(
 		const char *page;
 
 		snprintf(first, sizeof(first), "Status: %d %s\r\n", statuses[i],
-		    error_page_reason(statuses[i]));
+		    cgi_header_reason(statuses[i]));
 		begin(&p, i % 2 == 0 ? "GET" : "HEAD", false);
 		error_page_send(&p.request, statuses[i], "<detail>", 8);
 		page = received(&p);

@@ -4,7 +4,7 @@
 
 #include "ipc/escalation.h"
 #include "ipc/run_channel.h"
-#include "template/request_process.h"
+#include "ipc/process_handle.h"
 
 #include <poll.h>
 #include <signal.h>
@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 struct subject {
-	struct request_process process;
+	struct process_handle process;
 	int heard; /* the number of each signal that the child has got */
 };
 
@@ -103,7 +103,7 @@ static void it_is_asked_then_termed_then_killed_and_killed_again(void **state)
 	end.due = 0;
 	assert_int_equal(escalation_step(&end), ESCALATION_KILLED);
 	assert_int_equal(died_of(&s), SIGKILL);
-	end.process = &(struct request_process){.pid = 0, .handle = -1};
+	end.process = &(struct process_handle){.pid = 0, .handle = -1};
 	end.due = 0;
 	assert_int_equal(escalation_step(&end), ESCALATION_KILLED);
 	assert_int_equal(end.kills, 2);

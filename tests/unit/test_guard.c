@@ -12,12 +12,9 @@
 #include "config/config.h"
 #include "ipc/run_channel.h"
 #include "net/wire.h"
-#include "request/cgi_reply.h"
+#include "request/exchange.h"
 #include "request/request.h"
-#include "request/route.h"
-#include "request/script.h"
 #include "run/guard.h"
-#include "run/verdict.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -43,13 +40,9 @@ enum { OUTPUT, ERRORS, CHANNEL, NOTICES, CLIENT, WATCHED };
 static struct {
 	struct run run;
 	struct run_shared shared;
-	struct run_result result;
+	struct exchange x;
 	struct request request;
-	struct cgi_reply reply;
-	struct route route;
-	struct limits limits;
 	struct config config;
-	struct script_found found;
 	struct log log;
 	/* The other ends. */
 	int output, errors, channel, client;
@@ -98,7 +91,7 @@ static void wait_for_signals(int ready)
 		pause();
 }
 
-static void open_process(struct request_process *p)
+static void open_process(struct process_handle *p)
 {
 	int ends[2];
 	char byte;
@@ -127,25 +120,24 @@ static void open_process(struct request_process *p)
 
 static int begin(void **state)
 {
-	struct run_job job = {
-	    .request = &t.request, .route = &t.route, .limits = &t.limits, .found = &t.found};
 	int ends[2];
 
 	(void)state;
 	memset(&t, 0, sizeof(t));
 	t.log = (struct log){.fd = fd_memory_file("unit")};
 	t.shared = (struct run_shared){.root = "/", .log = &t.log};
-	t.limits = (struct limits){.timeout = 30, .memory = 1000, .cpu = 7, .max_reply = 1 << 20};
+	exchange_init(&t.x, &t.request, &t.config, &t.log);
+	t.x.limits = (struct limits){.timeout = 30, .memory = 1000, .cpu = 7, .max_reply = 1 << 20};
 	t.config = (struct config){.reply_buffer = 65536, .tmpdir = (char *)"/tmp"};
-	t.route = (struct route){.name = (char *)"page.tiny", .file = -1};
+	t.x.route = (struct route){.name = (char *)"page.tiny", .file = -1};
 	request_init(&t.request);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
 	t.request.response.fd = ends[0];
 	t.client = ends[1];
 	t.request.response.fastcgi = true;
 	t.request.response.request_id = 1;
-	cgi_reply_init(&t.reply, &t.request, &t.config, &t.limits);
-	guard_begin(&t.run, &t.shared, &job, &t.reply, &t.result);
+	exchange_begin_reply(&t.x);
+	guard_begin(&t.run, &t.shared, &t.x);
 	open_process(&t.run.process);
 	escalation_init(&t.run.end, &t.run.process, clock_now() + 3600 * CLOCK_SECOND);
 	t.request.response.deadline = t.run.end.due;
@@ -155,7 +147,7 @@ static int begin(void **state)
 
 static int end(void **state)
 {
-	struct request_process *p = &t.run.process;
+	struct process_handle *p = &t.run.process;
 
 	(void)state;
 	syscall(SYS_pidfd_send_signal, p->handle, SIGKILL, NULL, 0);
@@ -166,9 +158,9 @@ static int end(void **state)
 	fd_close(&t.client);
 	fd_close(&t.log.fd);
 	fd_close(&t.request.response.fd);
-	request_process_release(p);
-	buffer_release(&t.result.errors);
-	cgi_reply_release(&t.reply);
+	process_handle_release(p);
+	buffer_release(&t.x.outcome.errors);
+	cgi_reply_release(&t.x.reply);
 	request_release(&t.request);
 	return 0;
 }
@@ -227,13 +219,13 @@ static void assert_died_of(int number)
 	assert_int_equal(info.si_status, number);
 }
 
-static void assert_failed(enum run_why why, int status, const char *reason)
+static void assert_failed(enum outcome_why why, int status, const char *reason)
 {
-	assert_false(t.result.whole);
-	assert_string_equal(run_why_name(t.result.why), run_why_name(why));
-	assert_int_equal(t.result.status, status);
-	if (strstr(t.result.reason, reason) == NULL)
-		fail_msg("%s", t.result.reason);
+	assert_false(t.x.outcome.whole);
+	assert_string_equal(outcome_name(t.x.outcome.why), outcome_name(why));
+	assert_int_equal(t.x.outcome.status, status);
+	if (strstr(t.x.outcome.reason, reason) == NULL)
+		fail_msg("%s", t.x.outcome.reason);
 }
 
 static bool has_logged(const char *text)
@@ -251,13 +243,13 @@ static void a_run_that_ends_well_is_whole_and_its_use_is_known(void **state)
 	print(PAGE);
 	report(RUN_ENDED, 0);
 	guard();
-	assert_true(t.result.whole);
-	assert_false(t.result.answered);
-	assert_int_equal(t.reply.body.size, 6);
-	assert_int_equal(t.result.cpu, 1500);
-	assert_int_equal(t.result.peak, 4321);
+	assert_true(t.x.outcome.whole);
+	assert_false(t.x.outcome.answered);
+	assert_int_equal(t.x.reply.body.size, 6);
+	assert_int_equal(t.x.outcome.cpu, 1500);
+	assert_int_equal(t.x.outcome.peak, 4321);
 	assert_int_equal(t.request.response.deadline, 0);
-	assert_in_range(t.result.time, 1, 3600 * CLOCK_SECOND);
+	assert_in_range(t.x.outcome.time, 1, 3600 * CLOCK_SECOND);
 }
 
 static void what_is_in_the_pipes_at_its_end_is_taken_to_the_last_byte(void **state)
@@ -277,10 +269,10 @@ static void what_is_in_the_pipes_at_its_end_is_taken_to_the_last_byte(void **sta
 	t.run.listen_at = clock_now() + 3600 * CLOCK_SECOND;
 	report(RUN_ENDED, 0);
 	guard();
-	assert_true(t.result.whole);
-	assert_int_equal(t.reply.body.size, 48 * 1024);
+	assert_true(t.x.outcome.whole);
+	assert_int_equal(t.x.reply.body.size, 48 * 1024);
 	assert_true(has_logged("the end"));
-	assert_memory_equal(t.result.errors.data + t.result.errors.size - 8, "the end\n", 8);
+	assert_memory_equal(t.x.outcome.errors.data + t.x.outcome.errors.size - 8, "the end\n", 8);
 }
 
 static void an_exit_status_is_a_failure(void **state)
@@ -289,7 +281,7 @@ static void an_exit_status_is_a_failure(void **state)
 	print(PAGE);
 	report(RUN_ENDED, 3);
 	guard();
-	assert_failed(RUN_EXITED, 500, "exit status 3");
+	assert_failed(OUTCOME_EXITED, 500, "exit status 3");
 }
 
 static void want_of_memory_is_why_if_it_fails_and_nothing_if_it_does_not(void **state)
@@ -298,19 +290,19 @@ static void want_of_memory_is_why_if_it_fails_and_nothing_if_it_does_not(void **
 	report(RUN_NO_MEMORY, 0);
 	report(RUN_ENDED, 0);
 	guard();
-	assert_true(t.result.whole);
+	assert_true(t.x.outcome.whole);
 	end(NULL);
 	begin(NULL);
 	report(RUN_NO_MEMORY, 0);
 	report(RUN_ENDED, 1);
 	guard();
-	assert_failed(RUN_MEMORY, 500, "exit status 1 for want of memory, --memory is 1000");
+	assert_failed(OUTCOME_MEMORY, 500, "exit status 1 for want of memory, --memory is 1000");
 	end(NULL);
 	begin(NULL);
 	report(RUN_NO_MEMORY, 0);
 	report_death(SIGSEGV);
 	guard();
-	assert_failed(RUN_MEMORY, 500, "ended for want of memory");
+	assert_failed(OUTCOME_MEMORY, 500, "ended for want of memory");
 }
 
 static void a_death_by_a_signal_is_named(void **state)
@@ -318,7 +310,7 @@ static void a_death_by_a_signal_is_named(void **state)
 	(void)state;
 	report_death(SIGSEGV);
 	guard();
-	assert_failed(RUN_SIGNALLED, 500, "ended by signal 11 (Segmentation fault)");
+	assert_failed(OUTCOME_SIGNALLED, 500, "ended by signal 11 (Segmentation fault)");
 }
 
 static void a_death_by_an_exit_status_is_that(void **state)
@@ -326,18 +318,18 @@ static void a_death_by_an_exit_status_is_that(void **state)
 	(void)state;
 	report_death(4 << 8);
 	guard();
-	assert_failed(RUN_EXITED, 500, "exit status 4");
+	assert_failed(OUTCOME_EXITED, 500, "exit status 4");
 }
 
 static void the_first_of_all_reasons_counts(void **state)
 {
 	(void)state;
-	verdict_fail(&t.run, RUN_CLIENT, 499, "%s", "first");
-	verdict_fail(&t.run, RUN_TIMEOUT, 504, "%s", "second");
-	assert_string_equal(t.result.reason, "first");
+	outcome_fail(&t.x.outcome, OUTCOME_CLIENT, 499, "%s", "first");
+	outcome_fail(&t.x.outcome, OUTCOME_TIMEOUT, 504, "%s", "second");
+	assert_string_equal(t.x.outcome.reason, "first");
 	report_death(SIGKILL);
 	guard();
-	assert_failed(RUN_CLIENT, 499, "first");
+	assert_failed(OUTCOME_CLIENT, 499, "first");
 }
 
 static void a_channel_that_ends_without_a_word_is_the_hosts_fault(void **state)
@@ -345,9 +337,8 @@ static void a_channel_that_ends_without_a_word_is_the_hosts_fault(void **state)
 	(void)state;
 	fd_close(&t.channel);
 	guard();
-	assert_failed(RUN_HOST, 500, "the template went away");
-	assert_true(t.run.dead);
-	assert_false(t.run.order_unread);
+	assert_failed(OUTCOME_HOST, 500, "the template went away");
+	assert_int_equal(t.run.state, RUN_STATE_DEAD);
 }
 
 /* The kernel says so by a reset: what was sent there is unread. */
@@ -357,20 +348,19 @@ static void an_order_that_nobody_has_read_is_for_another_process(void **state)
 	assert_int_equal(send(t.run.process.channel, "order", 5, 0), 5);
 	fd_close(&t.channel);
 	guard();
-	assert_true(t.run.order_unread);
-	assert_true(t.run.dead);
-	assert_false(t.run.failed);
+	assert_int_equal(t.run.state, RUN_STATE_UNREAD);
+	assert_true(t.x.outcome.whole);
 }
 
 static void a_run_that_has_failed_is_not_done_again_though_nobody_has_read_its_order(void **state)
 {
 	(void)state;
-	verdict_fail(&t.run, RUN_CLIENT, 499, "%s", "the client went away");
+	outcome_fail(&t.x.outcome, OUTCOME_CLIENT, 499, "%s", "the client went away");
 	assert_int_equal(send(t.run.process.channel, "order", 5, 0), 5);
 	fd_close(&t.channel);
 	guard();
-	assert_false(t.run.order_unread);
-	assert_failed(RUN_CLIENT, 499, "the client went away");
+	assert_int_equal(t.run.state, RUN_STATE_DEAD);
+	assert_failed(OUTCOME_CLIENT, 499, "the client went away");
 }
 
 /* Until then the script may well end, and one look takes all. */
@@ -383,14 +373,14 @@ static void its_output_is_left_in_the_pipe_until_its_time(void **state)
 	guard();
 	assert_int_equal(t.events[OUTPUT].fd, -1);
 	assert_in_range(t.timeout, 1700 * 1000, 1801 * 1000);
-	assert_true(t.result.whole);
-	assert_int_equal(t.reply.body.size, 6);
+	assert_true(t.x.outcome.whole);
+	assert_int_equal(t.x.reply.body.size, 6);
 }
 
 static void end_when_there_is_a_header(int look)
 {
 	(void)look;
-	if (t.reply.has_header)
+	if (t.x.reply.has_header)
 		report(RUN_ENDED, 0);
 }
 
@@ -403,7 +393,7 @@ static void its_output_is_read_from_its_time_on(void **state)
 	guard();
 	assert_int_equal(t.run.listen_at, 0);
 	assert_int_equal(t.events[OUTPUT].fd, t.run.process.output);
-	assert_true(t.result.whole);
+	assert_true(t.x.outcome.whole);
 }
 
 static void be_late(int look)
@@ -420,7 +410,7 @@ static void one_that_takes_too_long_is_asked_where_it_is_and_ended(void **state)
 	t.at_look = be_late;
 	t.at_once = true;
 	guard();
-	assert_failed(RUN_TIMEOUT, 504, "longer than 30 s");
+	assert_failed(OUTCOME_TIMEOUT, 504, "longer than 30 s");
 	assert_true(has_logged("line 7, in slow"));
 	assert_int_equal(t.run.end.kills, 2);
 	assert_died_of(SIGTERM);
@@ -438,7 +428,7 @@ static void one_that_does_not_say_where_it_is_is_ended_too(void **state)
 	t.at_look = be_late_and_say_nothing;
 	t.at_once = true;
 	guard();
-	assert_failed(RUN_TIMEOUT, 504, "longer than 30 s");
+	assert_failed(OUTCOME_TIMEOUT, 504, "longer than 30 s");
 	assert_true(has_logged("did not say where it is"));
 	assert_died_of(SIGTERM);
 }
@@ -449,7 +439,7 @@ static void more_processor_time_than_allowed_is_told_as_that(void **state)
 	stack(SIGXCPU, "line 1\n");
 	report_death(SIGTERM);
 	guard();
-	assert_failed(RUN_CPU, 504, "more than 7 s of processor time");
+	assert_failed(OUTCOME_CPU, 504, "more than 7 s of processor time");
 	assert_died_of(SIGTERM);
 }
 
@@ -468,7 +458,7 @@ static void a_client_that_goes_away_ends_the_run(void **state)
 	fd_close(&t.client);
 	t.at_look = die_when_told;
 	guard();
-	assert_failed(RUN_CLIENT, 499, "the client went away");
+	assert_failed(OUTCOME_CLIENT, 499, "the client went away");
 }
 
 static void send_abort(uint16_t id)
@@ -485,7 +475,7 @@ static void a_client_that_aborts_the_request_ends_the_run(void **state)
 	send_abort(1);
 	t.at_look = die_when_told;
 	guard();
-	assert_failed(RUN_ABORTED, 499, "the client aborted the request");
+	assert_failed(OUTCOME_ABORTED, 499, "the client aborted the request");
 }
 
 static void end_at_the_sixth_look(int look)
@@ -504,7 +494,7 @@ static void other_bytes_of_the_client_are_for_later(void **state)
 	send_abort(2);
 	t.at_look = end_at_the_sixth_look;
 	guard();
-	assert_true(t.result.whole);
+	assert_true(t.x.outcome.whole);
 	assert_int_equal(t.looks, 6);
 	assert_int_equal(t.events[CLIENT].fd, t.request.response.fd);
 	assert_int_equal(t.events[CLIENT].events, 0);
@@ -516,7 +506,7 @@ static void a_client_that_will_send_no_more_may_still_read(void **state)
 	assert_int_equal(shutdown(t.client, SHUT_WR), 0);
 	t.at_look = end_at_the_sixth_look;
 	guard();
-	assert_true(t.result.whole);
+	assert_true(t.x.outcome.whole);
 	assert_int_equal(t.looks, 6);
 }
 
@@ -527,7 +517,7 @@ static void make_it_due(int look)
 		assert_in_range(t.timeout, 1, 501);
 		t.run.answer_at = 1;
 	} else if (look == 4) {
-		assert_true(t.result.answered);
+		assert_true(t.x.outcome.answered);
 		report(RUN_ENDED, 0);
 	}
 }
@@ -552,7 +542,7 @@ static void a_client_that_goes_with_its_whole_reply_ends_nothing(void **state)
 	t.at_look = its_client_is_gone_with_the_whole_reply;
 	guard();
 	assert_true(t.looks >= 3);
-	assert_true(t.result.whole);
+	assert_true(t.x.outcome.whole);
 }
 
 static void an_output_that_is_closed_is_a_reply_half_a_second_later(void **state)
@@ -567,8 +557,8 @@ static void an_output_that_is_closed_is_a_reply_half_a_second_later(void **state
 	/* The first look reads what there is, the next finds the end. */
 	guard_run(&t.run);
 	guard_finish(&t.run);
-	assert_true(t.result.answered);
-	assert_true(t.result.whole);
+	assert_true(t.x.outcome.answered);
+	assert_true(t.x.outcome.whole);
 	n = recv(t.client, bytes, sizeof(bytes), 0);
 	assert_true(n > 0);
 	/* No other request can come there while it goes on. */
@@ -582,7 +572,7 @@ static void die_without_a_word(int look)
 		assert_died_of(SIGKILL);
 		t.run.answer_at = 1;
 	} else if (look == 4) {
-		assert_false(t.result.answered);
+		assert_false(t.x.outcome.answered);
 		report_death(SIGKILL);
 	}
 }
@@ -594,8 +584,8 @@ static void an_output_that_was_closed_by_a_death_is_no_reply(void **state)
 	fd_close(&t.output);
 	t.at_look = die_without_a_word;
 	guard();
-	assert_false(t.result.answered);
-	assert_failed(RUN_SIGNALLED, 500, "signal 9");
+	assert_false(t.x.outcome.answered);
+	assert_failed(OUTCOME_SIGNALLED, 500, "signal 9");
 }
 
 static void a_closed_output_that_is_no_reply_fails(void **state)
@@ -605,8 +595,8 @@ static void a_closed_output_that_is_no_reply_fails(void **state)
 	fd_close(&t.output);
 	t.at_look = die_when_told;
 	guard();
-	assert_failed(RUN_REPLY, 500, "");
-	assert_false(t.result.answered);
+	assert_failed(OUTCOME_REPLY, 500, "");
+	assert_false(t.x.outcome.answered);
 }
 
 static void an_exit_status_after_the_answer_is_a_failure_all_the_same(void **state)
@@ -614,21 +604,21 @@ static void an_exit_status_after_the_answer_is_a_failure_all_the_same(void **sta
 	(void)state;
 	print(PAGE);
 	fd_close(&t.output);
-	t.result.answered = true;
+	t.x.outcome.answered = true;
 	report(RUN_ENDED, 3);
 	guard();
-	assert_failed(RUN_EXITED, 500, "exit status 3");
+	assert_failed(OUTCOME_EXITED, 500, "exit status 3");
 }
 
 static void what_a_run_prints_that_has_failed_is_for_nobody(void **state)
 {
 	(void)state;
-	verdict_fail(&t.run, RUN_CLIENT, 499, "%s", "gone");
+	outcome_fail(&t.x.outcome, OUTCOME_CLIENT, 499, "%s", "gone");
 	print(PAGE);
 	report(RUN_ENDED, 0);
 	guard();
-	assert_false(t.reply.has_header);
-	assert_int_equal(t.reply.block.size, 0);
+	assert_false(t.x.reply.has_header);
+	assert_int_equal(t.x.reply.block.size, 0);
 }
 
 static void refuse_the_reply(int look)
@@ -644,7 +634,7 @@ static void a_reply_that_is_refused_ends_the_run(void **state)
 	(void)state;
 	t.at_look = refuse_the_reply;
 	guard();
-	assert_failed(RUN_REPLY, 500, "");
+	assert_failed(OUTCOME_REPLY, 500, "");
 }
 
 static void a_client_that_takes_nothing_until_the_deadline_is_late(void **state)
@@ -655,7 +645,7 @@ static void a_client_that_takes_nothing_until_the_deadline_is_late(void **state)
 	t.at_look = die_when_told;
 	assert_int_equal(write(t.errors, "x\n", 2), 2);
 	guard();
-	assert_failed(RUN_TIMEOUT, 504, "the client takes no more");
+	assert_failed(OUTCOME_TIMEOUT, 504, "the client takes no more");
 }
 
 static void a_client_that_failed_before_the_deadline_is_gone(void **state)
@@ -665,7 +655,7 @@ static void a_client_that_failed_before_the_deadline_is_gone(void **state)
 	t.at_look = die_when_told;
 	assert_int_equal(write(t.errors, "x\n", 2), 2);
 	guard();
-	assert_failed(RUN_CLIENT, 499, "the client went away");
+	assert_failed(OUTCOME_CLIENT, 499, "the client went away");
 }
 
 /*
@@ -685,10 +675,8 @@ static void an_app_worker_goes_on_after_its_answer(void **state)
 	print(PAGE);
 	report(RUN_ANSWERED, 0);
 	guard();
-	assert_true(t.result.whole);
-	assert_true(t.run.alive);
-	assert_false(t.run.retires);
-	assert_false(t.run.dead);
+	assert_true(t.x.outcome.whole);
+	assert_int_equal(t.run.state, RUN_STATE_ALIVE);
 	assert_int_equal(signal_of(), -1);
 }
 
@@ -697,15 +685,15 @@ static void an_app_that_fails_goes_on_too(void **state)
 	(void)state;
 	report(RUN_ANSWERED, 1);
 	guard();
-	assert_failed(RUN_EXITED, 500, "the app failed");
-	assert_true(t.run.alive);
+	assert_failed(OUTCOME_EXITED, 500, "the app failed");
+	assert_int_equal(t.run.state, RUN_STATE_ALIVE);
 	end(NULL);
 	begin_app(NULL);
 	report(RUN_NO_MEMORY, 0);
 	report(RUN_ANSWERED, 3);
 	guard();
-	assert_failed(RUN_MEMORY, 500, "no memory left, --memory is 1000");
-	assert_true(t.run.retires);
+	assert_failed(OUTCOME_MEMORY, 500, "no memory left, --memory is 1000");
+	assert_int_equal(t.run.state, RUN_STATE_RETIRES);
 }
 
 static void an_answer_after_sigterm_is_the_workers_last(void **state)
@@ -714,7 +702,7 @@ static void an_answer_after_sigterm_is_the_workers_last(void **state)
 	escalation_begin(&t.run.end);
 	report(RUN_ANSWERED, 0);
 	guard();
-	assert_false(t.run.alive);
+	assert_int_equal(t.run.state, RUN_STATE_OVER);
 }
 
 static void an_answer_after_it_was_asked_is_not(void **state)
@@ -723,7 +711,7 @@ static void an_answer_after_it_was_asked_is_not(void **state)
 	t.run.end.stage = ESCALATION_ASKED;
 	report(RUN_ANSWERED, 0);
 	guard();
-	assert_true(t.run.alive);
+	assert_int_equal(t.run.state, RUN_STATE_ALIVE);
 }
 
 static void an_app_that_has_changed_has_not_begun_the_request(void **state)
@@ -731,9 +719,8 @@ static void an_app_that_has_changed_has_not_begun_the_request(void **state)
 	(void)state;
 	assert_int_equal(run_report_send(t.channel, RUN_STALE, 0, "", -1), 0);
 	guard();
-	assert_true(t.run.stale);
-	assert_true(t.run.alive);
-	assert_false(t.run.failed);
+	assert_int_equal(t.run.state, RUN_STATE_STALE);
+	assert_true(t.x.outcome.whole);
 }
 
 static void die_after_the_end(int look)
@@ -741,7 +728,7 @@ static void die_after_the_end(int look)
 	if (look == 1) {
 		report(RUN_ENDED, 0);
 	} else if (look == 2) {
-		assert_false(t.run.ended);
+		assert_int_equal(t.run.state, RUN_STATE_GOING);
 		report_death(0);
 	}
 }
@@ -751,8 +738,7 @@ static void the_end_of_an_app_worker_is_known_when_it_is_dead(void **state)
 	(void)state;
 	t.at_look = die_after_the_end;
 	guard();
-	assert_true(t.run.dead);
-	assert_false(t.run.alive);
+	assert_int_equal(t.run.state, RUN_STATE_DEAD);
 }
 
 static void *close_the_channel(void *look)
@@ -773,9 +759,8 @@ static void an_app_worker_that_died_before_it_saw_its_order_has_not_begun_it(voi
 	assert_int_equal(pthread_create(&thread, NULL, close_the_channel, &t.channel), 0);
 	guard();
 	assert_int_equal(pthread_join(thread, NULL), 0);
-	assert_true(t.run.order_unread);
-	assert_true(t.run.dead);
-	assert_false(t.run.failed);
+	assert_int_equal(t.run.state, RUN_STATE_UNREAD);
+	assert_true(t.x.outcome.whole);
 }
 
 static void an_app_worker_that_died_at_its_request_has_failed(void **state)
@@ -783,8 +768,8 @@ static void an_app_worker_that_died_at_its_request_has_failed(void **state)
 	(void)state;
 	report_death(SIGSEGV);
 	guard();
-	assert_false(t.run.order_unread);
-	assert_failed(RUN_SIGNALLED, 500, "signal 11");
+	assert_int_equal(t.run.state, RUN_STATE_DEAD);
+	assert_failed(OUTCOME_SIGNALLED, 500, "signal 11");
 }
 
 static void answer_when_let_go(int look)
@@ -804,8 +789,8 @@ static void an_app_whose_client_is_gone_has_five_seconds_to_find_out(void **stat
 	fd_close(&t.client);
 	t.at_look = answer_when_let_go;
 	guard();
-	assert_failed(RUN_CLIENT, 499, "the client went away");
-	assert_true(t.run.alive);
+	assert_failed(OUTCOME_CLIENT, 499, "the client went away");
+	assert_int_equal(t.run.state, RUN_STATE_ALIVE);
 	assert_int_equal(signal_of(), -1);
 }
 
@@ -818,7 +803,7 @@ static void the_deadline_of_an_app_stays_if_it_is_sooner_and_nothing_was_wrong_w
 	fd_close(&t.run.process.output);
 	fd_close(&t.client);
 	report(RUN_NO_MEMORY, 0);
-	verdict_fail(&t.run, RUN_CLIENT, 499, "%s", "gone");
+	outcome_fail(&t.x.outcome, OUTCOME_CLIENT, 499, "%s", "gone");
 	t.at_look = end_at_the_sixth_look;
 	guard_run(&t.run);
 	assert_int_equal(t.run.end.due, due);

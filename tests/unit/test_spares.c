@@ -4,8 +4,8 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "run/spares.h"
-#include "template/request_process.h"
-#include "template/template.h"
+#include "ipc/process_handle.h"
+#include "ipc/template_channel.h"
 
 #include <poll.h>
 #include <pthread.h>
@@ -40,17 +40,17 @@ struct taker {
 static void *take_one(void *argument)
 {
 	struct taker *t = argument;
-	struct request_process p;
+	struct process_handle p;
 
 	t->result = spares_take(t->spares, 0, &p, &t->e);
 	if (t->result == 0)
-		request_process_release(&p);
+		process_handle_release(&p);
 	atomic_store(&t->done, true);
 	return NULL;
 }
 
 /* As the template does it: an order comes with three descriptors, */
-static void take_order(int channel, struct request_process_ends *ends)
+static void take_order(int channel, struct process_ends *ends)
 {
 	struct pollfd event = {.fd = channel, .events = POLLIN};
 	struct template_order order;
@@ -58,9 +58,9 @@ static void take_order(int channel, struct request_process_ends *ends)
 
 	assert_int_equal(poll(&event, 1, PATIENCE), 1);
 	assert_int_equal(fd_receive(channel, &order, sizeof(order), fds, 0), sizeof(order));
-	for (int i = 0; i < REQUEST_PROCESS_ENDS; i++)
+	for (int i = 0; i < PROCESS_ENDS; i++)
 		assert_true(fds[i] >= 0);
-	*ends = (struct request_process_ends){fds[0], fds[1], fds[2]};
+	*ends = (struct process_ends){fds[0], fds[1], fds[2]};
 }
 
 /* its answer is a process id, or -1. */
@@ -73,10 +73,10 @@ static void answer(int channel, pid_t pid)
 
 static void answer_order(int channel)
 {
-	struct request_process_ends ends;
+	struct process_ends ends;
 
 	take_order(channel, &ends);
-	request_process_close_ends(&ends);
+	process_ends_close(&ends);
 	answer(channel, getpid());
 }
 
@@ -187,7 +187,7 @@ static void one_that_is_ahead_is_taken_at_once_and_replaced_when_that_is_asked_f
 {
 	int template;
 	struct spares *spares = make(1, &template);
-	struct request_process p;
+	struct process_handle p;
 	struct error e;
 
 	(void)state;
@@ -198,14 +198,14 @@ static void one_that_is_ahead_is_taken_at_once_and_replaced_when_that_is_asked_f
 	spares_replace(spares, 0);
 	answer_order(template);
 	assert_int_equal(spares_count(spares, 0), 1);
-	request_process_release(&p);
+	process_handle_release(&p);
 	spares_destroy(spares);
 	close(template);
 }
 
 static void none_is_ordered_beyond_those_that_are_wanted(void **state)
 {
-	struct request_process_ends ends;
+	struct process_ends ends;
 	int template;
 	struct spares *spares = make(1, &template);
 
@@ -220,7 +220,7 @@ static void none_is_ordered_beyond_those_that_are_wanted(void **state)
 	spares_want(spares, 2);
 	spares_replace(spares, 0);
 	answer_order(template);
-	request_process_close_ends(&ends);
+	process_ends_close(&ends);
 	spares_destroy(spares);
 	close(template);
 }
@@ -231,7 +231,7 @@ static void each_that_waits_orders_one_and_no_more(void **state)
 	pthread_t threads[3];
 	int template;
 	struct spares *spares = make(0, &template);
-	struct request_process_ends ends[3];
+	struct process_ends ends[3];
 
 	(void)state;
 	for (size_t i = 0; i < 3; i++) {
@@ -245,7 +245,7 @@ static void each_that_waits_orders_one_and_no_more(void **state)
 		answer(template, getpid());
 	for (size_t i = 0; i < 3; i++) {
 		assert_int_equal(result_of(&takers[i], threads[i]), 0);
-		request_process_close_ends(&ends[i]);
+		process_ends_close(&ends[i]);
 	}
 	assert_no_order(template);
 	assert_int_equal(spares_count(spares, 0), 0);
@@ -255,7 +255,7 @@ static void each_that_waits_orders_one_and_no_more(void **state)
 
 static void a_fork_that_fails_fails_who_waits(void **state)
 {
-	struct request_process_ends ends;
+	struct process_ends ends;
 	struct taker t;
 	pthread_t thread;
 	int template;
@@ -268,15 +268,15 @@ static void a_fork_that_fails_fails_who_waits(void **state)
 	assert_int_equal(result_of(&t, thread), -1);
 	assert_string_equal(t.e.message, "no request process could be forked");
 	assert_int_equal(spares_count(spares, 0), 0);
-	request_process_close_ends(&ends);
+	process_ends_close(&ends);
 	spares_destroy(spares);
 	close(template);
 }
 
 static void a_failure_of_long_ago_is_nothing_to_who_comes_later(void **state)
 {
-	struct request_process_ends ends;
-	struct request_process p;
+	struct process_ends ends;
+	struct process_handle p;
 	struct error e;
 	int template;
 	struct spares *spares = make(1, &template);
@@ -285,18 +285,18 @@ static void a_failure_of_long_ago_is_nothing_to_who_comes_later(void **state)
 	take_order(template, &ends);
 	answer(template, -1);
 	assert_int_equal(spares_count(spares, 0), 0);
-	request_process_close_ends(&ends);
+	process_ends_close(&ends);
 	spares_replace(spares, 0);
 	answer_order(template);
 	assert_int_equal(spares_take(spares, 0, &p, &e), 0);
-	request_process_release(&p);
+	process_handle_release(&p);
 	spares_destroy(spares);
 	close(template);
 }
 
 static void who_waits_when_the_template_dies_is_served_by_the_next(void **state)
 {
-	struct request_process_ends ends;
+	struct process_ends ends;
 	struct taker t;
 	pthread_t thread;
 	int template, next[2];
@@ -306,7 +306,7 @@ static void who_waits_when_the_template_dies_is_served_by_the_next(void **state)
 	begin_to_take(&t, &thread, spares);
 	take_order(template, &ends);
 	close(template);
-	request_process_close_ends(&ends);
+	process_ends_close(&ends);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, next), 0);
 	spares_connect(spares, 0, next[0]);
 	answer_order(next[1]);
@@ -318,7 +318,7 @@ static void who_waits_when_the_template_dies_is_served_by_the_next(void **state)
 /* A template that is replaced while it lives: its channel is closed by who waits at it. */
 static void who_waits_when_the_template_is_replaced_is_served_by_the_next(void **state)
 {
-	struct request_process_ends ends;
+	struct process_ends ends;
 	struct taker t;
 	pthread_t thread;
 	int template, next[2];
@@ -334,7 +334,7 @@ static void who_waits_when_the_template_is_replaced_is_served_by_the_next(void *
 	answer_order(next[1]);
 	assert_int_equal(result_of(&t, thread), 0);
 	assert_int_equal(fd_receive(template, &order, sizeof(order), fds, 0), 0);
-	request_process_close_ends(&ends);
+	process_ends_close(&ends);
 	spares_destroy(spares);
 	close(template);
 	close(next[1]);
@@ -342,7 +342,7 @@ static void who_waits_when_the_template_is_replaced_is_served_by_the_next(void *
 
 static void spares_of_an_earlier_template_are_let_go(void **state)
 {
-	struct request_process_ends ends;
+	struct process_ends ends;
 	struct pollfd event = {.events = POLLIN};
 	int template, next[2];
 	struct spares *spares = make(1, &template);
@@ -359,7 +359,7 @@ static void spares_of_an_earlier_template_are_let_go(void **state)
 	assert_true((event.revents & POLLHUP) != 0);
 	answer_order(next[1]);
 	assert_int_equal(spares_count(spares, 0), 1);
-	request_process_close_ends(&ends);
+	process_ends_close(&ends);
 	spares_destroy(spares);
 	close(template);
 	close(next[1]);
@@ -368,7 +368,7 @@ static void spares_of_an_earlier_template_are_let_go(void **state)
 static void without_a_template_there_is_none_after_twenty_seconds(void **state)
 {
 	struct spares *spares = make(1, NULL);
-	struct request_process p;
+	struct process_handle p;
 	struct error e;
 
 	(void)state;

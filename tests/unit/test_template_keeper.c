@@ -10,7 +10,7 @@
 #include "binding.h"
 #include "config/config.h"
 #include "master/template_keeper.h"
-#include "template/template.h"
+#include "ipc/template_channel.h"
 
 #include <signal.h>
 #include <stdlib.h>

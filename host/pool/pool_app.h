@@ -1,28 +1,30 @@
 /*
- * Apps on the front's side: which there are, and the app workers of each. Shared by app_pool.c (whose
- * turn is it), app_start.c (how one begins), app_watch.c (those that serve no request), app_sockets.c
- * (those with sockets of their own), app_settings.c and app_report.c, and by nobody else.
+ * The apps of the front and their app workers, as data: which there are, in what state, and how an app
+ * was to be run when it was asked for last. All of it is read and written with the pool's lock held.
  */
-#ifndef EXTHOST_APP_H
-#define EXTHOST_APP_H
+#ifndef EXTHOST_POOL_APP_H
+#define EXTHOST_POOL_APP_H
 
 #include "base/buffer.h"
 #include "base/language.h"
+#include "binding.h"
 #include "config/config.h"
 #include "ipc/escalation.h"
+#include "ipc/process_handle.h"
 #include "ipc/run_channel.h"
-#include "request/script.h"
 #include "run/stderr_log.h"
-#include "template/request_process.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
-struct app_pool_setup;
+struct config_share;
+struct exchange;
+struct log;
 struct scoreboard_slot;
-struct run_job;
+struct scripts;
+struct spares;
 
 enum app_state {
 	APP_LOADS, /* since `since`, and until its deadline */
@@ -36,8 +38,8 @@ struct app_worker_entry {
 	struct app_worker_entry *next;
 	struct app *app;
 	uint64_t id;
-	struct request_process process; /* without an output */
-	int notices;                    /* of processes it starts, or -1 */
+	struct process_handle process; /* without an output */
+	int notices;                   /* of processes it starts, or -1 */
 	enum app_state state;
 	uint64_t since;      /* clock_now() */
 	unsigned generation; /* of the app's files, as they were when it was started, */
@@ -102,6 +104,30 @@ struct app {
 	uint64_t hold_until; /* so soon no other is started, as one died too early */
 };
 
+struct app_pool_setup {
+	const struct log *log;
+	struct spares *spares;
+	struct scripts *scripts;
+	struct config_share *configs;
+	const struct binding *const *bindings;
+	const char *root_path;
+	int root; /* descriptor of the extension root */
+	/* Whether somebody must stand in for the app with this number, which has no workers. */
+	void (*stand_in)(void *context, int app, bool on);
+	void *context;
+};
+
+/* What there is to tell of one app. */
+struct app_report {
+	char name[256];
+	bool serves; /* sockets of its own; then those at work are `busy`, the others `idle` */
+	size_t idle, busy, loading;
+	uint64_t requests, failures; /* of one that serves: answered, and of these with 5xx */
+	uint64_t loads;
+	char error[256];    /* "" or why the changed one does not load */
+	int64_t error_time; /* since when; seconds since 1970 */
+};
+
 struct app_pool {
 	const struct app_pool_setup *setup;
 	pthread_mutex_t lock;
@@ -113,93 +139,55 @@ struct app_pool {
 	bool serving_ends; /* of those that serve sockets of their own none is started any more */
 };
 
-/*
- * Start a worker for the app: a spare is taken and told to load. With the lock held, and given away
- * meanwhile. Whether it loads is told later, to app_watch.c; if it cannot even be started the app's
- * failures are counted up here.
- */
-void app_start(struct app_pool *p, struct app *a);
+/* One more app. NULL: no memory. */
+struct app *app_add(struct app_pool *p, const char *name);
 
-/* The same in a thread of its own, for who must not wait. The lock is held throughout. */
-void app_start_ahead(struct app_pool *p, struct app *a);
-
-/* A load that has failed. */
-struct app_refusal {
-	unsigned generation;
-	int64_t began; /* CLOCK_REALTIME, nanoseconds */
-	int status;    /* HTTP status for who waited: 500, or 503 if it is not the app's fault */
-	const char *reason;
-};
-
-/* With the lock held. */
-void app_refuse(struct app_pool *p, struct app *a, const struct app_refusal *refusal);
-
-/* Watch this worker from now on, or no more, as a guard has it. With the lock held. */
-void app_watch(struct app_pool *p, struct app_worker_entry *w);
-void app_unwatch(struct app_pool *p, struct app_worker_entry *w);
-
-/* Start the thread that watches. 0 or -1. */
-int app_watch_start(struct app_pool *p);
-
-/* The state begins now. */
-void app_enter(struct app_worker_entry *w, enum app_state state);
-
-/* Have it end, regularly; if it does not it is killed. Watched already, with the lock held. */
-void app_dismiss(struct app_worker_entry *w);
-
-/* Have one end at once that has not loaded yet. Watched already, with the lock held. */
-void app_give_up(struct app_worker_entry *w);
-
-/* No worker of this app is needed any more. With the lock held. */
+/* No worker of this app is needed any more. */
 bool app_is_ending(const struct app_pool *p, const struct app *a);
 
-/* Forget one that has died or is given up, and start another if too few are left. Lock held. */
-void app_remove(struct app_pool *p, struct app_worker_entry *w);
+/* The present generation does not load. */
+bool app_is_refused(const struct app *a);
 
-/* Start workers if there are too few and nothing speaks against it. With the lock held. */
-void app_keep_enough(struct app_pool *p, struct app *a);
+/* A worker of the present generation (`present`), or of another, is idle or busy. */
+bool app_has_loaded(const struct app *a, bool present);
 
-/* Tell who shall accept, if that has changed. With the lock held. */
-void app_tell_stand_in(struct app_pool *p, struct app *a);
+/* A worker of an older generation may answer. */
+bool app_old_will_do(const struct app *a);
 
-/* Send what a worker that serves needs, behind its order to load. 0 or -1 with errno. */
-int app_send_sockets(
-    struct app_pool *p, const struct app *a, int channel, struct scoreboard_slot **slot);
+/* A worker of the present generation has loaded, so another will. */
+bool app_is_proven(const struct app *a);
 
-/* Give a worker that serves the log file, which may have been opened again. Others do not need it. */
-void app_tell_log(const struct app_pool *p, const struct app_worker_entry *w);
+/* The idle worker that was busy last: of the present generation, or of any. NULL: none. */
+struct app_worker_entry *app_youngest_idle(const struct app *a, bool any);
+
+/* Workers of the present generation, or about to be; of any that load; of any that have loaded. */
+size_t app_count(const struct app *a);
+size_t app_count_loading(const struct app *a);
+size_t app_count_loaded(const struct app *a);
+
+/* The worker's state begins now. */
+void app_enter(struct app_worker_entry *w, enum app_state state);
 
 /*
- * Its files have changed. `settle`: milliseconds until a load can tell their last state from the one
- * before. With the lock held.
+ * The app's files have changed. `settle`: milliseconds until a load can tell their last state from the
+ * one before.
  */
 void app_begin_generation(struct app *a, int32_t settle);
 
-/* There is a new template: the workers that there are came from an older one. With the lock held. */
+/* There is a new template: the workers that there are came from an older one. */
 void app_outdate(struct app *a);
 
-/* Those that serve and have found themselves stale: go on, as what is new does not load. Lock held. */
-void app_resume(struct app *a);
+/* How an app with sockets of its own is to be run now. 0, or -1: no memory. */
+int app_take_settings(struct app *a, const struct config *config);
 
-/* One more app. NULL: no memory. Lock held. */
-struct app *app_add(struct app_pool *p, const char *name);
-
-/* Of one that serves: how it is to be run now. 0 or -1. Lock held. */
-int app_take_settings(struct app_pool *p, struct app *a, const struct config *config);
+/*
+ * How an app is to be run that the front brings this request. *changed: workers that loaded with other
+ * settings will not do. 0, or -1: no memory.
+ */
+int app_settings_take(struct app_settings *to, const struct exchange *x, bool *changed);
 
 /* 1: they differ from those before; 0: they do not; -1: no memory. */
 int app_copy_extension_settings(
     struct app_settings *to, const struct extension_settings *extension);
-
-/* Of one that the front brings this job. *changed: who has loaded with others will not do. 0 or -1. */
-int app_settings_take(struct app_settings *to, const struct run_job *job, bool *changed);
-
-/* The thread that watches is needed. 0 or -1. Lock held. */
-int app_start_watching(struct app_pool *p);
-
-/* Workers of the present generation, or about to be; those of any that load; those that have. */
-size_t app_count(const struct app *a);
-size_t app_count_loading(const struct app *a);
-size_t app_count_loaded(const struct app *a);
 
 #endif

@@ -1,9 +1,9 @@
 /*
- * The one thread of a worker that serves sockets of its own: between direct_serve.c, which has the
- * events, and app_incoming.c, which makes requests of bytes.
+ * The state of a direct worker's one thread: direct_serve.c has the events, direct_incoming.c makes
+ * requests of bytes.
  */
-#ifndef EXTHOST_APP_SERVER_H
-#define EXTHOST_APP_SERVER_H
+#ifndef EXTHOST_DIRECT_SERVER_H
+#define EXTHOST_DIRECT_SERVER_H
 
 #include "direct/direct_answer.h"
 #include "direct/late_clients.h"
@@ -39,7 +39,20 @@ struct direct_server {
 	bool ends;
 };
 
+/* Tags of events that are no connection's; a connection's generation never comes so far. */
+enum { TAG_LISTENER = 1, TAG_TAKE, TAG_CHANNEL, TAG_TIMER };
+#define TAG(what, index) (0xffffffff00000000 | (uint64_t)(what) << 16 | (uint64_t)(index))
+
+/* Have epoll tell of this descriptor. 0, or -1 with errno. */
+int direct_server_watch(struct direct_server *s, int fd, uint32_t events, uint64_t tag);
+
+/* Whether the worker accepts connections and takes those that other workers give. */
+void direct_server_set_accepting(struct direct_server *s, bool on);
+
 /* The app's files have changed: the front is told, and no request is begun until it has answered. */
 void direct_server_become_stale(struct direct_server *s);
+
+/* Look at deadlines each second from now on, as long as anything has one. */
+void direct_server_tick(struct direct_server *s);
 
 #endif

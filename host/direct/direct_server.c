@@ -1,0 +1,52 @@
+#include "direct/direct_server.h"
+
+#include "direct/direct_setup.h"
+#include "ipc/run_channel.h"
+#include "worker/app_loaded.h"
+
+#include <sys/epoll.h>
+#include <sys/timerfd.h>
+
+int direct_server_watch(struct direct_server *s, int fd, uint32_t events, uint64_t tag)
+{
+	struct epoll_event event = {.events = events, .data.u64 = tag};
+
+	return epoll_ctl(s->epoll, EPOLL_CTL_ADD, fd, &event);
+}
+
+void direct_server_set_accepting(struct direct_server *s, bool on)
+{
+	if (s->accepting == on)
+		return;
+	s->accepting = on;
+	for (size_t i = 0; i < s->setup->listener_count; i++) {
+		if (on)
+			direct_server_watch(s, s->setup->listeners[i].fd, EPOLLIN | EPOLLEXCLUSIVE,
+			    TAG(TAG_LISTENER, i));
+		else
+			epoll_ctl(s->epoll, EPOLL_CTL_DEL, s->setup->listeners[i].fd, NULL);
+	}
+	if (on)
+		direct_server_watch(s, s->setup->take, EPOLLIN, TAG(TAG_TAKE, 0));
+	else
+		epoll_ctl(s->epoll, EPOLL_CTL_DEL, s->setup->take, NULL);
+	if (!on)
+		direct_give_waiting(s->setup);
+}
+
+/* The front starts a worker that has loaded the new files; until then nothing is begun. */
+void direct_server_become_stale(struct direct_server *s)
+{
+	s->stale = true;
+	direct_server_set_accepting(s, false);
+	run_report_send(s->app->channel, RUN_STALE, app_files_settle(&s->app->files), "", -1);
+}
+
+void direct_server_tick(struct direct_server *s)
+{
+	const struct itimerspec second = {.it_value.tv_sec = 1};
+
+	if (!s->ticking)
+		timerfd_settime(s->timer, 0, &second, NULL);
+	s->ticking = true;
+}

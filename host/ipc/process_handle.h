@@ -1,0 +1,32 @@
+/* What the front holds of a process that a template forks, and what that process has. */
+#ifndef EXTHOST_PROCESS_HANDLE_H
+#define EXTHOST_PROCESS_HANDLE_H
+
+#include <sys/types.h>
+
+struct error;
+
+/* The front's side. */
+struct process_handle {
+	pid_t pid;   /* -1 until the process is forked */
+	int channel; /* run_channel.h */
+	int output;  /* read end of the process's standard output */
+	int errors;  /* read end of its standard error */
+	int handle;  /* pidfd, or -1 */
+};
+
+enum { PROCESS_ENDS = 3 };
+
+/* The process's side: the other ends of these three, in the order in which they are passed. */
+struct process_ends {
+	int channel, output, errors;
+};
+
+/* In the front: make the channel and the pipes of a process that is to be forked. 0, or -1 with *e filled. */
+int process_handle_open(struct process_handle *p, struct process_ends *ends, struct error *e);
+
+/* Close the descriptors of either side. */
+void process_handle_release(struct process_handle *p);
+void process_ends_close(struct process_ends *ends);
+
+#endif

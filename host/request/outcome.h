@@ -1,0 +1,49 @@
+/* How a request ended, for its page, its log line and its counters. */
+#ifndef EXTHOST_OUTCOME_H
+#define EXTHOST_OUTCOME_H
+
+#include "base/buffer.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* What brought a run to its end; a word for the log and for status. */
+enum outcome_why {
+	OUTCOME_EXITED,    /* it ended by itself */
+	OUTCOME_SIGNALLED, /* it crashed */
+	OUTCOME_TIMEOUT,
+	OUTCOME_CPU,
+	OUTCOME_MEMORY,
+	OUTCOME_REPLY,   /* what it wrote is no reply */
+	OUTCOME_CLIENT,  /* the client went away */
+	OUTCOME_ABORTED, /* the client sent ABORT_REQUEST */
+	OUTCOME_HOST     /* the host could not run it */
+};
+
+struct outcome {
+	bool ran;      /* something ran for the request: `why` and the figures mean something */
+	bool whole;    /* the run went well: what it wrote is a reply */
+	bool answered; /* before the end of the run: the reply has been finished already */
+	bool refused_process; /* the run wanted to start more processes than it may */
+	enum outcome_why why;
+	int status;           /* of a failure: its HTTP status, */
+	char reason[256];     /* and the reason for the log; "": there is none */
+	struct buffer errors; /* the end of what the run wrote to standard error */
+	uint64_t time;        /* nanoseconds */
+	uint64_t cpu;         /* microseconds */
+	uint64_t peak;        /* the most memory, KiB; 0: nobody has looked */
+};
+
+/* Something runs now, and has not failed yet. */
+void outcome_begin(struct outcome *o);
+
+/* The run fails for this reason, if it has for no earlier one. */
+void outcome_fail(struct outcome *o, enum outcome_why why, int status, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
+/* "exit", "signal", "timeout" ... */
+const char *outcome_name(enum outcome_why why);
+
+void outcome_release(struct outcome *o);
+
+#endif
