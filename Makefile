@@ -79,7 +79,7 @@ check-image: image
 
 check-docker: deps
 	@tests/docker/build.sh build/docker
-	@/usr/bin/python3 -B -m pytest -q -s -p no:cacheprovider -c tests/integration/pytest.ini \
+	@/usr/bin/python3 -B -m pytest -q -s -p no:cacheprovider -c tests/pytest.ini \
 		--rootdir tests/docker tests/docker
 
 check-fronts: build

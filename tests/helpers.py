@@ -16,14 +16,16 @@ SUITES = ("integration", "tiny", "image", "docker")
 
 def main():
     with tempfile.TemporaryDirectory() as folder:
+        names = {"support"}
         for suite in SUITES:
-            for helper in (TESTS / suite).glob("*.py"):
-                if helper.stem != "conftest" and not helper.stem.startswith("test_"):
-                    Path(folder, helper.name).write_text(f"raise ImportError('not the helper {helper.stem}')\n")
+            names |= {helper.stem for helper in (TESTS / suite).rglob("*.py")
+                      if helper.stem != "conftest" and not helper.stem.startswith("test_")}
+        for name in names:
+            Path(folder, f"{name}.py").write_text(f"raise ImportError('not the helper {name}')\n")
         for suite in SUITES:
             done = subprocess.run(
                 ["/usr/bin/python3", "-m", "pytest", "-q", "-p", "no:cacheprovider", "--collect-only",
-                 "-c", str(TESTS / "integration" / "pytest.ini"), "--rootdir", str(TESTS / suite),
+                 "-c", str(TESTS / "pytest.ini"), "--rootdir", str(TESTS / suite),
                  str(TESTS / suite)], capture_output=True, text=True, check=False,
                 env={**os.environ, "PYTHONPATH": folder, "PYTHONDONTWRITEBYTECODE": "1"})
             if done.returncode != 0:

@@ -1,7 +1,7 @@
 import pytest
 
 import containers
-from own_namespace import enter_namespace, enter_network
+from support.own_namespace import enter_namespace, enter_network
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -10,18 +10,14 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import uuid
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-# In front: installed packages have names as simple as those there (web, image).
-sys.path[:0] = [str(HERE.parent / "integration"), str(HERE.parent / "image")]
-# pylint: disable=wrong-import-position
-from processes import Program
-from waiting import wait_for
+from support.processes import Program
+from support.waiting import wait_for
 
+HERE = Path(__file__).resolve().parent
 REPOSITORY = HERE.parents[1]
 BUILD = Path(os.environ.get("EXTHOST_DOCKER_BUILD", REPOSITORY / "build" / "docker")).resolve()
 UID = 499

@@ -6,8 +6,8 @@ from clients import SECONDS, Silence
 from clients import ask as ask_client
 from served import url
 from table import NEXT, Answer
-from waiting import wait_for
-from web import BrokenTransfer, Reply
+from support.waiting import wait_for
+from support.web import BrokenTransfer, Reply
 
 NEXT_PAGE = Answer(200, NEXT, {"Set-Cookie": "user=next"})
 

@@ -9,7 +9,7 @@ import os
 import re
 import socket
 
-from web import BrokenTransfer, Reply, parse_headers
+from support.web import BrokenTransfer, Reply, parse_headers
 
 SECONDS = float(os.environ.get("FRONTS_SECONDS", 60))
 CHUNK = 10_000

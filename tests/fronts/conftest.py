@@ -1,15 +1,10 @@
-import sys
-from pathlib import Path
-
 import pytest
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "integration"))
-
-# pylint: disable=wrong-import-position
 from cases import CASES, REPLIES
 from fronts import COLUMNS, Column
 from report import Report
 from served import Hosts, Row, UnderFossil
+
 FOSSIL = Column("fossil", None)
 REPORT = Report([column.name for column in [*COLUMNS, FOSSIL]], [case.name for case in CASES])
 

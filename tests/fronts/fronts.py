@@ -12,10 +12,10 @@ from pathlib import Path
 
 from clients import Http1
 from http2 import Http2
-from processes import Program
+from support.processes import Program
 from readme import PORT, SOCKET, recipe, replaced
-from servers import APACHE, APACHE_MODULES, NGINX
-from waiting import free_port, listens, wait_for
+from support.servers import APACHE, APACHE_MODULES, NGINX
+from support.waiting import free_port, listens, wait_for
 
 WWW_DATA = 33  # on every Debian
 OTHERS = "Behind other web servers"

@@ -8,7 +8,7 @@ import h2.events
 import h2.exceptions
 
 from clients import CHUNK, SECONDS, Silence
-from web import BrokenTransfer, Reply
+from support.web import BrokenTransfer, Reply
 
 
 class Http2:

@@ -2,7 +2,7 @@
 
 import re
 
-from host import REPOSITORY
+from support.host import REPOSITORY
 
 SOCKET = "/run/exthost/web.sock"
 PORT = "8081"

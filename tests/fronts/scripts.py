@@ -13,7 +13,7 @@ The replies stand in a folder that is never served, so that each table of cases 
 a script prints.
 """
 
-from host import put, put_script
+from support.host import put, put_script
 
 # URL below the mount, by the way it is run. "direct" is an app worker with a socket of its own.
 KINDS = {

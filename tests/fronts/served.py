@@ -1,10 +1,10 @@
 """What stands behind the fronts: a host with all extensions, and two with an app's own socket."""
 
 from fronts import WWW_DATA, Front
-from host import Host
+from support.host import Host
 from scripts import KINDS, put_scripts
-from servers import Fossil
-from waiting import wait_for
+from support.servers import Fossil
+from support.waiting import wait_for
 
 MOUNT = "/ext"
 OPTIONS = ("--allow-uid", str(WWW_DATA), "--timeout", "60", "--queue-timeout", "60")

@@ -5,7 +5,7 @@ import hashlib
 import re
 
 from scripts import KINDS
-from web import BrokenTransfer
+from support.web import BrokenTransfer
 
 BROKEN = "broken"  # in the place of a status: the transfer breaks off, as the client can see
 NEXT = b"next " * 5000

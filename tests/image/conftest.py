@@ -1,7 +1,7 @@
 import pytest
 
 import image
-from own_namespace import enter_namespace
+from support.own_namespace import enter_namespace
 
 
 @pytest.fixture(scope="session", autouse=True)

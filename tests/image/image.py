@@ -8,17 +8,13 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 import uuid
 from pathlib import Path
 
-# In front: installed packages have names as simple as those there (web).
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "integration"))
-# pylint: disable=wrong-import-position
-from processes import Program, descendants
-from waiting import listens, wait_for
+from support.processes import Program, descendants
+from support.waiting import listens, wait_for
 
 HERE = Path(__file__).resolve().parent
 BUILD = Path(os.environ.get("EXTHOST_IMAGE_BUILD", HERE.parents[1] / "build" / "image")).resolve()

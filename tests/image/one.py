@@ -9,9 +9,9 @@ import tempfile
 import threading
 from pathlib import Path
 
-import web
+from support import web
 from image import DEFAULT, NO_CAPABILITIES, ROOT, UID, Started
-from waiting import free_port, listens, wait_for
+from support.waiting import free_port, listens, wait_for
 
 REPOSITORY = "/museum/repo.fossil"  # inside
 FIRST_LINE = {".py": "#!/usr/bin/python3\n", ".wsgi": "#!/usr/bin/python3\n", ".tcl": "#!/usr/bin/tclsh\n"}

@@ -4,9 +4,9 @@ import os
 
 import pytest
 
-from fastcgi import request
+from support.fastcgi import request
 from one import One
-from waiting import wait_for
+from support.waiting import wait_for
 
 # Each counts its requests, tells what it was sent, and tries to write beside itself.
 APPS = {

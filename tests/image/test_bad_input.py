@@ -7,10 +7,10 @@ import subprocess
 
 import pytest
 
-import web
+from support import web
 from image import UID, Site, run
 from one import REPOSITORY, One
-from waiting import free_port, wait_for
+from support.waiting import free_port, wait_for
 
 MEGABYTE = 1 << 20
 

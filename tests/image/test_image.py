@@ -12,10 +12,10 @@ import zoneinfo
 import pytest
 
 import image
-import web
-from fastcgi import request
+from support import web
+from support.fastcgi import request
 from image import ARCHIVE, ROOT, UID, HERE, Site, run, wait_ready
-from waiting import free_port, wait_for
+from support.waiting import free_port, wait_for
 
 MEGABYTE = 1 << 20
 PROGRAMS = {"usr/bin/fossil", "usr/bin/exthost", "usr/bin/exthost-cgi"}
@@ -363,7 +363,7 @@ def test_what_is_tested_of_exthost_under_fossil_holds_inside():
     programs that are not in the image.
     """
     shelter = image.Shelter()
-    suite = HERE.parent / "integration" / "test_under_fossil.py"
+    suite = HERE.parent / "integration" / "fossil" / "test_under_fossil.py"
     try:
         done = subprocess.run(
             ["/usr/bin/python3", "-m", "pytest", "-q", "-p", "no:cacheprovider", str(suite),

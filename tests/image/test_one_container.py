@@ -8,11 +8,11 @@ import time
 import pytest
 
 import image
-import web
+from support import web
 from image import ARCHIVE, GUIDE, NO_CAPABILITIES, UID
 from one import Asked, One, default_configuration, in_order
-from processes import time_of
-from waiting import listens, wait_for
+from support.processes import time_of
+from support.waiting import listens, wait_for
 
 
 @pytest.fixture(name="make")

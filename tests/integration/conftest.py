@@ -4,10 +4,10 @@ import tempfile
 
 import pytest
 
-from apps import Apps, OwnSockets
-from host import EXTHOST, Host, environment, sanitized
-from servers import Apache, Fossil, Nginx
-from ways import Site
+from support.apps import Apps, OwnSockets
+from support.host import EXTHOST, Host, environment, sanitized
+from support.servers import Apache, Fossil, Nginx
+from support.ways import Site
 
 # Of CPython's own tests: these run long and mostly wait, so they run beside everything else.
 PYTHON_TESTS = ("test_json", "test_io", "test_atexit", "test_csv")

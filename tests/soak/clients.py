@@ -7,8 +7,8 @@ import socket
 import threading
 import time
 
-import fastcgi
-import web
+from support import fastcgi
+from support import web
 import kinds
 
 WAYS = ("nginx, new", "nginx, kept", "direct, new", "direct, kept")

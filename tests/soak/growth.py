@@ -10,7 +10,7 @@ import threading
 import time
 
 from injector import Processes
-from processes import status_number
+from support.processes import status_number
 
 # A process may take so much more than it had in the second fifth: what malloc keeps of the largest
 # bodies. The front starts a thread when all are busy, and keeps it with its buffers and its arena.

@@ -11,8 +11,8 @@ import signal
 import threading
 import time
 
-from processes import descendants, lives
-from waiting import wait_for
+from support.processes import descendants, lives
+from support.waiting import wait_for
 
 MARGIN = 0.1  # seconds before and after: a process dies a little later than kill(2) returns
 PAUSE = (0.2, 1.5)

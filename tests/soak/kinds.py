@@ -8,8 +8,8 @@ and this could be seen), "gone" (the client left, on purpose) or "no answer" (no
 import hashlib
 import shutil
 
-import fastcgi
-from host import REPOSITORY, put, put_script
+from support import fastcgi
+from support.host import REPOSITORY, put, put_script
 
 SUFFIX = {"python": ".py", "tcl": ".tcl"}
 TITLES = {"hello": "Hello", "env": "Environment", "form": "Form", "report": "Check-ins"}

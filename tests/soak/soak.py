@@ -22,7 +22,7 @@ import threading
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent / "integration"))
+sys.path.insert(0, str(HERE.parent))
 
 CLIENTS = 8
 SPARES = 2
@@ -129,8 +129,8 @@ def soak(seconds, seed, folder):
     from clients import Client
     from injector import Injector
     from growth import Sampler
-    from host import Host
-    from servers import FOSSIL, Nginx
+    from support.host import Host
+    from support.servers import FOSSIL, Nginx
     import kinds
 
     root, repository = folder / "root", folder / "project.fossil"

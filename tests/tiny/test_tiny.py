@@ -10,9 +10,9 @@ import time
 import pytest
 
 from tiny_host import BUSY, HEAD, TINY, Host, Load, begin_in_background, put
-import fastcgi
-from processes import lives
-from waiting import wait_for
+from support import fastcgi
+from support.processes import lives
+from support.waiting import wait_for
 
 
 @pytest.fixture(scope="module")

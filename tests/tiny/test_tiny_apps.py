@@ -6,10 +6,10 @@ import subprocess
 
 import pytest
 
-import fastcgi
+from support import fastcgi
 from tiny_host import APP, HEAD, TINY, Asked, Load, put, status
-from processes import lives
-from waiting import wait_for
+from support.processes import lives
+from support.waiting import wait_for
 
 
 @pytest.fixture

@@ -8,10 +8,10 @@ import time
 
 import pytest
 
-import fastcgi
+from support import fastcgi
 from tiny_host import APP, HEAD, LATE_SIGNALS, Asked, Load, put, replace, status
-from processes import lives
-from waiting import wait_for
+from support.processes import lives
+from support.waiting import wait_for
 
 BAD = "load error it is broken\nload exit 1\n"
 

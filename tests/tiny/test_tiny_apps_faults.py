@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-import fastcgi
+from support import fastcgi
 from tiny_host import APP, HEAD, LATE_SIGNALS, TINY, Asked, Load, put, sanitizer, status
-from processes import lives
-from waiting import wait_for
+from support.processes import lives
+from support.waiting import wait_for
 
 SIGNALS = pytest.mark.parametrize("number", [
     signal.SIGKILL,

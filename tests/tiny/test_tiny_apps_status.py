@@ -7,7 +7,7 @@ import time
 import pytest
 
 from tiny_host import APP, HEAD, TINY, Asked, put, status
-from waiting import wait_for
+from support.waiting import wait_for
 
 LONG = "a-folder-with-a-long-name/" * 4
 

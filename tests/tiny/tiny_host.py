@@ -8,18 +8,15 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 import threading
 from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "integration"))
-
-import fastcgi  # noqa: E402
-from processes import Program, descendants, lives  # noqa: E402
-from waiting import wait_for  # noqa: E402
+from support import fastcgi
+from support.processes import Program, descendants, lives
+from support.waiting import wait_for
 
 TINY = os.environ.get("EXTHOST_TINY") or str(
     Path(__file__).resolve().parents[2] / "build" / "release" / "bin" / "exthost-tiny")

@@ -1,0 +1,399 @@
+"""An app's own socket: what a worker's death, or its being killed, costs, and whom."""
+
+import contextlib
+import os
+import re
+import signal
+import socket
+import struct
+import threading
+import time
+
+import pytest
+
+from support import fastcgi
+from support.faults import Asked, front_of, gone, named
+from support.host import SUFFIX
+from support.own_socket import APPS, Serving, seconds_between
+from support.processes import descendants, lives, status_number, time_of
+from support.waiting import wait_for
+from support.web import BrokenTransfer
+
+LANGUAGES = pytest.mark.parametrize("language", SUFFIX, scope="module")
+TIMEOUT = 5  # seconds: what is killed before that must be, on a machine that is busy
+
+
+@pytest.fixture(scope="module")
+def host(language, tmp_path_factory):
+    made = Serving(tmp_path_factory.mktemp("root"), "--timeout", str(TIMEOUT), language=language)
+    yield made
+    made.stop()
+
+
+class Beside:
+    """Clients that keep asking, each on a kept connection, while the block runs; all must be answered."""
+
+    def __init__(self, host, clients=2):
+        self.mistakes, self.answered = [], 0
+        self._host, self._stop = host, threading.Event()
+        self._threads = [threading.Thread(target=self._ask, args=(i,)) for i in range(clients)]
+
+    def _ask(self, client):
+        connection = None
+        number = 0
+        while not self._stop.is_set():
+            number += 1
+            try:
+                connection = connection or fastcgi.Connection(self._host.socket)
+                outcome = connection.run(fastcgi.variables("GET", f"/hello?{client}-{number}"),
+                                         flags=fastcgi.KEEP_CONN)
+                assert outcome.reply().text == f"hello {client}-{number}\n"
+            except (OSError, AssertionError) as e:
+                self.mistakes.append(repr(e))
+                connection = None
+            self.answered += 1
+            self._stop.wait(0.005)
+        if connection:
+            connection.close()
+
+    def __enter__(self):
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_):
+        target = self.answered + 20
+        wait_for(lambda: self.answered >= target, "more answers beside")
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+        assert self.mistakes == []
+
+
+def replaced(host, since):
+    """Those that die young, one after another, are replaced with a pause; the first is at once."""
+    wait_for(lambda: host.loaded(since) >= 1, "another worker")
+    wait_for(lambda: len(host.workers()) == 2, "two workers")
+
+
+@LANGUAGES
+def test_a_worker_that_is_killed_before_its_reply_costs_a_clean_500_and_nobody_else_anything(host):
+    since = host.log_position()
+    with Beside(host):
+        asked = Asked(host, "/wait")
+        os.kill(host.begun(since), signal.SIGKILL)
+        reply = asked.end().reply()
+    assert reply.status == 500 and "</div>" in reply.text
+    host.wait_line("status=500", "ended by signal 9", since=since)
+    replaced(host, since)
+
+
+@LANGUAGES
+def test_a_worker_that_is_killed_in_the_middle_of_its_reply_cuts_it(host, start_nginx):
+    nginx = start_nginx(host.socket, keepalive=4)
+    since = host.log_position()
+    with Beside(host):
+        with pytest.raises(BrokenTransfer):
+            nginx.get(f"/kill_after?{int(signal.SIGKILL)}")
+    host.wait_line("kill_after", "ended by signal 9", since=since)
+    replaced(host, since)
+    assert nginx.get("/hello?after").text == "hello after\n"
+
+
+@pytest.mark.parametrize("language", ["python"], scope="module")
+def test_a_worker_that_is_killed_within_a_record_cuts_the_reply(host):
+    since = host.log_position()
+    with Beside(host), fastcgi.Connection(host.socket) as client:
+        client.begin()
+        client.params(fastcgi.variables("GET", f"/piece?{1 << 20}"))
+        client.stdin(b"")
+        pid = host.begun(since)
+        # It has filled the socket, and stands within a record of 64 KiB.
+        wait_for(lambda: stands_still(pid), "it waits for the client")
+        os.kill(pid, signal.SIGKILL)
+        gone(pid)
+        received = b"".join(iter(lambda: client.socket.recv(1 << 20), b""))
+    headers = list(record_headers(received))
+    assert {version for version, _ in headers[:-1]} == {1}
+    assert {kind for _, kind in headers[:-1]} == {fastcgi.STDOUT}
+    assert headers[-1][0] == 255
+    host.wait_line("piece", "ended by signal 9", since=since)
+    replaced(host, since)
+
+
+@pytest.mark.parametrize("language", ["python"], scope="module")
+def test_a_client_that_takes_nothing_keeps_the_next_worker_waiting_for_seconds_alone(host):
+    since = host.log_position()
+    with fastcgi.Connection(host.socket) as client:
+        client.begin()
+        client.params(fastcgi.variables("GET", f"/piece?{1 << 20}"))
+        client.stdin(b"")
+        pid = host.begun(since)
+        wait_for(lambda: stands_still(pid), "it waits for the client")
+        os.kill(pid, signal.SIGKILL)
+        # Half of the minute that any other client may take.
+        host.wait_line("piece", "ended by signal 9", since=since, seconds=30)
+        replaced(host, since)
+
+
+@LANGUAGES
+def test_connections_that_wait_for_their_next_request_outlive_their_worker(host):
+    since = host.log_position()
+    with contextlib.ExitStack() as stack:
+        kept = [stack.enter_context(fastcgi.Connection(host.socket)) for _ in range(8)]
+
+        def ask(connection, target):
+            found = fastcgi.variables("GET", target)
+            return connection.run(found, flags=fastcgi.KEEP_CONN).reply().text
+        pid = int([ask(connection, "/process") for connection in kept][0])
+        wait_for(lambda: stands_still(pid), "it has done with the last of them")
+        os.kill(pid, signal.SIGKILL)
+        gone(pid)
+        assert [ask(connection, "/hello?kept") for connection in kept] == ["hello kept\n"] * 8
+    replaced(host, since)
+
+
+@pytest.mark.parametrize("language", ["python"], scope="module")
+def test_a_slow_client_of_nginx_too_learns_that_a_reply_is_cut_within_a_record(host, start_nginx):
+    nginx = start_nginx(host.socket, more="fastcgi_buffering off;")
+    since = host.log_position()
+    with socket.create_connection(("127.0.0.1", nginx.port), timeout=20) as client:
+        client.sendall(b"GET /piece?100000000 HTTP/1.1\r\nHost: a\r\n\r\n")
+        pid = host.begun(since)
+        wait_for(lambda: stands_still(pid), "it waits for the client")
+        os.kill(pid, signal.SIGKILL)
+        gone(pid)
+        received = b"".join(iter(lambda: client.recv(1 << 20), b""))
+    assert received.startswith(b"HTTP/1.1 200") and not received.endswith(b"0\r\n\r\n")
+    host.wait_line("piece", "ended by signal 9", since=since)
+    replaced(host, since)
+
+
+@pytest.mark.parametrize("language", ["python"], scope="module")
+def test_a_client_that_reads_too_slowly_learns_that_the_reply_is_cut(host):
+    since = host.log_position()
+    with Beside(host), fastcgi.Connection(host.socket, timeout=30) as client:
+        client.begin()
+        client.params(fastcgi.variables("GET", "/piece?100000000"))
+        client.stdin(b"")
+        pid = host.begun(since)
+        host.wait_line("GET /piece", "end=timeout", "the client takes no more", since=since)
+        received = b"".join(iter(lambda: client.socket.recv(1 << 20), b""))
+    headers = list(record_headers(received))
+    assert {kind for _, kind in headers[:-1]} == {fastcgi.STDOUT}
+    assert headers[-1] == (1, 255)
+    assert lives(pid)
+
+
+@pytest.mark.parametrize("language", ["python"], scope="module")
+def test_a_client_of_nginx_that_reads_too_slowly_learns_that_the_reply_is_cut(host, start_nginx):
+    nginx = start_nginx(host.socket, more="fastcgi_buffering off;")
+    since = host.log_position()
+    with socket.create_connection(("127.0.0.1", nginx.port), timeout=20) as client:
+        client.sendall(b"GET /piece?100000000 HTTP/1.1\r\nHost: a\r\n\r\n")
+        host.wait_line("GET /piece", "end=timeout", "the client takes no more", since=since)
+        received = b"".join(iter(lambda: client.recv(1 << 20), b""))
+    assert received.startswith(b"HTTP/1.1 200") and not received.endswith(b"0\r\n\r\n")
+
+
+def record_headers(data):
+    """(version, type) of each record."""
+    at = 0
+    while at + 8 <= len(data):
+        version, kind, _, length, padding = struct.unpack_from(">BBHHB", data, at)
+        yield version, kind
+        at += 8 + length + padding
+
+
+def stands_still(pid):
+    with open(f"/proc/{pid}/wchan") as f:
+        return "poll" in f.read()
+
+
+@pytest.mark.parametrize("language", ["python"], scope="module")
+def test_a_segmentation_fault_is_a_500(host):
+    since = host.log_position()
+    with Beside(host):
+        assert host.get("/segv").status == 500
+    host.wait_line("status=500", "ended by signal 11", since=since)
+    replaced(host, since)
+
+
+@LANGUAGES
+@pytest.mark.parametrize("status", [0, 3])
+def test_exit_within_a_request_ends_it_and_its_worker(host, status, language):
+    since = host.log_position()
+    with Beside(host):
+        reply = host.get(f"/sys_exit?{status}")
+    # In Tcl what was printed before is a reply; a Python app had still to return one.
+    assert reply.status == (200 if language == "tcl" and status == 0 else 500)
+    replaced(host, since)
+
+
+@pytest.mark.parametrize("language", ["python"], scope="module")
+@pytest.mark.parametrize("status", [0, 3])
+def test_os_exit_within_a_request_is_a_500(host, status):
+    since = host.log_position()
+    with Beside(host):
+        assert host.get(f"/os_exit?{status}").status == 500
+    host.wait_line("status=500", f"exit status {status}", since=since)
+    replaced(host, since)
+
+
+def test_a_worker_that_dies_of_the_request_after_one_whose_client_left_owes_that_one_a_500(tmp_path):
+    """Its guardian has seen that the first client is gone, and nothing of the second request but the death."""
+    host = Serving(tmp_path / "root", workers=1)
+    guardian = host.guardians()[0]
+    try:
+        since = host.log_position()
+        with fastcgi.Connection(host.socket) as client:
+            client.begin()
+            client.params(fastcgi.variables("GET", f"/hold?{tmp_path / 'go'}"))
+            client.stdin(b"")
+            worker = host.begun(since)
+        looks = status_number(guardian, "voluntary_ctxt_switches") + 10
+        wait_for(lambda: status_number(guardian, "voluntary_ctxt_switches") > looks, "looks of the guardian")
+        os.kill(guardian, signal.SIGSTOP)
+        asked = Asked(host, "/os_exit?7")
+        (tmp_path / "go").touch()
+        wait_for(lambda: not lives(worker), "the death of the worker")
+        os.kill(guardian, signal.SIGCONT)
+        reply = asked.end().reply()
+        assert reply.status == 500 and "</div>" in reply.text
+        host.wait_line("os_exit", "status=500", "exit status 7", since=since)
+    finally:
+        if lives(guardian):
+            os.kill(guardian, signal.SIGCONT)
+        host.stop()
+
+
+@LANGUAGES
+def test_an_error_costs_no_worker(host):
+    since, before = host.log_position(), host.workers()
+    with Beside(host):
+        assert host.get("/fail").status == 500
+    host.wait_line("as it was asked", since=since)
+    assert host.workers() == before
+
+
+@LANGUAGES
+def test_a_loop_without_end_is_a_504_with_the_stack_in_the_log(host):
+    since = host.log_position()
+    with Beside(host):
+        asked = Asked(host, "/spin")
+        reply = asked.end().reply()
+    assert reply.status == 504 and "</div>" in reply.text
+    host.wait_line("status=504", f"longer than {TIMEOUT} s", since=since)
+    stack = host.wait_line("stream=stack", host.name, since=since)
+    assert "line" in stack or "most recent call first" in stack
+    replaced(host, since)
+
+
+@pytest.mark.parametrize("language", ["python"], scope="module")
+def test_a_loop_after_output_is_a_cut_reply(host, start_nginx):
+    nginx = start_nginx(host.socket)
+    since = host.log_position()
+    with Beside(host), pytest.raises(BrokenTransfer):
+        nginx.get("/spin_after")
+    host.wait_line("spin_after", f"longer than {TIMEOUT} s", since=since)
+    replaced(host, since)
+
+
+def test_workers_that_die_at_every_request_are_started_again_and_again(tmp_path, start_nginx):
+    host = Serving(tmp_path / "root")
+    try:
+        nginx = start_nginx(host.socket, keepalive=2)
+        for _ in range(4):
+            assert nginx.get("/kill?9").status == 500
+        assert nginx.get("/hello?after").text == "hello after\n"
+    finally:
+        host.stop()
+
+
+# What of the host dies, and comes again.
+
+@pytest.fixture(params=["python", "tcl"])
+def own_host(request, tmp_path):
+    made = Serving(tmp_path / "root", language=request.param)
+    yield made
+    made.kill()
+
+
+def answers(host):
+    try:
+        return host.get("/hello?again").text == "hello again\n"
+    except (OSError, AssertionError):
+        return False
+
+
+def test_a_worker_of_some_age_that_dies_is_replaced_at_once(own_host):
+    """And not a second later, as one that dies again and again when it is young."""
+    def pause():
+        """Between its death and the moment when its successor began to load, as the log has them."""
+        loaded = [line for line in own_host.program.log() if "loaded in process" in line][-1]
+        wait_for(lambda: time.time() > time_of(loaded) + 1.1, "a worker of some age")
+        since = own_host.log_position()
+        os.kill(own_host.workers()[0], signal.SIGKILL)
+        died = own_host.wait_line("app worker ", "ended by signal 9", since=since)
+        loaded = own_host.wait_line("loaded in process", since=since)
+        replaced(own_host, since)
+        return time_of(loaded) - int(re.search(r"(\d+) ms$", loaded)[1]) / 1000 - time_of(died)
+    # What else keeps the machine busy may delay one of them.
+    assert min(pause() for _ in range(3)) < 1.0
+
+
+def test_a_front_that_is_killed_is_replaced_and_its_workers_with_it(own_host):
+    workers, since = own_host.workers(), own_host.log_position()
+    front = front_of(own_host)
+    os.kill(front, signal.SIGKILL)
+    wait_for(lambda: front_of(own_host) != front, "another front")
+    wait_for(lambda: own_host.loaded(since) == 2, "workers of its own")
+    for pid in workers:
+        gone(pid)
+    assert answers(own_host)
+    # Nobody else answers there either.
+    wait_for(lambda: len(own_host.guardians()) == 2, "two guardians")
+
+
+def test_a_template_that_is_killed_is_replaced_and_so_are_its_workers_that_end_with_it(own_host):
+    since = own_host.log_position()
+    templates = named(own_host, "exthost-templ")
+    for pid in templates:
+        os.kill(pid, signal.SIGKILL)
+    wait_for(lambda: not set(named(own_host, "exthost-templ")) & set(templates)
+             and len(named(own_host, "exthost-templ")) == len(templates), "other templates")
+    wait_for(lambda: answers(own_host), "an answer")
+    wait_for(lambda: own_host.loaded(since) >= 2, "both workers, of the new template")
+
+
+def test_a_host_that_stops_while_its_workers_load_does_not_wait_for_them(tmp_path):
+    text = APPS["python"].replace("VERSION =", f"while not os.path.exists({str(tmp_path / 'go')!r}):\n"
+                                  "    time.sleep(0.01)\nVERSION =")
+    (tmp_path / "go").touch()
+    host = Serving(tmp_path / "root", "--grace", "40", text=text, workers=1)
+    (tmp_path / "go").unlink()
+    since = host.log_position()
+    try:
+        os.kill(host.workers()[0], signal.SIGKILL)
+        host.wait_line("ended by signal 9", since=since)
+        wait_for(lambda: len(host.workers()) == 1, "another, that loads")
+    finally:
+        host.stop()
+    assert seconds_between(host, "stopping", "stopped") < 25  # and not the 40 of --grace
+
+
+def test_a_guardian_that_is_killed_takes_its_worker_with_it_and_both_are_replaced(own_host):
+    since = own_host.log_position()
+    guardian = own_host.guardians()[0]
+    worker = descendants(guardian)[0]
+    os.kill(guardian, signal.SIGKILL)
+    gone(worker)
+    replaced(own_host, since)
+    wait_for(lambda: answers(own_host), "an answer")
+
+
+def test_when_the_master_is_killed_nothing_is_left(own_host):
+    before = own_host.pids()
+    assert set(descendants(own_host.pid)) >= set(own_host.workers())
+    os.kill(own_host.pid, signal.SIGKILL)
+    wait_for(lambda: not [pid for pid in before if lives(pid)], "the end of all its processes")

@@ -1,0 +1,677 @@
+"""
+Services: programs that the host keeps running beside itself, from their start to their end, and a
+real Fossil among them.
+"""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import threading
+import time
+
+import pytest
+
+from support import web
+from support.host import EXTHOST, copy_scripts, environment, put, put_script, run_exthost, sanitized
+from support.processes import Program, descendants, lives
+from support.servers import FOSSIL
+from support.waiting import free_port, listens, wait_for
+
+LOOP = "import signal\nwhile True: signal.pause()\n"
+starts_exthost = pytest.mark.skipif(
+    sanitized(), reason="Fossil limits a program's memory to 1 GB, less than a sanitizer maps")
+
+
+class Services:
+    """A host with services: .put() writes the configuration, .start() starts the host."""
+
+    def __init__(self, folder, start_host):
+        self.folder = folder
+        self.root = folder / "root"
+        self.configuration = folder / "exthost.conf"
+        self.root.mkdir()
+        self._start_host = start_host
+        self.host = None
+
+    def program(self, name, text):
+        """A program in Python of this name; its path."""
+        return put(self.folder, name, "#!/usr/bin/python3 -IS\n" + text)
+
+    def put(self, *sections, **options):
+        """Each section is a name and its keys."""
+        lines = [f"{key.replace('_', '-')} = {value}" for key, value in options.items()]
+        for name, keys in sections:
+            lines.append(f"[service {name}]")
+            lines += [f"{key.replace('_', '-')} = {value}" for key, value in keys.items()]
+        self.configuration.write_text("\n".join(lines) + "\n")
+
+    def start(self, *sections, env=None, **options):
+        self.put(*sections, **options)
+        self.host = self._start_host(self.root, "--config", str(self.configuration), env=env)
+        return self.host
+
+    def reload(self, *sections, **options):
+        self.put(*sections, **options)
+        since = self.host.log_position()
+        self.host.program.send(signal.SIGHUP)
+        self.host.wait_line("reload", since=since)
+
+    def status(self):
+        """What `exthost status --json` tells of the services, by their names."""
+        done = run_exthost("status", "--root", str(self.root), "--json")
+        assert done.returncode == 0, done.stderr
+        return {one["name"]: one for one in json.loads(done.stdout)["services"]}
+
+    def started(self, name, since=0):
+        """The process id of one, once it has been started."""
+        line = self.host.wait_line(f"service {name}: started as process ", since=since)
+        return int(line.rpartition(" ")[2])
+
+    def said(self, name, since=0):
+        """What one has written so far, line by line."""
+        return [line.split(" info ", 1)[1].rpartition(" service=")[0]
+                for line in self.host.program.log(since) if line.endswith(f" service={name}")]
+
+    def ready(self, name, since=0):
+        """The process id of one that has said "here"."""
+        self.host.wait_line("here", f"service={name}", since=since)
+        return self.started(name, since)
+
+
+@pytest.fixture
+def services(tmp_path, start_host):
+    return Services(tmp_path, start_host)
+
+
+def run(program, *arguments, **keys):
+    return {"run": " ".join([str(program), *arguments]), **keys}
+
+
+def shell(text, **keys):
+    assert "'" not in text and " ;" not in text
+    return {"run": f"/bin/sh -c '{text}'", **keys}
+
+
+WAITS = shell("echo here; exec sleep 600")
+STUBBORN = ("import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+            "print('here', flush=True)\n" + LOOP)
+
+
+def matching(lines, *patterns):
+    """Where each pattern is first found, in a list of lines."""
+    return [next((i for i, line in enumerate(lines) if re.search(pattern, line)), None)
+            for pattern in patterns]
+
+
+def in_order(lines, *patterns):
+    places = matching(lines, *patterns)
+    return None not in places and places == sorted(places)
+
+
+# Start.
+
+
+def test_services_are_started_in_their_order_when_the_host_is_ready(services):
+    host = services.start(*[(name, WAITS) for name in "cab"])
+    services.started("b")
+    assert in_order(host.program.log(), "ready, serving", "service c: started", "service a: started",
+                    "service b: started")
+
+
+def test_what_a_service_writes_is_logged_line_by_line_with_its_name(services):
+    host = services.start(("one two", shell("echo out; echo err >&2; echo; printf \"last\"",
+                                            restart="never")))
+    host.wait_line("service one two: exit status 0")
+    lines = [line for line in host.program.log() if 'service="one two"' in line]
+    assert [line.split(" info ")[1].partition(" service=")[0] for line in lines] == [
+        "out", "err", "", "last"]
+
+
+def test_what_a_service_writes_is_logged_as_json_too(services):
+    host = services.start(("quotes", shell("echo \"a \\\"b\\\"\"", restart="never")),
+                          log_format="json")
+    line = json.loads(host.wait_line('"service":"quotes"'))
+    assert (line["message"], line["level"], line["service"]) == ('a "b"', "info", "quotes")
+
+
+def test_a_long_line_is_logged_in_pieces_and_nothing_of_it_is_lost(services):
+    text = "".join(f"{i:06d}." for i in range(2000))
+    services.program("long", f"print({text!r})\nprint('next')\n")
+    host = services.start(("long", run(services.folder / "long", restart="never")))
+    host.wait_line("service long: exit status 0")
+    pieces = services.said("long")
+    assert pieces[-1] == "next"
+    assert len(pieces) == 8
+    assert "".join(pieces[:-1]) == text
+
+
+def test_bytes_that_are_no_text_are_logged_as_escapes(services):
+    services.program("bytes", "import sys\nsys.stdout.buffer.write(b'a\\xff\\x00\\x1b[1m\\r\\n')\n")
+    host = services.start(("bytes", run(services.folder / "bytes", restart="never")))
+    host.wait_line("service bytes: exit status 0")
+    assert services.said("bytes") == [r"a\xff\x00\x1b[1m\x0d"]
+
+
+def test_a_service_that_writes_for_ever_keeps_nobody_waiting(services):
+    writes = ("writes", {"run": "/usr/bin/yes " + "y" * 100})
+    host = services.start(writes, ("other", WAITS))
+    services.ready("other")
+    services.reload(writes)
+    host.wait_line("service other: signal 15")
+    wait_for(lambda: list(services.status()) == ["writes"], "the other is forgotten")
+
+
+# Its end, and its next start.
+
+
+def starts(host, name):
+    return [line for line in host.program.log() if f"service {name}: started" in line]
+
+
+@pytest.mark.parametrize("restart, code, again", [
+    ("always", 0, True), ("always", 3, True), ("on-failure", 0, False), ("on-failure", 3, True),
+    ("never", 0, False), ("never", 3, False)])
+def test_restart_says_whether_a_service_is_started_again(services, restart, code, again):
+    host = services.start(("ends", shell(f"exit {code}", restart=restart, restart_delay=0)))
+    line = host.wait_line(f"service ends: exit status {code}")
+    assert ("again in" in line) == again
+    if again:
+        wait_for(lambda: len(starts(host, "ends")) >= 3, "it is started again and again")
+    else:
+        wait_for(lambda: services.status()["ends"]["state"] == f"ended: exit status {code}", "its end")
+        assert len(starts(host, "ends")) == 1
+    assert (" error " in line) == (again or code != 0)
+
+
+def test_a_service_that_a_signal_ends_has_failed(services):
+    host = services.start(("dies", {**WAITS, "restart": "on-failure", "restart_delay": 0}))
+    first = services.ready("dies")
+    since = host.log_position()
+    os.kill(first, signal.SIGKILL)
+    assert "again in" in host.wait_line("service dies: signal 9 (Killed)", since=since)
+    assert services.ready("dies", since) != first
+    wait_for(lambda: services.status()["dies"]["state"] == "runs; before: signal 9 (Killed)", "its state")
+
+
+def test_a_service_that_ends_at_once_is_started_later_each_time(services):
+    host = services.start(("ends", shell("exit 1", restart_delay=0)))
+    wait_for(lambda: len(starts(host, "ends")) >= 5, "five starts")
+    waits = [float(re.search(r"again in (\S+) s", line)[1])
+             for line in host.program.log() if "again in" in line]
+    assert waits[:4] == [0.1, 0.2, 0.4, 0.8]
+
+
+def test_a_delay_longer_than_a_minute_is_kept(services):
+    host = services.start(("ends", shell("exit 1", restart_delay=3600)))
+    assert "again in 3600.0 s" in host.wait_line("service ends: exit status 1")
+
+
+@pytest.mark.parametrize("end, why", [
+    ("rm $0", "No such file or directory"), ("chmod -x $0", "Permission denied"),
+    ("rm $0; mkdir $0", "Permission denied")])
+def test_a_program_that_can_no_longer_be_run_is_one_clear_line_and_the_host_serves_on(services, end, why):
+    path = put(services.folder, "bad", f"#!/bin/sh\n{end}\n")
+    copy_scripts(services.root)
+    host = services.start(("bad", run(path, restart_delay=0)), ("good", WAITS))
+    host.wait_line("service bad: exit status 127")
+    assert services.said("bad")[0] == f"{path}: {why}"
+    services.ready("good")
+    assert host.get("/tcl/hello.tcl").status == 200
+
+
+def test_a_program_whose_interpreter_is_not_there_is_one_clear_line(services):
+    path = put(services.folder, "strange", "#!/nowhere/sh\n")
+    host = services.start(("bad", run(path, restart="never")), ("good", WAITS))
+    host.wait_line("service bad: exit status 127")
+    assert services.said("bad") == [f"{path}: No such file or directory"]
+    services.ready("good")
+
+
+# What it sees.
+
+SEES = """
+import json, os, signal, sys
+path = '/proc/self/'
+with open(path + 'status') as f:
+    masks = {line.split(':')[0]: int(line.split()[1], 16) for line in f 
+             if line.startswith(('SigBlk', 'SigIgn'))}
+print(json.dumps({
+    'arguments': sys.argv[1:], 'environment': dict(os.environ), 'input': sys.stdin.read(),
+    'descriptors': sorted(int(d) for d in os.listdir(path + 'fd') if os.path.exists(path + 'fd/' + d)),
+    'blocked': masks['SigBlk'], 'ignored': masks['SigIgn'],
+    'group': os.getpgrp() == os.getpid()}))
+"""
+# Python itself ignores these two.
+PYTHON_IGNORES = 1 << (signal.SIGPIPE - 1) | 1 << (signal.SIGXFSZ - 1)
+# Signals 32 and 33 are the C library's own: whoever starts the tests may have them ignored, and no
+# program can change that by sigaction(2).
+OF_THE_C_LIBRARY = 3 << 31
+
+
+def test_a_service_sees_the_environment_and_nothing_else_of_the_host(services):
+    services.program("sees", SEES)
+    supervised = {"NOTIFY_SOCKET": "/run/none", "WATCHDOG_USEC": "9000000", "LISTEN_FDS": "1",
+                  "LISTEN_PID": "1", "LISTEN_FDNAMES": "web"}
+    host = services.start(
+        ("sees", run(services.folder / "sees", "'a b'", '""', "\\'", "$HOME", restart="never")),
+        env=environment(OF_THE_HOST="seen", **supervised))
+    host.wait_line("service sees: exit status 0")
+    seen = json.loads(services.said("sees")[0])
+    assert seen["arguments"] == ["a b", "", "'", "$HOME"]
+    assert seen["environment"].items() >= environment(OF_THE_HOST="seen").items()
+    assert not supervised.keys() & seen["environment"].keys()
+    assert seen["input"] == ""
+    assert seen["descriptors"] == [0, 1, 2]
+    assert (seen["blocked"], seen["ignored"] & ~(PYTHON_IGNORES | OF_THE_C_LIBRARY)) == (0, 0)
+    assert seen["group"]
+
+
+def test_a_service_does_not_ignore_the_signals_that_the_host_ignores(services):
+    host = services.start(("sleeps", {"run": "/bin/sleep 600"}))
+    pid = services.started("sleeps")
+    wait_for(lambda: open(f"/proc/{pid}/comm").read() == "sleep\n", "the program")
+    masks = re.findall(r"^Sig(?:Blk|Ign):\s*(\w+)$", open(f"/proc/{pid}/status").read(), re.M)
+    assert [int(mask, 16) & ~OF_THE_C_LIBRARY for mask in masks] == [0, 0]
+    assert os.getpgid(pid) == pid != os.getpgid(host.pid)
+    assert sorted(os.listdir(f"/proc/{pid}/fd")) == ["0", "1", "2"]
+
+
+SCRIPTS_OF_SERVICES = {
+    "python": ("import os, sys\nprint(sys.argv[1:], sys.argv[0][-9:], os.readlink('/proc/self/exe'))\n",
+               "['a b', 'c'] script.py {exthost}"),
+    "tcl": ("puts \"$argv [string range $argv0 end-9 end] [file readlink /proc/self/exe]\"\n",
+            "{{a b}} c script.tcl {exthost}")}
+
+
+def test_a_script_is_run_by_exthost_itself_with_its_arguments(services, language):
+    text, says = SCRIPTS_OF_SERVICES[language]
+    path = put(services.folder, "script." + {"python": "py", "tcl": "tcl"}[language], text)
+    host = services.start(("script", {"script": f"{path} 'a b' c", "restart": "never"}))
+    assert host.wait_line("script.", "service=script").endswith(
+        says.format(exthost=EXTHOST) + " service=script")
+    host.wait_line("service script: exit status 0")
+
+
+def test_a_script_that_fails_is_told_and_the_host_serves_on(services, language):
+    copy_scripts(services.root)
+    path = put(services.folder, "fails" + {"python": ".py", "tcl": ".tcl"}[language],
+               {"python": "1 / 0\n", "tcl": "error divided\n"}[language])
+    host = services.start(("bad", {"script": path, "restart": "never"}))
+    host.wait_line("service bad: exit status")
+    assert any("divi" in line for line in services.said("bad"))
+    assert host.get("/tcl/hello.tcl").status == 200
+
+
+# Status.
+
+
+def test_status_shows_each_service_with_its_process(services):
+    services.start(("waits", WAITS), ("ended", shell("exit 7", restart="never")),
+                   ("again", shell("exit 8", restart_delay=60)))
+    pid = services.ready("waits")
+    wait_for(lambda: "exit status 8" in services.status()["again"]["state"], "both have ended")
+    told = services.status()
+    assert list(told) == ["waits", "ended", "again"]
+    assert (told["waits"]["pid"], told["waits"]["state"]) == (pid, "runs")
+    assert told["waits"]["memory_kib"] > 0
+    assert (told["ended"]["pid"], told["ended"]["state"]) == (0, "ended: exit status 7")
+    assert (told["again"]["pid"], told["again"]["state"]) == (0, "exit status 8; to be started again")
+    table = run_exthost("status", "--root", str(services.root)).stdout.decode()
+    assert re.search(rf"^service waits +{pid} +[\d.]+ MiB +runs$", table, re.M), table
+    assert re.search(r"^service ended +0 +0\.0 MiB +ended: exit status 7$", table, re.M), table
+
+
+def test_a_new_front_knows_the_services_too(services):
+    host = services.start(("waits", WAITS))
+    pid = services.ready("waits")
+    before = services.status()
+    front = next(child for child in descendants(host.pid)
+                 if open(f"/proc/{child}/comm").read() == "exthost-front\n")
+    since = host.log_position()
+    os.kill(front, signal.SIGKILL)
+    host.wait_line("front: signal 9", since=since)
+    wait_for(lambda: run_exthost("status", "--root", str(services.root)).returncode == 0, "a new front")
+    wait_for(lambda: list(services.status()) == list(before), "the new front knows them")
+    assert services.status()["waits"]["pid"] == pid
+    assert lives(pid)
+
+
+# A reload.
+
+
+def test_a_reload_starts_the_added_stops_the_removed_restarts_the_changed_and_keeps_the_rest(services):
+    host = services.start(("stays", WAITS), ("goes", WAITS), ("changes", WAITS))
+    old = {name: services.ready(name) for name in ("stays", "goes", "changes")}
+    changed = shell("echo here and changed; exec sleep 600")
+    since = host.log_position()
+    services.reload(("stays", WAITS), ("changes", changed), ("comes", WAITS))
+    new = {name: services.ready(name, since) for name in ("changes", "comes")}
+    wait_for(lambda: not lives(old["goes"]), "the removed one is stopped")
+    wait_for(lambda: set(services.status()) == {"stays", "changes", "comes"}, "status")
+    pids = {name: one["pid"] for name, one in services.status().items()}
+    assert pids == {"stays": old["stays"], **new}
+    assert new["changes"] != old["changes"]
+    assert "here and changed" in services.said("changes", since)
+    assert not any(" error " in line for line in host.program.log(since))
+
+
+@pytest.mark.parametrize("change", [
+    {"restart": "never"}, {"run": "/bin/sh -c 'echo here;  exec sleep 600'"}])
+def test_a_service_whose_description_changes_is_started_anew(services, change):
+    services.start(("one", WAITS))
+    old = services.ready("one")
+    since = services.host.log_position()
+    services.reload(("one", {**WAITS, **change}))
+    assert services.ready("one", since) != old
+
+
+def test_a_changed_service_starts_when_its_predecessor_has_ended(services):
+    # Within a handler nothing may be printed: the signal may come in the middle of another print.
+    slow = ("import os, signal, sys, time\ndef end(*_):\n    os.write(1, b'ending\\n')\n"
+            "    time.sleep(0.5)\n    os.write(1, b'ended\\n')\n    os._exit(0)\n"
+            "signal.signal(signal.SIGTERM, end)\nprint('here', *sys.argv[1:], flush=True)\n" + LOOP)
+    path = services.program("slow", slow)
+    host = services.start(("slow", run(path, "first")))
+    services.ready("slow")
+    services.reload(("slow", run(path, "second")))
+    host.wait_line("here second")
+    assert services.said("slow") == ["here first", "ending", "ended", "here second"]
+
+
+def test_a_removed_service_that_ignores_sigterm_is_killed_after_the_grace_time(services):
+    path = services.program("stubborn", STUBBORN)
+    host = services.start(("stubborn", run(path)), grace=1)
+    pid = services.ready("stubborn")
+    services.reload(grace=1)
+    # The reload is told before the service is.
+    wait_for(lambda: services.status()["stubborn"]["state"] == "is being stopped", "its stop")
+    host.wait_line("service stubborn: killed")
+    wait_for(lambda: not lives(pid), "its end")
+    wait_for(lambda: services.status() == {}, "it is forgotten")
+
+
+def test_a_reload_that_is_refused_leaves_the_services_alone(services):
+    host = services.start(("one", WAITS))
+    pid = services.ready("one")
+    since = host.log_position()
+    services.put(("one", {"run": "relative"}))
+    host.program.send(signal.SIGHUP)
+    host.wait_line("reload refused", "service one: 'relative' is no absolute path", since=since)
+    assert services.status()["one"]["pid"] == pid
+    assert lives(pid)
+
+
+# The end.
+
+
+def test_services_are_stopped_in_the_reverse_order_each_when_the_one_after_it_has_ended(services):
+    text = ("import os, signal, time\ndef end(*_):\n    time.sleep(0.2)\n    os.write(1, b'end\\n')\n"
+            "    os._exit(0)\nsignal.signal(signal.SIGTERM, end)\nprint('here', flush=True)\n" + LOOP)
+    path = services.program("slow", text)
+    host = services.start(*[(name, run(path)) for name in "abc"])
+    for name in "abc":
+        services.ready(name)
+    since = host.log_position()
+    host.stop()
+    assert in_order(host.program.log(since), "service c: stopping", "end service=c", "service b: stopping",
+                    "end service=b", "service a: stopping", "end service=a", " stopped$")
+
+
+def test_a_service_has_ended_when_its_process_group_is_empty(services):
+    child = "import time\ntime.sleep(0.7)\nprint('child is done', flush=True)\n"
+    path = services.program("child", child)
+    host = services.start(("parent", shell(f"{path} & echo here; wait")), ("other", WAITS))
+    services.ready("parent")
+    since = host.log_position()
+    host.stop()
+    assert in_order(host.program.log(since), "service other: stopping", "service parent: stopping",
+                    "child is done service=parent", " stopped$")
+
+
+def test_what_a_service_that_has_ended_has_left_behind_is_logged_and_stopped_too(services):
+    path = services.program("left", "import os, sys, time\nwhile os.path.exists('/proc/' + sys.argv[1]): time.sleep(0.01)\n"
+                                    "print('here', os.getpid(), flush=True)\n" + LOOP)
+    host = services.start(("parent", shell(f"{path} $$ & exit 0", restart="never")))
+    left = int(host.wait_line("here ", "service=parent").split()[-2])
+    host.wait_line("service parent: exit status 0")
+    assert lives(left)
+    host.stop()
+    assert not lives(left)
+
+
+def test_a_service_that_ignores_sigterm_is_killed_within_the_grace_time(services):
+    path = services.program("stubborn", STUBBORN)
+    host = services.start(("stubborn", shell(f"trap \"\" TERM; {path} & {path}")), grace=1)
+    wait_for(lambda: services.said("stubborn") == ["here", "here"], "both processes")
+    began = time.monotonic()
+    host.stop()
+    assert time.monotonic() - began > 0.5
+    assert any("service stubborn: killed at the end of the grace time" in line
+               for line in host.program.log())
+
+
+def test_one_that_ignores_sigterm_leaves_the_others_time_to_end(services):
+    stubborn = services.program("stubborn", STUBBORN)
+    text = ("import os, signal, time\ndef end(*_):\n    time.sleep(0.05)\n    os.write(1, b'in peace\\n')\n"
+            "    os._exit(0)\nsignal.signal(signal.SIGTERM, end)\nprint('here', flush=True)\n" + LOOP)
+    host = services.start(("first", run(services.program("slow", text))), ("last", run(stubborn)), grace=2)
+    services.ready("first")
+    services.ready("last")
+    host.stop()
+    assert services.said("first")[-1] == "in peace"
+    killed = [line for line in host.program.log() if "killed at the end" in line]
+    assert len(killed) == 1 and "service last" in killed[0]
+
+
+def test_who_says_it_twice_does_not_wait_for_a_service(services):
+    path = services.program("stubborn", STUBBORN)
+    host = services.start(("stubborn", run(path)), grace=600)
+    pid = services.ready("stubborn")
+    host.program.send(signal.SIGTERM)
+    host.wait_line("service stubborn: stopping")
+    host.program.send(signal.SIGTERM)
+    assert host.program.wait_exit() == 0
+    assert not lives(pid)
+    host.kill()
+
+
+def test_a_killed_host_takes_the_services_with_it_by_sigterm(services):
+    text = ("import signal, sys\ndef end(*_):\n    open(sys.argv[1], 'w').write('SIGTERM')\n    sys.exit(0)\n"
+            "signal.signal(signal.SIGTERM, end)\nprint('here', flush=True)\n" + LOOP)
+    told = services.folder / "told"
+    host = services.start(("told", run(services.program("told.py", text), str(told))), ("one", WAITS))
+    pids = [services.ready("told"), services.ready("one")]
+    host.program.send(signal.SIGKILL)
+    wait_for(lambda: not any(map(lives, pids)), "their end")
+    assert told.read_text() == "SIGTERM"
+    host.kill()
+
+
+# A real Fossil, which serves through the relay what it is asked while the host is told to end.
+
+SLOW = {
+    "python": "import os, time\nprint('Content-Type: application/x-slow\\n\\nbegun', flush=True)\n"
+              "while not os.path.exists('GO'): time.sleep(0.02)\nprint('done')\n",
+    "tcl": "puts \"Content-Type: application/x-slow\\n\\nbegun\"\nflush stdout\n"
+           "while {![file exists GO]} {after 20}\nputs done\n"}
+
+
+class Museum:
+    """
+    What `fossil server` serves as a service, and an extension in each language whose runs go on
+    until .let_go().
+    """
+
+    def __init__(self, folder, root):
+        self.folder = folder
+        self.env = {"HOME": str(folder), "USER": "admin"}
+        self.repository = folder / "project.fossil"
+        for command in (["init", "-A", "admin", str(self.repository)],
+                        ["user", "capabilities", "nobody", "jorz", "-R", str(self.repository)],
+                        ["settings", "backoffice-disable", "1", "-R", str(self.repository)]):
+            subprocess.run([FOSSIL, *command], env={**environment(), **self.env}, cwd=folder, check=True,
+                           capture_output=True, timeout=30)
+        self.go = folder / "go"
+        for language, text in SLOW.items():
+            put_script(root, f"slow-{language}", language, text.replace("GO", str(self.go)))
+        self.port = free_port()
+        self.service = {"run": f"{FOSSIL} server {self.repository}\n  --port {self.port} --localhost\n"
+                               f"  --nojail --extroot {root}"}
+
+    def wait(self):
+        """Until it serves; what several first requests at once write to its database is an error."""
+        wait_for(lambda: listens(self.port), "Fossil listens")
+        assert web.request(self.port, "GET", "/stat").status in (200, 302)
+
+    def begin(self, count, root, seconds=20):
+        """This many requests, until each has its run; .finish() gives the answers."""
+        self.answers = []
+
+        def ask(target):
+            try:
+                self.answers.append(web.request(self.port, "GET", target, timeout=seconds))
+            except Exception as e:
+                self.answers.append(e)
+        targets = [f"/ext/slow-{language}" for language in SLOW for _ in range(count // 2)]
+        self.threads = [threading.Thread(target=ask, args=(target,)) for target in targets]
+        for thread in self.threads:
+            thread.start()
+        wait_for(lambda: len(running(root)) == count or self.answers, "a run for each request")
+        assert self.answers == []
+
+    def let_go(self):
+        self.go.touch()
+
+    def finish(self):
+        for thread in self.threads:
+            thread.join()
+        return self.answers
+
+
+def running(root):
+    done = run_exthost("status", "--root", str(root), "--json")
+    return [one for one in json.loads(done.stdout)["runs"] if one["state"] == "runs"]
+
+
+def all_whole(answers):
+    return [(answer.status, answer.text) if isinstance(answer, web.Reply) else answer
+            for answer in answers] == [(200, "begun\ndone\n")] * len(answers)
+
+
+@starts_exthost
+def test_no_request_to_fossil_is_cut_when_the_host_is_told_to_end(services):
+    museum = Museum(services.folder, services.root)
+    host = services.start(("fossil", museum.service), env=environment(**museum.env))
+    fossil = services.started("fossil")
+    museum.wait()
+    museum.begin(6, services.root)
+    host.program.send(signal.SIGTERM)
+    wait_for(lambda: not lives(fossil), "Fossil itself has ended, its requests have not")
+    assert museum.answers == []
+    museum.let_go()
+    assert host.program.wait_exit() == 0
+    assert host.program.pids() == []
+    assert all_whole(museum.finish()), museum.answers
+    assert not listens(museum.port)
+    assert not any("killed" in line for line in host.program.log())
+    host.kill()
+
+
+@starts_exthost
+def test_a_fossil_whose_description_changes_cuts_no_request_and_serves_on(services):
+    museum = Museum(services.folder, services.root)
+    host = services.start(("fossil", museum.service), env=environment(**museum.env))
+    old = services.started("fossil")
+    museum.wait()
+    museum.begin(4, services.root)
+    since = host.log_position()
+    services.reload(("fossil", {"run": museum.service["run"] + " --nossl"}))
+    wait_for(lambda: not lives(old), "Fossil itself has ended, its requests have not")
+    assert museum.answers == []
+    museum.let_go()
+    assert services.started("fossil", since) != old
+    assert all_whole(museum.finish()), museum.answers
+    museum.wait()
+    assert web.request(museum.port, "GET", "/ext/slow-tcl").text == "begun\ndone\n"
+    assert not any("again in" in line for line in host.program.log())
+
+
+def may_unshare():
+    done = subprocess.run(["unshare", "--pid", "--fork", "--mount-proc", "true"], check=False,
+                          capture_output=True, text=True)
+    return "" if done.returncode == 0 else done.stderr.strip() or "unshare failed"
+
+
+@starts_exthost
+def test_as_pid_1_it_ends_as_a_container_does_with_no_request_cut_and_nothing_left(services):
+    reason = may_unshare()
+    if reason:
+        pytest.skip(f"a PID namespace of its own cannot be made: {reason}")
+    museum = Museum(services.folder, services.root)
+    services.put(("fossil", museum.service), ("other", WAITS))
+    program = Program(["unshare", "--pid", "--fork", "--mount-proc", "--kill-child", EXTHOST, "serve",
+                       "--root", str(services.root), "--config", str(services.configuration)],
+                      env=environment(**museum.env), cwd="/")
+    try:
+        program.wait_line("here service=other")
+        museum.wait()
+        first = descendants(program.pid)[0]
+        museum.begin(4, services.root)
+        inside = program.pids()
+        os.kill(first, signal.SIGTERM)
+        program.wait_line("service fossil: stopping")
+        museum.let_go()
+        assert program.wait_exit() == 0
+        assert all_whole(museum.finish()), museum.answers
+        wait_for(lambda: not any(map(lives, inside)), "nothing is left")
+        assert in_order(program.log(), "service other: stopping", "service fossil: stopping", " stopped$")
+        assert not any("killed" in line for line in program.log())
+    finally:
+        program.stop()
+
+
+# What is refused.
+
+
+@pytest.mark.parametrize("section, says", [
+    ("[service a]\n", "service a: either run or script says what it is"),
+    ("[service a]\nrun = /x\nscript = /x.py\n", "service a: either run or script says what it is"),
+    ("[service a]\nrun = x\n", "service a: 'x' is no absolute path"),
+    ("[service a]\nscript = /x.rb\n", "service a: script /x.rb: its name tells no language"),
+    ("[service a]\nrun = /x 'y\n", "service a: run: a quote is not closed"),
+    ("[service a]\nrun = /x\nrun = /y\n", "exthost.conf:3: run has a value already"),
+    ("[service a]\n run = /x\n restart = never\n", "exthost.conf:2: a key begins at the beginning"),
+    ("[service a]\nrun = /x\n[service a]\nrun = /x\n", "exthost.conf:3: there are two services"),
+    ("[service a]\nrun = /x\nrestart = often\n", "exthost.conf:3: restart: 'often' is not one of"),
+    ("[service a]\nrun = /x\nuser = ada\n", "exthost.conf:3: unknown key 'user'"),
+    ("[service a]\nrun = FOLDER/x -v\n", "service a: FOLDER/x: No such file or directory"),
+    ("[service a]\nrun = FOLDER\n", "service a: FOLDER: not a file"),
+    ("[service a]\nrun = FOLDER/exthost.conf\n", "service a: FOLDER/exthost.conf: Permission denied"),
+    ("[service a]\nscript = FOLDER/x.py -v\n", "service a: FOLDER/x.py: No such file or directory"),
+    ("[service a]\nrun = /bin/true\nwritable = x\n", "service a: writable: 'x' is no absolute path"),
+    ("[service a]\nrun = /bin/true\nwritable = FOLDER/x/\n",
+     "service a: writable: FOLDER/x/: No such file or directory"),
+    ("[service a]\nrun = /bin/true\nwritable = FOLDER/x/y\n",
+     "service a: writable: FOLDER/x/y: No such file or directory"),
+    ("[service a]\nrun = /bin/true\nwritable = FOLDER\n  FOLDER/x/y\n",
+     "service a: writable: FOLDER/x/y: No such file or directory")])
+@pytest.mark.parametrize("command", ["check", "serve"])
+def test_a_service_that_could_not_be_kept_is_one_clear_line_and_status_2(tmp_path, section, says, command):
+    configuration = tmp_path / "exthost.conf"
+    configuration.write_text(section.replace("FOLDER", str(tmp_path)))
+    done = run_exthost(command, "--root", str(tmp_path), "--config", str(configuration))
+    told = done.stderr.decode()
+    assert (done.returncode, done.stdout, told.count("\n")) == (2, b"", 1), told
+    assert told.startswith("exthost: ") and says.replace("FOLDER", str(tmp_path)) in told
+
+
+def test_check_takes_good_services_and_starts_none(tmp_path):
+    (tmp_path / "x.tcl").write_text("")
+    (tmp_path / "exthost.conf").write_text(
+        f"[service a]\nrun = /bin/touch\n  {tmp_path}/started\nwritable = {tmp_path}/\n  {tmp_path}/new\n"
+        f"[service b]\nscript = {tmp_path}/x.tcl -v\n")
+    done = run_exthost("check", "--root", str(tmp_path), "--config", str(tmp_path / "exthost.conf"))
+    assert done.returncode == 0, done.stderr
+    assert not (tmp_path / "started").exists()

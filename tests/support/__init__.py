@@ -1,0 +1,1 @@
+"""What the suites of tests share; imported as `support.NAME`, with the folder tests/ on the path."""

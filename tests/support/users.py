@@ -1,0 +1,41 @@
+"""Other users than the one who runs the tests. Only root can be another."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from support.host import TESTS
+
+root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root can take another user's id")
+
+CLIENT = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import os
+os.setgroups([])
+os.setgid(int(sys.argv[3]))
+os.setuid(int(sys.argv[3]))
+from support import fastcgi
+outcome = fastcgi.request(sys.argv[2], "GET", "/tcl/hello.tcl")
+print("answered" if outcome.ended else "closed")
+"""
+
+
+def speak_as(uid, address):
+    """Whether this user is "answered" at this socket, or "closed"."""
+    done = subprocess.run(
+        [sys.executable, "-c", CLIENT, str(TESTS), address, str(uid)],
+        capture_output=True, text=True, timeout=30, check=False,
+        env={"PYTHONDONTWRITEBYTECODE": "1"})
+    return done.stdout.strip() or done.stderr
+
+
+def open_to_all(root):
+    """Let every user come to this temporary folder."""
+    for folder in (root, *root.parents):
+        if folder == folder.parent or str(folder) == "/tmp":
+            break
+        folder.chmod(0o755)
+    return root
