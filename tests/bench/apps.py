@@ -21,14 +21,13 @@ import time
 import urllib.request
 
 HERE = pathlib.Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent / "demo"))
-
-from run import DEADLINE, Trouble, wait_for, with_demo  # noqa: E402
+sys.path.insert(0, str(HERE.parent))
 
 import measure  # noqa: E402
 import nginx  # noqa: E402
 import peers  # noqa: E402
 import rows  # noqa: E402
+from support.demo import DEADLINE, Trouble, wait_for, with_demo  # noqa: E402
 
 SETTLED = 2  # seconds without news: the host gathers names for 0.3 s, then starts a new template
 MEMORY_REQUESTS = 1000

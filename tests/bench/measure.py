@@ -12,30 +12,16 @@ import statistics
 import subprocess
 import time
 
-from run import Trouble
+from support.demo import Trouble
+from support.processes import descendants
 
 LUA = pathlib.Path(__file__).resolve().parent / "load.lua"
 TICK = os.sysconf("SC_CLK_TCK")
 
 
 def processes(top):
-    """The process ids of a program and of all that descend from it: {pid: parent}."""
-    parents = {}
-    for entry in pathlib.Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                stat = (entry / "stat").read_text(encoding="utf-8", errors="replace")
-            except OSError:
-                continue
-            parents[int(entry.name)] = int(stat.rpartition(")")[2].split()[1])
-    found = {top: 0}
-    grown = True
-    while grown:
-        new = {pid: parent for pid, parent in parents.items()
-               if parent in found and pid not in found}
-        found.update(new)
-        grown = bool(new)
-    return found
+    """The process ids of a program and of all that descend from it."""
+    return [top, *descendants(top)]
 
 
 def cpu_of(pid):

@@ -4,7 +4,7 @@ import os
 import pathlib
 import re
 
-from run import free_port, listens
+from support.waiting import free_port, listens
 
 STOCK = pathlib.Path("/etc/nginx/fastcgi_params")
 
@@ -90,7 +90,7 @@ def write_params(folder):
 
 def start(demo, contestants):
     """Each contestant has its port then."""
-    port = free_port(0)
+    port = free_port()
     write_params(demo.folder)
     configuration = demo.folder / "nginx.conf"
     configuration.write_text(MAIN.format(

@@ -11,7 +11,8 @@ import socket
 import subprocess
 
 from nginx import Contestant
-from run import Trouble, free_port, listens
+from support.demo import Trouble
+from support.waiting import free_port, listens
 
 WORKERS = 2
 APPS = pathlib.Path(__file__).resolve().parent / "apps"
@@ -135,7 +136,7 @@ def php(demo, name, file, kept=False):
 
 def rivet(demo, name, file):
     """Apache with Rivet. It speaks HTTP at a port only: nginx is a proxy for it."""
-    port = free_port(0)
+    port = free_port()
     configuration = demo.folder / f"{name}.conf"
     page = copy(demo, file)
     configuration.write_text(APACHE.format(

@@ -19,9 +19,10 @@ import sys
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent / "demo"))
+sys.path.insert(0, str(HERE.parent))
 
-from run import Trouble, fetch, free_port, wait_for, with_demo  # noqa: E402
+from support.demo import Trouble, fetch, wait_for, with_demo  # noqa: E402
+from support.waiting import free_port  # noqa: E402
 
 NOTHING = {"python": 'print("Content-Type: text/plain\\n\\nhello")\n',
            "tcl": 'puts "Content-Type: text/plain\\n\\nhello"\n'}
@@ -141,7 +142,7 @@ def bench(demo, options):
                      for language in PLAIN for how in ("exthost", "plain")]
     demo.make_repository()
     demo.start_host(root)
-    port = free_port(0)
+    port = free_port()
     demo.start_fossil(root, port)
     versions = {"fossil": version("fossil", "version"), "python": version("/usr/bin/python3", "-V"),
                 "tcl": version("/usr/bin/tclsh"), "kernel": platform.release()}

@@ -1,9 +1,10 @@
 """What stands behind the fronts: a host with all extensions, and two with an app's own socket."""
 
-from fronts import WWW_DATA, Front
+from fronts import Front
 from support.host import Host
 from scripts import KINDS, put_scripts
-from support.servers import Fossil
+from support.servers import WWW_DATA, Fossil
+from support.stopping import stop_all
 from support.waiting import wait_for
 
 MOUNT = "/ext"
@@ -43,13 +44,7 @@ class Hosts:
         return host
 
     def stop(self):
-        errors = []
-        for host in reversed(self.made):
-            try:
-                host.stop()
-            except AssertionError as e:
-                errors.append(str(e))
-        assert not errors, "\n".join(errors)
+        stop_all(self.made)
 
 
 class Row:

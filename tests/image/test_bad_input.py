@@ -9,22 +9,10 @@ import pytest
 
 from support import web
 from image import UID, Site, run
-from one import REPOSITORY, One
+from one import REPOSITORY
 from support.waiting import free_port, wait_for
 
 MEGABYTE = 1 << 20
-
-
-@pytest.fixture(name="make")
-def _make():
-    made = []
-
-    def make(*arguments, **more):
-        made.append(One(*arguments, **more))
-        return made[-1]
-    yield make
-    for one in made:
-        one.stop()
 
 
 # Fossil and exthost in one container.

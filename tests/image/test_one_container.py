@@ -15,19 +15,6 @@ from support.processes import time_of
 from support.waiting import listens, wait_for
 
 
-@pytest.fixture(name="make")
-def _make():
-    """Make one; all of them end with the test."""
-    made = []
-
-    def make(*arguments, **more):
-        made.append(One(*arguments, **more))
-        return made[-1]
-    yield make
-    for one in made:
-        one.stop()
-
-
 # Its start.
 
 def test_an_empty_museum_gets_a_repository_whose_password_the_log_tells(make):

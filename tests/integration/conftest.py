@@ -7,6 +7,7 @@ import pytest
 from support.apps import Apps, OwnSockets
 from support.host import EXTHOST, Host, environment, sanitized
 from support.servers import Apache, Fossil, Nginx
+from support.stopping import factory
 from support.ways import Site
 
 # Of CPython's own tests: these run long and mostly wait, so they run beside everything else.
@@ -97,39 +98,21 @@ def plain_apps(tmp_path_factory):
     made.stop()
 
 
-def _factory(make):
-    """A fixture's body: makes any number of servers, and stops them whatever happens."""
-    made = []
-
-    def start(*arguments, **more):
-        server = make(*arguments, **more)
-        made.append(server)
-        return server
-    yield start
-    errors = []
-    for server in reversed(made):
-        try:
-            server.stop()
-        except AssertionError as e:
-            errors.append(str(e))
-    assert not errors, "\n".join(errors)
-
-
 @pytest.fixture
 def start_host():
-    yield from _factory(Host)
+    yield from factory(Host)
 
 
 @pytest.fixture
 def start_fossil():
-    yield from _factory(Fossil)
+    yield from factory(Fossil)
 
 
 @pytest.fixture
 def start_nginx():
-    yield from _factory(Nginx)
+    yield from factory(Nginx)
 
 
 @pytest.fixture
 def start_apache():
-    yield from _factory(Apache)
+    yield from factory(Apache)

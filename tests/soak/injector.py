@@ -11,7 +11,7 @@ import signal
 import threading
 import time
 
-from support.processes import descendants, lives
+from support.processes import descendants, lives, name_of, parent_of
 from support.waiting import wait_for
 
 MARGIN = 0.1  # seconds before and after: a process dies a little later than kill(2) returns
@@ -39,39 +39,23 @@ class Fault:
         return self.ended is None or result.began <= self.ended + MARGIN
 
 
-def comm(pid):
-    try:
-        with open(f"/proc/{pid}/comm") as f:
-            return f.read().strip()
-    except OSError:
-        return ""
-
-
-def parent(pid):
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as f:
-            return int(f.read().rpartition(b")")[2].split()[1])
-    except OSError:
-        return 0
-
-
 class Processes:
     """The host's, by their roles. A run, a spare or an app worker is a child of a template."""
 
     def __init__(self, master):
         below = descendants(master)
-        children = [pid for pid in below if parent(pid) == master]
+        children = [pid for pid in below if parent_of(pid) == master]
         self.master = master
-        self.front = next((pid for pid in children if comm(pid) == "exthost-front"), None)
-        self.templates = [pid for pid in children if comm(pid) == "exthost-templ"]
-        self.runs = [pid for pid in below if parent(pid) in self.templates]
+        self.front = next((pid for pid in children if name_of(pid) == "exthost-front"), None)
+        self.templates = [pid for pid in children if name_of(pid) == "exthost-templ"]
+        self.runs = [pid for pid in below if parent_of(pid) in self.templates]
 
 
 def wait_until_settled(master, spares):
     """With nobody asking, only the newest templates are left, their spares, and app workers."""
     def settled():
         found = Processes(master)
-        runs = [pid for pid in found.runs if comm(pid) != "exthost-app"]
+        runs = [pid for pid in found.runs if name_of(pid) != "exthost-app"]
         return len(found.templates) == 2 and len(runs) <= 2 * spares
     wait_for(settled, "all runs, and the templates that were replaced, have ended", 30)
 

@@ -9,9 +9,8 @@ import hashlib
 import shutil
 
 from support import fastcgi
-from support.host import REPOSITORY, put, put_script
+from support.host import REPOSITORY, SUFFIX, put, put_script
 
-SUFFIX = {"python": ".py", "tcl": ".tcl"}
 TITLES = {"hello": "Hello", "env": "Environment", "form": "Form", "report": "Check-ins"}
 HELD = 262144  # bytes of a reply that are held back: --reply-buffer
 

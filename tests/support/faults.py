@@ -1,18 +1,18 @@
 """
-What the tests of faults share: scripts that go wrong, clients that keep asking beside the fault, and
-what a host holds before and after it.
+What tests of faults share: scripts that go wrong, clients that keep asking beside the fault, and what a
+host holds before and after it.
 """
 
 import contextlib
 import os
 import re
 import subprocess
-import threading
 import time
 
-from support import fastcgi
+from support import clients, fastcgi
+from support.clients import Clients
 from support.host import SUFFIX, put, put_script
-from support.processes import descendants, lives
+from support.processes import named, processor_time
 from support.waiting import wait_for
 
 GROUND = {
@@ -67,18 +67,44 @@ puts stderr "echoed [string length $body]"
 """,
     },
 }
+# Say so, and print for ever.
+ENDLESS = {
+    "python": {
+        "endless": """
+import os, sys
+print("begun", os.getpid(), file=sys.stderr, flush=True)
+print("Content-Type: text/plain\\n\\n")
+while True:
+    sys.stdout.write("0123456789abcdef" * 4096)
+""",
+    },
+    "tcl": {
+        "endless": """
+puts stderr "begun [pid]"
+puts "Content-Type: text/plain\\n\\n"
+while 1 {
+    puts -nonewline [string repeat 0123456789abcdef 4096]
+}
+""",
+    },
+}
 
 
 def other(language):
+    """The other one of the two languages."""
     return {"python": "tcl", "tcl": "python"}[language]
 
 
 def path(language, name):
+    """The URL path of a script of put_faults, or of host.copy_scripts: "/tcl/hello.tcl"."""
     return f"/{language}/{name}{SUFFIX[language]}"
 
 
 def put_faults(root, *more):
-    """GROUND and further scripts of the same shape, below root."""
+    """
+    Write GROUND and further scripts of the same shape ({language: {name: text}}) below root, each at
+    path(language, name); root itself.
+    """
     for scripts in (GROUND, *more):
         for language, found in scripts.items():
             for name, body in found.items():
@@ -87,90 +113,31 @@ def put_faults(root, *more):
 
 
 def put_config(folder, text):
-    """A configuration file; the option that names it."""
+    """Write a configuration file of this text; the two words of the option that names it."""
     return "--config", str(put(folder, "exthost.conf", text))
 
 
-class Beside:
+class Beside(Clients):
     """
     Clients that keep asking the script "hello" of these languages while the block runs, each request
     on a connection of its own. In the end every answer must have been complete and right.
     """
 
     def __init__(self, host, languages=tuple(SUFFIX), clients=3):
-        self.answered = 0
-        self.mistakes = []
-        self._host = host
-        self._lock = threading.Lock()
-        self._stop = threading.Event()
-        self._threads = [
-            threading.Thread(target=self._ask, args=(i, languages[i % len(languages)]))
-            for i in range(clients)]
-
-    def _ask(self, client, language):
-        number = 0
-        while not self._stop.is_set():
-            number += 1
-            wanted = f"hello {client}-{number}\n"
-            try:
-                reply = self._host.get(f"{path(language, 'hello')}?{client}-{number}")
-                wrong = None if (reply.status, reply.text) == (200, wanted) else repr(reply)
-            except (OSError, AssertionError) as e:
-                wrong = repr(e)
-            with self._lock:
-                self.answered += 1
-                if wrong:
-                    self.mistakes.append(f"{language} {wanted.strip()}: {wrong}")
-            self._stop.wait(0.02)  # the fault, too, needs a processor
-
-    def wait_more(self, count=9):
-        """Until so many more requests have been answered."""
-        target = self.answered + count
-        wait_for(lambda: self.answered >= target, f"{count} more answers beside the fault")
-
-    def __enter__(self):
-        for thread in self._threads:
-            thread.start()
-        self.wait_more()
-        return self
-
-    def __exit__(self, kind, *_):
-        if kind is None:
-            self.wait_more()
-        self._stop.set()
-        for thread in self._threads:
-            thread.join()
-        assert self.mistakes == []
-
-
-def name_of(pid):
-    """The kernel's name of a process, or "" when it is gone."""
-    try:
-        with open(f"/proc/{pid}/comm") as f:
-            return f.read().strip()
-    except OSError:
-        return ""
-
-
-def _parent(pid):
-    try:
-        with open(f"/proc/{pid}/stat") as f:
-            return int(f.read().rpartition(")")[2].split()[1])
-    except OSError:
-        return None
-
-
-def named(host, name):
-    """Those of the host's processes of this name that the master itself has started."""
-    return [pid for pid in descendants(host.pid)
-            if name_of(pid) == name and _parent(pid) == host.pid and lives(pid)]
+        def ask(client, number):
+            reply = host.get(f"{path(languages[client % len(languages)], 'hello')}?{number}")
+            assert (reply.status, reply.text) == (200, f"hello {number}\n"), reply
+        # With a pause: the fault, too, needs a processor.
+        super().__init__(ask, clients, pause=0.02, around=9)
 
 
 def front_of(host):
-    return wait_for(lambda: named(host, "exthost-front"), "a front")[0]
+    """The process id of a host's front, once there is one."""
+    return wait_for(lambda: named(host.pid, "exthost-front"), "a front")[0]
 
 
 def template_of(host, language):
+    """The process id of the language's template, as its script "parent" tells."""
     return int(host.get(path(language, "parent")).text)
 
 
@@ -185,11 +152,13 @@ def _descriptors(pid):
 
 
 def held(host):
-    """Processes, descriptors of those that stay, and files in --tmpdir."""
+    """
+    (number of processes, number of descriptors of those that stay, names of files in --tmpdir).
+    """
     for language in SUFFIX:
         # After one request alone as many spares are in the front's hands as after the last such.
         assert host.get(path(language, "hello")).status == 200
-    stay = [host.pid, *named(host, "exthost-front"), *named(host, "exthost-templ")]
+    stay = [host.pid, *named(host.pid, "exthost-front"), *named(host.pid, "exthost-templ")]
     files = [name for name in os.listdir(host.folder) if name not in ("s", "t")]
     return len(host.pids()), sum(_descriptors(pid) for pid in stay), files
 
@@ -224,33 +193,12 @@ def untouched(host, languages=tuple(SUFFIX), clients=3):
             f"processes, descriptors, files: {before} before, {after[0]} after") from None
 
 
-class Asked:
-    """A request under way; .outcome once it has ended."""
-
-    def __init__(self, host, target, address=None, method="GET", body=b"", timeout=40.0):
-        self.since = host.log_position()
-        self.outcome = None
-        self.error = None
-        self._host = host
-        self._run = (address or host.socket, method, target, (), body, timeout)
-        self._thread = threading.Thread(target=self._ask)
-        self._thread.start()
-
-    def _ask(self):
-        try:
-            self.outcome = fastcgi.request(*self._run)
-        except OSError as e:
-            self.error = e
+class Asked(clients.Asked):
+    """The same, of a script that writes "begun" and its process id to its standard error."""
 
     def begun(self):
-        return begun(self._host, self.since)
-
-    def end(self):
-        """Wait for its end; the Outcome."""
-        self._thread.join()
-        if self.error:
-            raise self.error
-        return self.outcome
+        """The process that answers it, once it has said so."""
+        return begun(self.host, self.since)
 
 
 def begin(host, target, flags=0):
@@ -263,17 +211,15 @@ def begin(host, target, flags=0):
 
 
 def begun(host, since, script=""):
-    """The process id that a script has written to the log."""
+    """
+    The process id that a script (of any, or of this URL path) has written to the log from `since` on.
+    """
     line = host.wait_line("begun ", f"script={script}", since=since)
     return int(re.search(r"begun (\d+)", line)[1])
 
 
-def gone(pid):
-    wait_for(lambda: not lives(pid), f"the end of process {pid}")
-
-
 def is_refused(address):
-    """Whether nobody listens there any more."""
+    """Whether nobody listens at this socket (a path, or (host, port)) any more."""
     try:
         fastcgi.Connection(address).close()
     except (ConnectionRefusedError, FileNotFoundError):
@@ -288,22 +234,11 @@ def are_quiet(pids):
     """
     with subprocess.Popen(["/usr/bin/python3", "-IS", "-c", "while True: pass"]) as busy:
         try:
-            since, began = _processor_time(pids), time.monotonic()
+            since, began = processor_time(pids), time.monotonic()
             # Beyond the second after which deadlines are looked at.
-            wait_for(lambda: _processor_time([busy.pid]) > 0.5 and time.monotonic() > began + 1.5,
+            wait_for(lambda: processor_time([busy.pid]) > 0.5 and time.monotonic() > began + 1.5,
                      "a busy process has had some time", 120)
-            used, beside = _processor_time(pids) - since, _processor_time([busy.pid])
+            used, beside = processor_time(pids) - since, processor_time([busy.pid])
         finally:
             busy.kill()
     assert used < beside / 5, f"{used} s of processor time, of processes that wait, beside {beside} s"
-
-
-def _processor_time(pids):
-    """Seconds that these processes have used."""
-    ticks = 0
-    for pid in pids:
-        with contextlib.suppress(OSError), open(f"/proc/{pid}/stat", "rb") as f:
-            fields = f.read().rpartition(b")")[2].split()
-            ticks += int(fields[11]) + int(fields[12])
-    return ticks / os.sysconf("SC_CLK_TCK")
-

@@ -2,9 +2,8 @@
 
 import re
 
-from support.faults import name_of
 from support.host import SUFFIX, Host, put
-from support.processes import descendants, time_of
+from support.processes import descendants, name_of, time_of
 from support.waiting import wait_for
 
 APPS = {"python": '''\

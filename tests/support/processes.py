@@ -1,9 +1,12 @@
-"""Started programs: their log, their processes, and their end, always by process id.
+"""
+Started programs: their log, their processes, and their end, always by process id; and what the kernel
+tells of a process in /proc.
 
-A program's processes are found in two ways: as descendants of the one that was started, and by a
-variable in the environment it was started with, which tells even those whose parent has died.
+A program's processes are found in two ways: as descendants of the started one, and by a variable in
+the environment it was started with, which tells even those whose parent has died.
 """
 
+import contextlib
 import datetime
 import os
 import signal
@@ -17,7 +20,10 @@ MARK = "EXTHOST_TEST_MARK"
 
 
 def inside(argv, cwd=None):
-    """The command for a program of the image under test, where the suite is run for one: see tests/image."""
+    """
+    The command (a list of words) that runs argv in the container image under test, where a suite is
+    run for one (EXTHOST_INSIDE is set: see tests/image); else argv itself.
+    """
     pid = os.environ.get("EXTHOST_INSIDE")
     if not pid:
         return argv
@@ -25,17 +31,58 @@ def inside(argv, cwd=None):
 
 
 def _stat(pid):
-    """(parent, state) of a process, or None."""
+    """The fields of /proc/PID/stat from the third on (proc(5)), or None when the process is gone."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as f:
-            fields = f.read().rpartition(b")")[2].split()
+            return f.read().rpartition(b")")[2].split()
     except OSError:
         return None
-    return int(fields[1]), fields[0].decode()
+
+
+def name_of(pid):
+    """The kernel's name of a process (15 bytes at most: "exthost-front"), or "" when it is gone."""
+    try:
+        with open(f"/proc/{pid}/comm") as f:
+            return f.read().strip()
+    except OSError:
+        return ""
+
+
+def parent_of(pid):
+    """The process id of its parent, or None when it is gone."""
+    fields = _stat(pid)
+    return int(fields[1]) if fields else None
+
+
+def state_of(pid):
+    """The state of its first thread, one letter of proc(5) ("T": stopped), or None when it is gone."""
+    fields = _stat(pid)
+    return fields[0].decode() if fields else None
+
+
+def children_of(pid):
+    """The process ids of the living children that its first thread has started, the oldest first."""
+    try:
+        with open(f"/proc/{pid}/task/{pid}/children") as f:
+            return [int(word) for word in f.read().split()]
+    except OSError:
+        return []
+
+
+def processor_time(pids):
+    """Seconds, user and system together, that these processes themselves have used."""
+    ticks = 0
+    for pid in pids:
+        fields = _stat(pid)
+        if fields:
+            ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def has_open(pid, path):
-    """Whether it has this file open, by whatever name it was opened."""
+    """
+    Whether it has this file open, by whatever name it was opened. OSError when there is no such file.
+    """
     wanted = os.stat(path)
     try:
         names = os.listdir(f"/proc/{pid}/fd")
@@ -52,6 +99,7 @@ def has_open(pid, path):
 
 
 def all_pids():
+    """The process ids of all processes of this machine."""
     return [int(name) for name in os.listdir("/proc") if name.isdigit()]
 
 
@@ -59,9 +107,9 @@ def descendants(pid):
     """The process ids below pid, children before grandchildren."""
     parents = {}
     for other in all_pids():
-        stat = _stat(other)
-        if stat:
-            parents.setdefault(stat[0], []).append(other)
+        parent = parent_of(other)
+        if parent is not None:
+            parents.setdefault(parent, []).append(other)
     found, todo = [], [pid]
     while todo:
         children = parents.get(todo.pop(0), [])
@@ -85,17 +133,46 @@ def marked(mark):
 
 
 def lives(pid):
-    """Whether any of its threads does: the first may have ended, and the process show as a zombie."""
+    """
+    Whether any of its threads lives: the first may have ended, and the process show as a zombie.
+    """
     try:
         tasks = os.listdir(f"/proc/{pid}/task")
     except OSError:
         return False
-    states = [_stat(f"{pid}/task/{task}") for task in tasks]
-    return any(stat is not None and stat[1] not in "ZX" for stat in states)
+    states = [state_of(f"{pid}/task/{task}") for task in tasks]
+    return any(state is not None and state not in "ZX" for state in states)
+
+
+def gone(pid):
+    """Wait until this process lives no more. AssertionError after 30 seconds."""
+    wait_for(lambda: not lives(pid), f"the end of process {pid}")
+
+
+def named(pid, name):
+    """The living children of this process that have this name (of the kernel), as process ids."""
+    return [child for child in descendants(pid)
+            if name_of(child) == name and parent_of(child) == pid and lives(child)]
+
+
+def carries_sanitizer(program, *names):
+    """
+    Whether this executable file was built with one of these sanitizers ("asan", "tsan"; none given:
+    with any). False when there is no such file: each test will say so itself.
+    """
+    try:
+        with open(program, "rb") as f:
+            data = f.read()
+    except OSError:
+        return False
+    return any(f"__{name}_init".encode() in data for name in names or ("asan", "tsan"))
 
 
 def condition(pid):
-    """Where a process is, in one line, for a message about one that should have ended."""
+    """
+    Where a process is (name, kernel function, system call, signals), in one line, for a message about
+    one that should have ended.
+    """
     found = [f"{pid}"]
     for name in ("comm", "wchan", "syscall"):
         try:
@@ -125,22 +202,26 @@ def status_number(pid, field):
 
 
 def descriptor_count(pids):
+    """How many file descriptors these processes have open, all together."""
     count = 0
     for pid in pids:
-        try:
+        with contextlib.suppress(OSError):
             count += len(os.listdir(f"/proc/{pid}/fd"))
-        except OSError:
-            pass
     return count
 
 
 def time_of(line):
-    """When a line of the host's log was written, in seconds."""
+    """When a line of the host's log was written, in seconds as time.time() has them."""
     return datetime.datetime.fromisoformat(line.split()[0]).timestamp()
 
 
 class Program:
-    """A program that runs beside the test. Its standard error is its log."""
+    """
+    A program that runs beside the test. Its standard output and its standard error are its log.
+
+    argv: its words, the first a path; env: the whole environment, else the test's; name: what messages
+    call it; pass_fds: descriptors that it keeps. .pid is its process id. OSError when it cannot start.
+    """
 
     def __init__(self, argv, env=None, cwd=None, name=None, pass_fds=()):
         self.name = name or os.path.basename(argv[0])
@@ -161,7 +242,7 @@ class Program:
             self._lines.append(line.decode("utf-8", "replace").rstrip("\n"))
 
     def log(self, since=0):
-        """The lines of its log."""
+        """The lines of its log, without their ends, from a log_position() on."""
         return self._lines[since:]
 
     def log_position(self):
@@ -173,7 +254,10 @@ class Program:
         del self._lines[:-kept]
 
     def wait_line(self, *texts, since=0, seconds=30.0):
-        """The first log line that holds all these texts, once it is there."""
+        """
+        The first log line from `since` on that holds all these texts, once it is there.
+        AssertionError, with the end of the log, after so many seconds.
+        """
         def look():
             for line in self.log(since):
                 if all(text in line for text in texts):
@@ -186,6 +270,7 @@ class Program:
             raise AssertionError(f"no line of {self.name}'s log holds {texts!r}:\n{tail}") from None
 
     def running(self):
+        """Whether the started process itself has not ended yet."""
         return self._process.poll() is None
 
     def pids(self):
@@ -194,10 +279,11 @@ class Program:
         return [pid for pid in dict.fromkeys(found) if lives(pid)]
 
     def send(self, number):
+        """Send the started process a signal. ProcessLookupError when it was waited for already."""
         os.kill(self.pid, number)
 
     def wait_exit(self, seconds=60.0):
-        """Its exit status, negative for a signal."""
+        """Its exit status, negative for a signal. subprocess.TimeoutExpired after so many seconds."""
         status = self._process.wait(seconds)
         self._reader.join(1)
         return status
@@ -225,10 +311,8 @@ class Program:
         except AssertionError:
             left = rest()
         for pid in left:
-            try:
+            with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
         if status is None:
             self._process.wait(5)
         self._process.stdout.close() if not left else None

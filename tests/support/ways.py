@@ -2,6 +2,7 @@
 
 from support.host import Host, copy_scripts, environment, run_exthost
 from support.servers import Fossil, Nginx
+from support.stopping import stop_all
 from support.web import parse_cgi
 
 WAYS = ("request", "fastcgi", "nginx", "fossil")
@@ -76,12 +77,4 @@ class Site:
         return reply
 
     def stop(self):
-        errors = []
-        for name in ("fossil", "nginx", "host"):
-            server = self._started.pop(name, None)
-            try:
-                if server:
-                    server.stop()
-            except AssertionError as e:
-                errors.append(str(e))
-        assert not errors, "\n".join(errors)
+        stop_all(self._started.pop(name) for name in ("host", "nginx", "fossil") if name in self._started)

@@ -4,12 +4,11 @@ import os
 import re
 import signal
 import subprocess
-import threading
 import time
 
 import pytest
 
-from tiny_host import BUSY, HEAD, TINY, Host, Load, begin_in_background, put
+from tiny_host import BUSY, HEAD, TINY, Load, begin_in_background, put
 from support import fastcgi
 from support.processes import lives
 from support.waiting import wait_for
@@ -105,11 +104,10 @@ def test_half_sent_requests_hold_nobody_up(host):
 
 
 def test_a_sleeping_script_holds_nobody_up(host):
-    thread, outcomes = begin_in_background(host, "nap.tiny")
+    asked = begin_in_background(host, "nap.tiny")
     assert host.get("hello.tiny").status == 200
-    assert outcomes == []
-    thread.join()
-    assert outcomes[0].reply().text == "well rested\n"
+    assert asked.outcome is None
+    assert asked.end().reply().text == "well rested\n"
 
 
 def test_a_long_reply_that_fails_is_cut_and_never_whole(host):
@@ -133,18 +131,16 @@ def test_a_client_that_goes_away_ends_the_run(host):
 
 def test_sigterm_lets_a_running_request_finish(start):
     host = start()
-    thread, outcomes = begin_in_background(host, "nap.tiny")
+    asked = begin_in_background(host, "nap.tiny")
     host.stop()
-    thread.join()
-    assert outcomes[0].reply().text == "well rested\n"
+    assert asked.end().reply().text == "well rested\n"
 
 
 def test_sigterm_ends_a_run_that_outlasts_the_grace_time(start):
     host = start("--grace", "0")
-    thread, outcomes = begin_in_background(host, "busy.tiny")
+    asked = begin_in_background(host, "busy.tiny")
     host.stop()
-    thread.join()
-    assert not outcomes[0].ended
+    assert not asked.end().ended
 
 
 def test_sighup_under_load_loses_no_request(host):

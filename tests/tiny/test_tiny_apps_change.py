@@ -3,12 +3,12 @@
 import datetime
 import os
 import signal
-import threading
 import time
 
 import pytest
 
 from support import fastcgi
+from support.clients import Clients, Versions
 from tiny_host import APP, HEAD, LATE_SIGNALS, Asked, Load, put, replace, status
 from support.processes import lives
 from support.waiting import wait_for
@@ -107,31 +107,13 @@ def test_a_file_from_a_time_to_come_is_an_ordinary_file(host, root, name):
 
 def test_under_load_no_request_is_lost_and_no_client_sees_an_older_version_again(start, root):
     host = start("--workers", "2")
-    written = [1]
-    mistakes, answered = [], [0] * 4
-
-    def client(number):
-        seen = 0
-        for _ in range(500):
-            least = max(seen, written[0])
-            try:
-                seen, _ = ask(host)
-                if seen < least:
-                    mistakes.append(f"{seen} after {least}")
-            except (AssertionError, OSError) as e:
-                mistakes.append(repr(e))
-            answered[number] += 1
-    threads = [threading.Thread(target=client, args=(number,)) for number in range(4)]
-    for thread in threads:
-        thread.start()
-    for version in range(2, 22):
-        wait_for(lambda: sum(answered) >= (version - 1) * 90, "requests in between", 60)
-        put_version(root, version)
-        written[0] = version
-    for thread in threads:
-        thread.join()
-    assert mistakes == []
-    assert sum(answered) == 2000
+    clients = Versions(lambda: ask(host)[0])
+    with clients:
+        for version in range(2, 22):
+            clients.wait_answered((version - 1) * 90)
+            put_version(root, version)
+            clients.written = version
+    assert clients.answered == 2000
     assert ask(host)[0] == 21
 
 
@@ -262,30 +244,13 @@ def test_what_is_mended_in_a_file_that_nobody_knows_of_is_used_within_seconds(ho
 
 def test_a_broken_version_under_load_costs_no_request(host, root):
     ask(host)
-    mistakes = []
-    stop = threading.Event()
-
-    def client():
-        while not stop.is_set():
-            try:
-                ask(host)
-            except (AssertionError, OSError) as e:
-                mistakes.append(repr(e))
-    threads = [threading.Thread(target=client) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    try:
+    with Clients(lambda *_: ask(host), 4):
         for version in range(2, 8):
             since = host.program.log_position()
             put_version(root, version, BAD)
             host.wait_line("app.tiny does not load", since=since)
             put_version(root, version)
             wait_for(lambda: ask(host)[0] == version, f"version {version}")
-    finally:
-        stop.set()
-        for thread in threads:
-            thread.join()
-    assert mistakes == []
 
 
 def test_sighup_with_a_version_that_does_not_load_keeps_the_old_one(host, root):

@@ -9,13 +9,13 @@ import os
 import shutil
 import subprocess
 import tempfile
-import threading
 from pathlib import Path
 
 import pytest
 
-from support import fastcgi
-from support.processes import Program, descendants, lives
+from support import clients, fastcgi
+from support.clients import Clients
+from support.processes import Program, carries_sanitizer, descendants, lives, name_of, named
 from support.waiting import wait_for
 
 TINY = os.environ.get("EXTHOST_TINY") or str(
@@ -71,30 +71,22 @@ class Host:
             lines = lines + self._file.read_text().splitlines()
         return lines
 
+    def log_position(self):
+        return self.program.log_position()
+
     def wait_line(self, *texts, since=0):
         return self.program.wait_line(*texts, since=since)
 
     def pids_named(self, name):
         """Those of the host's processes that have this name, the kernel's: "exthost-front"."""
-        found = []
-        for pid in descendants(self.program.pid):
-            try:
-                if Path(f"/proc/{pid}/comm").read_text().strip() == name and lives(pid):
-                    found.append(pid)
-            except OSError:
-                pass
-        return found
+        return [pid for pid in descendants(self.program.pid) if name_of(pid) == name and lives(pid)]
 
     def front(self):
         return wait_for(lambda: self.pids_named("exthost-front"), "a front")[0]
 
     def template(self):
         """The template that has forked; a request process has its name, but another parent."""
-        def look():
-            parents = [pid for pid in self.pids_named("exthost-templ")
-                       if _parent(pid) == self.program.pid]
-            return parents[-1] if parents else None
-        return wait_for(look, "a template")
+        return wait_for(lambda: named(self.program.pid, "exthost-templ"), "a template")[-1]
 
     def reports(self):
         texts = ["\n".join(self.log())]
@@ -120,108 +112,54 @@ class Host:
         return status
 
 
-def _parent(pid):
-    try:
-        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-    except OSError:
-        return None
-
-
-class Load:
+class Load(Clients):
     """
-    Clients that ask one after another, for so many requests or until told to end; each on a
-    connection of its own that is kept, or on a new one each time.
+    Clients that ask one after another, for so many requests each or until told to end; each on a
+    connection of its own that is kept, or on a new one each time. They begin at once.
     """
 
     def __init__(self, host, clients=4, requests=None, keep=False):
-        self.host = host
-        self.answered = 0
-        self._mistakes = []
-        self._requests = requests
-        self._lock = threading.Lock()
-        self._stopped = threading.Event()
-        self._threads = [threading.Thread(target=self._ask, args=(i, keep))
-                         for i in range(clients)]
-        for thread in self._threads:
-            thread.start()
+        self._host = host
+        self._kept = [fastcgi.Connection(host.socket, 60) for _ in range(clients)] if keep else []
+        super().__init__(self._ask_query, clients, each=requests)
+        self.start()
 
-    def _ask(self, client, keep):
-        kept = fastcgi.Connection(self.host.socket, 60) if keep else None
-        number = 0
-        while not self._stopped.is_set() and number != self._requests:
-            number += 1
-            wanted = f"{client}-{number}"
-            target = f"query.tiny?{wanted}"
-            try:
-                reply = self._ask_kept(kept, target) if keep else self.host.get(target, timeout=60)
-                good = reply.status == 200 and reply.text == wanted + "\n"
-                mistake = None if good else f"{wanted}: {reply}"
-            except (OSError, AssertionError) as e:
-                mistake = f"{wanted}: {e!r}"
-            with self._lock:
-                self.answered += 1
-                if mistake:
-                    self._mistakes.append(mistake)
-        if keep:
-            kept.close()
+    def _ask_query(self, client, number):
+        target = f"query.tiny?{client}-{number}"
+        reply = self._ask_kept(client, target) if self._kept else self._host.get(target, timeout=60)
+        assert reply.status == 200 and reply.text == f"{client}-{number}\n", reply
 
-    @staticmethod
-    def _ask_kept(connection, target):
-        return connection.run(fastcgi.variables("GET", "/" + target),
-                              flags=fastcgi.KEEP_CONN).reply()
+    def _ask_kept(self, client, target):
+        return self._kept[client].run(fastcgi.variables("GET", "/" + target),
+                                      flags=fastcgi.KEEP_CONN).reply()
 
-    def wait_more(self, count=10):
-        """Until so many more requests have been answered."""
-        wanted = self.answered + count
-        wait_for(lambda: self.answered >= wanted, f"{count} more answers", 60)
+    def wait_more(self, count=10, seconds=60.0):
+        super().wait_more(count, seconds)
 
     def end(self):
-        """The wrong answers; there must be none."""
-        if self._requests is None:
-            self._stopped.set()
-        for thread in self._threads:
-            thread.join()
-        return self._mistakes
+        mistakes = super().end()
+        for connection in self._kept:
+            connection.close()
+        return mistakes
 
 
-def begin_in_background(host, script):
-    """Ask for a script that writes "begun" to its standard error; the outcome comes in a list."""
-    outcomes = []
-    since = host.program.log_position()
-    thread = threading.Thread(
-        target=lambda: outcomes.append(fastcgi.request(host.socket, "GET", f"/{script}")))
-    thread.start()
-    host.wait_line("begun", since=since)
-    return thread, outcomes
-
-
-class Asked:
-    """A request under way; its outcome is there once it has ended."""
+class Asked(clients.Asked):
+    """A request under way, for a script of the tiny language ("nap.tiny")."""
 
     def __init__(self, host, target, **more):
-        self.outcome = None
-        self.since = host.program.log_position()
-        self._host = host
-        self._error = None
-        self._thread = threading.Thread(target=self._ask, args=(host, target, more))
-        self._thread.start()
-
-    def _ask(self, host, target, more):
-        try:
-            self.outcome = fastcgi.request(host.socket, "GET", f"/{target}", timeout=60, **more)
-        except OSError as e:
-            self._error = e
+        super().__init__(host, f"/{target}", **{"timeout": 60, **more})
 
     def begun(self):
         """The process that has written its number to the log since."""
-        line = self._host.wait_line("process ", "stream=stderr", since=self.since)
+        line = self.host.wait_line("process ", "stream=stderr", since=self.since)
         return int(line.partition("process ")[2].split()[0])
 
-    def end(self):
-        self._thread.join()
-        if self._error:
-            raise self._error
-        return self.outcome
+
+def begin_in_background(host, script):
+    """Ask for a script that writes "begun" to its standard error, and wait for that; the Asked."""
+    asked = Asked(host, script)
+    host.wait_line("begun", since=asked.since)
+    return asked
 
 
 def status(root):
@@ -232,9 +170,8 @@ def status(root):
 
 
 def sanitizer(*names):
-    """Whether the program carries one of these: "asan", "tsan"."""
-    program = Path(TINY).read_bytes()
-    return any(f"__{name}_init".encode() in program for name in names or ("asan", "tsan"))
+    """Whether the program carries one of these: "asan", "tsan"; none given: any."""
+    return carries_sanitizer(TINY, *names)
 
 
 LATE_SIGNALS = pytest.mark.skipif(

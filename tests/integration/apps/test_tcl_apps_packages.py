@@ -6,7 +6,6 @@ import subprocess
 import pytest
 
 from support.host import EXTHOST, environment, put, put_script, run_exthost
-from support.waiting import wait_for
 
 # As much of wapp as is needed to see that it was found.
 WAPP = r"""package require Tcl 8.6-

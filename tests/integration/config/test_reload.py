@@ -6,15 +6,13 @@ import signal
 
 import pytest
 
-from support.faults import named
 from support.held import Held, ask_status, find_runs, put_held, status_of
 from support.host import EXTHOST, SUFFIX, environment, put, put_script, run_exthost
-from support.processes import Program, has_open, lives
+from support.marks import LANGUAGES
+from support.processes import Program, has_open, lives, named
 from support.reloading import Configured, templates_of
 from support.users import open_to_all, root_only, speak_as
 from support.waiting import wait_for
-
-LANGUAGES = pytest.mark.parametrize("language", SUFFIX)
 HELLO = 'print("Content-Type: text/plain\\n\\nhello")\n'
 
 
@@ -247,7 +245,7 @@ def test_a_log_file_is_opened_again_after_a_reload_too(root, tmp_path):
         program.send(signal.SIGUSR1)
         wait_for(log.exists, "a new log file")
         # Those that had begun to start, too.
-        wait_for(lambda: not [pid for pid in named(program, "exthost-templ") if has_open(pid, rotated)],
+        wait_for(lambda: not [pid for pid in named(program.pid, "exthost-templ") if has_open(pid, rotated)],
                  "the new log alone")
         program.send(signal.SIGHUP)
         wait_for(lambda: " info reload" in log.read_text(), "what follows is in the new one")

@@ -4,10 +4,10 @@ import threading
 
 import pytest
 
-from support.faults import named
+from support.clients import Clients
 from support.held import status_of, wait_counted
 from support.host import copy_scripts, sanitized
-from support.processes import descriptor_count, lives
+from support.processes import descriptor_count, lives, named
 from support.reloading import Configured, templates_of
 from support.waiting import wait_for
 
@@ -20,55 +20,32 @@ TEXTS = ["spares = 4\npreload = python:wave\n", "spares = 1\nlane = 16\n",
          "spares = 2\ntimeout = 20\n[extension tcl/*]\nlane = 4\ntimeout = 10\n"]
 
 
-class Load:
-    """Clients that ask for hello, each time with a query of its own, until `least` were asked for
-    and lost_none() is called: whatever is done meanwhile is done in the middle."""
+class Load(Clients):
+    """
+    Clients that ask for hello, each time with a query of its own, until `least` were asked for and
+    lost_none() is called: whatever is done meanwhile is done in the middle.
+    """
 
     def __init__(self, get, least=REQUESTS):
-        self._get = get
-        self._least = least
-        self._lock = threading.Lock()
-        self._asked = 0
-        self._may_end = False
-        self.answered = []
-        self.wrong = []
-        self._threads = [threading.Thread(target=self._ask, daemon=True) for _ in range(CLIENTS)]
-        for thread in self._threads:
-            thread.start()
+        self._get, self._least_in_all = get, least
+        super().__init__(self._hello, CLIENTS, least=least)
+        self.start()
 
-    def _next(self):
-        with self._lock:
-            if self._may_end and self._asked >= self._least:
-                return None
-            self._asked += 1
-            return self._asked - 1
-
-    def _ask(self):
-        while (number := self._next()) is not None:
-            language, suffix = ("python", "py") if number % 2 else ("tcl", "tcl")
-            target = f"/{language}/hello.{suffix}?n={number}"
-            try:
-                reply = self._get(target)
-                if (reply.status, reply.text) != (200, f"Hello from {language}: n={number}\n"):
-                    self.wrong.append((target, reply))
-            except Exception as e:  # whatever it is, this request was lost
-                self.wrong.append((target, e))
-            self.answered.append(number)
+    def _hello(self, client, number):
+        del client
+        language, suffix = ("python", "py") if number % 2 else ("tcl", "tcl")
+        reply = self._get(f"/{language}/hello.{suffix}?n={number}")
+        assert (reply.status, reply.text) == (200, f"Hello from {language}: n={number}\n"), reply
 
     def wait_until(self, part):
         """This part of the least number of requests has been answered."""
-        wait_for(lambda: len(self.answered) >= self._least * part, f"{part} of the requests", 60)
+        self.wait_answered(self._least_in_all * part)
 
     def lost_none(self):
         """Lets the clients end. Returns the number of their requests."""
-        with self._lock:
-            self._may_end = True
-        for thread in self._threads:
-            thread.join(60)
-        assert not any(thread.is_alive() for thread in self._threads)
-        assert self.wrong == [], f"{len(self.wrong)} of {self._asked}: {self.wrong[:5]}"
-        assert sorted(self.answered) == list(range(self._asked))
-        return self._asked
+        mistakes = self.end()
+        assert mistakes == [], f"{len(mistakes)} of {self.asked}: {mistakes[:5]}"
+        return self.asked
 
 
 @pytest.fixture
@@ -125,7 +102,7 @@ def test_a_hundred_sighups_in_a_second_lose_nothing_and_leave_nothing(made, star
     load.lost_none()
     wait_for(has_spares, "3 spares again")
     assert status_of(made.host)["processes"][1]["pid"] == front
-    wait_for(lambda: sorted(named(made.host, "exthost-templ"))
+    wait_for(lambda: sorted(named(made.host.pid, "exthost-templ"))
              == sorted(templates_of(made.host).values()), "no template but the present ones")
     wait_for(lambda: descriptor_count([made.host.pid, front]) <= before + 4,
              "no more descriptors than before")

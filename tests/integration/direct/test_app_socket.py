@@ -12,18 +12,17 @@ import threading
 import pytest
 
 from support import fastcgi
-from support.faults import are_quiet, gone, is_refused, named
+from support.faults import are_quiet, is_refused
 from support.held import status_of
 from support.host import SUFFIX, environment, put, put_script
+from support.marks import LANGUAGES
 from support.own_socket import APPS, Serving, other_version, seconds_between
-from support.processes import has_open, lives
+from support.processes import gone, has_open, lives, named
 from support.reloading import Configured
 from support.users import open_to_all, root_only, speak_as
 from support.waiting import free_port, wait_for
 
 NOBODY = 33
-LANGUAGES = pytest.mark.parametrize("language", SUFFIX)
-
 
 @pytest.fixture
 def serve(tmp_path):
@@ -215,7 +214,7 @@ def test_the_log_is_opened_again_on_sigusr1(tmp_path, language):
     try:
         assert host.get("/hello?first").status == 200
         wait_for(lambda: "/hello?first" in log.read_text(), "the request is logged")
-        stay = [*host.workers(), *named(host, "exthost-front"), *named(host, "exthost-templ")]
+        stay = [*host.workers(), *named(host.pid, "exthost-front"), *named(host.pid, "exthost-templ")]
         log.rename(tmp_path / "old")
         host.program.send(signal.SIGUSR1)
         wait_for(log.exists, "a new log")

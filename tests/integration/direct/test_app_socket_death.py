@@ -6,16 +6,16 @@ import re
 import signal
 import socket
 import struct
-import threading
 import time
 
 import pytest
 
 from support import fastcgi
-from support.faults import Asked, front_of, gone, named
+from support.clients import Clients
+from support.faults import Asked, front_of
 from support.host import SUFFIX
 from support.own_socket import APPS, Serving, seconds_between
-from support.processes import descendants, lives, status_number, time_of
+from support.processes import descendants, gone, lives, named, status_number, time_of
 from support.waiting import wait_for
 from support.web import BrokenTransfer
 
@@ -30,44 +30,26 @@ def host(language, tmp_path_factory):
     made.stop()
 
 
-class Beside:
+class Beside(Clients):
     """Clients that keep asking, each on a kept connection, while the block runs; all must be answered."""
 
-    def __init__(self, host, clients=2):
-        self.mistakes, self.answered = [], 0
-        self._host, self._stop = host, threading.Event()
-        self._threads = [threading.Thread(target=self._ask, args=(i,)) for i in range(clients)]
+    def __init__(self, host, count=2):
+        self._host, self._kept = host, [None] * count
+        super().__init__(self._ask_kept, count, pause=0.005, around=20)
 
-    def _ask(self, client):
-        connection = None
-        number = 0
-        while not self._stop.is_set():
-            number += 1
-            try:
-                connection = connection or fastcgi.Connection(self._host.socket)
-                outcome = connection.run(fastcgi.variables("GET", f"/hello?{client}-{number}"),
-                                         flags=fastcgi.KEEP_CONN)
-                assert outcome.reply().text == f"hello {client}-{number}\n"
-            except (OSError, AssertionError) as e:
-                self.mistakes.append(repr(e))
-                connection = None
-            self.answered += 1
-            self._stop.wait(0.005)
-        if connection:
-            connection.close()
+    def _ask_kept(self, client, number):
+        connection, self._kept[client] = self._kept[client], None
+        connection = connection or fastcgi.Connection(self._host.socket)
+        outcome = connection.run(fastcgi.variables("GET", f"/hello?{number}"), flags=fastcgi.KEEP_CONN)
+        assert outcome.reply().text == f"hello {number}\n"
+        self._kept[client] = connection
 
-    def __enter__(self):
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_):
-        target = self.answered + 20
-        wait_for(lambda: self.answered >= target, "more answers beside")
-        self._stop.set()
-        for thread in self._threads:
-            thread.join()
-        assert self.mistakes == []
+    def end(self):
+        super().end()
+        for connection in self._kept:
+            if connection:
+                connection.close()
+        return self.mistakes
 
 
 def replaced(host, since):
@@ -357,11 +339,11 @@ def test_a_front_that_is_killed_is_replaced_and_its_workers_with_it(own_host):
 
 def test_a_template_that_is_killed_is_replaced_and_so_are_its_workers_that_end_with_it(own_host):
     since = own_host.log_position()
-    templates = named(own_host, "exthost-templ")
+    templates = named(own_host.pid, "exthost-templ")
     for pid in templates:
         os.kill(pid, signal.SIGKILL)
-    wait_for(lambda: not set(named(own_host, "exthost-templ")) & set(templates)
-             and len(named(own_host, "exthost-templ")) == len(templates), "other templates")
+    wait_for(lambda: not set(named(own_host.pid, "exthost-templ")) & set(templates)
+             and len(named(own_host.pid, "exthost-templ")) == len(templates), "other templates")
     wait_for(lambda: answers(own_host), "an answer")
     wait_for(lambda: own_host.loaded(since) >= 2, "both workers, of the new template")
 

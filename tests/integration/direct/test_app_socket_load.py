@@ -1,60 +1,45 @@
 """An app's own socket under load: kept connections over reloads, and many more of them than workers."""
 
-import itertools
 import signal
-import threading
 
 import pytest
 
-from support.host import SUFFIX, sanitized
+from support.clients import Clients
+from support.host import sanitized
 from support.load import ask_for
+from support.marks import LANGUAGES
 from support.own_socket import APPS, Serving, other_version
 from support.waiting import wait_for
 
 CLIENTS = 16
 REQUESTS = 2000 if not sanitized() else 400
 CHANGES = 5
-LANGUAGES = pytest.mark.parametrize("language", SUFFIX)
 
-
-class Load:
+class Load(Clients):
     """
     Clients that ask nginx, each time with a query of its own: REQUESTS times, and on until lost_none, so
-    that what the test waits for meets requests on a slow machine too.
+    that what the test waits for meets requests on a slow machine too. .seen are the versions that came.
     """
 
     def __init__(self, nginx, versions):
-        self._nginx, self._versions = nginx, versions
-        self._next = itertools.count()
-        self._enough = threading.Event()
-        self.answered, self.wrong, self.seen = [], [], set()
-        self._threads = [threading.Thread(target=self._ask, daemon=True) for _ in range(CLIENTS)]
-        for thread in self._threads:
-            thread.start()
+        self._nginx, self._versions, self.seen = nginx, versions, set()
+        super().__init__(self._hello, CLIENTS, least=REQUESTS)
+        self.start()
 
-    def _ask(self):
-        while not self._enough.is_set() or len(self.answered) < REQUESTS:
-            number = next(self._next)
-            try:
-                reply = self._nginx.get(f"/hello?{number}")
-                version, _, rest = reply.text.partition(" ")
-                if reply.status != 200 or version not in self._versions or rest != f"{number}\n":
-                    self.wrong.append(reply)
-                self.seen.add(version)
-            except Exception as e:  # whatever it is, this request was lost
-                self.wrong.append(e)
-            self.answered.append(number)
+    def _hello(self, client, number):
+        del client
+        reply = self._nginx.get(f"/hello?{number}")
+        version, _, rest = reply.text.partition(" ")
+        self.seen.add(version)
+        assert reply.status == 200 and version in self._versions and rest == f"{number}\n", reply
 
     def wait_until(self, part):
-        wait_for(lambda: len(self.answered) >= REQUESTS * part, f"{part} of the requests", 60)
+        """This part of REQUESTS has been answered."""
+        self.wait_answered(REQUESTS * part)
 
     def lost_none(self):
-        self._enough.set()
-        for thread in self._threads:
-            thread.join(60)
-        count = len(self.answered)
-        assert self.wrong == [], f"{len(self.wrong)} of {count}: {self.wrong[:5]}"
-        assert count >= REQUESTS and sorted(self.answered) == list(range(count))
+        mistakes = self.end()
+        assert mistakes == [], f"{len(mistakes)} of {self.asked}: {mistakes[:5]}"
 
 
 @pytest.fixture

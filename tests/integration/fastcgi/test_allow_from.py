@@ -3,14 +3,12 @@ Who may come to a TCP socket: in a network namespace, where the loopback interfa
 beside, so that a client can come from one of them.
 """
 
-import os
 import re
 import subprocess
 import sys
 
 import pytest
 
-from support import fastcgi
 from support.host import TESTS, Host, copy_scripts
 from support.own_socket import Serving
 
@@ -23,7 +21,6 @@ NAMESPACE = ("/usr/bin/unshare", "--net", "/bin/sh", "-c",
 CLIENT = """
 import socket, sys
 sys.path.insert(0, sys.argv[1])
-from support import fastcgi
 connect = socket.socket.connect
 def from_there(self, address):
     self.bind((sys.argv[2], 0))

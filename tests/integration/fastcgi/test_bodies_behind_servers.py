@@ -4,20 +4,17 @@ not buffer, Apache from 16 KiB on, Caddy, HAProxy) and over HTTP/2.
 """
 
 import os
-import shutil
 import socket
 import subprocess
-import tempfile
 
 import pytest
 
 from support import web
 from support.host import SUFFIX, Host, put
 from support.own_socket import Serving
-from support.processes import Program
-from support.servers import Apache, Nginx
+from support.servers import Apache, Nginx, Server
 from test_bodies import APP, WAYS, put_all
-from support.waiting import free_port, listens, wait_for
+from support.waiting import free_port
 
 SIZES = pytest.mark.parametrize("size", [0, 1, 5000, 300_000])
 UNBUFFERED = "fastcgi_request_buffering off;"
@@ -65,27 +62,14 @@ def expected(size, empty=("", "unset", "0")):
     return [(length, body_of(size)) for length in ([str(size)] if size else empty)]
 
 
-class Proxy:
+class Proxy(Server):
     """Another web server, from a configuration of its own."""
 
     def __init__(self, argv, configuration, **values):
-        self.folder = tempfile.mkdtemp(prefix="xp-", dir="/tmp")
-        self.port = free_port()
-        path = f"{self.folder}/conf"
-        with open(path, "w") as f:
-            f.write(configuration.format(folder=self.folder, port=self.port, **values))
-        self.program = Program([part.format(conf=path) for part in argv],
-                               env={"PATH": "/usr/bin:/bin", "HOME": self.folder})
-        try:
-            wait_for(lambda: listens(self.port) or not self.program.running(), "it listens")
-            assert self.program.running(), self.program.log()
-        except BaseException:
-            self.stop()
-            raise
-
-    def stop(self):
-        self.program.stop()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        super().__init__("xp-")
+        path = self.put("conf", configuration.format(folder=self.folder, port=self.port, **values))
+        self.start([part.format(conf=path) for part in argv],
+                   env={"PATH": "/usr/bin:/bin", "HOME": self.folder})
 
 
 HAPROXY = """\

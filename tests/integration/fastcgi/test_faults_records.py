@@ -11,9 +11,8 @@ from support.fastcgi import (ABORT_REQUEST, CANT_MPX_CONN, DATA, KEEP_CONN, PARA
                      STDOUT, Connection, pairs, record, stream, variables)
 from support.faults import front_of, path, put_faults, untouched
 from support.host import Host, SUFFIX, sanitized
+from support.marks import LANGUAGES
 from support.processes import status_number
-
-LANGUAGES = pytest.mark.parametrize("language", SUFFIX)
 HELLO = path("python", "hello")
 ECHO = path("python", "echo")
 

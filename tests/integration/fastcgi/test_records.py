@@ -7,8 +7,9 @@ import pytest
 
 from support import fastcgi
 from support.fastcgi import PARAMS, STDIN, Connection, pairs, record, stream, variables
+from support.faults import front_of
 from support.host import Host, sanitized
-from support.processes import descendants, descriptor_count, status_number
+from support.processes import descriptor_count, status_number
 from support.waiting import wait_for
 
 HELLO = "/python/hello.py"
@@ -80,14 +81,6 @@ def test_a_value_of_60000_bytes_reaches_the_script(host):
     reply = host.get("/python/env.py", HTTP_X_LONG="v" * 60000)
     found = dict(line.split(" ", 1) for line in reply.text.splitlines())
     assert bytes.fromhex(found["HTTP_X_LONG"]) == b"v" * 60000
-
-
-def front_of(host):
-    for pid in descendants(host.pid):
-        with open(f"/proc/{pid}/comm") as f:
-            if f.read().strip() == "exthost-front":
-                return pid
-    raise AssertionError("no front")
 
 
 def test_a_value_of_one_mebibyte_is_431_and_memory_stays_bounded(host):

@@ -3,20 +3,18 @@
 import os
 import re
 import signal
-import threading
 
 import pytest
 
 from support import fastcgi
-from support.faults import Asked, begun, gone, path, put_config, put_faults
+from support.clients import Clients, Versions
+from support.faults import Asked, path, put_config, put_faults
 from support.held import ask_status, find_runs
 from support.host import Host, SUFFIX, put_script
-from support.processes import lives
+from support.marks import LANGUAGES
+from support.processes import gone, lives
 from support.servers import Nginx
 from support.waiting import wait_for
-from support.web import BrokenTransfer
-
-LANGUAGES = pytest.mark.parametrize("language", SUFFIX)
 
 SCRIPTS = {
     "python": {
@@ -252,62 +250,26 @@ def test_the_stack_of_a_request_can_be_asked_for_and_the_request_goes_on(host, l
     assert not [x for x in host.program.log(asked.since) if "stream=stack" in x]
 
 
-class Clients:
-    """They ask the app "hello" until the block ends; each answer must be right."""
-
-    def __init__(self, get, clients=4):
-        self.answered = 0
-        self.mistakes = []
-        self._get = get
-        self._lock = threading.Lock()
-        self._stop = threading.Event()
-        self._threads = [threading.Thread(target=self._ask, args=(number,))
-                         for number in range(clients)]
-
-    def _ask(self, client):
-        number = 0
-        while not self._stop.is_set():
-            number += 1
-            language = list(SUFFIX)[number % 2]
-            try:
-                reply = self._get(f"{path(language, 'hello')}?{client}-{number}")
-                good = (reply.status, reply.text) == (200, f"hello {client}-{number}\n")
-                wrong = None if good else repr(reply)
-            except (OSError, AssertionError, BrokenTransfer) as e:
-                wrong = repr(e)
-            with self._lock:
-                self.answered += 1
-                if wrong:
-                    self.mistakes.append(wrong)
-
-    def wait_more(self, count=40):
-        target = self.answered + count
-        wait_for(lambda: self.answered >= target, f"{count} more answers")
-
-    def __enter__(self):
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self._stop.set()
-        for thread in self._threads:
-            thread.join()
-        assert self.mistakes == []
+def asking(get, count=4):
+    """Clients that ask "hello", by this function, until the block ends; each answer must be right."""
+    def ask(client, number):
+        reply = get(f"{path(list(SUFFIX)[number % 2], 'hello')}?{number}")
+        assert (reply.status, reply.text) == (200, f"hello {number}\n"), reply
+    return Clients(ask, count)
 
 
 @pytest.mark.parametrize("keepalive", [0, 8])
 def test_sighup_under_load_through_nginx_loses_no_request(host, keepalive):
     nginx = Nginx(host.socket, keepalive)
     try:
-        with Clients(nginx.get) as clients:
+        with asking(nginx.get) as clients:
             for _ in range(4):
-                clients.wait_more()
+                clients.wait_more(40)
                 since = host.log_position()
                 host.program.send(signal.SIGHUP)
                 for language in SUFFIX:
                     host.wait_line(f"{path(language, 'hello')[1:]} loaded in process", since=since)
-            clients.wait_more()
+            clients.wait_more(40)
     finally:
         nginx.stop()
 
@@ -317,7 +279,7 @@ def test_workers_that_are_killed_again_and_again_cost_no_more_than_their_own_req
         host, language):
     since = host.log_position()
     ask(host, language)
-    with Clients(host.get) as clients:
+    with asking(host.get) as clients:
         for _ in range(8):
             asked = Asked(host, f"{path(language, 'app')}?loop")
             os.kill(asked.begun(), signal.SIGKILL)
@@ -349,27 +311,11 @@ def test_while_the_file_changes_each_answer_is_of_a_version_at_least_as_new_as_t
     url = path(language, "version")
     put_script(tmp_path, url[1:], language, VERSION[language] % 1)
     host = start_host(tmp_path)
-    written, mistakes, answered = [1], [], [0] * 4
-
-    def client(number):
-        seen = 0
-        for _ in range(500):
-            least = max(seen, written[0])
-            try:
-                seen = int(host.get(url).text)
-                if seen < least:
-                    mistakes.append(f"{seen} after {least}")
-            except (OSError, AssertionError, ValueError) as e:
-                mistakes.append(repr(e))
-            answered[number] += 1
-    threads = [threading.Thread(target=client, args=(number,)) for number in range(4)]
-    for thread in threads:
-        thread.start()
-    for version in range(2, 22):
-        wait_for(lambda: sum(answered) >= (version - 1) * 90, "requests in between", 60)
-        put_script(tmp_path, url[1:], language, VERSION[language] % version)
-        written[0] = version
-    for thread in threads:
-        thread.join()
-    assert mistakes == [] and sum(answered) == 2000
+    clients = Versions(lambda: int(host.get(url).text))
+    with clients:
+        for version in range(2, 22):
+            clients.wait_answered((version - 1) * 90)
+            put_script(tmp_path, url[1:], language, VERSION[language] % version)
+            clients.written = version
+    assert clients.answered == 2000
     assert host.get(url).text == "21"

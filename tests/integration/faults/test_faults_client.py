@@ -8,52 +8,22 @@ import pytest
 
 from support import fastcgi
 from support.fastcgi import KEEP_CONN, PARAMS, STDIN, pairs, record, stream, variables
-from support.faults import begin, begun, gone, name_of, path, put_faults, untouched
+from support.faults import ENDLESS, begin, begun, path, put_faults, untouched
 from support.held import find_runs, put_held
 from support.host import Host, SUFFIX
-from support.servers import Nginx
+from support.marks import LANGUAGES
+from support.processes import gone, name_of
 from support.waiting import wait_for
-
-LANGUAGES = pytest.mark.parametrize("language", SUFFIX)
-
-SCRIPTS = {
-    "python": {
-        "endless": """
-import os, sys
-print("begun", os.getpid(), file=sys.stderr, flush=True)
-print("Content-Type: text/plain\\n\\n")
-while True:
-    sys.stdout.write("0123456789abcdef" * 4096)
-""",
-    },
-    "tcl": {
-        "endless": """
-puts stderr "begun [pid]"
-puts "Content-Type: text/plain\\n\\n"
-while 1 {
-    puts -nonewline [string repeat 0123456789abcdef 4096]
-}
-""",
-    },
-}
-
 
 @pytest.fixture(scope="module")
 def host(tmp_path_factory):
     """It serves others all the time, and holds nothing of all this afterwards."""
-    made = Host(put_faults(tmp_path_factory.mktemp("root"), SCRIPTS))
+    made = Host(put_faults(tmp_path_factory.mktemp("root"), ENDLESS))
     try:
         with untouched(made, clients=2):
             yield made
     finally:
         made.stop()
-
-
-@pytest.fixture(scope="module")
-def nginx(host):
-    made = Nginx(host.socket)
-    yield made
-    made.stop()
 
 
 def receive(client, size):

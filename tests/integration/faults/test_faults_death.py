@@ -7,11 +7,11 @@ import subprocess
 import pytest
 
 from support import fastcgi
-from support.faults import (Asked, begun, front_of, gone, is_refused, other, path, put_faults, template_of,
-                    untouched)
+from support.faults import (Asked, begun, front_of, is_refused, other, path, put_faults,
+                            template_of, untouched)
 from support.host import Host, SUFFIX
-from support.processes import lives
-from support.servers import Fossil, Nginx
+from support.marks import LANGUAGES
+from support.processes import gone, lives
 from support.waiting import wait_for
 
 SCRIPTS = {
@@ -73,7 +73,6 @@ proc application {} {
 """,
     },
 }
-LANGUAGES = pytest.mark.parametrize("language", SUFFIX)
 SIGNALS = pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
 
 
@@ -88,21 +87,6 @@ def host(root):
     made = Host(root, "--min-workers", "0", "--idle-exit", "1")
     for language in SUFFIX:
         app(made, language)
-    yield made
-    made.stop()
-
-
-@pytest.fixture(scope="module")
-def nginx(host):
-    made = Nginx(host.socket)
-    yield made
-    made.stop()
-
-
-@pytest.fixture(scope="module")
-def fossil(host):
-    assert host.program.running()
-    made = Fossil(host.root)
     yield made
     made.stop()
 

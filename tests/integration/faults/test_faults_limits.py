@@ -2,12 +2,12 @@
 
 import pytest
 
-from support.faults import Asked, begin, begun, front_of, gone, path, put_config, put_faults, untouched
+from support.faults import (ENDLESS, Asked, begin, begun, front_of, path, put_config, put_faults,
+                            untouched)
 from support.host import Host, SUFFIX, sanitized
-from support.processes import status_number
+from support.marks import LANGUAGES
+from support.processes import gone, status_number
 from support.waiting import wait_for
-
-LANGUAGES = pytest.mark.parametrize("language", SUFFIX)
 
 SCRIPTS = {
     "python": {
@@ -41,13 +41,6 @@ for i in range(5):
     os.waitpid(pid, 0)
     print("forked")
 """,
-        "endless": """
-import os, sys
-print("begun", os.getpid(), file=sys.stderr, flush=True)
-print("Content-Type: text/plain\\n\\n")
-while True:
-    sys.stdout.write("0123456789abcdef" * 4096)
-""",
     },
     "tcl": {
         "hog": """
@@ -72,13 +65,6 @@ for {set i 0} {$i < 5} {incr i} {
     }
 }
 """,
-        "endless": """
-puts stderr "begun [pid]"
-puts "Content-Type: text/plain\\n\\n"
-while 1 {
-    puts -nonewline [string repeat 0123456789abcdef 4096]
-}
-""",
     },
 }
 SCRIPTS["python"]["small"] = SCRIPTS["tcl"]["small"] = ""
@@ -87,7 +73,7 @@ SCRIPTS["python"]["small"] = SCRIPTS["tcl"]["small"] = ""
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
     scripts = {language: {**found} for language, found in SCRIPTS.items()}
-    root = put_faults(tmp_path_factory.mktemp("root"), scripts)
+    root = put_faults(tmp_path_factory.mktemp("root"), scripts, ENDLESS)
     for language, suffix in SUFFIX.items():
         (root / language / f"small{suffix}").write_bytes(
             (root / language / f"echo{suffix}").read_bytes())

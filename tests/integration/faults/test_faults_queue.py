@@ -6,10 +6,8 @@ import time
 import pytest
 
 from support.faults import Asked, Beside, begin, path, put_config, put_faults, untouched
-from support.host import SUFFIX
+from support.marks import LANGUAGES
 from support.waiting import wait_for
-
-LANGUAGES = pytest.mark.parametrize("language", SUFFIX)
 LISTEN = ["unix:{folder}/s"]
 LANE = "[extension */slow.*]\nlane = 1\n"
 

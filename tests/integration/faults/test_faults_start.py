@@ -7,9 +7,9 @@ import time
 
 import pytest
 
-from support.faults import Asked, front_of, named, path, put_faults, template_of
+from support.faults import Asked, front_of, path, put_faults, template_of
 from support.host import SUFFIX, Host, run_exthost
-from support.processes import descendants
+from support.processes import children_of, descendants, named, state_of
 from support.waiting import wait_for
 
 ROUNDS = 4
@@ -29,11 +29,6 @@ def host(tmp_path):
         yield made
     finally:
         made.stop()
-
-
-def state_of(pid):
-    with open(f"/proc/{pid}/stat") as f:
-        return f.read().rpartition(")")[2].split()[0]
 
 
 def kill_with_kin(pid):
@@ -64,7 +59,7 @@ def grows(gaps, first):
 def test_a_template_that_dies_on_starting_is_started_later_each_time(host):
     python, tcl = (template_of(host, language) for language in ("python", "tcl"))
     since = host.log_position()
-    gaps = kill_each(lambda: named(host, "exthost-templ"), {python, *kill_with_kin(tcl)})
+    gaps = kill_each(lambda: named(host.pid, "exthost-templ"), {python, *kill_with_kin(tcl)})
     assert grows(gaps, 0.1), gaps
     host.wait_line("tcl template: signal 9 (Killed) while starting", since=since)
     assert host.get(path("tcl", "hello")).status == 200
@@ -73,17 +68,12 @@ def test_a_template_that_dies_on_starting_is_started_later_each_time(host):
 
 def test_a_front_that_dies_on_starting_is_started_later_each_time(host):
     since = host.log_position()
-    gaps = kill_each(lambda: named(host, "exthost-front"), ())
+    gaps = kill_each(lambda: named(host.pid, "exthost-front"), ())
     assert grows(gaps[1:], 0.1), gaps
     host.wait_line("front: signal 9 (Killed); starting another", since=since)
     for language in SUFFIX:
         assert host.get(path(language, "hello")).status == 200
-    assert front_of(host) in named(host, "exthost-front")
-
-
-def children_of(pid):
-    with open(f"/proc/{pid}/task/{pid}/children") as f:
-        return [int(word) for word in f.read().split()]
+    assert front_of(host) in named(host.pid, "exthost-front")
 
 
 def told(host):

@@ -10,12 +10,12 @@ import time
 import pytest
 
 from support import fastcgi
-from support.faults import (Asked, Beside, begin, begun, front_of, gone, is_refused, path, are_quiet,
-                    put_config, put_faults, untouched, wait_held)
+from support.faults import (Asked, Beside, begin, begun, front_of, is_refused, path, are_quiet,
+                            put_config, put_faults, untouched, wait_held)
 from support.host import Host, SUFFIX, environment, sanitized
+from support.marks import LANGUAGES
+from support.processes import gone
 from support.waiting import wait_for
-
-LANGUAGES = pytest.mark.parametrize("language", SUFFIX)
 LISTEN = ["unix:{folder}/s", "unix:{folder}/t,trust=fossil"]
 
 

@@ -7,12 +7,11 @@ import time
 import pytest
 
 from support.fastcgi import STDOUT
-from support.faults import Asked, begin, begun, gone, path, put_config, put_faults, untouched
-from support.host import Host, SUFFIX
-from support.servers import Fossil, Nginx
+from support.faults import Asked, begin, begun, path, put_config, put_faults, untouched
+from support.host import Host
+from support.marks import LANGUAGES
+from support.processes import gone
 from support.web import BrokenTransfer
-
-LANGUAGES = pytest.mark.parametrize("language", SUFFIX)
 TIMEOUT = 3  # seconds: until then a script must have come to where it waits, on a busy machine too
 
 SCRIPTS = {
@@ -198,20 +197,6 @@ timeout = 12
             yield made
     finally:
         made.stop()
-
-
-@pytest.fixture(scope="module")
-def nginx(host):
-    made = Nginx(host.socket)
-    yield made
-    made.stop()
-
-
-@pytest.fixture(scope="module")
-def fossil(host):
-    made = Fossil(host.root)
-    yield made
-    made.stop()
 
 
 class Timed(Asked):

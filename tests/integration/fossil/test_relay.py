@@ -8,9 +8,8 @@ import threading
 
 import pytest
 
-from support import fastcgi
 from support.fastcgi import END_REQUEST, STDOUT, record
-from support.host import EXTHOST, RELAY, SUFFIX, copy_scripts, environment, put_script
+from support.host import EXTHOST, RELAY, SUFFIX, copy_scripts, environment
 from support.users import open_to_all, root_only
 from support.web import parse_cgi
 

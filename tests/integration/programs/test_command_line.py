@@ -11,9 +11,8 @@ import sys
 import pytest
 
 from support import fastcgi
-from support.faults import gone, named
 from support.host import EXTHOST, RELAY, Host, copy_scripts, environment, put, put_script, run_exthost
-from support.processes import Program, has_open, lives
+from support.processes import Program, gone, has_open, lives, named
 from support.waiting import wait_for
 
 
@@ -190,8 +189,8 @@ def test_sigusr1_gives_every_process_the_new_log_and_replaces_none(root, tmp_pat
                    env=environment())
     try:
         wait_for(lambda: log.exists() and "ready" in log.read_text(), "ready")
-        templates = named(host, "exthost-templ")
-        stay = [host.pid, *named(host, "exthost-front"), *templates]
+        templates = named(host.pid, "exthost-templ")
+        stay = [host.pid, *named(host.pid, "exthost-front"), *templates]
         log.rename(old)
         host.send(signal.SIGUSR1)
         wait_for(lambda: not [pid for pid in stay if has_open(pid, old)], "the new log alone")
@@ -241,7 +240,7 @@ def test_who_says_it_twice_does_not_wait_for_a_request(root):
 def test_a_front_that_hangs_does_not_keep_the_host_from_ending(root):
     host = Host(root, "--grace", "1")
     try:
-        front, = named(host, "exthost-front")
+        front, = named(host.pid, "exthost-front")
         os.kill(front, signal.SIGSTOP)
         host.program.send(signal.SIGTERM)
         assert host.program.wait_exit() == 0

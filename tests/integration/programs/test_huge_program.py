@@ -12,7 +12,7 @@ import subprocess
 import pytest
 
 from support.host import EXTHOST, SUFFIX, copy_scripts
-from support.processes import descendants
+from support.processes import descendants, name_of
 
 HUGE = 2 << 20
 MADV_COLLAPSE = 25
@@ -97,11 +97,7 @@ def test_the_variables_of_pythons_template_are_in_one(host):
 
 def master_of(host):
     """What was started, or below it what that has started."""
-    for pid in [host.pid, *descendants(host.pid)]:
-        with open(f"/proc/{pid}/comm") as f:
-            if f.read() == "exthost\n":
-                return pid
-    raise AssertionError("no master")
+    return next(pid for pid in [host.pid, *descendants(host.pid)] if name_of(pid) == "exthost")
 
 
 def in_a_namespace_without_memory_to_execute():

@@ -10,7 +10,6 @@ import urllib.parse
 import pytest
 
 from support.host import EXTHOST, RELAY, environment, put, put_script, relay_line, run_exthost
-from support.servers import Nginx
 from support.waiting import wait_for
 
 HGWEB = "/usr/share/doc/mercurial-common/examples/hgweb.cgi"

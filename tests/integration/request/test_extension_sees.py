@@ -7,8 +7,7 @@ import pytest
 
 from support import fastcgi
 from support.host import SUFFIX, put, put_script, run_plain
-
-LANGUAGES = pytest.mark.parametrize("language", SUFFIX)
+from support.marks import LANGUAGES
 
 
 def path(language, name):

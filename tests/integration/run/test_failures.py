@@ -12,23 +12,15 @@ import pytest
 
 from support import fastcgi
 from support.host import SUFFIX, put, put_script
+from support.marks import LANGUAGES
+from support.processes import named
 from support.serving import WAYS, serve
 from support.waiting import wait_for
-
-LANGUAGES = pytest.mark.parametrize("language", SUFFIX)
 SECRET = "a secret went <wrong>"
 
 
 def path(language, name):
     return f"/{language}/{name}{SUFFIX[language]}"
-
-
-def templates_of(host):
-    def is_template(pid):
-        with open(f"/proc/{pid}/comm") as f:
-            return f.read() == "exthost-templ\n"
-    with open(f"/proc/{host.pid}/task/{host.pid}/children") as f:
-        return [int(pid) for pid in f.read().split() if is_template(pid)]
 
 
 def is_page(reply, status):
@@ -176,7 +168,7 @@ def test_a_crash_before_anything_was_sent_is_500_and_the_log_names_the_signal(ho
 def test_a_crash_is_no_complete_reply_though_its_template_is_slow_to_tell_of_it(start_host, site, language):
     # Other runs of its own: nobody else may wait for these templates.
     host = start_host(site.root, listen=["unix:{folder}/s"])
-    templates = templates_of(host)
+    templates = named(host.pid, "exthost-templ")
     assert len(templates) == len(SUFFIX)
     try:
         for pid in templates:

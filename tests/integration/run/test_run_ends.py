@@ -4,10 +4,9 @@ import pytest
 
 from support import fastcgi
 from support.host import SUFFIX, put, put_script, run_plain
+from support.marks import LANGUAGES
 from support.own_socket import Serving
 from support.waiting import wait_for
-
-LANGUAGES = pytest.mark.parametrize("language", SUFFIX)
 
 # Write a page that would never end, to a client that leaves, and tell the outcome in a file.
 WRITES = {"python": '''\

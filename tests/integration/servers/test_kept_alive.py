@@ -8,9 +8,9 @@ import time
 
 import pytest
 
+from support.faults import front_of
 from support.host import put, put_script
 from support.load import ask_for
-from support.processes import descendants
 from support.servers import Apache
 
 CLIENTS = 64
@@ -42,13 +42,6 @@ def reachable_host(start_host, root, *options):
     """A host that Apache's user may speak to, too."""
     return start_host(root, "--prefix", "/ext", "--allow-uid", str(Apache.USER), *options,
                       listen=["unix:{folder}/s,mode=0666"])
-
-
-def find_front(host):
-    def named(pid):
-        with open(f"/proc/{pid}/comm") as f:
-            return f.read() == "exthost-front\n"
-    return next(pid for pid in descendants(host.pid) if named(pid))
 
 
 def connections(front, listener):
@@ -88,7 +81,7 @@ def ask_all(host, port):
     clients = [("slow", "/ext/slow.py", answer("slow"))] * SLOW
     while len(clients) < CLIENTS:
         clients += [("fast", "/ext/fast.py", answer("python")), ("fast", "/ext/fast.tcl", answer("tcl"))]
-    front = find_front(host)
+    front = front_of(host)
     seen, looked = set(), 0
 
     def look():

@@ -8,18 +8,19 @@ import pytest
 import recipes
 from support import web
 from support.host import SUFFIX, Host, copy_scripts
+from support.marks import LANGUAGES
 from support.own_socket import Serving
+from support.readme import SOCKET, block_with, host_options, put_in
+from support.servers import WWW_DATA
 from test_under_apache import seen
-
-LANGUAGES = pytest.mark.parametrize("language", SUFFIX)
 
 
 def host_of(root, title):
-    given = recipes.host_options(title)
+    given = host_options(title)
     listen = given.pop("--listen")
-    assert listen.startswith("unix:/run/exthost/web.sock")
+    assert listen.startswith(f"unix:{SOCKET}")
     return Host(root, *[word for option in given.items() for word in option],
-                listen=[listen.replace("/run/exthost/web.sock", "{folder}/s")])
+                listen=[listen.replace(SOCKET, "{folder}/s")])
 
 
 @pytest.fixture(scope="module")
@@ -31,14 +32,14 @@ def host(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def nginx(host):
-    made = recipes.Nginx(recipes.block_with("Behind nginx", "server {"), host.socket)
+    made = recipes.Nginx(block_with("Behind nginx", "server {"), host.socket)
     yield made
     made.stop()
 
 
 @pytest.fixture(scope="module")
 def apache(host):
-    made = recipes.Apache(recipes.block_with("Behind Apache", "ProxyPass"), host.socket)
+    made = recipes.Apache(block_with("Behind Apache", "ProxyPass"), host.socket)
     yield made
     made.stop()
 
@@ -82,7 +83,7 @@ def test_the_host_of_the_request_line_counts(nginx):
 
 def test_without_the_recipes_lines_both_would_be_wrong(host):
     """So that the recipe is not kept when nothing needs it any more: what Debian's file sends."""
-    block = recipes.block_with("Behind nginx", "server {")
+    block = block_with("Behind nginx", "server {")
     stock = "\n".join(line for line in block.split("\n") if "fastcgi_param " not in line)
     server = recipes.Nginx(stock, host.socket)
     try:
@@ -96,9 +97,9 @@ def test_without_the_recipes_lines_both_would_be_wrong(host):
 
 @LANGUAGES
 def test_a_name_that_nginx_has_checked_is_the_remote_user(host, language):
-    block = recipes.block_with("Behind nginx", "server {")
-    checked = recipes.block_with("Behind nginx", "auth_basic ")
-    server = recipes.Nginx(recipes.put_in(block, line=('fastcgi_param REMOTE_USER "";\n', checked)), host.socket)
+    block = block_with("Behind nginx", "server {")
+    checked = block_with("Behind nginx", "auth_basic ")
+    server = recipes.Nginx(put_in(block, ('fastcgi_param REMOTE_USER "";\n', checked)), host.socket)
     try:
         assert server.get(env_of(language)).status == 401
         assert server.get(env_of(language), authorization("guessed")).status == 401
@@ -109,7 +110,7 @@ def test_a_name_that_nginx_has_checked_is_the_remote_user(host, language):
 
 @LANGUAGES
 def test_a_name_that_apache_has_checked_is_the_remote_user_and_the_password_stays_there(host, language):
-    server = recipes.Apache(recipes.block_with("Behind Apache", "ProxyPass"), host.socket, """
+    server = recipes.Apache(block_with("Behind Apache", "ProxyPass"), host.socket, """
 <Location /ext/>
 AuthType Basic
 AuthName extensions
@@ -127,13 +128,13 @@ Require valid-user
 
 @LANGUAGES
 def test_an_app_with_a_socket_of_its_own_has_a_right_recipe_too(host, tmp_path, language):
-    text = recipes.block_with("A socket of its own", "location /wiki/")
-    app = Serving(tmp_path / "root", "--prefix", "/wiki", "--allow-uid", str(recipes.WWW_DATA), language=language,
+    text = block_with("A socket of its own", "location /wiki/")
+    app = Serving(tmp_path / "root", "--prefix", "/wiki", "--allow-uid", str(WWW_DATA), language=language,
                   listen=["unix:{folder}/s,mode=0666"])
     try:
-        location = recipes.put_in(text[text.index("location"):], socket=("/run/exthost/wiki.sock", app.socket))
-        server = recipes.Nginx(recipes.put_in(
-            recipes.block_with("Behind nginx", "server {"), location=("location /ext/", location + "location /ext/")),
+        location = put_in(text[text.index("location"):], ("/run/exthost/wiki.sock", app.socket))
+        server = recipes.Nginx(put_in(
+            block_with("Behind nginx", "server {"), ("location /ext/", location + "location /ext/")),
             host.socket)
         try:
             found = json.loads(server.get("/wiki/a%20b/variables", [("Host", "example.org:8081"),

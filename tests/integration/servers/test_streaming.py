@@ -7,9 +7,8 @@ import pytest
 from support import fastcgi
 from support.faults import begin
 from support.host import SUFFIX, Host, put_script
-from support.servers import Fossil, Nginx
-
-LANGUAGES = pytest.mark.parametrize("language", SUFFIX)
+from support.marks import LANGUAGES
+from support.servers import Fossil
 HEADERS = {"events": "Content-Type: text/event-stream",
            "accel": "Content-Type: text/plain\\nX-Accel-Buffering: no",
            "held": "Content-Type: text/plain"}

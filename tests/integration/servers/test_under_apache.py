@@ -4,9 +4,8 @@ import pytest
 
 from support import web
 from support.host import SUFFIX, Host, copy_scripts
+from support.marks import LANGUAGES
 from support.servers import Apache
-
-LANGUAGES = pytest.mark.parametrize("language", SUFFIX)
 
 
 @pytest.fixture(scope="module")

@@ -14,8 +14,9 @@ import time
 import pytest
 
 from support import web
+from support.faults import front_of
 from support.host import EXTHOST, copy_scripts, environment, put, put_script, run_exthost, sanitized
-from support.processes import Program, descendants, lives
+from support.processes import Program, descendants, lives, name_of
 from support.servers import FOSSIL
 from support.waiting import free_port, listens, wait_for
 
@@ -271,7 +272,7 @@ def test_a_service_sees_the_environment_and_nothing_else_of_the_host(services):
 def test_a_service_does_not_ignore_the_signals_that_the_host_ignores(services):
     host = services.start(("sleeps", {"run": "/bin/sleep 600"}))
     pid = services.started("sleeps")
-    wait_for(lambda: open(f"/proc/{pid}/comm").read() == "sleep\n", "the program")
+    wait_for(lambda: name_of(pid) == "sleep", "the program")
     masks = re.findall(r"^Sig(?:Blk|Ign):\s*(\w+)$", open(f"/proc/{pid}/status").read(), re.M)
     assert [int(mask, 16) & ~OF_THE_C_LIBRARY for mask in masks] == [0, 0]
     assert os.getpgid(pid) == pid != os.getpgid(host.pid)
@@ -327,8 +328,7 @@ def test_a_new_front_knows_the_services_too(services):
     host = services.start(("waits", WAITS))
     pid = services.ready("waits")
     before = services.status()
-    front = next(child for child in descendants(host.pid)
-                 if open(f"/proc/{child}/comm").read() == "exthost-front\n")
+    front = front_of(host)
     since = host.log_position()
     os.kill(front, signal.SIGKILL)
     host.wait_line("front: signal 9", since=since)

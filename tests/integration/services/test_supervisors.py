@@ -18,7 +18,7 @@ import pytest
 
 from support import fastcgi
 from support.host import BUILD, EXTHOST, RELAY, copy_scripts, environment, put_script, run_exthost
-from support.processes import Program, descendants, lives
+from support.processes import Program, children_of, descendants, lives, name_of, state_of
 from support.waiting import wait_for
 
 WATCHDOG = 400000  # microseconds
@@ -27,19 +27,6 @@ WATCHDOG = 400000  # microseconds
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
     return copy_scripts(tmp_path_factory.mktemp("root"))
-
-
-def name(pid):
-    try:
-        with open(f"/proc/{pid}/comm") as f:
-            return f.read().strip()
-    except OSError:
-        return ""
-
-
-def children(pid):
-    with open(f"/proc/{pid}/task/{pid}/children") as f:
-        return [int(number) for number in f.read().split()]
 
 
 class Supervisor:
@@ -105,7 +92,7 @@ def test_a_reload_is_told_at_its_beginning_and_at_its_end(start_host, root, supe
 
 
 def templates(master):
-    return {pid for pid in children(master) if name(pid) == "exthost-templ"}
+    return {pid for pid in children_of(master) if name_of(pid) == "exthost-templ"}
 
 
 def test_every_reload_is_told(start_host, root, supervisor):
@@ -144,7 +131,7 @@ def test_a_master_that_is_stopped_no_longer_feeds_the_watchdog(start_host, root,
     supervisor.hear_until("READY")
     host.program.send(signal.SIGSTOP)
     try:
-        wait_for(lambda: stopped(host.pid), "the master stands")
+        wait_for(lambda: state_of(host.pid) == "T", "the master stands")
         supervisor.socket.settimeout(0)
         with pytest.raises(BlockingIOError):
             while True:
@@ -154,11 +141,6 @@ def test_a_master_that_is_stopped_no_longer_feeds_the_watchdog(start_host, root,
             supervisor.hear()
     finally:
         host.program.send(signal.SIGCONT)
-
-
-def stopped(pid):
-    with open(f"/proc/{pid}/stat") as f:
-        return f.read().rpartition(")")[2].split()[0] == "T"
 
 
 def test_a_watchdog_that_is_for_another_process_is_not_fed(start_host, root, supervisor):
@@ -313,7 +295,7 @@ def test_a_socket_that_was_passed_in_is_close_on_exec_and_only_the_front_gets_it
     host = sockets.pass_to(start_host, root, "fd", "unix:{folder}/s")
     assert host.get("/tcl/hello.tcl").status == 200
     passed = os.readlink(f"/proc/self/fd/{sockets.descriptors[0]}")
-    assert {name(pid) for pid in host.pids() if passed in open_files(pid)} == {"exthost", "exthost-front"}
+    assert {name_of(pid) for pid in host.pids() if passed in open_files(pid)} == {"exthost", "exthost-front"}
     with open(f"/proc/{host.pid}/fdinfo/3") as f:
         assert int(re.search(r"^flags:\s*(\d+)", f.read(), re.M)[1], 8) & os.O_CLOEXEC
 
@@ -434,7 +416,7 @@ class FirstProcess:
             ["nsenter", "--target", str(self.pid), "--pid", "sh", "-c",
              "sleep 600 >/dev/null 2>&1 &"],
             stdin=subprocess.DEVNULL, check=True, timeout=10, env={"PATH": "/usr/bin:/bin"})
-        return wait_for(lambda: next((pid for pid in children(self.pid) if name(pid) == "sleep"), 0),
+        return wait_for(lambda: next((pid for pid in children_of(self.pid) if name_of(pid) == "sleep"), 0),
                         "the orphan is PID 1's")
 
     def end(self):
@@ -480,7 +462,7 @@ def test_a_child_from_before_the_exec_does_not_hold_up_the_end(root, tmp_path):
                        str(root), "--listen", f"unix:{tmp_path}/s"], env=environment(), cwd="/")
     try:
         program.wait_line("ready, serving")
-        other = next(pid for pid in children(program.pid) if name(pid) == "sleep")
+        other = next(pid for pid in children_of(program.pid) if name_of(pid) == "sleep")
         program.send(signal.SIGTERM)
         assert program.wait_exit() == 0
         assert lives(other)

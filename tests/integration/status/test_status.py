@@ -11,14 +11,13 @@ import subprocess
 import pytest
 
 from support import fastcgi
-from support.faults import Asked, named
+from support.faults import Asked
 from support.held import Held, ask_status, find_runs, put_held, status_of, wait_counted
 from support.host import EXTHOST, SUFFIX, environment, put_script, run_exthost
-from support.processes import Program, descendants, lives
+from support.marks import LANGUAGES
+from support.processes import Program, descendants, lives, named
 from support.users import open_to_all, root_only
 from support.waiting import wait_for
-
-LANGUAGES = pytest.mark.parametrize("language", SUFFIX)
 HELLO = 'print("Content-Type: text/plain\\n\\nhello")\n'
 OWN_PID = {"python": 'import os\nprint(f"Content-Type: text/plain\\n\\n{os.getpid()}")\n',
            "tcl": 'puts "Content-Type: text/plain\\n\\n[pid]"\n'}
@@ -163,7 +162,7 @@ def test_a_run_that_is_asked_before_it_has_begun_goes_on(start_host, root, langu
     host = start_host(root, "--timeout", "300")
 
     def spares():
-        return [pid for template in named(host, "exthost-templ") for pid in descendants(template)]
+        return [pid for template in named(host.pid, "exthost-templ") for pid in descendants(template)]
     stopped = wait_for(lambda: len(spares()) == 2 * len(SUFFIX) and spares(), "the spares")
     for pid in stopped:
         os.kill(pid, signal.SIGSTOP)

@@ -10,9 +10,8 @@ import pytest
 from support import fastcgi
 from support.held import Held, put_held, status_of, wait_counted
 from support.host import SUFFIX, copy_scripts, put_script
+from support.marks import LANGUAGES
 from support.waiting import wait_for
-
-LANGUAGES = pytest.mark.parametrize("language", SUFFIX)
 METRICS = "/metrics"
 FAMILIES = {
     "exthost_running": "gauge", "exthost_waiting": "gauge", "exthost_connections": "gauge",
