@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from support import web
-from containers import HERE, REPOSITORY, UID, Container, Started, configuration_of, root_of, run, volume
+from containers import (HERE, REPOSITORY, UID, Container, Started, configuration_of, root_of, run,
+                        volume)
 from manifests import documents, folders_of, from_compose, from_kubernetes, one
+from support import web
 from support.waiting import listens, wait_for
 
 PORT = 8080

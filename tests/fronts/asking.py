@@ -5,9 +5,9 @@ import json
 from clients import SECONDS, Silence
 from clients import ask as ask_client
 from served import url
-from table import NEXT, Answer
 from support.waiting import wait_for
 from support.web import BrokenTransfer, Reply
+from table import NEXT, Answer
 
 NEXT_PAGE = Answer(200, NEXT, {"Set-Cookie": "user=next"})
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from clients import Http1
 from http2 import Http2
 from support.readme import PORT, SOCKET, block_with, put_in
-from support.servers import (ROOT, Server, apache_command, apache_text, nginx_command, nginx_text)
+from support.servers import ROOT, Server, apache_command, apache_text, nginx_command, nginx_text
 
 OTHERS = "Behind other web servers"
 

@@ -1,8 +1,8 @@
 """What stands behind the fronts: a host with all extensions, and two with an app's own socket."""
 
 from fronts import Front
-from support.host import Host
 from scripts import KINDS, put_scripts
+from support.host import Host
 from support.servers import WWW_DATA, Fossil
 from support.stopping import stop_all
 from support.waiting import wait_for

@@ -1,7 +1,8 @@
 """One table of cases, asked through every front: see cases.py, and deviations.py."""
 
-import asking
 import pytest
+
+import asking
 from cases import CASES
 from deviations import DEVIATIONS
 

@@ -2,15 +2,14 @@
 
 import json
 import os
-import re
 import shutil
 import subprocess
 import tempfile
 import threading
 from pathlib import Path
 
-from support import web
 from image import DEFAULT, NO_CAPABILITIES, ROOT, UID, Started
+from support import web
 from support.waiting import free_port, listens, wait_for
 
 REPOSITORY = "/museum/repo.fossil"  # inside
@@ -142,9 +141,3 @@ class Asked:
             thread.join()
         return [(answer.status, answer.text) if isinstance(answer, web.Reply) else answer
                 for answer in self.answers]
-
-
-def in_order(lines, *patterns):
-    """Whether each pattern is found, and first in a line behind that of the one before it."""
-    places = [next((i for i, line in enumerate(lines) if re.search(pattern, line)), None) for pattern in patterns]
-    return None not in places and places == sorted(places)

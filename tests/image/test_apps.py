@@ -4,8 +4,8 @@ import os
 
 import pytest
 
-from support.fastcgi import request
 from one import One
+from support.fastcgi import request
 from support.waiting import wait_for
 
 # Each counts its requests, tells what it was sent, and tries to write beside itself.

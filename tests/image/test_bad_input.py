@@ -7,9 +7,9 @@ import subprocess
 
 import pytest
 
-from support import web
 from image import UID, Site, run
 from one import REPOSITORY
+from support import web
 from support.waiting import free_port, wait_for
 
 MEGABYTE = 1 << 20

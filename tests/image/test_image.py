@@ -12,9 +12,9 @@ import zoneinfo
 import pytest
 
 import image
+from image import ARCHIVE, HERE, ROOT, UID, Site, run, wait_ready
 from support import web
 from support.fastcgi import request
-from image import ARCHIVE, ROOT, UID, HERE, Site, run, wait_ready
 from support.waiting import free_port, wait_for
 
 MEGABYTE = 1 << 20

@@ -8,10 +8,10 @@ import time
 import pytest
 
 import image
-from support import web
 from image import ARCHIVE, GUIDE, NO_CAPABILITIES, UID
-from one import Asked, One, default_configuration, in_order
-from support.processes import time_of
+from one import Asked, One, default_configuration
+from support import web
+from support.log_lines import in_order, time_of
 from support.waiting import listens, wait_for
 
 

@@ -7,9 +7,9 @@ import socket
 import threading
 import time
 
+import kinds
 from support import fastcgi
 from support import web
-import kinds
 
 WAYS = ("nginx, new", "nginx, kept", "direct, new", "direct, kept")
 PATIENCE = 60  # seconds for an answer: far longer than any limit of the host

@@ -14,7 +14,9 @@ TEXT = [("Content-Type", "text/plain")]
 
 
 class Apps:
-    """A host for WSGI apps; debug: with every app in wsgiref.validate's validator."""
+    """
+    A Host for WSGI apps below folder/root; debug: with every app in wsgiref.validate's validator.
+    """
 
     def __init__(self, folder, *options, debug=False):
         self.root = folder / "root"
@@ -38,10 +40,11 @@ class Apps:
         return "/" + name
 
     def run(self, target, method="GET", body=b"", headers=(), **more):
-        """One request; its Outcome, record by record."""
+        """One request; its fastcgi.Outcome, record by record."""
         return self.host.run(method, target, headers, body, **more)
 
     def get(self, target, method="GET", body=b"", headers=(), **more):
+        """One request; its web.Reply."""
         return self.run(target, method, body, headers, **more).reply()
 
     def answer(self, body, method="GET", before="", **more):
@@ -49,7 +52,7 @@ class Apps:
         return self.get(self.put(body, before), method, **more)
 
     def fails(self, body, *lines, before="", method="GET", target=""):
-        """Ask an app with this body, which must be a 500 with these in the log."""
+        """Ask an app with this body, which must be a 500 with these texts in the log; the Reply."""
         since = self.host.log_position()
         reply = self.get(self.put(body, before) + target, method)
         assert reply.status == 500, reply

@@ -1,4 +1,7 @@
-"""A FastCGI client, from the specification of 1996: whole requests, single records, raw bytes."""
+"""
+A FastCGI client, from the specification of 1996: whole requests, single records, raw bytes. An address
+is a path of a unix socket, or (host, port).
+"""
 
 import socket
 import struct
@@ -14,11 +17,13 @@ REQUEST_COMPLETE, CANT_MPX_CONN, OVERLOADED, UNKNOWN_ROLE = range(4)
 
 
 def record(kind, request_id, content=b"", padding=0, version=1):
+    """One record, as bytes, with so many bytes of padding."""
     return struct.pack(">BBHHBx", version, kind, request_id, len(content), padding) \
         + content + bytes(padding)
 
 
 def begin(request_id=1, role=RESPONDER, flags=0):
+    """A BEGIN_REQUEST record, as bytes."""
     return record(BEGIN_REQUEST, request_id, struct.pack(">HB5x", role, flags))
 
 
@@ -27,7 +32,7 @@ def _length(n):
 
 
 def pairs(variables):
-    """Name-value pairs, encoded. str is sent as UTF-8."""
+    """Name-value pairs (a dictionary, or a list of pairs), encoded as bytes. str is sent as UTF-8."""
     encoded = b""
     items = variables.items() if isinstance(variables, dict) else variables
     for name, value in items:
@@ -38,6 +43,7 @@ def pairs(variables):
 
 
 def parse_pairs(data):
+    """The encoded pairs, as {name: value} of texts. IndexError or struct.error where they are cut."""
     found, at = {}, 0
 
     def length():
@@ -57,15 +63,16 @@ def parse_pairs(data):
 
 
 def stream(kind, request_id, data, size=65535):
-    """The records of a stream, its empty end included."""
+    """The records of a stream, as bytes, its empty end included; size: of one record's content."""
     parts = [record(kind, request_id, data[i:i + size]) for i in range(0, len(data), size)]
     return b"".join(parts) + record(kind, request_id)
 
 
 def variables(method, target, body=b"", headers=(), **more):
     """
-    What a web server sends, with nginx's habit: the whole path in SCRIPT_NAME. A header's value may
-    be bytes.
+    What a web server sends for a request, {name: value}, with nginx's habit: the whole path in
+    SCRIPT_NAME. headers: (name, value) each; a value may be bytes. more: further variables; None
+    leaves one out.
     """
     path, _, query = target.partition("?")
     found = {
@@ -97,6 +104,7 @@ class Outcome:
         self.records = []       # (type, request id, content length)
 
     def reply(self):
+        """What was answered, a web.Reply. AssertionError when the request did not come to its end."""
         assert self.ended and self.protocol_status == REQUEST_COMPLETE, self
         return parse_cgi(self.stdout)
 
@@ -106,7 +114,10 @@ class Outcome:
 
 
 class Connection:
-    """address: a path, or (host, port)."""
+    """
+    A connection to an address; timeout: seconds for each wait, then TimeoutError. OSError when it
+    cannot be made.
+    """
 
     def __init__(self, address, timeout=20.0):
         family = socket.AF_UNIX if isinstance(address, str) else socket.AF_INET
@@ -149,7 +160,7 @@ class Connection:
         return taken
 
     def read_record(self):
-        """(type, request id, content), or None when the connection was closed."""
+        """The next record: (type, request id, content), or None when the connection was closed."""
         header = self._take(8)
         if header is None:
             return None
@@ -159,6 +170,7 @@ class Connection:
         return None if content is None else (kind, request_id, content[:length])
 
     def read_outcome(self, request_id=1):
+        """Read to the end of this request, or of the connection; its Outcome."""
         outcome = Outcome()
         stdout = []
         while not outcome.ended:
@@ -185,16 +197,22 @@ class Connection:
         return self._take(1) is None
 
     def begin(self, request_id=1, role=RESPONDER, flags=0):
+        """Send a BEGIN_REQUEST. As the next two: whether all of it could be sent."""
         return self.send(begin(request_id, role, flags))
 
     def params(self, found, request_id=1):
+        """Send the whole PARAMS stream, with these variables."""
         return self.send(stream(PARAMS, request_id, pairs(found)))
 
     def stdin(self, body, request_id=1):
+        """Send the whole STDIN stream."""
         return self.send(stream(STDIN, request_id, body))
 
     def run(self, found, body=b"", request_id=1, flags=0):
-        """One whole request. The body is sent beside the reading, as a web server does."""
+        """
+        One whole request with these variables; its Outcome. The body is sent beside the reading, as a
+        web server does.
+        """
         head = begin(request_id, RESPONDER, flags) + stream(PARAMS, request_id, pairs(found))
         rest = stream(STDIN, request_id, body)
         if len(rest) < 65536:

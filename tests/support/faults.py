@@ -11,7 +11,7 @@ import time
 
 from support import clients, fastcgi
 from support.clients import Clients
-from support.host import SUFFIX, put, put_script
+from support.host import SUFFIX, path, put, put_script
 from support.processes import named, processor_time
 from support.waiting import wait_for
 
@@ -93,11 +93,6 @@ while 1 {
 def other(language):
     """The other one of the two languages."""
     return {"python": "tcl", "tcl": "python"}[language]
-
-
-def path(language, name):
-    """The URL path of a script of put_faults, or of host.copy_scripts: "/tcl/hello.tcl"."""
-    return f"/{language}/{name}{SUFFIX[language]}"
 
 
 def put_faults(root, *more):

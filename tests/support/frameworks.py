@@ -23,8 +23,9 @@ PATIENCE = 180  # seconds for a load or a request: a framework is large, and a b
 
 class Site:
     """
-    `text` is a module that defines `application`; more: {name: text} of further files. timeout: what
-    one request may take.
+    `text` is a module that defines `application`, in which @DATA@ is the folder .data; more: {name:
+    text} of further files; options: of the host. Ready, with the app loaded, when the constructor
+    returns.
     """
 
     def __init__(self, text, more=(), options=()):
@@ -64,7 +65,7 @@ class Site:
         return len([line for line in log if "app.py loaded" in line])
 
     def base(self, way):
-        """The URL of the application."""
+        """The URL of the application in this way, of WAYS."""
         server, kind = way.split()
         path = "/own" if server == "own" else "/ext/app.py" if kind == "app" else "/ext/script.py"
         return f"http://127.0.0.1:{self._servers[server].port}{path}"
@@ -79,7 +80,9 @@ class _NoRedirects(urllib.request.HTTPRedirectHandler):
 
 
 class Browser:
-    """Keeps cookies and, unless told, follows redirects."""
+    """
+    A client of the application at this URL, which keeps .cookies and, unless told, follows redirects.
+    """
 
     def __init__(self, base):
         self.base = base
@@ -90,7 +93,10 @@ class Browser:
         self._stays = urllib.request.build_opener(proxy, keeps, _NoRedirects)
 
     def ask(self, path, data=None, headers=(), method=None, follow=True):
-        """The Reply; data: the fields of a form, or bytes. .url is where it came from."""
+        """
+        Ask for a path below the URL, or for another URL; the web.Reply, with .url, where it came from.
+        data: the fields of a form, or bytes. OSError when nothing answers.
+        """
         if isinstance(data, dict):
             data = urllib.parse.urlencode(data).encode()
         url = path if path.startswith("http") else self.base + path
@@ -105,7 +111,7 @@ class Browser:
         return reply
 
     def upload(self, path, field, name, content, **fields):
-        """A form with a file, as a browser sends it."""
+        """Send a form with a file (content: bytes) and further fields, as a browser does; the Reply."""
         limit = b"----a limit that is in no file"
         parts = [b'--%s\r\nContent-Disposition: form-data; name="%s"\r\n\r\n%s\r\n'
                  % (limit, key.encode(), value.encode()) for key, value in fields.items()]
@@ -117,6 +123,6 @@ class Browser:
 
 
 def curl(*arguments, **more):
-    """What curl prints."""
+    """What curl prints, as bytes. subprocess.CalledProcessError when it fails."""
     return subprocess.run(["/usr/bin/curl", "-sS", "--noproxy", "*", "--max-time", "30", *arguments],
                           check=True, capture_output=True, timeout=40, **more).stdout

@@ -44,7 +44,9 @@ def ask_status(host, *options):
 
 
 def status_of(host):
-    """What the host tells of itself, parsed."""
+    """
+    What `exthost status --json` tells of the host of this .root, parsed. AssertionError when it fails.
+    """
     done = ask_status(host, "--json")
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
@@ -59,13 +61,19 @@ def wait_counted(host, requests):
 
 
 def find_runs(host, state, url=None):
-    """Those of its runs that are in this state, of this extension or of all."""
+    """
+    Those of its runs that are in this state ("runs", "waits"), of this extension (a URL path) or of
+    all: what the status tells of each, a list of dictionaries.
+    """
     return [run for run in status_of(host)["runs"]
             if run["state"] == state and url in (None, "/" + run["extension"])]
 
 
 class Held:
-    """Requests to a held script. end() lets all of them go on, and leave() also waits for them."""
+    """
+    Requests to held scripts (put_held), which go on until end(); the end of a `with` also waits for
+    them.
+    """
 
     def __init__(self, host, folder):
         self._host = host
@@ -74,7 +82,10 @@ class Held:
         self._replies = []
 
     def begin(self, url, state="runs", **more):
-        """One more request; when it is in this state, the future of its reply."""
+        """
+        One more request, to this URL path; when it is in this state, the future of its web.Reply.
+        AssertionError when that does not come.
+        """
         before = len(find_runs(self._host, state, url))
         reply = self._pool.submit(self._host.get, f"{url}?{self._flag}", timeout=60, **more)
         self._replies.append(reply)
@@ -83,6 +94,7 @@ class Held:
         return reply
 
     def end(self):
+        """Let all of them go on."""
         self._flag.write_text("")
 
     def __enter__(self):

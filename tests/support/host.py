@@ -1,4 +1,7 @@
-"""The host under test, and the extension roots it serves."""
+"""
+The host under test, and the extension roots it serves. BUILD is the build tree under test: EXTHOST_BUILD,
+else build/release.
+"""
 
 import functools
 import os
@@ -9,7 +12,7 @@ import tempfile
 from pathlib import Path
 
 from support import fastcgi
-from support.processes import Program, inside
+from support.processes import Program, carries_sanitizer, inside
 from support.waiting import wait_for
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -28,6 +31,7 @@ _PASSED_ON = ("ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS", "TSAN_OPTIONS", "
 
 
 def environment(**more):
+    """The whole environment that a host is started with, {name: value}: ENVIRONMENT, and more."""
     passed = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
     if sanitized():
         # CPython's own tests ask for too much memory on purpose. What the interpreters never free is
@@ -39,19 +43,19 @@ def environment(**more):
 @functools.cache
 def sanitized():
     """Whether the build carries a sanitizer, which makes numbers of memory meaningless."""
-    try:
-        program = Path(EXTHOST).read_bytes()
-    except OSError:
-        return False  # not built yet: each test will say so
-    return b"__asan_init" in program or b"__tsan_init" in program
+    return carries_sanitizer(EXTHOST)
 
 
 def relay_line(language, options=""):
+    """The first line of a script for the relay of this build, without its end."""
     return f"#!{RELAY} {options + ' ' if options else ''}{language}"
 
 
 def put(root, name, text, executable=None):
-    """Write a file below an extension root. Executable if it begins with #!, unless told."""
+    """
+    Write a file (text or bytes) below an extension root; its path. A file of that name is replaced at
+    once. It is executable if it begins with #!, or as `executable` says.
+    """
     path = Path(root, name)
     path.parent.mkdir(parents=True, exist_ok=True)
     data = text if isinstance(text, bytes) else text.encode()
@@ -64,6 +68,10 @@ def put(root, name, text, executable=None):
 
 
 def put_script(root, name, language, body, plain=False):
+    """
+    Write a script of this body, with a first line for the relay or (plain) for the interpreter itself;
+    its path.
+    """
     first = f"#!{PLAIN[language]}" if plain else relay_line(language)
     return put(root, name, first + "\n" + body)
 
@@ -71,7 +79,7 @@ def put_script(root, name, language, body, plain=False):
 def copy_scripts(root, plain=False, options=""):
     """
     The scripts of tests/scripts in root/python and root/tcl, with a first line that fits: the relay
-    of this build, or the interpreter itself for comparison.
+    of this build (options: of it), or (plain) the interpreter itself for comparison. root as a Path.
     """
     for language in ("python", "tcl"):
         for source in sorted((SCRIPTS / language).iterdir()):
@@ -85,8 +93,28 @@ def copy_scripts(root, plain=False, options=""):
     return Path(root)
 
 
+def path(language, name):
+    """The URL path of a script of copy_scripts, or of faults.put_faults: "/tcl/hello.tcl"."""
+    return f"/{language}/{name}{SUFFIX[language]}"
+
+
+def environment_bytes(reply):
+    """The environment that the script env of tests/scripts has printed, as {name: bytes}."""
+    assert reply.status == 200, reply
+    pairs = [line.partition(" ") for line in reply.text.splitlines()]
+    return {name: bytes.fromhex(value) for name, _, value in pairs}
+
+
+def environment_of(reply):
+    """The same, as {name: text}."""
+    return {name: value.decode() for name, value in environment_bytes(reply).items()}
+
+
 def run_plain(language, script, variables, body=b"", timeout=10):
-    """The same script under the plain interpreter as a CGI program: what is to be expected."""
+    """
+    The same script under the plain interpreter as a CGI program, with these variables beside PATH and
+    LANG: what is to be expected, as a subprocess.CompletedProcess of bytes.
+    """
     return subprocess.run(
         [PLAIN[language], str(script)], input=body, capture_output=True, timeout=timeout,
         cwd=os.path.dirname(script), check=False,
@@ -94,7 +122,10 @@ def run_plain(language, script, variables, body=b"", timeout=10):
 
 
 def run_exthost(*arguments, timeout=30, **more):
-    """Run the program to its end."""
+    """
+    Run `exthost` with these arguments to its end; the subprocess.CompletedProcess, of bytes. more: as
+    for subprocess.run. subprocess.TimeoutExpired after so many seconds.
+    """
     more.setdefault("env", environment())
     if "input" not in more:
         more.setdefault("stdin", subprocess.DEVNULL)
@@ -104,9 +135,10 @@ def run_exthost(*arguments, timeout=30, **more):
 
 class Host:
     """
-    `exthost serve`, ready when the constructor returns. It listens at .socket (a web server's),
-    .trusted (trust=fossil) and for the relay, unless other listeners are given. `before` is a
-    command that becomes the host, and pass_fds are descriptors for it.
+    `exthost serve` with these options, ready when the constructor returns. It listens at .socket (a web
+    server's), .trusted (trust=fossil) and for the relay, unless other listeners are given ("{folder}"
+    in them is its .folder). `before` is a command that becomes the host, and pass_fds are descriptors
+    for it. .program is the started Program. AssertionError, with the log, when it ends at once.
     """
 
     def __init__(self, root, *options, listen=None, env=None, before=(), pass_fds=()):
@@ -142,12 +174,15 @@ class Host:
         return self.program.pid
 
     def pids(self):
+        """The process ids of all its living processes, the master's first."""
         return self.program.pids()
 
     def log_position(self):
+        """The place in its log that is now, for wait_line and program.log; see Program."""
         return self.program.log_position()
 
     def wait_line(self, *texts, since=0, seconds=30.0):
+        """The first line of its log that holds all these texts; see Program."""
         return self.program.wait_line(*texts, since=since, seconds=seconds)
 
     def tcp_port(self):
@@ -159,11 +194,15 @@ class Host:
         raise AssertionError("\n".join(["no TCP port in the log:", *self.program.log()]))
 
     def run(self, method, target, headers=(), body=b"", address=None, timeout=20.0, **more):
-        """One request straight over FastCGI; its Outcome."""
+        """
+        One request straight over FastCGI, to .socket or another address; its fastcgi.Outcome. more: as
+        for fastcgi.variables.
+        """
         return fastcgi.request(address or self.socket, method, target, headers, body, timeout,
                                **more)
 
     def get(self, target, headers=(), **more):
+        """A GET request, as run(); its web.Reply."""
         return self.run("GET", target, headers, **more).reply()
 
     def as_fossil(self, method, script, path_info="", query="", body=b"", headers=(), **more):
@@ -180,7 +219,10 @@ class Host:
         return fastcgi.request(self.trusted, method, url, headers, body, **given)
 
     def stop(self):
-        """End it as an administrator does; nothing of it may be left."""
+        """
+        End it as an administrator does, by SIGTERM. AssertionError, with the log, when it had died,
+        when its exit status is another than 0, or when a process or a socket of it is left.
+        """
         if self._ended:
             return
         self._ended = True
@@ -199,11 +241,3 @@ class Host:
         self._ended = True
         self.program.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
-
-
-def request_ids(lines):
-    """The request ids in log lines: "[3f9c2a7b51d0e846]" or "request 3f9c...."""
-    found = []
-    for line in lines:
-        found += re.findall(r"(?:\[|\brequest[ =:]+\"?)([0-9a-fA-F-]{6,})\b", line)
-    return list(dict.fromkeys(found))

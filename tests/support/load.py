@@ -9,6 +9,8 @@ import selectors
 import socket
 import time
 
+from support import web
+
 Sample = collections.namedtuple("Sample", "name began seconds")
 
 
@@ -50,16 +52,8 @@ def _whole(head, raw):
     if length:
         return raw if len(raw) >= int(length[1]) else None
     assert re.search(rb"\r\ntransfer-encoding: *chunked", head, re.I), head
-    body = b""
-    while True:
-        size, end, raw = raw.partition(b"\r\n")
-        chunk = int(size, 16) if end else 0
-        if not end or len(raw) < chunk + 2:
-            return None
-        if chunk == 0:
-            return body
-        body += raw[:chunk]
-        raw = raw[chunk + 2:]
+    body, whole = web.unchunked(raw)
+    return body if whole else None
 
 
 def ask_for(seconds, port, clients, between=lambda: None):

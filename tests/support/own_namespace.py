@@ -30,3 +30,10 @@ def enter_network():
     _unshare(_CLONE_NEWNET)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
         fcntl.ioctl(s, _SIOCSIFFLAGS, struct.pack("16sh14x", b"lo", _IFF_UP))
+
+
+def may_unshare():
+    """Why no process here may begin a namespace of processes with its own /proc; "": it may."""
+    done = subprocess.run(["unshare", "--pid", "--fork", "--mount-proc", "true"], check=False,
+                          capture_output=True, text=True)
+    return "" if done.returncode == 0 else done.stderr.strip() or "unshare failed"

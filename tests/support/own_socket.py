@@ -3,7 +3,8 @@
 import re
 
 from support.host import SUFFIX, Host, put
-from support.processes import descendants, name_of, time_of
+from support.log_lines import time_of
+from support.processes import descendants, name_of
 from support.waiting import wait_for
 
 APPS = {"python": '''\
@@ -167,20 +168,21 @@ proc application {} {
 
 
 def other_version(text, version):
+    """One of APPS, whose page `hello` says this word instead of "hello"."""
     return text.replace('VERSION = "hello"', f'VERSION = "{version}"') \
         .replace("set version hello", f"set version {version}")
 
 
 def seconds_between(host, *texts):
-    """By the host's own log, between the last lines that end with these texts."""
+    """Seconds, by the host's own log, between the last lines that end with these two texts."""
     first, second = ([line for line in host.program.log() if line.endswith(text)][-1] for text in texts)
     return time_of(second) - time_of(first)
 
 
 class Serving(Host):
     """
-    `exthost serve --app` with an app of these languages, once `expect` (else all) of its workers have
-    loaded it, as the log says, which may be in a file of its own (loaded_in).
+    `exthost serve --app` with the app of APPS in this language (or `text`), once `expect` (else all) of
+    its workers have loaded it, as the log says, which may be in a file of its own (loaded_in, a Path).
     """
 
     def __init__(self, root, *options, language="python", workers=2, text=None, expect=None,
@@ -202,6 +204,7 @@ class Serving(Host):
         return self._loaded_in is not None and self.loaded() or super()._ready()
 
     def put(self, text, root=None):
+        """Write the app's file anew."""
         put(root or self.root, self.name, text, executable=True)
 
     def loaded(self, since=0):
@@ -212,12 +215,13 @@ class Serving(Host):
         return len([line for line in log if "loaded in process" in line])
 
     def guardians(self):
+        """The process ids of its living guardians."""
         return [pid for pid in self.pids() if name_of(pid) == "exthost-guard"]
 
     def workers(self):
-        """The processes that answer: each is its guardian's child."""
+        """The process ids of those that answer: each is its guardian's child."""
         return [pid for guardian in self.guardians() for pid in descendants(guardian)[:1]]
 
     def begun(self, since):
-        """The process of a request that has said so."""
+        """The process id that a page which begins and waits has written to the log since."""
         return int(re.search(r"begun (\d+)", self.wait_line("begun ", since=since))[1])

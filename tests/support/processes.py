@@ -7,7 +7,6 @@ the environment it was started with, which tells even those whose parent has die
 """
 
 import contextlib
-import datetime
 import os
 import signal
 import subprocess
@@ -208,11 +207,6 @@ def descriptor_count(pids):
         with contextlib.suppress(OSError):
             count += len(os.listdir(f"/proc/{pid}/fd"))
     return count
-
-
-def time_of(line):
-    """When a line of the host's log was written, in seconds as time.time() has them."""
-    return datetime.datetime.fromisoformat(line.split()[0]).timestamp()
 
 
 class Program:

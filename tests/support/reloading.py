@@ -35,13 +35,13 @@ class Configured:
         wait_for(self.is_applied, "the front has the new configuration")
 
     def hang_up(self):
-        """SIGHUP, with the file as it is; where the log was."""
+        """Send SIGHUP, with the file as it is; the place in the log where it was sent."""
         since = self.host.log_position()
         self.host.program.send(signal.SIGHUP)
         return since
 
     def refuse(self, text):
-        """Change the file (None: remove it) and reload, which must fail; what the log says."""
+        """Change the file (None: remove it) and reload, which must fail; the log's line of that."""
         if text is None:
             self.path.unlink()
         else:

@@ -6,7 +6,10 @@ WAYS = ("front", "own socket")
 
 
 def serve(way, root, name, body, *options):
-    """A host with this Tcl script at /name, in one app worker: behind the front, or on its own socket."""
+    """
+    A started Host with this Tcl script at /name, in one app worker; way, of WAYS: behind the front, or on a
+    socket of its own.
+    """
     script = put_script(root, name, "tcl", body)
     if way == "front":
         return Host(root, "--workers", "1", *options)

@@ -24,7 +24,10 @@ print("answered" if outcome.ended else "closed")
 
 
 def speak_as(uid, address):
-    """Whether this user is "answered" at this socket, or "closed"."""
+    """
+    Whether this user (its id) is "answered" at this address, or "closed"; or what Python says of
+    another mistake.
+    """
     done = subprocess.run(
         [sys.executable, "-c", CLIENT, str(TESTS), address, str(uid)],
         capture_output=True, text=True, timeout=30, check=False,
@@ -33,7 +36,7 @@ def speak_as(uid, address):
 
 
 def open_to_all(root):
-    """Let every user come to this temporary folder."""
+    """Let every user come to this temporary folder, a Path; the same."""
     for folder in (root, *root.parents):
         if folder == folder.parent or str(folder) == "/tmp":
             break

@@ -1,5 +1,7 @@
-"""Replies, and a small HTTP client that hides nothing: every header as it came, a cut reply told
-from a whole one, any number of headers."""
+"""
+Replies, and a small HTTP client that hides nothing: every header as it came, a cut reply told from a
+whole one, any number of headers.
+"""
 
 import socket
 
@@ -9,7 +11,10 @@ class BrokenTransfer(Exception):
 
 
 class Reply:
-    """A reply, however it came: status, headers in their order, body."""
+    """
+    A reply, however it came: .status, a number; .headers, (name, value) each in their order; .body and
+    .raw (all that came), as bytes.
+    """
 
     def __init__(self, status, headers, body, raw=b""):
         self.status = status
@@ -18,17 +23,18 @@ class Reply:
         self.raw = raw
 
     def all(self, name):
-        """All values of a header, in their order."""
+        """All values of a header (its name in any case), a list in their order."""
         return [value for key, value in self.headers if key.lower() == name.lower()]
 
     def header(self, name):
-        """The one value of a header, or None."""
+        """The one value of a header, or None. AssertionError when there are more."""
         values = self.all(name)
         assert len(values) <= 1, f"{name} stands {len(values)} times"
         return values[0] if values else None
 
     @property
     def text(self):
+        """The body as UTF-8; what is none is replaced."""
         return self.body.decode("utf-8", "replace")
 
     def __repr__(self):
@@ -47,7 +53,10 @@ def parse_headers(block):
 
 
 def parse_cgi(output):
-    """A CGI reply (RFC 3875, section 6): header block, blank line, body."""
+    """
+    The Reply in a CGI program's output (RFC 3875, section 6): header block, blank line, body.
+    AssertionError when there is no blank line.
+    """
     block, separator, body = output.partition(b"\n\n")
     block_crlf, separator_crlf, body_crlf = output.partition(b"\r\n\r\n")
     if separator_crlf and len(block_crlf) <= len(block):
@@ -63,23 +72,32 @@ def parse_cgi(output):
     return Reply(status, headers, body, output)
 
 
+def unchunked(raw):
+    """
+    (body, whole) of what has come of a body in chunks (RFC 9112, section 7.1): the contents of all
+    complete chunks, and whether the last one is among them.
+    """
+    body = b""
+    while True:
+        size, end, raw = raw.partition(b"\r\n")
+        length = int(size, 16) if end else 0
+        if not end or len(raw) < length + 2:
+            return body, False
+        if length == 0:
+            return body, True
+        body += raw[:length]
+        raw = raw[length + 2:]
+
+
 def _body(head_headers, raw, method, status):
     find = {name.lower(): value for name, value in head_headers}
     if method == "HEAD" or status in (204, 304):
         return raw
     if find.get("transfer-encoding", "").lower() == "chunked":
-        body = b""
-        while True:
-            size, end, raw = raw.partition(b"\r\n")
-            if not end:
-                raise BrokenTransfer(f"chunks end after {len(body)} bytes")
-            size = int(size, 16)
-            if len(raw) < size + 2:
-                raise BrokenTransfer(f"a chunk ends after {len(raw)} of {size} bytes")
-            body += raw[:size]
-            raw = raw[size + 2:]
-            if size == 0:
-                return body
+        body, whole = unchunked(raw)
+        if not whole:
+            raise BrokenTransfer(f"chunks end after {len(body)} bytes")
+        return body
     if "content-length" in find:
         length = int(find["content-length"])
         if len(raw) < length:
@@ -89,7 +107,10 @@ def _body(head_headers, raw, method, status):
 
 
 def exchange(port, data, timeout=20.0):
-    """Send these bytes to a port of the loopback interface; what comes back until its end."""
+    """
+    Send these bytes to a port of the loopback interface; the bytes that come back until the end.
+    TimeoutError when nothing comes for so many seconds.
+    """
     with socket.create_connection(("127.0.0.1", port), timeout=timeout) as s:
         try:
             s.sendall(data)
@@ -106,7 +127,10 @@ def exchange(port, data, timeout=20.0):
 
 
 def request(port, method, target, headers=(), body=None, timeout=20.0):
-    """One HTTP/1.1 request on a connection of its own. BrokenTransfer when the reply is cut."""
+    """
+    One HTTP/1.1 request to a port of the loopback interface, on a connection of its own; its Reply.
+    headers: (name, value) each; body: bytes, or None for none. BrokenTransfer when the reply is cut.
+    """
     as_bytes = [(n, v if isinstance(v, bytes) else str(v).encode()) for n, v in headers]
     names = {name.lower() for name, _ in as_bytes}
     if "host" not in names:

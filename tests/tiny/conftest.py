@@ -5,7 +5,6 @@ import functools
 import pytest
 
 from support.stopping import factory
-
 from tiny_host import Host
 
 

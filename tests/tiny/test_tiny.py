@@ -8,10 +8,10 @@ import time
 
 import pytest
 
-from tiny_host import BUSY, HEAD, TINY, Load, begin_in_background, put
 from support import fastcgi
 from support.processes import lives
 from support.waiting import wait_for
+from tiny_host import BUSY, HEAD, TINY, Load, begin_in_background, put
 
 
 @pytest.fixture(scope="module")

@@ -7,9 +7,9 @@ import subprocess
 import pytest
 
 from support import fastcgi
-from tiny_host import APP, HEAD, TINY, Asked, Load, put, status
 from support.processes import lives
 from support.waiting import wait_for
+from tiny_host import APP, HEAD, TINY, Asked, Load, put, status
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ import pytest
 
 from support import fastcgi
 from support.clients import Clients, Versions
-from tiny_host import APP, HEAD, LATE_SIGNALS, Asked, Load, put, replace, status
 from support.processes import lives
 from support.waiting import wait_for
+from tiny_host import APP, HEAD, LATE_SIGNALS, Asked, Load, put, replace, status
 
 BAD = "load error it is broken\nload exit 1\n"
 

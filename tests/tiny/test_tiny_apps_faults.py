@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from support import fastcgi
-from tiny_host import APP, HEAD, LATE_SIGNALS, TINY, Asked, Load, put, sanitizer, status
-from support.processes import lives
+from support.processes import gone, lives
 from support.waiting import wait_for
+from tiny_host import APP, HEAD, LATE_SIGNALS, TINY, Asked, Load, put, sanitizer, status
 
 SIGNALS = pytest.mark.parametrize("number", [
     signal.SIGKILL,
@@ -73,10 +73,6 @@ def process(host, query=""):
     reply = host.get(f"app.tiny?{query}")
     assert reply.status == 200, reply
     return int(reply.text.split()[0])
-
-
-def gone(pid):
-    wait_for(lambda: not lives(pid), f"the end of process {pid}")
 
 
 def is_cut(outcome):

@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from tiny_host import APP, HEAD, TINY, Asked, put, status
 from support.waiting import wait_for
+from tiny_host import APP, HEAD, TINY, Asked, put, status
 
 LONG = "a-folder-with-a-long-name/" * 4
 

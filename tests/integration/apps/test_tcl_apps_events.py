@@ -7,8 +7,8 @@ import pytest
 from support import fastcgi
 from support.host import put_script
 from support.processes import lives
-from support.serving import WAYS, serve
 from support.servers import Nginx
+from support.serving import WAYS, serve
 from support.waiting import wait_for
 
 APP = r"""# exthost: app

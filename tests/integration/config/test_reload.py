@@ -13,6 +13,7 @@ from support.processes import Program, has_open, lives, named
 from support.reloading import Configured, templates_of
 from support.users import open_to_all, root_only, speak_as
 from support.waiting import wait_for
+
 HELLO = 'print("Content-Type: text/plain\\n\\nhello")\n'
 
 

@@ -14,8 +14,9 @@ from support import fastcgi
 from support.clients import Clients
 from support.faults import Asked, front_of
 from support.host import SUFFIX
+from support.log_lines import time_of
 from support.own_socket import APPS, Serving, seconds_between
-from support.processes import descendants, gone, lives, named, status_number, time_of
+from support.processes import descendants, gone, lives, named, status_number
 from support.waiting import wait_for
 from support.web import BrokenTransfer
 

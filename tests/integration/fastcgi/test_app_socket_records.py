@@ -4,26 +4,10 @@ import time
 
 import pytest
 
+from record_cases import ECHO, HELLO, MANY, RecordCases, is_usable, post, whole
 from support import fastcgi
-import test_faults_records as front
 from support.fastcgi import KEEP_CONN, PARAMS, STDIN, Connection, pairs, stream, variables
 from support.own_socket import Serving
-
-# Each of them asks the fixtures `host` and `connection`, which are an app's here.
-from test_faults_records import (  # noqa: F401 pylint: disable=unused-import
-    test_a_body_may_come_in_records_of_one_byte,
-    test_a_management_record_within_a_request_leaves_it_unharmed,
-    test_a_refused_role_leaves_the_connection_usable,
-    test_a_request_cut_after_any_byte_by_a_client_that_closes_runs_nothing,
-    test_a_request_cut_after_any_byte_by_a_client_that_sends_no_more_is_closed_or_400,
-    test_a_second_request_meanwhile_is_told_that_there_is_no_multiplexing,
-    test_more_body_than_announced_is_forgotten,
-    test_noise_behind_a_request_costs_only_the_connection,
-    test_padding_is_accepted_behind_every_record,
-    test_records_behind_the_end_of_a_body_are_ignored,
-    test_what_belongs_to_no_request_is_ignored,
-    test_what_is_malformed_ends_the_connection_and_is_logged,
-    test_what_stands_within_a_request_and_is_not_its_own_changes_nothing)
 
 
 @pytest.fixture(scope="module", params=["python", "tcl"])
@@ -41,22 +25,20 @@ def host(request, tmp_path_factory):
         made.stop()
 
 
-@pytest.fixture
-def connection(host):
-    with Connection(host.socket) as made:
-        yield made
+class TestRecords(RecordCases):
+    """`host` and `connection` are an app's here."""
 
 
-@pytest.mark.parametrize("what", front.MANY)
+@pytest.mark.parametrize("what", MANY)
 def test_too_many_params_are_431(host, what):
     with Connection(host.socket) as client:
-        assert client.run([*variables("GET", front.HELLO).items(), *front.MANY[what]()]).reply() \
+        assert client.run([*variables("GET", HELLO).items(), *MANY[what]()]).reply() \
             .status == 431
 
 
 def test_two_requests_sent_at_once_are_answered_both_and_in_their_order(connection):
-    connection.send(front.post(b"one", 1) + stream(STDIN, 1, b"one") + front.post(b"second", 2) +
-                    stream(STDIN, 2, b"second") + front.whole("three", 3))
+    connection.send(post(b"one", 1) + stream(STDIN, 1, b"one") + post(b"second", 2) +
+                    stream(STDIN, 2, b"second") + whole("three", 3))
     assert connection.read_outcome(1).reply().text == "one"
     assert connection.read_outcome(2).reply().text == "second"
     assert connection.read_outcome(3).reply().text == "hello three\n"
@@ -64,15 +46,15 @@ def test_two_requests_sent_at_once_are_answered_both_and_in_their_order(connecti
 
 def test_a_body_that_nobody_reads_is_drained(connection):
     body = b"x" * 300_000
-    outcome = connection.run(variables("POST", front.HELLO + "?unread", body), body, flags=KEEP_CONN)
+    outcome = connection.run(variables("POST", HELLO + "?unread", body), body, flags=KEEP_CONN)
     assert outcome.reply().text == "hello unread\n"
-    front.is_usable(connection)
+    is_usable(connection)
 
 
 def test_who_is_slow_or_stops_keeps_nobody_waiting(host):
     """Many more than there are workers, each stopped somewhere; the others are answered at once."""
     body = b"b" * 1000
-    found = pairs(variables("POST", front.ECHO, body))
+    found = pairs(variables("POST", ECHO, body))
     whole = fastcgi.begin() + stream(PARAMS, 1, found) + stream(STDIN, 1, body)
     cuts = [1, 8, 12, 16, 20, 100, len(found), len(whole) - len(body) - 20, len(whole) - 500,
             len(whole) - 8, len(whole) - 1]

@@ -5,41 +5,15 @@ apps of each language, in the front and at an app's own socket, however the byte
 
 import pytest
 
+import body_scripts
+from body_scripts import APP, WAYS, body_of, put_all
 from support import fastcgi
-from support.fastcgi import ABORT_REQUEST, KEEP_CONN, PARAMS, STDIN, Connection, pairs, record, stream, variables
-from support.host import SUFFIX, Host, put, put_script
+from support.fastcgi import (ABORT_REQUEST, KEEP_CONN, PARAMS, STDIN, Connection, pairs, record,
+                             stream, variables)
+from support.host import SUFFIX, Host
 from support.own_socket import Serving
 
 MAX_BODY = 400_000
-APP = {"python": """\
-# exthost: app
-def application(environ, start_response):
-    body = environ["wsgi.input"].read()
-    start_response("200 OK", [("Content-Type", "application/octet-stream")])
-    told = [environ.get(name, "unset") for name in ("CONTENT_LENGTH", "HTTP_TRANSFER_ENCODING")]
-    return [" ".join(told).encode() + b"\\n" + body]
-""", "tcl": """\
-# exthost: app
-proc application {} {
-    chan configure stdin -translation binary
-    chan configure stdout -translation binary
-    set body [read stdin]
-    puts "Content-Type: application/octet-stream\\n"
-    foreach name {CONTENT_LENGTH HTTP_TRANSFER_ENCODING} {
-        lappend told [expr {[info exists ::env($name)] ? $::env($name) : "unset"}]
-    }
-    puts -nonewline "[join $told]\\n$body"
-}
-"""}
-PROGRAM = {"python": """\
-import os, sys
-body = sys.stdin.buffer.read()
-told = [os.environ.get(name, "unset") for name in ("CONTENT_LENGTH", "HTTP_TRANSFER_ENCODING")]
-head = "Content-Type: application/octet-stream\\n\\n" + " ".join(told) + "\\n"
-sys.stdout.buffer.write(head.encode() + body)
-sys.stdout.flush()
-""", "tcl": APP["tcl"].replace("# exthost: app\n", "") + "application\n"}
-WAYS = [(mode, language) for mode in ("cgi", "rerun", "app", "own socket") for language in SUFFIX]
 
 
 class Way:
@@ -69,18 +43,7 @@ def said(outcome):
     """(CONTENT_LENGTH, body), as the script got them."""
     reply = outcome.reply()
     assert reply.status == 200, reply
-    told, _, body = reply.body.partition(b"\n")
-    length, coding = told.decode().rsplit(" ", 1)
-    assert coding == "unset"
-    return length, body
-
-
-def put_all(root):
-    for language, suffix in SUFFIX.items():
-        put_script(root, f"cgi{suffix}", language, PROGRAM[language])
-        put_script(root, f"rerun{suffix}", language, "# exthost: rerun\n" + PROGRAM[language])
-        put(root, f"app{suffix}", f"#!/usr/bin/exthost-cgi {language}\n" + APP[language])
-    return root
+    return body_scripts.said(reply.body)
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +77,7 @@ UNKNOWN = pytest.mark.parametrize("told", [None, "", "-1"])
 @UNKNOWN
 @pytest.mark.parametrize("size", [1, 5000, 300_000])
 def test_a_body_without_a_length_is_the_whole_stream_and_its_length_is_told(way, told, size):
-    body = (bytes(range(256)) * (size // 256 + 1))[:size]
+    body = body_of(size)
     with way.connect() as client:
         outcome = client.run(way.found(CONTENT_LENGTH=told, HTTP_TRANSFER_ENCODING="chunked"), body,
                              flags=KEEP_CONN)

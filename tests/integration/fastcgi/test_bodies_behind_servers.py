@@ -9,19 +9,15 @@ import subprocess
 
 import pytest
 
+from body_scripts import APP, WAYS, body_of, put_all, said
 from support import web
 from support.host import SUFFIX, Host, put
 from support.own_socket import Serving
 from support.servers import Apache, Nginx, Server
-from test_bodies import APP, WAYS, put_all
 from support.waiting import free_port
 
 SIZES = pytest.mark.parametrize("size", [0, 1, 5000, 300_000])
 UNBUFFERED = "fastcgi_request_buffering off;"
-
-
-def body_of(size):
-    return (bytes(range(256)) * (size // 256 + 1))[:size]
 
 
 def in_chunks(body, piece=4000):
@@ -37,24 +33,9 @@ def post(port, target, body):
     block, _, rest = raw.partition(b"\r\n\r\n")
     assert b" 200 " in block.split(b"\r\n")[0], raw[:500]
     if b"transfer-encoding: chunked" in block.lower():
-        rest = b"".join(unchunked(rest))
+        rest, whole = web.unchunked(rest)
+        assert whole, raw[-500:]
     return said(rest)
-
-
-def unchunked(rest):
-    while True:
-        size, _, rest = rest.partition(b"\r\n")
-        if int(size, 16) == 0:
-            return
-        yield rest[:int(size, 16)]
-        rest = rest[int(size, 16) + 2:]
-
-
-def said(reply):
-    told, _, body = reply.partition(b"\n")
-    length, coding = told.decode().rsplit(" ", 1)
-    assert coding == "unset"
-    return length, body
 
 
 def expected(size, empty=("", "unset", "0")):

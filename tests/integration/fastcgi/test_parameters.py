@@ -4,7 +4,8 @@ import struct
 
 import pytest
 
-from support.fastcgi import BEGIN_REQUEST, PARAMS, STDIN, Connection, pairs, record, stream, variables
+from support.fastcgi import (BEGIN_REQUEST, PARAMS, STDIN, Connection, pairs, record, stream,
+                             variables)
 from support.host import SUFFIX, Host, put_script
 from support.own_socket import Serving
 

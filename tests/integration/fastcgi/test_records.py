@@ -15,10 +15,6 @@ from support.waiting import wait_for
 HELLO = "/python/hello.py"
 
 
-@pytest.fixture
-def connection(host):
-    with Connection(host.socket) as made:
-        yield made
 
 
 def head(**more):

@@ -10,13 +10,15 @@ import time
 import pytest
 
 from support import fastcgi
-from support.faults import begin, front_of, path, put_config, put_faults
 from support.fastcgi import KEEP_CONN, PARAMS, STDIN, Connection, pairs, record, stream, variables
+from support.faults import begin, front_of, put_config, put_faults
 from support.held import status_of
+from support.host import path
 from support.marks import LANGUAGES
 from support.own_socket import Serving
 from support.processes import status_number
 from support.waiting import wait_for
+
 LISTEN = ["unix:{folder}/s"]
 TIMEOUT = 1
 PIECE = record(STDIN, 1, b"x")

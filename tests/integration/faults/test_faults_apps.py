@@ -8,9 +8,9 @@ import pytest
 
 from support import fastcgi
 from support.clients import Clients, Versions
-from support.faults import Asked, path, put_config, put_faults
+from support.faults import Asked, put_config, put_faults
 from support.held import ask_status, find_runs
-from support.host import Host, SUFFIX, put_script
+from support.host import SUFFIX, Host, path, put_script
 from support.marks import LANGUAGES
 from support.processes import gone, lives
 from support.servers import Nginx

@@ -8,12 +8,13 @@ import pytest
 
 from support import fastcgi
 from support.fastcgi import KEEP_CONN, PARAMS, STDIN, pairs, record, stream, variables
-from support.faults import ENDLESS, begin, begun, path, put_faults, untouched
+from support.faults import ENDLESS, begin, begun, put_faults, untouched
 from support.held import find_runs, put_held
-from support.host import Host, SUFFIX
+from support.host import SUFFIX, Host, path
 from support.marks import LANGUAGES
 from support.processes import gone, name_of
 from support.waiting import wait_for
+
 
 @pytest.fixture(scope="module")
 def host(tmp_path_factory):

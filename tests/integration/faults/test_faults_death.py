@@ -7,9 +7,9 @@ import subprocess
 import pytest
 
 from support import fastcgi
-from support.faults import (Asked, begun, front_of, is_refused, other, path, put_faults,
-                            template_of, untouched)
-from support.host import Host, SUFFIX
+from support.faults import (Asked, begun, front_of, is_refused, other, put_faults, template_of,
+                            untouched)
+from support.host import SUFFIX, Host, path
 from support.marks import LANGUAGES
 from support.processes import gone, lives
 from support.waiting import wait_for

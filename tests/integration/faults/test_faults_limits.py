@@ -2,9 +2,8 @@
 
 import pytest
 
-from support.faults import (ENDLESS, Asked, begin, begun, front_of, path, put_config, put_faults,
-                            untouched)
-from support.host import Host, SUFFIX, sanitized
+from support.faults import ENDLESS, Asked, begin, begun, front_of, put_config, put_faults, untouched
+from support.host import SUFFIX, Host, path, sanitized
 from support.marks import LANGUAGES
 from support.processes import gone, status_number
 from support.waiting import wait_for

@@ -5,9 +5,11 @@ import time
 
 import pytest
 
-from support.faults import Asked, Beside, begin, path, put_config, put_faults, untouched
+from support.faults import Asked, Beside, begin, put_config, put_faults, untouched
+from support.host import path
 from support.marks import LANGUAGES
 from support.waiting import wait_for
+
 LISTEN = ["unix:{folder}/s"]
 LANE = "[extension */slow.*]\nlane = 1\n"
 

@@ -1,14 +1,14 @@
 """What dies on starting is started again later each time, with the reason in the log."""
 
-import json
 import os
 import signal
 import time
 
 import pytest
 
-from support.faults import Asked, front_of, path, put_faults, template_of
-from support.host import SUFFIX, Host, run_exthost
+from support.faults import Asked, front_of, put_faults, template_of
+from support.held import find_runs, status_of
+from support.host import SUFFIX, Host, path
 from support.processes import children_of, descendants, named, state_of
 from support.waiting import wait_for
 
@@ -76,22 +76,14 @@ def test_a_front_that_dies_on_starting_is_started_later_each_time(host):
     assert front_of(host) in named(host.pid, "exthost-front")
 
 
-def told(host):
-    return json.loads(run_exthost("status", "--root", str(host.root), "--json").stdout)
-
-
-def running(host):
-    return [run["pid"] for run in told(host)["runs"] if run["state"] == "runs"]
-
-
 def test_a_run_whose_first_process_died_unbegun_has_all_its_time_with_the_next(host):
     template = template_of(host, "tcl")
-    wait_for(lambda: told(host)["spares"]["tcl"] == len(children_of(template)) == 2, "two spares")
+    wait_for(lambda: status_of(host)["spares"]["tcl"] == len(children_of(template)) == 2, "two spares")
     spares = children_of(template)
     for pid in spares:
         os.kill(pid, signal.SIGSTOP)
     asked = Asked(host, path("tcl", "nap"))
-    wait_for(lambda: set(running(host)) & set(spares), "the run, in a process that is stopped")
+    wait_for(lambda: {run["pid"] for run in find_runs(host, "runs")} & set(spares), "the run, in a process that is stopped")
     for pid in spares:
         os.kill(pid, signal.SIGKILL)
     reply = asked.end().reply()

@@ -10,12 +10,13 @@ import time
 import pytest
 
 from support import fastcgi
-from support.faults import (Asked, Beside, begin, begun, front_of, is_refused, path, are_quiet,
+from support.faults import (Asked, Beside, are_quiet, begin, begun, front_of, is_refused,
                             put_config, put_faults, untouched, wait_held)
-from support.host import Host, SUFFIX, environment, sanitized
+from support.host import SUFFIX, Host, environment, path, sanitized
 from support.marks import LANGUAGES
 from support.processes import gone
 from support.waiting import wait_for
+
 LISTEN = ["unix:{folder}/s", "unix:{folder}/t,trust=fossil"]
 
 

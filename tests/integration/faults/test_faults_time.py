@@ -7,11 +7,12 @@ import time
 import pytest
 
 from support.fastcgi import STDOUT
-from support.faults import Asked, begin, begun, path, put_config, put_faults, untouched
-from support.host import Host
+from support.faults import Asked, begin, begun, put_config, put_faults, untouched
+from support.host import Host, path
 from support.marks import LANGUAGES
 from support.processes import gone
 from support.web import BrokenTransfer
+
 TIMEOUT = 3  # seconds: until then a script must have come to where it waits, on a busy machine too
 
 SCRIPTS = {

@@ -9,8 +9,8 @@ import threading
 
 import pytest
 
-from support import fastcgi
 from fake_host import PAGE, FakeHost, Relay, drop_to, end
+from support import fastcgi
 from support.host import RELAY, put
 from support.users import root_only
 from support.waiting import wait_for

@@ -4,6 +4,7 @@ What Fossil does to the programs it starts, and what exthost makes of it: each r
 test shows that plain CGI suffers it, so that nobody takes the cure for superfluous.
 """
 
+import functools
 import os
 import random
 import signal
@@ -11,7 +12,8 @@ import threading
 
 import pytest
 
-from support.host import EXTHOST, PLAIN, RELAY, SCRIPTS, SUFFIX, copy_scripts, put, put_script, sanitized
+from support.host import (EXTHOST, PLAIN, RELAY, SCRIPTS, SUFFIX, copy_scripts, environment_of,
+                          path, put, put_script, sanitized)
 from support.processes import lives
 from support.servers import Fossil
 from support.waiting import wait_for
@@ -53,13 +55,7 @@ def log_in(fossil):
 
 @pytest.fixture
 def script(language):
-    return lambda name: f"/{language}/{name}{SUFFIX[language]}"
-
-
-def environment_of(reply):
-    assert reply.status == 200, reply
-    return {name: bytes.fromhex(value).decode()
-            for name, _, value in (line.partition(" ") for line in reply.text.splitlines())}
+    return functools.partial(path, language)
 
 
 # Fossil never closes the body pipe before it has read the reply.

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from support.frameworks import WAYS, Browser, Site
+from support.frameworks import Site
 
 pytest.importorskip("bottle", reason="python3-bottle is not installed")
 
@@ -80,16 +80,6 @@ def site():
     (made.data / "blob").write_bytes(random.Random(2).randbytes(500_000))
     yield made
     made.stop()
-
-
-@pytest.fixture(params=WAYS)
-def way(request):
-    return request.param
-
-
-@pytest.fixture
-def browser(site, way):
-    return Browser(site.base(way))
 
 
 def test_a_signed_cookie_comes_with_a_redirect_and_is_believed_afterwards(browser):

@@ -74,19 +74,9 @@ def site():
         made.stop()
 
 
-@pytest.fixture(params=WAYS)
-def way(request):
-    return request.param
-
-
 @pytest.fixture(params=[way for way in WAYS if way.endswith("app")])
 def app_way(request):
     return request.param
-
-
-@pytest.fixture
-def browser(site, way):
-    return Browser(site.base(way))
 
 
 def token(page):

@@ -7,8 +7,6 @@ import re
 
 import pytest
 
-from support.frameworks import WAYS, Browser, Site
-
 pytest.importorskip("flask", reason="python3-flask is not installed")
 
 APP = r'''
@@ -76,23 +74,6 @@ def user(who):
     return jsonify(who=who, query=request.args.to_dict(flat=False), method=request.method,
                    url=request.url, root=request.url_root, script=request.script_root)
 '''
-
-
-@pytest.fixture(scope="module")
-def site():
-    made = Site(APP)
-    yield made
-    made.stop()
-
-
-@pytest.fixture(params=WAYS)
-def way(request):
-    return request.param
-
-
-@pytest.fixture
-def browser(site, way):
-    return Browser(site.base(way))
 
 
 def test_a_login_sets_its_cookies_on_a_redirect_and_flashes_once(browser):

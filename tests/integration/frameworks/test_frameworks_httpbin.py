@@ -8,7 +8,7 @@ import json
 
 import pytest
 
-from support.frameworks import WAYS, Site, curl
+from support.frameworks import WAYS, curl
 from support.host import PLAIN
 from support.processes import Program
 from support.waiting import free_port, listens, wait_for
@@ -94,13 +94,6 @@ NOT_COMPARED = {"date", "server", "connection", "transfer-encoding", "content-le
                 "x-frame-options", "cache-control", "content-security-policy", "last-modified", "allow"}
 # What a web server passes on, or not, in the headers that httpbin repeats.
 PASSED = {"Accept", "Accept-Encoding", "Connection", "Content-Length", "Content-Type", "Host", "Cookie"}
-
-
-@pytest.fixture(scope="module")
-def site():
-    made = Site(APP)
-    yield made
-    made.stop()
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,8 @@ import sys
 import pytest
 
 from support import fastcgi
-from support.host import EXTHOST, RELAY, Host, copy_scripts, environment, put, put_script, run_exthost
+from support.host import (EXTHOST, RELAY, Host, copy_scripts, environment, put, put_script,
+                          run_exthost)
 from support.processes import Program, gone, has_open, lives, named
 from support.waiting import wait_for
 

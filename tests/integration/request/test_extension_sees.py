@@ -6,19 +6,8 @@ import zlib
 import pytest
 
 from support import fastcgi
-from support.host import SUFFIX, put, put_script, run_plain
+from support.host import SUFFIX, environment_of, path, put, put_script, run_plain
 from support.marks import LANGUAGES
-
-
-def path(language, name):
-    return f"/{language}/{name}{SUFFIX[language]}"
-
-
-def env_of(reply):
-    assert reply.status == 200, reply
-    pairs = [line.partition(" ") for line in reply.text.splitlines()]
-    return {name: bytes.fromhex(value).decode() for name, _, value in pairs}
-
 
 ADDED = {"PATH": "/usr/bin:/bin", "HOME": "/", "LANG": "C.UTF-8"}
 
@@ -29,14 +18,14 @@ def test_the_environment_is_the_requests_and_nothing_else(host, site, language):
             "SERVER_NAME": "example.org", "SERVER_PORT": "8080", "SERVER_PROTOCOL": "HTTP/1.1",
             "SERVER_SOFTWARE": "test", "GATEWAY_INTERFACE": "CGI/1.1", "HTTP_X_THING": "thing"}
     with fastcgi.Connection(host.socket) as connection:
-        found = env_of(connection.run(sent).reply())
+        found = environment_of(connection.run(sent).reply())
     assert found == {**sent, **ADDED, "PATH_INFO": "", "DOCUMENT_ROOT": str(site.root),
                      "SCRIPT_FILENAME": f"{site.root}{path(language, 'env')}"}
 
 
 @LANGUAGES
 def test_a_proxy_header_never_becomes_http_proxy(host, language):
-    assert "HTTP_PROXY" not in env_of(host.get(path(language, "env"), [("Proxy", "http://evil/")]))
+    assert "HTTP_PROXY" not in environment_of(host.get(path(language, "env"), [("Proxy", "http://evil/")]))
 
 
 @LANGUAGES
@@ -44,7 +33,7 @@ def test_a_proxy_header_never_becomes_http_proxy(host, language):
     ({"HTTP_HOST": "example.org:8443"}, "8443"), ({"HTTP_HOST": "example.org"}, "80"),
     ({"HTTP_HOST": "example.org", "HTTPS": "on"}, "443"), ({"HTTP_HOST": "[::1]:99"}, "99")])
 def test_what_fossil_does_not_send_is_filled_in(host, language, given, port):
-    found = env_of(host.as_fossil("GET", path(language, "env")[1:], **given).reply())
+    found = environment_of(host.as_fossil("GET", path(language, "env")[1:], **given).reply())
     assert found["SERVER_PORT"] == port
     assert found["SERVER_PROTOCOL"] == "HTTP/1.0"
     assert {name: found[name] for name in ADDED} == ADDED

@@ -6,7 +6,8 @@ import zlib
 
 import pytest
 
-from support.host import SUFFIX, request_ids
+from support.host import SUFFIX, environment_bytes
+from support.log_lines import request_ids
 from support.waiting import wait_for
 from support.ways import WAYS
 
@@ -30,13 +31,6 @@ def send(site, way, language):
 @functools.cache
 def random_bytes(size):
     return random.Random(size).randbytes(size)
-
-
-def environment_of(reply):
-    """What env.py and env.tcl tell: {name: bytes}."""
-    assert reply.status == 200, reply
-    pairs = [line.partition(" ") for line in reply.text.splitlines()]
-    return {name: bytes.fromhex(value) for name, _, value in pairs}
 
 
 def test_a_script_says_hello_and_gets_the_query_string(send, language):
@@ -63,7 +57,7 @@ def test_standard_input_ends_behind_the_body(send):
 
 def test_bytes_that_are_no_text_pass_in_a_variable(send, way, language):
     sent = b"caf\xe9 \xff"
-    found = environment_of(send("GET", "env", [("Referer", sent)]))
+    found = environment_bytes(send("GET", "env", [("Referer", sent)]))
     # Tcl 8.6 has no way to keep such bytes: each becomes the character of its number.
     expected = sent if language == "python" else sent.decode("latin-1").encode()
     assert found["HTTP_REFERER"] == expected
@@ -72,7 +66,7 @@ def test_bytes_that_are_no_text_pass_in_a_variable(send, way, language):
 def test_text_passes_in_a_variable(send):
     sent = "caf\u00e9 \u65e5\u672c".encode()
     reply = send("GET", "env", [("Referer", sent)])
-    assert environment_of(reply)["HTTP_REFERER"] == sent
+    assert environment_bytes(reply)["HTTP_REFERER"] == sent
 
 
 def test_bytes_that_are_no_text_pass_in_header_and_body_of_a_reply(send):
@@ -121,7 +115,7 @@ def test_two_hundred_headers_pass(send):
 
 
 def test_what_stands_behind_the_script_is_path_info(send, way, language):
-    found = environment_of(send("GET", "env/more/of-it.txt?x=1"))
+    found = environment_bytes(send("GET", "env/more/of-it.txt?x=1"))
     prefix = b"/ext" if way == "fossil" else b""
     script = f"/{language}/env{SUFFIX[language]}".encode()
     assert found["PATH_INFO"] == b"/more/of-it.txt"

@@ -11,16 +11,13 @@ import threading
 import pytest
 
 from support import fastcgi
-from support.host import SUFFIX, put, put_script
+from support.host import SUFFIX, path, put, put_script
 from support.marks import LANGUAGES
 from support.processes import named
 from support.serving import WAYS, serve
 from support.waiting import wait_for
+
 SECRET = "a secret went <wrong>"
-
-
-def path(language, name):
-    return f"/{language}/{name}{SUFFIX[language]}"
 
 
 def is_page(reply, status):

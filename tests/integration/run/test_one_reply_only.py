@@ -9,8 +9,8 @@ nothing has changed in that. A Python app has no buffer and no timer that is abo
 
 import pytest
 
-from support import fastcgi
 from one_reply import Users, each, has
+from support import fastcgi
 
 
 @pytest.fixture(scope="module")

@@ -7,12 +7,11 @@ import pytest
 
 import recipes
 from support import web
-from support.host import SUFFIX, Host, copy_scripts
+from support.host import SUFFIX, Host, copy_scripts, environment_of
 from support.marks import LANGUAGES
 from support.own_socket import Serving
 from support.readme import SOCKET, block_with, host_options, put_in
 from support.servers import WWW_DATA
-from test_under_apache import seen
 
 
 def host_of(root, title):
@@ -65,7 +64,7 @@ def test_the_extension_is_there_as_the_readme_says(server, language):
 @LANGUAGES
 def test_a_name_that_nobody_has_checked_is_no_remote_user(server, language):
     for headers in [], authorization("guessed"):
-        assert seen(server.get(env_of(language), headers)).get("REMOTE_USER", "") == ""
+        assert environment_of(server.get(env_of(language), headers)).get("REMOTE_USER", "") == ""
 
 
 @LANGUAGES
@@ -87,7 +86,7 @@ def test_without_the_recipes_lines_both_would_be_wrong(host):
     stock = "\n".join(line for line in block.split("\n") if "fastcgi_param " not in line)
     server = recipes.Nginx(stock, host.socket)
     try:
-        found = seen(server.get(env_of("python"), authorization("guessed")))
+        found = environment_of(server.get(env_of("python"), authorization("guessed")))
     finally:
         server.stop()
     assert found["REMOTE_USER"] == "ada"
@@ -103,7 +102,7 @@ def test_a_name_that_nginx_has_checked_is_the_remote_user(host, language):
     try:
         assert server.get(env_of(language)).status == 401
         assert server.get(env_of(language), authorization("guessed")).status == 401
-        assert seen(server.get(env_of(language), authorization("secret")))["REMOTE_USER"] == "ada"
+        assert environment_of(server.get(env_of(language), authorization("secret")))["REMOTE_USER"] == "ada"
     finally:
         server.stop()
 
@@ -120,7 +119,7 @@ Require valid-user
 """)
     try:
         assert server.get(env_of(language), authorization("guessed")).status == 401
-        found = seen(server.get(env_of(language), authorization("secret")))
+        found = environment_of(server.get(env_of(language), authorization("secret")))
     finally:
         server.stop()
     assert found["REMOTE_USER"] == "ada" and "HTTP_AUTHORIZATION" not in found
@@ -149,5 +148,5 @@ def test_an_app_with_a_socket_of_its_own_has_a_right_recipe_too(host, tmp_path, 
 
 @LANGUAGES
 def test_a_proxy_header_reaches_nobody(server, language):
-    found = seen(server.get(env_of(language), [("Proxy", "http://evil/"), ("proxy", "http://evil/2")]))
+    found = environment_of(server.get(env_of(language), [("Proxy", "http://evil/"), ("proxy", "http://evil/2")]))
     assert [name for name, value in found.items() if "proxy" in name.lower() or "evil" in value] == []

@@ -9,6 +9,7 @@ from support.faults import begin
 from support.host import SUFFIX, Host, put_script
 from support.marks import LANGUAGES
 from support.servers import Fossil
+
 HEADERS = {"events": "Content-Type: text/event-stream",
            "accel": "Content-Type: text/plain\\nX-Accel-Buffering: no",
            "held": "Content-Type: text/plain"}

@@ -3,7 +3,7 @@
 import pytest
 
 from support import web
-from support.host import SUFFIX, Host, copy_scripts
+from support.host import Host, copy_scripts, environment_of, path
 from support.marks import LANGUAGES
 from support.servers import Apache
 
@@ -22,23 +22,12 @@ def served(tmp_path_factory):
         host.stop()
 
 
-def path(language, name):
-    return f"/{language}/{name}{SUFFIX[language]}"
-
-
-def seen(reply):
-    """The environment that the script env has printed."""
-    assert reply.status == 200, reply
-    pairs = [line.partition(" ") for line in reply.text.splitlines()]
-    return {name: bytes.fromhex(value).decode() for name, _, value in pairs}
-
-
 @LANGUAGES
 @pytest.mark.parametrize("extra", ["", "/", "/more/path"])
 def test_a_url_is_split_into_script_and_extra_path(served, language, extra):
     apache, host = served
     script = path(language, "env")
-    variables = seen(apache.get(f"{script}{extra}?a=b+c&d=%20"))
+    variables = environment_of(apache.get(f"{script}{extra}?a=b+c&d=%20"))
     assert variables["SCRIPT_NAME"] == f"/ext{script}"
     assert variables.get("PATH_INFO", "") == extra
     assert variables["SCRIPT_FILENAME"] == f"{host.root}{script}"

@@ -1,114 +1,21 @@
 """
-Services: programs that the host keeps running beside itself, from their start to their end, and a
-real Fossil among them.
+Services: programs that the host keeps running beside itself, from their start to their end.
 """
 
 import json
 import os
 import re
 import signal
-import subprocess
-import threading
 import time
 
 import pytest
 
-from support import web
+from service_host import LOOP, STUBBORN, WAITS, run, shell
 from support.faults import front_of
-from support.host import EXTHOST, copy_scripts, environment, put, put_script, run_exthost, sanitized
-from support.processes import Program, descendants, lives, name_of
-from support.servers import FOSSIL
-from support.waiting import free_port, listens, wait_for
-
-LOOP = "import signal\nwhile True: signal.pause()\n"
-starts_exthost = pytest.mark.skipif(
-    sanitized(), reason="Fossil limits a program's memory to 1 GB, less than a sanitizer maps")
-
-
-class Services:
-    """A host with services: .put() writes the configuration, .start() starts the host."""
-
-    def __init__(self, folder, start_host):
-        self.folder = folder
-        self.root = folder / "root"
-        self.configuration = folder / "exthost.conf"
-        self.root.mkdir()
-        self._start_host = start_host
-        self.host = None
-
-    def program(self, name, text):
-        """A program in Python of this name; its path."""
-        return put(self.folder, name, "#!/usr/bin/python3 -IS\n" + text)
-
-    def put(self, *sections, **options):
-        """Each section is a name and its keys."""
-        lines = [f"{key.replace('_', '-')} = {value}" for key, value in options.items()]
-        for name, keys in sections:
-            lines.append(f"[service {name}]")
-            lines += [f"{key.replace('_', '-')} = {value}" for key, value in keys.items()]
-        self.configuration.write_text("\n".join(lines) + "\n")
-
-    def start(self, *sections, env=None, **options):
-        self.put(*sections, **options)
-        self.host = self._start_host(self.root, "--config", str(self.configuration), env=env)
-        return self.host
-
-    def reload(self, *sections, **options):
-        self.put(*sections, **options)
-        since = self.host.log_position()
-        self.host.program.send(signal.SIGHUP)
-        self.host.wait_line("reload", since=since)
-
-    def status(self):
-        """What `exthost status --json` tells of the services, by their names."""
-        done = run_exthost("status", "--root", str(self.root), "--json")
-        assert done.returncode == 0, done.stderr
-        return {one["name"]: one for one in json.loads(done.stdout)["services"]}
-
-    def started(self, name, since=0):
-        """The process id of one, once it has been started."""
-        line = self.host.wait_line(f"service {name}: started as process ", since=since)
-        return int(line.rpartition(" ")[2])
-
-    def said(self, name, since=0):
-        """What one has written so far, line by line."""
-        return [line.split(" info ", 1)[1].rpartition(" service=")[0]
-                for line in self.host.program.log(since) if line.endswith(f" service={name}")]
-
-    def ready(self, name, since=0):
-        """The process id of one that has said "here"."""
-        self.host.wait_line("here", f"service={name}", since=since)
-        return self.started(name, since)
-
-
-@pytest.fixture
-def services(tmp_path, start_host):
-    return Services(tmp_path, start_host)
-
-
-def run(program, *arguments, **keys):
-    return {"run": " ".join([str(program), *arguments]), **keys}
-
-
-def shell(text, **keys):
-    assert "'" not in text and " ;" not in text
-    return {"run": f"/bin/sh -c '{text}'", **keys}
-
-
-WAITS = shell("echo here; exec sleep 600")
-STUBBORN = ("import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
-            "print('here', flush=True)\n" + LOOP)
-
-
-def matching(lines, *patterns):
-    """Where each pattern is first found, in a list of lines."""
-    return [next((i for i, line in enumerate(lines) if re.search(pattern, line)), None)
-            for pattern in patterns]
-
-
-def in_order(lines, *patterns):
-    places = matching(lines, *patterns)
-    return None not in places and places == sorted(places)
+from support.host import EXTHOST, copy_scripts, environment, put, run_exthost
+from support.log_lines import in_order
+from support.processes import lives, name_of
+from support.waiting import wait_for
 
 
 # Start.
@@ -487,149 +394,6 @@ def test_a_killed_host_takes_the_services_with_it_by_sigterm(services):
     wait_for(lambda: not any(map(lives, pids)), "their end")
     assert told.read_text() == "SIGTERM"
     host.kill()
-
-
-# A real Fossil, which serves through the relay what it is asked while the host is told to end.
-
-SLOW = {
-    "python": "import os, time\nprint('Content-Type: application/x-slow\\n\\nbegun', flush=True)\n"
-              "while not os.path.exists('GO'): time.sleep(0.02)\nprint('done')\n",
-    "tcl": "puts \"Content-Type: application/x-slow\\n\\nbegun\"\nflush stdout\n"
-           "while {![file exists GO]} {after 20}\nputs done\n"}
-
-
-class Museum:
-    """
-    What `fossil server` serves as a service, and an extension in each language whose runs go on
-    until .let_go().
-    """
-
-    def __init__(self, folder, root):
-        self.folder = folder
-        self.env = {"HOME": str(folder), "USER": "admin"}
-        self.repository = folder / "project.fossil"
-        for command in (["init", "-A", "admin", str(self.repository)],
-                        ["user", "capabilities", "nobody", "jorz", "-R", str(self.repository)],
-                        ["settings", "backoffice-disable", "1", "-R", str(self.repository)]):
-            subprocess.run([FOSSIL, *command], env={**environment(), **self.env}, cwd=folder, check=True,
-                           capture_output=True, timeout=30)
-        self.go = folder / "go"
-        for language, text in SLOW.items():
-            put_script(root, f"slow-{language}", language, text.replace("GO", str(self.go)))
-        self.port = free_port()
-        self.service = {"run": f"{FOSSIL} server {self.repository}\n  --port {self.port} --localhost\n"
-                               f"  --nojail --extroot {root}"}
-
-    def wait(self):
-        """Until it serves; what several first requests at once write to its database is an error."""
-        wait_for(lambda: listens(self.port), "Fossil listens")
-        assert web.request(self.port, "GET", "/stat").status in (200, 302)
-
-    def begin(self, count, root, seconds=20):
-        """This many requests, until each has its run; .finish() gives the answers."""
-        self.answers = []
-
-        def ask(target):
-            try:
-                self.answers.append(web.request(self.port, "GET", target, timeout=seconds))
-            except Exception as e:
-                self.answers.append(e)
-        targets = [f"/ext/slow-{language}" for language in SLOW for _ in range(count // 2)]
-        self.threads = [threading.Thread(target=ask, args=(target,)) for target in targets]
-        for thread in self.threads:
-            thread.start()
-        wait_for(lambda: len(running(root)) == count or self.answers, "a run for each request")
-        assert self.answers == []
-
-    def let_go(self):
-        self.go.touch()
-
-    def finish(self):
-        for thread in self.threads:
-            thread.join()
-        return self.answers
-
-
-def running(root):
-    done = run_exthost("status", "--root", str(root), "--json")
-    return [one for one in json.loads(done.stdout)["runs"] if one["state"] == "runs"]
-
-
-def all_whole(answers):
-    return [(answer.status, answer.text) if isinstance(answer, web.Reply) else answer
-            for answer in answers] == [(200, "begun\ndone\n")] * len(answers)
-
-
-@starts_exthost
-def test_no_request_to_fossil_is_cut_when_the_host_is_told_to_end(services):
-    museum = Museum(services.folder, services.root)
-    host = services.start(("fossil", museum.service), env=environment(**museum.env))
-    fossil = services.started("fossil")
-    museum.wait()
-    museum.begin(6, services.root)
-    host.program.send(signal.SIGTERM)
-    wait_for(lambda: not lives(fossil), "Fossil itself has ended, its requests have not")
-    assert museum.answers == []
-    museum.let_go()
-    assert host.program.wait_exit() == 0
-    assert host.program.pids() == []
-    assert all_whole(museum.finish()), museum.answers
-    assert not listens(museum.port)
-    assert not any("killed" in line for line in host.program.log())
-    host.kill()
-
-
-@starts_exthost
-def test_a_fossil_whose_description_changes_cuts_no_request_and_serves_on(services):
-    museum = Museum(services.folder, services.root)
-    host = services.start(("fossil", museum.service), env=environment(**museum.env))
-    old = services.started("fossil")
-    museum.wait()
-    museum.begin(4, services.root)
-    since = host.log_position()
-    services.reload(("fossil", {"run": museum.service["run"] + " --nossl"}))
-    wait_for(lambda: not lives(old), "Fossil itself has ended, its requests have not")
-    assert museum.answers == []
-    museum.let_go()
-    assert services.started("fossil", since) != old
-    assert all_whole(museum.finish()), museum.answers
-    museum.wait()
-    assert web.request(museum.port, "GET", "/ext/slow-tcl").text == "begun\ndone\n"
-    assert not any("again in" in line for line in host.program.log())
-
-
-def may_unshare():
-    done = subprocess.run(["unshare", "--pid", "--fork", "--mount-proc", "true"], check=False,
-                          capture_output=True, text=True)
-    return "" if done.returncode == 0 else done.stderr.strip() or "unshare failed"
-
-
-@starts_exthost
-def test_as_pid_1_it_ends_as_a_container_does_with_no_request_cut_and_nothing_left(services):
-    reason = may_unshare()
-    if reason:
-        pytest.skip(f"a PID namespace of its own cannot be made: {reason}")
-    museum = Museum(services.folder, services.root)
-    services.put(("fossil", museum.service), ("other", WAITS))
-    program = Program(["unshare", "--pid", "--fork", "--mount-proc", "--kill-child", EXTHOST, "serve",
-                       "--root", str(services.root), "--config", str(services.configuration)],
-                      env=environment(**museum.env), cwd="/")
-    try:
-        program.wait_line("here service=other")
-        museum.wait()
-        first = descendants(program.pid)[0]
-        museum.begin(4, services.root)
-        inside = program.pids()
-        os.kill(first, signal.SIGTERM)
-        program.wait_line("service fossil: stopping")
-        museum.let_go()
-        assert program.wait_exit() == 0
-        assert all_whole(museum.finish()), museum.answers
-        wait_for(lambda: not any(map(lives, inside)), "nothing is left")
-        assert in_order(program.log(), "service other: stopping", "service fossil: stopping", " stopped$")
-        assert not any("killed" in line for line in program.log())
-    finally:
-        program.stop()
 
 
 # What is refused.

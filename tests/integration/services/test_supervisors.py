@@ -18,6 +18,7 @@ import pytest
 
 from support import fastcgi
 from support.host import BUILD, EXTHOST, RELAY, copy_scripts, environment, put_script, run_exthost
+from support.own_namespace import may_unshare
 from support.processes import Program, children_of, descendants, lives, name_of, state_of
 from support.waiting import wait_for
 
@@ -380,12 +381,6 @@ def test_systemd_finds_nothing_wrong_with_the_units(units):
 
 
 # exthost as PID 1 of a container.
-
-
-def may_unshare():
-    done = subprocess.run(["unshare", "--pid", "--fork", "--mount-proc", "true"], check=False,
-                          capture_output=True, text=True)
-    return "" if done.returncode == 0 else done.stderr.strip() or "unshare failed"
 
 
 class FirstProcess:

@@ -18,6 +18,7 @@ from support.marks import LANGUAGES
 from support.processes import Program, descendants, lives, named
 from support.users import open_to_all, root_only
 from support.waiting import wait_for
+
 HELLO = 'print("Content-Type: text/plain\\n\\nhello")\n'
 OWN_PID = {"python": 'import os\nprint(f"Content-Type: text/plain\\n\\n{os.getpid()}")\n',
            "tcl": 'puts "Content-Type: text/plain\\n\\n[pid]"\n'}

@@ -12,6 +12,7 @@ from support.held import Held, put_held, status_of, wait_counted
 from support.host import SUFFIX, copy_scripts, put_script
 from support.marks import LANGUAGES
 from support.waiting import wait_for
+
 METRICS = "/metrics"
 FAMILIES = {
     "exthost_running": "gauge", "exthost_waiting": "gauge", "exthost_connections": "gauge",

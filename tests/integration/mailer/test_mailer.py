@@ -15,59 +15,12 @@ from collections import Counter
 
 import pytest
 
+from mail import (Gate, MailServer, Queue, maildir_files, mailer_script, make_certificate,
+                  message_id, run_mailer)
 from support.host import SUFFIX, put, run_exthost
-from mail import (Gate, MailServer, Queue, make_certificate, maildir_files, mailer_script,
-                  message_id, run_mailer, start_mailer)
 from support.waiting import free_port, wait_for
 
 PLAIN = "From: fossil@example.org\nTo: a@example.org\nSubject: x\n"
-
-
-@pytest.fixture
-def queue(tmp_path):
-    return Queue(tmp_path)
-
-
-@pytest.fixture
-def start_server():
-    servers = []
-
-    def start(*arguments, **more):
-        servers.append(MailServer(*arguments, **more))
-        return servers[-1]
-    yield start
-    for server in servers:
-        server.stop()
-
-
-@pytest.fixture
-def server(start_server):
-    return start_server()
-
-
-@pytest.fixture
-def start(language):
-    """Start a mailer; whatever happens, it ends with the test."""
-    programs = []
-
-    def start_one(*arguments, language=language):
-        programs.append(start_mailer(language, "--interval", "0.05", "--backoff", "0.1",
-                                     *arguments))
-        return programs[-1]
-    yield start_one
-    for program in programs:
-        program.stop()
-
-
-@pytest.fixture
-def once(queue, server, language):
-    """Run a mailer to its end, by SMTP."""
-    def run(*arguments, status=0):
-        done = run_mailer(language, "--queue", queue.path, "--smtp", server.address, "--once",
-                          "--backoff", "0.05", *arguments)
-        assert done.returncode == status, (done.stdout, done.stderr)
-        return done.stdout.decode()
-    return run
 
 
 @pytest.fixture(scope="module")
