@@ -1,7 +1,7 @@
 """
 What is written about the options must be what the program has: every option of --help stands in the
-manual and the other way round, the manuals are well-formed, and README names no target or option that
-is not there.
+manual and the other way round, the manuals are well-formed, and README names no target or option
+that is not there.
 
     documentation.py EXTHOST
 """
@@ -16,13 +16,15 @@ HOST = REPOSITORY / "host"
 
 
 def options_of_help(program, command):
-    text = subprocess.run([program, command, "--help"], capture_output=True, text=True, check=True).stdout
+    text = subprocess.run([program, command, "--help"], capture_output=True, text=True,
+                          check=True).stdout
     return set(re.findall(r"^  --([a-z-]+)", text, re.M))
 
 
 def options_of_mailer(program):
     script = REPOSITORY / "extensions" / "mailer.tcl"
-    text = subprocess.run([program, "tclsh", script, "--help"], capture_output=True, text=True, check=True).stdout
+    text = subprocess.run([program, "tclsh", script, "--help"], capture_output=True, text=True,
+                          check=True).stdout
     return set(re.findall(r"^  --([a-z-]+)", text, re.M))
 
 
@@ -52,7 +54,8 @@ def main():
     for name in sorted(set(re.findall(r"\bmake ([a-z-]+)", readme)) - targets):
         complaints.append(f"README.md: no target 'make {name}'")
     # Of Fossil, systemctl, podman, docker and python3.
-    others = {"extroot", "port", "localhost", "nojail", "now", "entrypoint", "read-only", "read-only-tmpfs", "tmpfs", "name",
+    others = {"extroot", "port", "localhost", "nojail", "now", "entrypoint", "read-only",
+              "read-only-tmpfs", "tmpfs", "name",
               "cap-drop", "security-opt", "health-cmd", "version", "build-arg", "target", "from"}
     options = serve | request | status | others | options_of_mailer(program)
     for name in sorted(set(re.findall(r"--([a-z][a-z-]+)", readme)) - options):

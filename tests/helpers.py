@@ -1,7 +1,8 @@
-"""That the suites' helpers are their own: usage: helpers.py
+"""
+That the suites' helpers are their own: usage: helpers.py
 
-Their names are plain (web, host, image), and so are those of installed packages. Here each of them is
-shadowed by a module that cannot be imported, where Python finds it before what is installed.
+Their names are plain (web, host, image), and so are those of installed packages. Here each of them
+is shadowed by a module that cannot be imported, where Python finds it before what is installed.
 """
 
 import os
@@ -24,12 +25,14 @@ def main():
             Path(folder, f"{name}.py").write_text(f"raise ImportError('not the helper {name}')\n")
         for suite in SUITES:
             done = subprocess.run(
-                ["/usr/bin/python3", "-m", "pytest", "-q", "-p", "no:cacheprovider", "--collect-only",
+                ["/usr/bin/python3", "-m", "pytest", "-q", "-p", "no:cacheprovider",
+                 "--collect-only",
                  "-c", str(TESTS / "pytest.ini"), "--rootdir", str(TESTS / suite),
                  str(TESTS / suite)], capture_output=True, text=True, check=False,
                 env={**os.environ, "PYTHONPATH": folder, "PYTHONDONTWRITEBYTECODE": "1"})
             if done.returncode != 0:
-                sys.exit(f"{suite}: a helper is shadowed\n{done.stdout[-3000:]}{done.stderr[-1000:]}")
+                sys.exit(
+                    f"{suite}: a helper is shadowed\n{done.stdout[-3000:]}{done.stderr[-1000:]}")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """
-Containers of the two built images, by podman; or, where that cannot run containers, in the root file
-systems of the images in new namespaces. kind() says which it is.
+Containers of the two built images, by podman; or, where that cannot run containers, in the root
+file systems of the images in new namespaces. kind() says which it is.
 """
 
 import dataclasses
@@ -46,7 +46,8 @@ class Container:
 
 
 def _tool(tool, *arguments):
-    return subprocess.run([*tool, *arguments], capture_output=True, text=True, check=False, timeout=120)
+    return subprocess.run([*tool, *arguments], capture_output=True, text=True, check=False,
+                          timeout=120)
 
 
 @functools.cache
@@ -87,7 +88,8 @@ def remove_containers():
 
 def volume(name, image, target):
     """
-    An empty volume as an engine makes one: a folder with the owner and mode that the image has there.
+    An empty volume as an engine makes one: a folder with the owner and mode that the image has
+    there.
     """
     folder = Path(tempfile.mkdtemp(prefix=f"xd-{name}-", dir="/tmp"))
     shutil.copystat(root_of(image) / target.lstrip("/"), folder)
@@ -116,7 +118,10 @@ def _podman_command(container, name):
 
 
 def _namespaces_command(container):
-    """By enter.sh, whose root is read-only and whose /tmp is what the manifests say; so it is asserted."""
+    """
+    By enter.sh, whose root is read-only and whose /tmp is what the manifests say; so it is
+    asserted.
+    """
     assert container.read_only and container.network in ("host", "none")
     configuration = configuration_of(container.image)
     start = [container.entrypoint] if container.entrypoint else configuration["Entrypoint"]
@@ -127,7 +132,8 @@ def _namespaces_command(container):
     privileges = ["setpriv", *(["--no-new-privs"] if container.no_new_privileges else [])]
     mounts = [f"{source}:{target}" + (":ro" if read_only else "")
               for source, target, read_only in container.mounts]
-    return [*privileges, *unshare, str(HERE.parent / "image/enter.sh"), str(root_of(container.image)),
+    return [*privileges, *unshare, str(HERE.parent / "image/enter.sh"),
+            str(root_of(container.image)),
             container.user.partition(":")[0], "/museum", *mounts, "--", *start, *arguments]
 
 
@@ -158,10 +164,13 @@ class Started:
         self.wait_line = self._program.wait_line
 
     def inside(self, *argv):
-        """Another program in it, as `podman exec` starts it; in namespaces, in another such container."""
+        """
+        Another program in it, as `podman exec` starts it; in namespaces, in another such container.
+        """
         if kind()[0] == "podman":
             return _tool(_PODMAN, "exec", self.name, *argv)
-        return run(dataclasses.replace(self.container, entrypoint=argv[0], arguments=list(argv[1:])))
+        return run(
+            dataclasses.replace(self.container, entrypoint=argv[0], arguments=list(argv[1:])))
 
     def pid(self):
         """Its first process, seen from here."""
@@ -172,7 +181,10 @@ class Started:
             os.readlink(f"/proc/{pid}/exe")) == start), None), "its first process")
 
     def stop(self, seconds=15):
-        """As `docker stop` does: by the signal that the image names, and after some seconds by SIGKILL."""
+        """
+        As `docker stop` does: by the signal that the image names, and after some seconds by
+        SIGKILL.
+        """
         if self.running() and kind()[0] == "podman":
             _tool(_PODMAN, "stop", "-t", str(seconds), self.name)
         elif self.running():

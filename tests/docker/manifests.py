@@ -1,6 +1,6 @@
 """
-What compose.yaml and kubernetes.yaml say, as containers. A word in them that is not known here fails
-the test, so that nothing stands there that was not looked at.
+What compose.yaml and kubernetes.yaml say, as containers. A word in them that is not known here
+fails the test, so that nothing stands there that was not looked at.
 """
 
 import os
@@ -14,12 +14,15 @@ from containers import REPOSITORY, UID, Container, volume
 
 FOLDER = REPOSITORY / "host" / "image"
 
-_SERVICE = {"image", "build", "ports", "volumes", "user", "read_only", "tmpfs", "cap_drop", "security_opt",
+_SERVICE = {"image", "build", "ports", "volumes", "user", "read_only", "tmpfs", "cap_drop",
+            "security_opt",
             "command", "network_mode", "healthcheck", "restart"}
-_POD = {"automountServiceAccountToken", "enableServiceLinks", "securityContext", "containers", "volumes"}
+_POD = {"automountServiceAccountToken", "enableServiceLinks", "securityContext",
+        "containers", "volumes"}
 _POD_CONTEXT = {"runAsNonRoot": True, "runAsUser": UID, "runAsGroup": UID, "fsGroup": UID,
                 "seccompProfile": {"type": "RuntimeDefault"}}
-_CONTAINER = {"name", "image", "imagePullPolicy", "ports", "args", "volumeMounts", "securityContext",
+_CONTAINER = {"name", "image", "imagePullPolicy", "ports", "args", "volumeMounts",
+              "securityContext",
               "readinessProbe", "livenessProbe"}
 _CONTEXT = {"readOnlyRootFilesystem", "allowPrivilegeEscalation", "capabilities"}
 
@@ -56,7 +59,8 @@ def _mount(folder, details):
         assert set(details) == {"driver_opts"}
         options = details["driver_opts"]
         assert set(options) == {"type", "device", "o"}
-        subprocess.run(["mount", "-t", options["type"], "-o", options["o"], options["device"], folder], check=True)
+        subprocess.run(["mount", "-t", options["type"], "-o", options["o"], options["device"],
+                        folder], check=True)
 
 
 def _from_service(service, folders, extensions):
@@ -72,7 +76,8 @@ def _from_service(service, folders, extensions):
     check = service.get("healthcheck", {}).get("test")
     assert check is None or check[0] == "CMD"
     return Container(
-        image=service["image"], arguments=service.get("command"), user=service["user"], mounts=mounts,
+        image=service["image"], arguments=service.get("command"), user=service["user"],
+        mounts=mounts,
         tmpfs=service["tmpfs"], read_only=service["read_only"], cap_drop=service["cap_drop"],
         no_new_privileges="no-new-privileges" in service["security_opt"],
         # The host's: that is the test's own network.
@@ -80,13 +85,16 @@ def _from_service(service, folders, extensions):
 
 
 def from_kubernetes(more_extensions):
-    """{name: Container} of kubernetes.yaml; more_extensions: {name: text}, to be in its ConfigMap too."""
+    """
+    {name: Container} of kubernetes.yaml; more_extensions: {name: text}, to be in its ConfigMap too.
+    """
     parts = documents("kubernetes.yaml")
     pod = one(parts, "Deployment")["spec"]["template"]["spec"]
     assert set(pod) == _POD and pod["securityContext"] == _POD_CONTEXT
     folders = {}
     for each in pod["volumes"]:
-        name, (sort, details) = each["name"], next(item for item in each.items() if item[0] != "name")
+        name, (sort, details) = each["name"], next(
+            item for item in each.items() if item[0] != "name")
         folders[name] = volume(name, "exthost", "/tmp")
         if sort == "configMap":
             _fill(folders[name], one(parts, "ConfigMap"), details, more_extensions)

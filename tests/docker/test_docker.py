@@ -1,6 +1,6 @@
 """
-The two images that the Dockerfile builds, as they are and as they run: the whole one alone; and Fossil
-and the host apart, as compose.yaml and kubernetes.yaml say.
+The two images that the Dockerfile builds, as they are and as they run: the whole one alone; and
+Fossil and the host apart, as compose.yaml and kubernetes.yaml say.
 """
 
 import json
@@ -42,7 +42,8 @@ def programs(image):
 # As they are.
 
 @pytest.mark.parametrize("image, expected", [
-    ("exthost", {"fossil", "exthost", "exthost-cgi"}), ("exthost-relay", {"fossil", "exthost-cgi"})])
+    ("exthost", {"fossil", "exthost", "exthost-cgi"}),
+    ("exthost-relay", {"fossil", "exthost-cgi"})])
 def test_an_image_has_its_programs_and_no_other(image, expected):
     assert programs(image) == (expected, expected)
 
@@ -71,8 +72,9 @@ def test_an_image_starts_its_program_as_the_user_fossil(image, start):
 
 
 def test_the_relay_can_be_copied_into_any_image():
-    done = subprocess.run(["readelf", "-ld", root_of("exthost-relay") / "usr/bin/exthost-cgi"], check=True,
-                          capture_output=True, text=True)
+    done = subprocess.run(
+        ["readelf", "-ld", root_of("exthost-relay") / "usr/bin/exthost-cgi"], check=True,
+        capture_output=True, text=True)
     assert "LOAD" in done.stdout and "INTERP" not in done.stdout and "(NEEDED)" not in done.stdout
 
 
@@ -89,9 +91,11 @@ def answers(name):
 
 def test_the_whole_image_serves_both_languages_in_one_container():
     folders = {target: volume("one", "exthost", target) for target in ("/museum", "/run/exthost")}
-    started = Started(Container("exthost", read_only=True, cap_drop=["ALL"], no_new_privileges=True, mounts=[
-        *[(source, target, False) for target, source in folders.items()], (EXTENSIONS, "/ext", True)],
-        tmpfs=["/tmp:noexec"]))
+    started = Started(
+        Container("exthost", read_only=True, cap_drop=["ALL"], no_new_privileges=True,
+                  mounts=[*[(source, target, False) for target, source in folders.items()],
+                          (EXTENSIONS, "/ext", True)],
+                  tmpfs=["/tmp:noexec"]))
     try:
         wait_for(lambda: listens(PORT) or not started.running(), "fossil listens", 30)
         assert started.running(), started.log()
@@ -164,7 +168,8 @@ def test_fossil_is_answered_by_the_host_in_the_other_container(pair, name):
 
 def test_the_host_reaches_nothing_where_compose_gives_it_no_network(pair, probed):
     if pair.kind == "compose.yaml":
-        assert probed["interfaces"] == ["lo"] and probed["connect"] in ("ECONNREFUSED", "ENETUNREACH")
+        assert probed["interfaces"] == ["lo"] and probed["connect"] in (
+            "ECONNREFUSED", "ENETUNREACH")
     else:
         # A pod's containers share a network: Fossil is reached, and the policy keeps all else away.
         assert probed["connect"] == "ok"
@@ -192,7 +197,8 @@ def test_fossil_has_no_privilege(pair):
     status = Path(f"/proc/{pair.fossil.pid()}/status").read_text()
     assert re.search(r"^Name:\s+fossil$", status, re.M)
     assert re.search(rf"^Uid:\s+{UID}\s", status, re.M)
-    assert re.search(r"^CapEff:\s+0+$", status, re.M) and re.search(r"^NoNewPrivs:\s+1$", status, re.M)
+    assert re.search(r"^CapEff:\s+0+$", status, re.M) and re.search(
+        r"^NoNewPrivs:\s+1$", status, re.M)
 
 
 @pytest.mark.parametrize("name", ["python3", "tclsh"])
@@ -231,7 +237,8 @@ def test_the_clusters_objects_mean_each_other():
     assert "Egress" in policy["policyTypes"] and policy["egress"] == []
     volumes = one(parts, "Deployment")["spec"]["template"]["spec"]["volumes"]
     claims = [each["persistentVolumeClaim"] for each in volumes if "persistentVolumeClaim" in each]
-    assert [each["claimName"] for each in claims] == [one(parts, "PersistentVolumeClaim")["metadata"]["name"]]
+    assert [each["claimName"] for each in claims] == [
+        one(parts, "PersistentVolumeClaim")["metadata"]["name"]]
     fossil = one(parts, "Deployment")["spec"]["template"]["spec"]["containers"][0]
     assert fossil["ports"] == [{"name": "http", "containerPort": PORT}]
     assert one(parts, "Service")["spec"]["ports"][0]["targetPort"] == "http"

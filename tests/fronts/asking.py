@@ -22,17 +22,20 @@ def _after(row, kind):
 
 
 def _compared(expect, reply, second):
-    return expect.complaints(reply) + [f"the next request: {line}" for line in NEXT_PAGE.complaints(second)]
+    return expect.complaints(
+        reply) + [f"the next request: {line}" for line in NEXT_PAGE.complaints(second)]
 
 
 def ask(row, kind, case, expect):
-    reply, second = ask_client(row.column.connect, row.port(kind), _after(row, kind), *_request(case, kind))
+    reply, second = ask_client(row.column.connect, row.port(kind), _after(row, kind),
+                               *_request(case, kind))
     return _compared(expect, reply, second)
 
 
 def see(row, kind, case, expect):
     """The variables that the script sees, compared as if they were headers."""
-    reply, second = ask_client(row.column.connect, row.port(kind), _after(row, kind), *_request(case, kind))
+    reply, second = ask_client(row.column.connect, row.port(kind), _after(row, kind),
+                               *_request(case, kind))
     if not isinstance(reply, BrokenTransfer) and reply.status == 200:
         reply = Reply(200, list(json.loads(reply.body).items()), b"")
     return _compared(expect, reply, second)
@@ -65,11 +68,14 @@ def in_turn(row, kind, case, expect):
 
 
 def run(row, kind, case, expect):
-    """Ask a case of one kind of extension; what is wrong with the answer, and with the host's log."""
+    """
+    Ask a case of one kind of extension; what is wrong with the answer, and with the host's log.
+    """
     host = row.hosts.by_kind[kind]
     since = host.log_position()
     try:
-        found = {"ask": ask, "see": see, "leave": leave, "in_turn": in_turn}[case.how](row, kind, case, expect)
+        found = {"ask": ask, "see": see, "leave": leave,
+                 "in_turn": in_turn}[case.how](row, kind, case, expect)
     except Silence as e:
         return [f"{e}, for {SECONDS:.0f} s"]
     except AssertionError as e:

@@ -1,4 +1,6 @@
-"""The table: requests, replies, and the right answer to each, whichever front stands before the host."""
+"""
+The table: requests, replies, and the right answer to each, whichever front stands before the host.
+"""
 
 from scripts import CGI, PRINTED
 from table import BROKEN, Answer, Case
@@ -38,11 +40,13 @@ BODIES = [
 ]
 
 HEAD = [
-    Case("HEAD: a page that is printed all the same", Answer(200, b""), reply=TYPE + b"\npage\n" * 1000,
+    Case("HEAD: a page that is printed all the same", Answer(200, b""),
+         reply=TYPE + b"\npage\n" * 1000,
          method="HEAD"),
     Case("HEAD: with its Content-Length", Answer(200, b"", {"Content-Length": {"5", None}}),
          reply=TYPE + b"Content-Length: 5\n\npage\n", method="HEAD"),
-    Case("HEAD: more than the reply buffer", Answer(200, b""), reply=TYPE + b"\n" + MIB, method="HEAD"),
+    Case("HEAD: more than the reply buffer", Answer(200, b""), reply=TYPE + b"\n" + MIB,
+         method="HEAD"),
 ]
 
 STATUS = [
@@ -64,24 +68,29 @@ STATUS = [
     Case("status: 101 with Upgrade", Answer(500),
          reply=b"Status: 101 Switching Protocols\nUpgrade: x\nConnection: upgrade\n\nbody\n",
          log="status=500", kinds=tuple(PRINTED)),
-    Case("status: 204 with a body", Answer(204, b""), reply=b"Status: 204 No Content\n" + TYPE + b"\nbody\n"),
+    Case("status: 204 with a body", Answer(204, b""),
+         reply=b"Status: 204 No Content\n" + TYPE + b"\nbody\n"),
     Case("status: 304 with a body", Answer(304, b""),
          reply=b"Status: 304 Not Modified\nETag: \"x\"\n\nbody\n", kinds=tuple(PRINTED)),
     Case("status: 304 with a Content-Length", Answer(304, b""),
-         reply=b"Status: 304 Not Modified\nETag: \"x\"\nContent-Length: 5\n\n", kinds=tuple(PRINTED)),
+         reply=b"Status: 304 Not Modified\nETag: \"x\"\nContent-Length: 5\n\n",
+         kinds=tuple(PRINTED)),
 ]
 
 HEADERS = [
-    Case("header: Set-Cookie of 4,000 bytes", Answer(200, b"page\n", {"Set-Cookie": COOKIE.decode()}),
+    Case("header: Set-Cookie of 4,000 bytes",
+         Answer(200, b"page\n", {"Set-Cookie": COOKIE.decode()}),
          reply=b"Set-Cookie: " + COOKIE + b"\n" + TYPE + b"\npage\n"),
     Case("header: a block of 20 KiB",
          Answer(200, b"page\n", {name.decode(): value.decode() for name, value in LINES}),
          reply=b"".join(b"%s: %s\n" % line for line in LINES) + TYPE + b"\npage\n"),
-    Case("header: no block at all", Answer(500), reply=b"just text\n", kinds=tuple(PRINTED), log="status=500"),
+    Case("header: no block at all", Answer(500), reply=b"just text\n", kinds=tuple(PRINTED),
+         log="status=500"),
     Case("header: a control character", Answer(500), reply=TYPE + b"X-Bad: a\x01b\n\nbody\n",
          kinds=tuple(PRINTED), log="status=500"),
     Case("header: Transfer-Encoding from a script", Answer(500),
-         reply=TYPE + b"Transfer-Encoding: chunked\n\npage\n", kinds=tuple(PRINTED), log="status=500"),
+         reply=TYPE + b"Transfer-Encoding: chunked\n\npage\n", kinds=tuple(PRINTED),
+         log="status=500"),
     Case("header: Connection from a script", Answer(200, b"page\n"),
          reply=TYPE + b"Connection: close\n\npage\n", kinds=tuple(PRINTED)),
 ]
@@ -107,31 +116,37 @@ ENDS = [
     Case("cut: the script dies after 1 MiB", Answer(BROKEN), "cut", TYPE + b"\n" + MIB),
     Case("cut: the script dies after half its Content-Length", Answer(BROKEN), "cut",
          TYPE + b"Content-Length: %d\n\n" % (2 * len(MIB)) + MIB),
-    Case("abort: the client leaves in the middle", Answer(200), "drip", how="leave", log="status=499"),
+    Case("abort: the client leaves in the middle", Answer(200), "drip", how="leave",
+         log="status=499"),
     Case("kept: two users in turn", Answer(200), "page", how="in_turn"),
 ]
 
 # Beneath the script's URL, as it is sent, and what it means.
 PATHS = [
     ("~ + @ : ,", "/~user/a+b/c@d:e,f", None), ("a blank", "/a%20b", "/a b"),
-    ("UTF-8", "/%E6%B8%AC", "/測"), (".hgignore", "/file/tip/.hgignore", None), ("-1", "/rev/-1", None),
+    ("UTF-8", "/%E6%B8%AC", "/測"), (".hgignore", "/file/tip/.hgignore", None),
+    ("-1", "/rev/-1", None),
     ("; = & $ ! * ( )", "/a;b=c&d$e!f*(g)", None), ("quotes", "/%22'%3C%3E", "/\"'<>"),
     ("percent and ?", "/100%25%3F", "/100%?"), ("a slash at the end", "/a/", None),
-    ("two slashes", "/a//b", None), ("an encoded slash", "/a%2Fb", "/a/b"), ("a backslash", "/a%5Cb", "/a\\b"),
+    ("two slashes", "/a//b", None), ("an encoded slash", "/a%2Fb", "/a/b"),
+    ("a backslash", "/a%5Cb", "/a\\b"),
 ]
 QUERIES = [
-    ("+ and %", "&a=b+c&d=%20%26"), ("odd characters", "&a=~@:,;/?[]{}|^`'"), ("3,000 bytes", "&" + "q" * 3000),
+    ("+ and %", "&a=b+c&d=%20%26"), ("odd characters", "&a=~@:,;/?[]{}|^`'"),
+    ("3,000 bytes", "&" + "q" * 3000),
     ("UTF-8", "&%E6%B8%AC"),
 ]
 
 
 def _path(name, sent, meant):
-    return Case(f"path: {name}", Answer(200, None, {"PATH_INFO": meant or sent}), "variables", path_info=sent,
+    return Case(f"path: {name}", Answer(200, None, {"PATH_INFO": meant or sent}), "variables",
+                path_info=sent,
                 how="see")
 
 
 def _query(name, more):
-    return Case(f"query: {name}", Answer(200, None, {"QUERY_STRING": f"variables{more}"}), "variables", query=more,
+    return Case(f"query: {name}", Answer(200, None, {"QUERY_STRING": f"variables{more}"}),
+                "variables", query=more,
                 how="see")
 
 
@@ -141,8 +156,10 @@ def _seen(name, headers, **variables):
 
 VARIABLES = [_path(*row) for row in PATHS] + [_query(*row) for row in QUERIES] + [
     _seen("variable: Proxy", (("Proxy", "http://evil/"),), HTTP_PROXY=None),
-    _seen("variable: Proxy twice", (("Proxy", "http://evil/"), ("Proxy", "http://evil/")), HTTP_PROXY=None),
-    _seen("variable: REMOTE_USER of an unchecked header", (("Authorization", "Basic YWRtaW46eA=="),),
+    _seen("variable: Proxy twice", (("Proxy", "http://evil/"), ("Proxy", "http://evil/")),
+          HTTP_PROXY=None),
+    _seen("variable: REMOTE_USER of an unchecked header",
+          (("Authorization", "Basic YWRtaW46eA=="),),
           REMOTE_USER={None, ""}),
     _seen("variable: a header of the client's", (("X-Of-Mine", "a, b"),), HTTP_X_OF_MINE="a, b"),
     _seen("variable: a cookie", (("Cookie", "a=1; b=2"),), HTTP_COOKIE="a=1; b=2"),

@@ -79,7 +79,8 @@ def _haproxy_http2(port, socket, folder):
 
 
 def _caddy(port, socket, folder):
-    block = put_in(block_with(OTHERS, "transport fastcgi"), (f":{PORT}", f":{port}"), (SOCKET, socket))
+    block = put_in(block_with(OTHERS, "transport fastcgi"), (f":{PORT}", f":{port}"),
+                   (SOCKET, socket))
     text = ("{\n    admin off\n    servers {\n        protocols h1 h2c\n    }\n}\n"
             f"{block}")
     return ["/usr/bin/caddy", "run", "--adapter", "caddyfile", "--config",

@@ -19,7 +19,8 @@ class Http2:
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         # What a server sends is taken as it is, and no header is put in order.
         self._state = h2.connection.H2Connection(h2.config.H2Configuration(
-            header_encoding="latin-1", validate_inbound_headers=False, normalize_inbound_headers=False,
+            header_encoding="latin-1", validate_inbound_headers=False,
+            normalize_inbound_headers=False,
             validate_outbound_headers=False, normalize_outbound_headers=False))
         self._state.initiate_connection()
         self._flush()
@@ -46,7 +47,8 @@ class Http2:
     def send(self, method, target, headers=(), framing="none", body=b""):
         self._begin()
         self._stream = self._state.get_next_available_stream_id()
-        sent = [(":method", method), (":scheme", "http"), (":authority", "localhost"), (":path", target)]
+        sent = [(":method", method), (":scheme", "http"), (":authority", "localhost"),
+                (":path", target)]
         sent += [(name.lower(), value) for name, value in headers]
         if framing == "length":
             sent.append(("content-length", str(len(body))))

@@ -33,7 +33,8 @@ class Report:
         words = [front.split() for front in self._fronts]
         yield ""
         for level in range(max(map(len, words))):
-            yield " " * width + "".join(f" {word[level] if level < len(word) else '':<8}" for word in words)
+            yield " " * width + "".join(
+                f" {word[level] if level < len(word) else '':<8}" for word in words)
         for case in self._cases:
             cells = [self._cells.get((front, case), UNSEEN) for front in self._fronts]
             if any(cell != UNSEEN for cell in cells):

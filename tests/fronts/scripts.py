@@ -6,24 +6,26 @@ all do the same by the first word of the query.
     variables     the environment, as JSON
     reply NAME    print the file replies/NAME as it is: a whole CGI reply
     cut NAME      the same, and die by a signal
-    drip          a page that comes slowly, for ten seconds; a line in the log tells that it has begun
+    drip          a page that comes slowly, for ten seconds; the log tells when it has begun
     page USER     a page and a cookie that belong to one user
 
-The replies stand in a folder that is never served, so that each table of cases has the very bytes that
-a script prints.
+The replies stand in a folder that is never served, so that each table of cases has the very bytes
+that a script prints.
 """
 
 from support.host import put, put_script
 
 # URL below the mount, by the way it is run. "direct" is an app worker with a socket of its own.
 KINDS = {
-    "python cgi": "python/cgi.py", "python rerun": "python/rerun.py", "python app": "python/app.wsgi",
+    "python cgi": "python/cgi.py", "python rerun": "python/rerun.py",
+    "python app": "python/app.wsgi",
     "python direct": "python/direct.wsgi",
     "tcl cgi": "tcl/cgi.tcl", "tcl rerun": "tcl/rerun.tcl", "tcl app": "tcl/app.tcl",
     "tcl direct": "tcl/direct.tcl",
 }
 CGI = [kind for kind in KINDS if kind.endswith(("cgi", "rerun"))]
-PRINTED = [kind for kind in KINDS if not kind.startswith("python") or kind in CGI]  # no WSGI between
+# Those whose page is no WSGI server's.
+PRINTED = [kind for kind in KINDS if not kind.startswith("python") or kind in CGI]
 
 _PYTHON_CGI = '''\
 import json
@@ -41,7 +43,8 @@ if word == "echo":
     out.write(b"X-Length: %s\\n" % os.environ.get("CONTENT_LENGTH", "none").encode())
     out.write(b"Content-Type: application/octet-stream\\n\\n" + body)
 elif word == "variables":
-    out.write(b"Content-Type: application/octet-stream\\n\\n" + json.dumps(dict(os.environ)).encode())
+    variables = json.dumps(dict(os.environ)).encode()
+    out.write(b"Content-Type: application/octet-stream\\n\\n" + variables)
 elif word == "page":
     out.write(b"Content-Type: application/octet-stream\\nSet-Cookie: user=%s\\n\\n" % name.encode())
     out.write((name.encode() + b" ") * 5000)
@@ -133,7 +136,8 @@ proc answer {} {
             set pairs {}
             foreach {key value} [array get ::env] { lappend pairs $key [json::write string $value] }
             chan configure stdout -encoding utf-8
-            puts -nonewline "Content-Type: application/octet-stream\\n\\n[json::write object {*}$pairs]"
+            puts "Content-Type: application/octet-stream\\n"
+            puts -nonewline [json::write object {*}$pairs]
         }
         page {
             puts -nonewline "Content-Type: application/octet-stream\\nSet-Cookie: user=$name\\n\\n"

@@ -17,9 +17,11 @@ def url(kind):
 
 
 def _own_socket(root, kind):
-    host = Host(root, "--app", f"{root}/{KINDS[kind]}", "--prefix", url(kind), "--workers", "2", *OPTIONS,
+    host = Host(root, "--app", f"{root}/{KINDS[kind]}", "--prefix", url(kind), "--workers",
+                "2", *OPTIONS,
                 listen=[LISTEN])
-    wait_for(lambda: any("loaded in process" in line for line in host.program.log()), f"{kind} has loaded", 60)
+    wait_for(lambda: any("loaded in process" in line for line in host.program.log()),
+             f"{kind} has loaded", 60)
     return host
 
 
@@ -33,7 +35,8 @@ class Hosts:
         self.made = []
         try:
             shared = self._made(Host(root, "--prefix", MOUNT, *OPTIONS, listen=[LISTEN, "relay"]))
-            self.by_kind = {kind: self._made(_own_socket(root, kind)) if kind.endswith("direct") else shared
+            self.by_kind = {kind: self._made(_own_socket(root, kind))
+                            if kind.endswith("direct") else shared
                             for kind in KINDS}
         except BaseException:
             self.stop()

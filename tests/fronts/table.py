@@ -14,8 +14,8 @@ NEXT = b"next " * 5000
 @dataclasses.dataclass(frozen=True)
 class Answer:
     """
-    What a client gets. A body of None is not compared (the host's own page). A header's value of None
-    stands for no such header. A set, for status or header, holds all that are right.
+    What a client gets. A body of None is not compared (the host's own page). A header's value of
+    None stands for no such header. A set, for status or header, holds all that are right.
     """
 
     status: int | str | set

@@ -1,5 +1,8 @@
 #!/usr/bin/python3
-"""Try in every way to start each name in the query, by itself and in the usual folders; tell what started."""
+"""
+Try in every way to start each name in the query, by itself and in the usual folders; tell what
+started.
+"""
 
 import os
 import subprocess
@@ -29,7 +32,8 @@ def run(path):
 
 
 def shell(path):
-    done = subprocess.run(path, shell=True, stdin=subprocess.DEVNULL, capture_output=True, timeout=5)
+    done = subprocess.run(path, shell=True, stdin=subprocess.DEVNULL,
+                          capture_output=True, timeout=5)
     return done.returncode not in (126, 127)
 
 

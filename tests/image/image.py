@@ -20,7 +20,8 @@ HERE = Path(__file__).resolve().parent
 BUILD = Path(os.environ.get("EXTHOST_IMAGE_BUILD", HERE.parents[1] / "build" / "image")).resolve()
 ROOT = BUILD / "rootfs"
 ARCHIVE = BUILD / "exthost.oci.tar"
-UID = int((ROOT / "etc/passwd").read_text().split("fossil:x:")[1].split(":")[0]) if ROOT.exists() else 499
+UID = int(
+    (ROOT / "etc/passwd").read_text().split("fossil:x:")[1].split(":")[0]) if ROOT.exists() else 499
 
 _STORE = tempfile.mkdtemp(prefix="xi-", dir="/tmp")
 _PODMAN = ["podman", "--root", f"{_STORE}/store", "--runroot", f"{_STORE}/run",
@@ -29,7 +30,8 @@ _LIMITS = ["--cgroups=disabled", "--network", "host", "--ulimit", "nofile=1024:1
            "--ulimit", "nproc=1000:1000"]
 # Of capabilities: none; and those that Fossil's own guide for containers takes away.
 NO_CAPABILITIES = ("--cap-drop", "ALL", "--security-opt", "no-new-privileges")
-GUIDE = tuple(word for name in ("AUDIT_WRITE", "CHOWN", "FSETID", "KILL", "MKNOD", "NET_BIND_SERVICE", "NET_RAW",
+GUIDE = tuple(word for name in ("AUDIT_WRITE", "CHOWN", "FSETID", "KILL", "MKNOD",
+                                "NET_BIND_SERVICE", "NET_RAW",
                                 "SETFCAP", "SETPCAP") for word in ("--cap-drop", name))
 # What the image starts by itself.
 DEFAULT = ["/usr/bin/exthost", "serve", "--config", "/etc/exthost.conf"]
@@ -68,18 +70,24 @@ def remove_store():
 
 
 def _command(argv, mounts, uid, options=NO_CAPABILITIES, name=None):
-    """DEFAULT by podman is the image's own entry point. A mount is SOURCE:TARGET[:ro], or tmpfs:TARGET."""
+    """
+    DEFAULT by podman is the image's own entry point. A mount is SOURCE:TARGET[:ro], or
+    tmpfs:TARGET.
+    """
     if kind()[0] != "podman":
-        return ["unshare", "-mpf", "--kill-child", str(HERE / "enter.sh"), str(ROOT), str(uid), "/museum",
+        return ["unshare", "-mpf", "--kill-child", str(HERE / "enter.sh"), str(ROOT),
+                str(uid), "/museum",
                 *mounts, "--", *argv]
     volumes = [part for mount in mounts
                for part in (("--tmpfs", mount.partition(":")[2]) if mount.startswith("tmpfs:")
                             else ("-v", mount))]
     entry = [] if argv == DEFAULT else ["--entrypoint", json.dumps(argv[:1])]
-    return [*_PODMAN, "run", "--rm", *(["--name", name] if name else []), *_LIMITS, *options, "--read-only",
+    return [*_PODMAN, "run", "--rm", *(["--name", name] if name else []), *_LIMITS, *options,
+            "--read-only",
             # Else podman adds a /run and a /var/tmp where what is written can be started.
             "--read-only-tmpfs=false", "--tmpfs", "/tmp:rw,noexec,nosuid,nodev,mode=1777",
-            "--user", f"{uid}:{uid}", *volumes, *entry, "exthost:test", *([] if argv == DEFAULT else argv[1:])]
+            "--user", f"{uid}:{uid}", *volumes, *entry, "exthost:test",
+            *([] if argv == DEFAULT else argv[1:])]
 
 
 def run(argv, mounts=(), uid=None, timeout=30):
@@ -114,18 +122,26 @@ class Started:
     def execute(self, *argv, text=None):
         """A program inside, as `podman exec` starts it."""
         if kind()[0] == "podman":
-            command = [*_PODMAN, "exec", *(["-i"] if text is not None else []), self.container, *argv]
+            command = [*_PODMAN, "exec", *(["-i"] if text is not None else []),
+                       self.container, *argv]
         else:
-            command = ["nsenter", "--target", str(self.first_process()), "--mount", "--pid", "--root", "--wdns=/",
+            command = ["nsenter", "--target", str(self.first_process()), "--mount", "--pid",
+                       "--root", "--wdns=/",
                        "--setuid", str(self.uid), "--setgid", str(self.uid), "--", *argv]
-        return subprocess.run(command, env=_ENVIRONMENT, capture_output=True, text=True, check=False, timeout=60,
+        return subprocess.run(command, env=_ENVIRONMENT, capture_output=True, text=True,
+                              check=False, timeout=60,
                               input=text)
 
     def end(self, seconds=10):
-        """What `podman stop` and `docker stop` do, which wait so long; finish() then tells how it ended."""
+        """
+        What `podman stop` and `docker stop` do, which wait so long; finish() then tells how it
+        ended.
+        """
         if kind()[0] == "podman":
-            subprocess.Popen([*_PODMAN, "stop", "-t", str(seconds), self.container], env=_ENVIRONMENT,
-                             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            subprocess.Popen([*_PODMAN, "stop", "-t", str(seconds), self.container],
+                             env=_ENVIRONMENT,
+                             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                             stderr=subprocess.DEVNULL)
         else:
             os.kill(self.first_process(), signal.SIGTERM)
 
@@ -145,18 +161,20 @@ class Started:
 
 class Shelter:
     """
-    The root file system with the /tmp, the processes and the network of this machine, and nothing but a
-    process that waits: pid, for nsenter. Never by podman, which keeps the processes apart.
+    The root file system with the /tmp, the processes and the network of this machine, and nothing
+    but a process that waits: pid, for nsenter. Never by podman, which keeps the processes apart.
     """
 
     def __init__(self):
         wait = ["python", "-c", "import time; time.sleep(3600)"]
         self._process = subprocess.Popen(
-            ["unshare", "-m", str(HERE / "enter.sh"), str(ROOT), "0", "/", "/tmp:/tmp", "--", "/usr/bin/exthost",
+            ["unshare", "-m", str(HERE / "enter.sh"), str(ROOT), "0", "/", "/tmp:/tmp", "--",
+             "/usr/bin/exthost",
              *wait], env=_ENVIRONMENT, stdin=subprocess.DEVNULL)
         self.pid = self._process.pid
         wait_for(lambda: os.readlink(f"/proc/{self.pid}/exe") == str(ROOT / "usr/bin/exthost")
-                 or os.readlink(f"/proc/{self.pid}/exe") == "/usr/bin/exthost", "the process is in the root")
+                 or os.readlink(f"/proc/{self.pid}/exe") == "/usr/bin/exthost",
+                 "the process is in the root")
 
     def stop(self):
         self._process.kill()
@@ -185,16 +203,19 @@ class Site:
     def start_fossil(self):
         made = self.fossil("init", "-A", "admin", "/museum/project.fossil")
         assert made.returncode == 0, made
-        for setting in (("user", "capabilities", "nobody", "jorz"), ("settings", "backoffice-disable", "1")):
+        for setting in (("user", "capabilities", "nobody", "jorz"),
+                        ("settings", "backoffice-disable", "1")):
             done = self.fossil(*setting, "-R", "/museum/project.fossil")
             assert done.returncode == 0, done
-        self.programs.append(Started(["/usr/bin/fossil", "server", "/museum/project.fossil", "--port",
-                                    str(self.port), "--localhost", "--extroot", "/ext"], self.mounts))
+        self.programs.append(
+            Started(["/usr/bin/fossil", "server", "/museum/project.fossil", "--port",
+                     str(self.port), "--localhost", "--extroot", "/ext"], self.mounts))
         wait_for(lambda: listens(self.port), "fossil listens", 60)
 
     def start_host(self):
-        self.programs.append(Started(["/usr/bin/exthost", "serve", "--config", "/etc/exthost-host.conf"],
-                                     self.mounts))
+        self.programs.append(
+            Started(["/usr/bin/exthost", "serve", "--config", "/etc/exthost-host.conf"],
+                    self.mounts))
         return self.programs[-1]
 
     def stop(self):
@@ -204,12 +225,15 @@ class Site:
 
 
 def wait_ready(program):
-    wait_for(lambda: any(" ready" in line for line in program.log()) or not program.running(), "ready", 60)
+    wait_for(lambda: any(" ready" in line for line in program.log()) or not program.running(),
+             "ready", 60)
     assert program.running(), program.log()
 
 
 def begun(started):
-    """When the first process of a container began, in seconds of time.time(); None if nobody says."""
+    """
+    When the first process of a container began, in seconds of time.time(); None if nobody says.
+    """
     if kind()[0] != "podman":
         return None
     ticks = Path(f"/proc/{started.first_process()}/stat").read_text().rpartition(")")[2].split()[19]

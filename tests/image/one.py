@@ -13,7 +13,8 @@ from support import web
 from support.waiting import free_port, listens, wait_for
 
 REPOSITORY = "/museum/repo.fossil"  # inside
-FIRST_LINE = {".py": "#!/usr/bin/python3\n", ".wsgi": "#!/usr/bin/python3\n", ".tcl": "#!/usr/bin/tclsh\n"}
+FIRST_LINE = {".py": "#!/usr/bin/python3\n", ".wsgi": "#!/usr/bin/python3\n",
+              ".tcl": "#!/usr/bin/tclsh\n"}
 # They go on until there is a file /museum/go.
 SLOW = {
     "slow.py": "import os, time\nprint('Content-Type: application/x-slow\\n\\nbegun', flush=True)\n"
@@ -49,7 +50,8 @@ class One:
             assert text.count(old) == 1, (old, text)
             text = text.replace(old, new)
         self.configuration.write_text(text)
-        self.mounts = [f"{self.ext}:/ext:ro", f"{self.configuration}:/etc/exthost.conf:ro", "tmpfs:/run/exthost"]
+        self.mounts = [f"{self.ext}:/ext:ro", f"{self.configuration}:/etc/exthost.conf:ro",
+                       "tmpfs:/run/exthost"]
         if museum:
             self.mounts.append(f"{self.museum}:/museum" + (":ro" if read_only else ""))
         self.container = None
@@ -61,9 +63,11 @@ class One:
 
     def fossil(self, *arguments):
         """This machine's Fossil, at the repository, as the user of the image."""
-        done = subprocess.run(["/usr/bin/fossil", *arguments], cwd=self.museum, capture_output=True, text=True,
+        done = subprocess.run(["/usr/bin/fossil", *arguments], cwd=self.museum,
+                              capture_output=True, text=True,
                               check=False, timeout=60, user=UID, group=UID, extra_groups=[],
-                              env={"HOME": str(self.museum), "USER": "admin", "PATH": "/usr/bin:/bin"})
+                              env={"HOME": str(self.museum), "USER": "admin",
+                                   "PATH": "/usr/bin:/bin"})
         assert done.returncode == 0, done
         return done.stdout
 
@@ -78,7 +82,9 @@ class One:
         return self.container
 
     def start_ready(self, **how):
-        """Until Fossil serves; what several first requests at once write to its database is an error."""
+        """
+        Until Fossil serves; what several first requests at once write to its database is an error.
+        """
         self.start(**how)
         wait_for(lambda: listens(self.port) or not self.container.running(), "Fossil listens", 60)
         assert self.container.running(), self.container.log()

@@ -65,7 +65,8 @@ def _one():
 def test_an_app_answers_through_fossil_and_stays_loaded(one, name):
     for count in (1, 2, 3):
         reply = one.ask(f"/ext/{name}/more", "POST", FORM, b"body")
-        assert (reply.status, reply.text) == (200, f"{count} /more body wrote nothing"), one.container.log()
+        assert (reply.status, reply.text) == (
+            200, f"{count} /more body wrote nothing"), one.container.log()
     assert any(f"POST /ext/{name}/more status=200" in line for line in one.container.log())
 
 
@@ -74,8 +75,10 @@ def test_an_app_answers_at_a_socket_of_its_own(one, name):
     socket = f"{one.folder}/run/{name}.sock"
     wait_for(lambda: os.path.exists(socket), "the socket")
     for count in (1, 2, 3):
-        reply = request(socket, "POST", "/more", FORM, b"body", 20, SCRIPT_NAME="", PATH_INFO="/more").reply()
-        assert (reply.status, reply.text) == (200, f"{count} /more body wrote nothing"), one.container.log()
+        reply = request(socket, "POST", "/more", FORM, b"body", 20, SCRIPT_NAME="",
+                        PATH_INFO="/more").reply()
+        assert (reply.status, reply.text) == (
+            200, f"{count} /more body wrote nothing"), one.container.log()
 
 
 def test_the_apps_are_well_and_status_shows_them(one):

@@ -1,4 +1,6 @@
-"""What is wrong with museum, user or configuration: one clear line, an exit status, nothing lost."""
+"""
+What is wrong with museum, user or configuration: one clear line, an exit status, nothing lost.
+"""
 
 import os
 import re
@@ -26,19 +28,23 @@ def test_a_read_only_museum_is_one_clear_line_and_nothing_in_it_changes(make):
     one = make(read_only=True)
     one.make_repository()
     before = {path.name: path.read_bytes() for path in one.museum.iterdir() if path.is_file()}
-    assert one.refused() == ("exthost: service fossil: writable: /museum/: Read-only file system", 2)
-    assert {path.name: path.read_bytes() for path in one.museum.iterdir() if path.is_file()} == before
+    assert one.refused() == ("exthost: service fossil: writable: /museum/: Read-only file system",
+                             2)
+    assert {path.name: path.read_bytes() for path in one.museum.iterdir()
+            if path.is_file()} == before
 
 
 def test_a_wrong_user_is_one_clear_line(make):
-    assert make().refused(UID + 1) == ("exthost: service fossil: writable: /museum/: Permission denied", 2)
+    assert make().refused(
+        UID + 1) == ("exthost: service fossil: writable: /museum/: Permission denied", 2)
 
 
 def test_a_repository_that_is_another_users_is_one_clear_line(make):
     one = make()
     one.make_repository()
     os.chown(one.museum / "repo.fossil", 0, 0)
-    assert one.refused() == (f"exthost: service fossil: writable: {REPOSITORY}: Permission denied", 2)
+    assert one.refused() == (f"exthost: service fossil: writable: {REPOSITORY}: Permission denied",
+                             2)
 
 
 def test_a_service_whose_program_is_missing_is_one_clear_line(make):
@@ -55,8 +61,10 @@ def test_a_service_that_ends_at_once_is_told_and_tried_again_and_the_host_serves
     assert len(said) == 1 and "repository does not exist" in said[0] and REPOSITORY in said[0]
     assert container.running()
     one.make_repository()
-    wait_for(lambda: one.status()["services"][0]["state"].startswith("runs"), "it is started again", 20)
-    wait_for(lambda: container.execute("exthost", "status", "--check").returncode == 0, "it is well", 20)
+    wait_for(lambda: one.status()["services"][0]["state"].startswith("runs"),
+             "it is started again", 20)
+    wait_for(lambda: container.execute("exthost", "status", "--check").returncode == 0,
+             "it is well", 20)
 
 
 # A full disk.
@@ -65,8 +73,9 @@ class Small:
     """A museum on a file system of its own, of this size; what fill() takes, free() gives back."""
 
     def __init__(self, museum, size):
-        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size},mode=0700,uid={UID},gid={UID}", "tmpfs",
-                        str(museum)], check=True)
+        subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", f"size={size},mode=0700,uid={UID},gid={UID}", "tmpfs",
+             str(museum)], check=True)
         self.museum = museum
         self.filler = museum / "filler"
 
@@ -112,14 +121,17 @@ def artifacts(one):
 
 def client(folder, *arguments, fails=False):
     """This machine's Fossil, as somebody who works with the repository from elsewhere."""
-    done = subprocess.run(["/usr/bin/fossil", *arguments], cwd=folder, capture_output=True, text=True, check=False,
-                          timeout=60, env={"HOME": str(folder), "USER": "admin", "PATH": "/usr/bin:/bin"})
+    done = subprocess.run(["/usr/bin/fossil", *arguments], cwd=folder, capture_output=True,
+                          text=True, check=False,
+                          timeout=60,
+                          env={"HOME": str(folder), "USER": "admin", "PATH": "/usr/bin:/bin"})
     if not fails:
         assert done.returncode == 0, done
     return done.stdout + done.stderr
 
 
-def test_a_push_to_a_full_disk_is_an_error_that_loses_nothing_and_goes_through_later(small, tmp_path):
+def test_a_push_to_a_full_disk_is_an_error_that_loses_nothing_and_goes_through_later(
+        small, tmp_path):
     url = f"http://admin:secret@127.0.0.1:{small.port}/"
     client(tmp_path, "clone", "--save-http-password", url, "clone.fossil")
     (tmp_path / "work").mkdir()
@@ -146,7 +158,8 @@ def test_a_push_to_a_full_disk_is_an_error_that_loses_nothing_and_goes_through_l
 
 
 def test_a_ticket_on_a_full_disk_is_an_error_page_and_the_repository_is_whole(small):
-    login = web.request(small.port, "POST", "/login", [("Content-Type", "application/x-www-form-urlencoded")],
+    login = web.request(small.port, "POST", "/login",
+                        [("Content-Type", "application/x-www-form-urlencoded")],
                         b"u=admin&p=secret&in=Login")
     cookie = login.header("Set-Cookie").partition(";")[0]
     page = web.request(small.port, "GET", "/tktnew", [("Cookie", cookie)])
@@ -206,7 +219,8 @@ def test_another_users_museum_is_one_clear_line(museum):
 
 
 def test_a_host_that_is_another_user_cannot_listen_and_says_so_in_one_line(museum):
-    done = run(["/usr/bin/exthost", "serve", "--config", "/etc/exthost-host.conf"], museum.mounts, UID + 1)
+    done = run(["/usr/bin/exthost", "serve", "--config", "/etc/exthost-host.conf"],
+               museum.mounts, UID + 1)
     assert done.returncode == 1
     assert len(done.stderr.splitlines()) == 1 and "Permission denied" in done.stderr
 
@@ -216,7 +230,8 @@ def test_a_museum_that_is_read_only_loses_nothing(museum):
     with open(repository, "rb") as file:
         before = file.read()
     mounts = [museum.mounts[0].replace(":noexec", ":ro"), *museum.mounts[1:]]
-    done = run(["/usr/bin/fossil", "user", "new", "ada", "", "secret", "-R", "/museum/project.fossil"], mounts)
+    done = run(["/usr/bin/fossil", "user", "new", "ada", "", "secret", "-R",
+                "/museum/project.fossil"], mounts)
     assert done.returncode == 1
     assert "readonly database" in done.stderr
     with open(repository, "rb") as file:

@@ -19,13 +19,13 @@ from support.waiting import free_port, wait_for
 
 MEGABYTE = 1 << 20
 PROGRAMS = {"usr/bin/fossil", "usr/bin/exthost", "usr/bin/exthost-cgi"}
-TOOLS = """sh bash dash ash zsh ksh csh tcsh fish busybox toybox coreutils ls cat cp mv rm ln mkdir touch
-chmod chown chroot dd df du echo printf head tail sort tr cut tee wc id whoami uname hostname date sleep
-kill ps top mount umount su sudo login passwd useradd find xargs grep sed awk gawk mawk perl python
-python2 python3.11 ruby lua node php tclsh8.6 wish expect java gcc cc as ld make gdb strace vi vim nano ed
-less more man tar gzip bzip2 xz zip unzip curl wget nc ncat netcat socat telnet ssh scp sftp ftp rsync git
-svn hg apt dpkg rpm apk pip crontab at nohup setsid timeout unshare nsenter ip ping openssl sqlite3 ldd
-ldconfig strings od hexdump base64""".split()
+TOOLS = """sh bash dash ash zsh ksh csh tcsh fish busybox toybox coreutils ls cat cp mv rm ln mkdir
+touch chmod chown chroot dd df du echo printf head tail sort tr cut tee wc id whoami uname hostname
+date sleep kill ps top mount umount su sudo login passwd useradd find xargs grep sed awk gawk mawk
+perl python python2 python3.11 ruby lua node php tclsh8.6 wish expect java gcc cc as ld make gdb
+strace vi vim nano ed less more man tar gzip bzip2 xz zip unzip curl wget nc ncat netcat socat
+telnet ssh scp sftp ftp rsync git svn hg apt dpkg rpm apk pip crontab at nohup setsid timeout
+unshare nsenter ip ping openssl sqlite3 ldd ldconfig strings od hexdump base64""".split()
 
 
 def regular_files():
@@ -65,12 +65,15 @@ def test_no_library_that_a_program_needs_is_missing_and_none_is_there_that_nothi
         with open(path, "rb") as file:
             if file.read(4) != b"\x7fELF":
                 continue
-        out = subprocess.run(["readelf", "-d", str(path)], check=True, capture_output=True, text=True).stdout
-        needed |= {line.split("[")[1].rstrip("]") for line in out.splitlines() if "(NEEDED)" in line}
+        out = subprocess.run(["readelf", "-d", str(path)], check=True, capture_output=True,
+                             text=True).stdout
+        needed |= {line.split("[")[1].rstrip("]") for line in out.splitlines()
+                   if "(NEEDED)" in line}
     for path in ROOT.glob("usr/lib/*-linux-gnu/*.so*"):
         present.add(path.name)
     assert needed - present == set()
-    links = {os.readlink(path) for path in ROOT.glob("usr/lib/*-linux-gnu/*.so*") if path.is_symlink()}
+    links = {os.readlink(path) for path in ROOT.glob("usr/lib/*-linux-gnu/*.so*")
+             if path.is_symlink()}
     assert present - needed - links == set()
 
 
@@ -96,7 +99,8 @@ def test_the_bill_of_materials_names_what_is_inside_and_every_licence_is_there()
     assert {"exthost", "libc6", "libssl3", "tcllib", "tzdata", "ca-certificates"} <= names
     for package in bill["packages"]:
         if package["licenseDeclared"] != "NOASSERTION":
-            assert (ROOT / "usr/share/doc" / package["name"] / "copyright").exists(), package["name"]
+            assert (
+                ROOT / "usr/share/doc" / package["name"] / "copyright").exists(), package["name"]
     ids = {each["SPDXID"] for each in [*bill["packages"], *bill["files"]]} | {"SPDXRef-DOCUMENT"}
     for relation in bill["relationships"]:
         assert {relation["spdxElementId"], relation["relatedSpdxElement"]} <= ids
@@ -120,12 +124,15 @@ def test_every_module_of_the_standard_library_that_is_there_loads():
 import pkgutil, sys, importlib, zipfile
 failed = []
 tried = 0
-names = sorted({n.filename[:-4].removesuffix("/__init__").replace("/", ".") for n in zipfile.ZipFile(
-    f"/usr/lib/python{sys.version_info[0]}{sys.version_info[1]}.zip").infolist()})
+library = zipfile.ZipFile(f"/usr/lib/python{sys.version_info[0]}{sys.version_info[1]}.zip")
+names = sorted({n.filename[:-4].removesuffix("/__init__").replace("/", ".")
+                for n in library.infolist()})
 import os
-names += [n.partition(".")[0] for n in os.listdir(f"/usr/lib/python{sys.version_info[0]}.{sys.version_info[1]}/lib-dynload")]
+compiled = f"/usr/lib/python{sys.version_info[0]}.{sys.version_info[1]}/lib-dynload"
+names += [n.partition(".")[0] for n in os.listdir(compiled)]
 for name in names:
-    if "__main__" in name or name in ("antigravity", "this") or "win32" in name or "windows" in name:
+    if ("__main__" in name or name in ("antigravity", "this") or "win32" in name
+            or "windows" in name):
         continue
     tried += 1
     try:
@@ -139,7 +146,8 @@ print(tried, *failed, sep="\\n")
     tried, *failed = done.stdout.splitlines()
     assert int(tried) > 400
     # Those of another system, and what a module in C would make faster.
-    other = ("_winapi", "_overlapped", "msvcrt", "winreg", "nt'", "_aix", "_scproxy", "_gdbm", "_dbm",
+    other = ("_winapi", "_overlapped", "msvcrt", "winreg", "nt'", "_aix", "_scproxy",
+             "_gdbm", "_dbm",
              "_curses", "mbcs", "oem", "readline", "_tkinter", "tkinter", "curses", "test")
     assert [line for line in failed if not any(word in line for word in other)] == []
 
@@ -166,24 +174,30 @@ puts $failed
 import subprocess, sys
 print(subprocess.run(["/usr/bin/tclsh"], input={code!r}, text=True, capture_output=True).stdout)
 """], timeout=120)
-    outside = subprocess.run(["/usr/bin/tclsh"], input=code, text=True, capture_output=True, check=True)
+    outside = subprocess.run(["/usr/bin/tclsh"], input=code, text=True,
+                             capture_output=True, check=True)
     there, failed = (line.split() for line in inside.stdout.split("\n")[:2])
     there_outside, failed_outside = (line.split() for line in outside.stdout.split("\n")[:2])
     assert len(there) > 250
-    # Needs tls, which may be installed outside; and in a second interpreter exthost's own folder is on no path.
+    # Needs tls, which may be installed outside; and in a second interpreter exthost's own folder is
+    # on no path.
     assert set(failed) - set(failed_outside) <= {"oauth", "exthost"}
 
     # image.tcl says why these are left out.
-    left_out = ("bench", "practcl", "page", "pt::", "paramgen", "char", "text::write", "configuration",
+    left_out = ("bench", "practcl", "page", "pt::", "paramgen", "char", "text::write",
+                "configuration",
                 "grammar::fa", "grammar::me", "grammar::peg", "doctools", "doc", "dtplite", "mkdoc",
-                "term", "ftpd", "pop3d", "smtpd", "httpd", "nameserv", "ident", "canvas", "map::slippy")
+                "term", "ftpd", "pop3d", "smtpd", "httpd", "nameserv", "ident", "canvas",
+                "map::slippy")
     assert [name for name in set(there_outside) - set(there) if not name.startswith(left_out)] == []
 
 
 def test_time_zones_and_certificates_are_there():
     done = run(["/usr/bin/python3", "-c",
-                "import ssl, zoneinfo, datetime; print(zoneinfo.ZoneInfo('Europe/Berlin').utcoffset("
-                "datetime.datetime(2024, 7, 1)), len(ssl.create_default_context().get_ca_certs()) > 50)"])
+                "import ssl, zoneinfo, datetime; "
+                "print(zoneinfo.ZoneInfo('Europe/Berlin').utcoffset("
+                "datetime.datetime(2024, 7, 1)), len(ssl.create_default_context().get_ca_certs()) "
+                "> 50)"])
     assert done.stdout == "2:00:00 True\n", done
     done = run(["/usr/bin/exthost", "request", "/z.tcl", "--root", "/ext"])
     assert done.returncode == 1  # there is no such extension; the interpreter starts
@@ -229,7 +243,8 @@ FIRST_LINES = {"python3.py": "#!/usr/bin/python3", "python3-u.py": "#!/usr/bin/p
                "wapptclsh.tcl": "#!/usr/bin/wapptclsh", "env.tcl": "#!/usr/bin/env tclsh",
                "relay.tcl": "#!/usr/bin/exthost-cgi tcl",
                # As where exthost was installed by `make install`.
-               "local.py": "#!/usr/local/bin/exthost-cgi python", "local.tcl": "#!/usr/local/bin/tclsh"}
+               "local.py": "#!/usr/local/bin/exthost-cgi python",
+               "local.tcl": "#!/usr/local/bin/tclsh"}
 BODY = {".py": 'import os, sys\nprint("Content-Type: application/json\\n\\nparent", os.getppid(),'
                ' len(sys.stdin.read()))\n',
         ".tcl": 'puts "Content-Type: application/json\\n\\nparent [string length [read stdin]]"\n'}
@@ -242,8 +257,9 @@ def site():
         (made.ext / name).write_text(first + "\n" + BODY[os.path.splitext(name)[1]])
     (made.ext / "self.py").write_text("""#!/usr/bin/python3
 import os, subprocess, sys
-done = subprocess.run(["/usr/bin/python3", __file__, "again"] if "more" in os.environ["QUERY_STRING"]
-                      else ["/usr/bin/python3", __file__], stdin=subprocess.DEVNULL, capture_output=True,
+again = ["again"] if "more" in os.environ["QUERY_STRING"] else []
+done = subprocess.run(["/usr/bin/python3", __file__, *again],
+                      stdin=subprocess.DEVNULL, capture_output=True,
                       text=True, env=dict(os.environ, DEPTH=os.environ.get("DEPTH", "") + "x")
                       ) if len(os.environ.get("DEPTH", "")) < 2 else None
 print("Content-Type: application/json\\n")
@@ -274,7 +290,8 @@ def test_a_script_with_its_usual_first_line_is_relayed(site, name):
     reply = get(site, "/" + name, "POST", [("Content-Type", "application/octet-stream")], b"12345")
     assert reply.status == 200 and reply.text.startswith("parent"), reply
     assert reply.text.split()[-1] == "5"
-    wait_for(lambda: any(f"/{name} status=200" in line for line in site.host.log()[since:]), "the log")
+    wait_for(lambda: any(f"/{name} status=200" in line for line in site.host.log()[since:]),
+             "the log")
 
 
 def test_an_extension_that_starts_itself_by_a_links_name_is_not_asked_for_again(site):
@@ -299,7 +316,8 @@ def test_nothing_that_is_written_there_can_be_started(site):
 import glob, os, shutil, subprocess
 print("Content-Type: application/json\\n")
 tried = []
-for folder in ("/tmp", "/", "/usr/bin", "/ext", "/dev", "/dev/shm", "/run", "/run/exthost", "/var/tmp", "/museum"):
+for folder in ("/tmp", "/", "/usr/bin", "/ext", "/dev", "/dev/shm", "/run", "/run/exthost",
+               "/var/tmp", "/museum"):
     for program in ("/usr/bin/exthost-cgi", "/usr/bin/fossil"):
         try:
             shutil.copyfile(program, folder + "/x")
@@ -324,19 +342,24 @@ print("tried", *tried)
 
 
 def first_answer():
-    """Seconds from the start of the container's first process, else from the command that starts it."""
+    """
+    Seconds from the start of the container's first process, else from the command that starts it.
+    """
     site = Site(free_port())
-    (site.ext / "hello.py").write_text("#!/usr/bin/python3\nprint('Content-Type: application/json\\n\\nhello')\n")
+    (site.ext / "hello.py").write_text(
+        "#!/usr/bin/python3\nprint('Content-Type: application/json\\n\\nhello')\n")
     (site.ext / "hello.py").chmod(0o755)
     socket = f"{site.folder}/run/exthost.sock"
-    variables = {"SCRIPT_NAME": "/ext/hello.py", "SCRIPT_FILENAME": "/ext/hello.py", "PATH_INFO": "",
+    variables = {"SCRIPT_NAME": "/ext/hello.py", "SCRIPT_FILENAME": "/ext/hello.py",
+                 "PATH_INFO": "",
                  "DOCUMENT_ROOT": "/ext", "REQUEST_URI": "/ext/hello.py"}
     try:
         host = site.start_host()
 
         def answered():
             try:
-                return request(socket, "GET", "/ext/hello.py", (), b"", 5, **variables).reply().status == 200
+                return request(socket, "GET", "/ext/hello.py", (), b"", 5,
+                               **variables).reply().status == 200
             except OSError:
                 assert host.running(), host.log()
                 return False
@@ -359,8 +382,8 @@ def test_the_first_request_is_answered_half_a_second_after_the_start():
 
 def test_what_is_tested_of_exthost_under_fossil_holds_inside():
     """
-    That suite again, without what it shows of plain CGI programs, and of what a script starts: that needs
-    programs that are not in the image.
+    That suite again, without what it shows of plain CGI programs, and of what a script starts: that
+    needs programs that are not in the image.
     """
     shelter = image.Shelter()
     suite = HERE.parent / "integration" / "fossil" / "test_under_fossil.py"
@@ -368,7 +391,8 @@ def test_what_is_tested_of_exthost_under_fossil_holds_inside():
         done = subprocess.run(
             ["/usr/bin/python3", "-m", "pytest", "-q", "-p", "no:cacheprovider", str(suite),
              "-k", "not plain and not names_an_interpreter and not or_what_it_starts"],
-            env=dict(os.environ, EXTHOST_INSIDE=str(shelter.pid), EXTHOST_BUILD="/usr"), check=False,
+            env=dict(os.environ, EXTHOST_INSIDE=str(shelter.pid), EXTHOST_BUILD="/usr"),
+            check=False,
             capture_output=True, text=True, timeout=300)
     finally:
         shelter.stop()

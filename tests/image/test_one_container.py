@@ -1,4 +1,6 @@
-"""The image as it starts by itself: Fossil and exthost in one container, from its start to its end."""
+"""
+The image as it starts by itself: Fossil and exthost in one container, from its start to its end.
+"""
 
 import json
 import sqlite3
@@ -28,7 +30,8 @@ def test_an_empty_museum_gets_a_repository_whose_password_the_log_tells(make):
 def test_a_repository_that_is_there_is_served(make):
     one = make()
     one.make_repository()
-    before = one.fossil("sql", "-R", "repo.fossil", "SELECT value FROM config WHERE name='project-code'")
+    before = one.fossil("sql", "-R", "repo.fossil",
+                        "SELECT value FROM config WHERE name='project-code'")
     one.start_ready()
     assert before.strip().strip("'") in one.get("/stat").text
     assert one.get("/ext/hello.py").text == "hello\n"
@@ -58,7 +61,9 @@ def test_it_serves_with_few_capabilities_on_a_read_only_root_as_the_user_fossil(
 
 
 def first_answer(one):
-    """Seconds from the start of the container's first process, else from the command that starts it."""
+    """
+    Seconds from the start of the container's first process, else from the command that starts it.
+    """
     container = one.start()
 
     def answered():
@@ -69,7 +74,8 @@ def first_answer(one):
             return False
     wait_for(answered, "an answer", 60)
     now, seconds = time.time(), time.monotonic() - container.since
-    print(f"from the command that starts Fossil and exthost in one container to the first answer: {seconds:.3f} s")
+    print(f"from the command that starts Fossil and exthost in one container to the first "
+          f"answer: {seconds:.3f} s")
     begun = image.begun(container)
     if begun:
         seconds = now - begun
@@ -94,7 +100,8 @@ def test_status_shows_fossil_as_a_service(make):
     one = make()
     one.start_ready()
     told = one.status()
-    assert [(each["name"], each["state"], each["well"]) for each in told["services"]] == [("fossil", "runs", True)]
+    assert [(each["name"], each["state"], each["well"]) for each in told["services"]] == [
+        ("fossil", "runs", True)]
     assert told["root"] == "/ext"
 
 
@@ -128,7 +135,8 @@ def test_the_mailer_in_the_comments_of_the_configuration_sends_what_fossil_store
 
 def with_another_service(one):
     """A program behind Fossil; the image has no other than its interpreters."""
-    (one.ext / ".other.py").write_text("import time\nprint('here', flush=True)\nwhile True: time.sleep(60)\n")
+    (one.ext / ".other.py").write_text(
+        "import time\nprint('here', flush=True)\nwhile True: time.sleep(60)\n")
     with open(one.configuration, "a", encoding="utf-8") as file:
         file.write("\n[service other]\nscript = /ext/.other.py\n")
 
@@ -147,7 +155,8 @@ def test_no_request_is_cut_when_the_container_is_stopped(make):
     asked.let_go()
     assert asked.finish() == [(200, "begun\ndone\n")] * 6
     assert container.finish() == 0
-    assert in_order(container.log(), "service other: stopping", "service fossil: stopping", " stopped$")
+    assert in_order(container.log(), "service other: stopping", "service fossil: stopping",
+                    " stopped$")
     assert not any("killed" in line for line in container.log())
 
 
@@ -160,7 +169,8 @@ def test_a_request_without_end_does_not_outlast_the_time_that_docker_waits(make)
     asked = Asked(one, 2)
     container.end()
     assert container.finish() == 0
-    first, last = (next(line for line in container.log() if line.endswith(text)) for text in (" stopping", " stopped"))
+    first, last = (next(line for line in container.log() if line.endswith(text))
+                   for text in (" stopping", " stopped"))
     took = time_of(last) - time_of(first)
     assert took < 1 + 2 + 1, took
     assert all(answer != (200, "begun\ndone\n") for answer in asked.finish())
@@ -206,7 +216,8 @@ def test_exthost_status_inside_needs_no_option(one):
 
 def test_exthost_check_inside_says_that_all_is_good(one):
     done = one.container.execute("exthost", "check", "--config", "/etc/exthost.conf")
-    assert (done.returncode, done.stdout) == (0, "/etc/exthost.conf is good; /ext: 1 extensions, all would run\n"), done
+    assert (done.returncode, done.stdout) == (
+        0, "/etc/exthost.conf is good; /ext: 1 extensions, all would run\n"), done
 
 
 def test_a_health_check_says_nothing_while_all_is_well(one):
@@ -231,8 +242,9 @@ def test_podman_asks_for_health_as_the_readme_says(make):
     if image.kind()[0] != "podman":
         pytest.skip("only podman has health checks")
     one = make()
-    container = one.start_ready(options=(*NO_CAPABILITIES, "--health-cmd", '["exthost", "status", "--check"]',
-                                         "--health-interval", "disable"))
+    container = one.start_ready(
+        options=(*NO_CAPABILITIES, "--health-cmd", '["exthost", "status", "--check"]',
+                 "--health-interval", "disable"))
     done = image.podman("healthcheck", "run", container.container)
     assert done.returncode == 0, done
 

@@ -28,7 +28,9 @@ class Client:
     """done(result) is called with what became of each request."""
 
     def __init__(self, number, random, places, done, ending):
-        """places: nginx's port, the host's socket and the one for Fossil, the root, a repository."""
+        """
+        places: nginx's port, the host's socket and the one for Fossil, the root, a repository.
+        """
         self.number, self.random, self.places = number, random, places
         self.done, self.ending = done, ending
         self.http = self.fastcgi = None
@@ -46,7 +48,8 @@ class Client:
     def _ask(self, request):
         way = self.random.choice(WAYS)
         ask = self._by_http if way.startswith("nginx") else self._by_fastcgi
-        if not way.startswith("nginx") and request.language != "none" and self.random.random() < 0.5:
+        if not way.startswith(
+                "nginx") and request.language != "none" and self.random.random() < 0.5:
             request.at_fossils_socket(self.places.root, self.places.repository)
         result = Result(request, way, time.monotonic())
         try:

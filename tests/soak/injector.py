@@ -20,9 +20,8 @@ PAUSE = (0.2, 1.5)
 
 class Fault:
     """
-    From .began to .ended it explains these outcomes of requests that were being answered: all of them,
-    or `most` of them. reason: what the log must say of a 500 then
-    (a regular expression).
+    From .began to .ended it explains these outcomes of requests that were being answered: all of
+    them, or `most` of them. reason: what the log must say of a 500 then (a regular expression).
     """
 
     def __init__(self, name, outcomes, reason="", most=None):
@@ -76,8 +75,9 @@ class Injector:
 
     def explain(self, result, log_line):
         """
-        The fault that is why, or None. Of those that explain only one result the first that will do:
-        results come in the order of their ends, so it is the one that is of least use to later ones.
+        The fault that is why, or None. Of those that explain only one result the first that will
+        do: results come in the order of their ends, so it is the one that is of least use to later
+        ones.
         """
         found = [fault for fault in self.faults[-200:] if fault.explains(result, log_line)]
         found.sort(key=lambda fault: fault.most is not None)
@@ -123,7 +123,9 @@ class Injector:
         fault.ended = time.monotonic()
 
     def _kill_front(self):
-        """What is being answered is lost with it: nginx makes 502 of that, or breaks the transfer."""
+        """
+        What is being answered is lost with it: nginx makes 502 of that, or breaks the transfer.
+        """
         old = Processes(self.host.pid).front
         fault = self._begin("front", {"502", "cut"})
         self._kill(old, signal.SIGKILL)

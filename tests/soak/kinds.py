@@ -1,5 +1,6 @@
 """
-What the clients ask, and what each kind of request may be answered when nothing is done to the host.
+What the clients ask, and what each kind of request may be answered when nothing is done to the
+host.
 
 An outcome is a status ("200" only if the body was right, else "wrong"), "cut" (the reply broke off
 and this could be seen), "gone" (the client left, on purpose) or "no answer" (nothing came in time).
@@ -69,8 +70,9 @@ def make_root(root):
 
 class Request:
     """
-    kind: its name in the table. answers: the outcomes that need no explanation. is_right(body) judges
-    a 200. leaves: the client goes away, "before" the end of its request, "waiting" or "reading".
+    kind: its name in the table. answers: the outcomes that need no explanation. is_right(body)
+    judges a 200. leaves: the client goes away, "before" the end of its request, "waiting" or
+    "reading".
     """
 
     def __init__(self, kind, language, target, answers, is_right=lambda body: True, **more):
@@ -123,7 +125,8 @@ def _file(random, language, token):
     body = (f'--{token}\r\nContent-Disposition: form-data; name="file"; filename="a.bin"\r\n'
             "Content-Type: application/octet-stream\r\n\r\n").encode() \
         + content + f"\r\n--{token}--\r\n".encode()
-    digest = hashlib.sha256(content).hexdigest() if language == "python" else f"{len(content)} bytes"
+    digest = hashlib.sha256(
+        content).hexdigest() if language == "python" else f"{len(content)} bytes"
     return Request("form file", language, f"/ext/form{SUFFIX[language]}", {"200"},
                    lambda answer: digest in answer.decode(), body=body,
                    headers=[("Content-Type", f"multipart/form-data; boundary={token}")])

@@ -204,7 +204,8 @@ def wait_and_tell(began, seconds, host, ledger, injector, sampler):
 
 
 def main():
-    parser = argparse.ArgumentParser(description="Long and mixed load while the host is being hurt.")
+    parser = argparse.ArgumentParser(
+        description="Long and mixed load while the host is being hurt.")
     parser.add_argument("--build", default="build/release")
     parser.add_argument("--seconds", type=int, default=int(os.environ.get("SOAK_SECONDS") or 600))
     parser.add_argument("--seed", type=int,

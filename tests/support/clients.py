@@ -1,4 +1,6 @@
-"""Clients that ask beside a test: one request under way, and many that are repeated until told to end."""
+"""
+Clients that ask beside a test: one request under way, and many that are repeated until told to end.
+"""
 
 import contextlib
 import threading
@@ -9,8 +11,8 @@ from support.waiting import wait_for
 
 class Asked:
     """
-    One FastCGI request under way, in a thread of its own; .outcome is its fastcgi.Outcome once it has
-    ended, and .since the place in the host's log where it began.
+    One FastCGI request under way, in a thread of its own; .outcome is its fastcgi.Outcome once it
+    has ended, and .since the place in the host's log where it began.
 
     address: another socket than host.socket. more: as for fastcgi.request.
     """
@@ -44,10 +46,10 @@ class Clients:
     `with`, which then ends them, and fails if an answer was wrong.
 
     ask(client, number) makes one request and raises an exception when its answer is wrong; client
-    counts the threads from 0, number all requests from 0. each: so many requests of each client, after
-    which it ends by itself; else they go on until end(). least: so many requests of all together before
-    they end. pause: seconds between two requests of a client. around: so many answers are waited for at
-    the beginning and at the end of the block.
+    counts the threads from 0, number all requests from 0. each: so many requests of each client,
+    after which it ends by itself; else they go on until end(). least: so many requests of all
+    together before they end. pause: seconds between two requests of a client. around: so many
+    answers are waited for at the beginning and at the end of the block.
 
     .answered counts the requests that have ended, .mistakes tells what was wrong, a text each.
     """
@@ -97,7 +99,9 @@ class Clients:
         self.wait_answered(self.answered + count, seconds)
 
     def wait_answered(self, total, seconds=60.0):
-        """Until so many requests have been answered in all. AssertionError after so many seconds."""
+        """
+        Until so many requests have been answered in all. AssertionError after so many seconds.
+        """
         wait_for(lambda: self.answered >= total, f"{total} answers", seconds)
 
     def end(self):

@@ -1,6 +1,6 @@
 """
-A Fossil with the samples and a host beside it, for a person who tries or measures them (tests/demo and
-tests/bench): one temporary folder, and programs whose end is this program's.
+A Fossil with the samples and a host beside it, for a person who tries or measures them (tests/demo
+and tests/bench): one temporary folder, and programs whose end is this program's.
 """
 
 import http.client

@@ -1,6 +1,6 @@
 """
-A FastCGI client, from the specification of 1996: whole requests, single records, raw bytes. An address
-is a path of a unix socket, or (host, port).
+A FastCGI client, from the specification of 1996: whole requests, single records, raw bytes. An
+address is a path of a unix socket, or (host, port).
 """
 
 import socket
@@ -32,7 +32,9 @@ def _length(n):
 
 
 def pairs(variables):
-    """Name-value pairs (a dictionary, or a list of pairs), encoded as bytes. str is sent as UTF-8."""
+    """
+    Name-value pairs (a dictionary, or a list of pairs), encoded as bytes. str is sent as UTF-8.
+    """
     encoded = b""
     items = variables.items() if isinstance(variables, dict) else variables
     for name, value in items:
@@ -43,7 +45,9 @@ def pairs(variables):
 
 
 def parse_pairs(data):
-    """The encoded pairs, as {name: value} of texts. IndexError or struct.error where they are cut."""
+    """
+    The encoded pairs, as {name: value} of texts. IndexError or struct.error where they are cut.
+    """
     found, at = {}, 0
 
     def length():
@@ -104,7 +108,9 @@ class Outcome:
         self.records = []       # (type, request id, content length)
 
     def reply(self):
-        """What was answered, a web.Reply. AssertionError when the request did not come to its end."""
+        """
+        What was answered, a web.Reply. AssertionError when the request did not come to its end.
+        """
         assert self.ended and self.protocol_status == REQUEST_COMPLETE, self
         return parse_cgi(self.stdout)
 
@@ -210,8 +216,8 @@ class Connection:
 
     def run(self, found, body=b"", request_id=1, flags=0):
         """
-        One whole request with these variables; its Outcome. The body is sent beside the reading, as a
-        web server does.
+        One whole request with these variables; its Outcome. The body is sent beside the reading, as
+        a web server does.
         """
         head = begin(request_id, RESPONDER, flags) + stream(PARAMS, request_id, pairs(found))
         rest = stream(STDIN, request_id, body)

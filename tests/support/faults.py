@@ -1,6 +1,6 @@
 """
-What tests of faults share: scripts that go wrong, clients that keep asking beside the fault, and what a
-host holds before and after it.
+What tests of faults share: scripts that go wrong, clients that keep asking beside the fault, and
+what a host holds before and after it.
 """
 
 import contextlib
@@ -97,8 +97,8 @@ def other(language):
 
 def put_faults(root, *more):
     """
-    Write GROUND and further scripts of the same shape ({language: {name: text}}) below root, each at
-    path(language, name); root itself.
+    Write GROUND and further scripts of the same shape ({language: {name: text}}) below root, each
+    at path(language, name); root itself.
     """
     for scripts in (GROUND, *more):
         for language, found in scripts.items():
@@ -114,8 +114,8 @@ def put_config(folder, text):
 
 class Beside(Clients):
     """
-    Clients that keep asking the script "hello" of these languages while the block runs, each request
-    on a connection of its own. In the end every answer must have been complete and right.
+    Clients that keep asking the script "hello" of these languages while the block runs, each
+    request on a connection of its own. In the end every answer must have been complete and right.
     """
 
     def __init__(self, host, languages=tuple(SUFFIX), clients=3):
@@ -171,7 +171,9 @@ def wait_held(host):
 
 @contextlib.contextmanager
 def untouched(host, languages=tuple(SUFFIX), clients=3):
-    """Requests beside the block are all answered, and after it the host holds what it held before."""
+    """
+    Requests beside the block are all answered, and after it the host holds what it held before.
+    """
     before = wait_held(host)
     with Beside(host, languages, clients) as beside:
         yield beside
@@ -179,8 +181,10 @@ def untouched(host, languages=tuple(SUFFIX), clients=3):
 
     def settled():
         after[0] = held(host)
-        # Less is no fault: a spare that is still on its way to the front takes three descriptors with it.
-        return after[0][0] <= before[0] and after[0][1] <= before[1] and set(after[0][2]) <= set(before[2])
+        # Less is no fault: a spare that is still on its way to the front takes three descriptors
+        # with it.
+        return after[0][0] <= before[0] and after[0][1] <= before[1] and set(
+            after[0][2]) <= set(before[2])
     try:
         wait_for(settled, "")
     except AssertionError:
@@ -207,7 +211,8 @@ def begin(host, target, flags=0):
 
 def begun(host, since, script=""):
     """
-    The process id that a script (of any, or of this URL path) has written to the log from `since` on.
+    The process id that a script (of any, or of this URL path) has written to the log from `since`
+    on.
     """
     line = host.wait_line("begun ", f"script={script}", since=since)
     return int(re.search(r"begun (\d+)", line)[1])
@@ -224,8 +229,8 @@ def is_refused(address):
 
 def are_quiet(pids):
     """
-    They wait, and use hardly any time: a fifth at most of what a process gets beside them that does not
-    wait, whatever the machine is busy with.
+    They wait, and use hardly any time: a fifth at most of what a process gets beside them that does
+    not wait, whatever the machine is busy with.
     """
     with subprocess.Popen(["/usr/bin/python3", "-IS", "-c", "while True: pass"]) as busy:
         try:
@@ -236,4 +241,5 @@ def are_quiet(pids):
             used, beside = processor_time(pids) - since, processor_time([busy.pid])
         finally:
             busy.kill()
-    assert used < beside / 5, f"{used} s of processor time, of processes that wait, beside {beside} s"
+    assert used < beside / 5, (
+        f"{used} s of processor time, of processes that wait, beside {beside} s")

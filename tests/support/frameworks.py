@@ -1,6 +1,6 @@
 """
-A framework's application in all its ways: as an app and as a CGI script, under Fossil, under nginx at
-the host's socket, and under nginx at a socket of its own.
+A framework's application in all its ways: as an app and as a CGI script, under Fossil, under nginx
+at the host's socket, and under nginx at a socket of its own.
 """
 
 import contextlib
@@ -18,7 +18,8 @@ from support.waiting import wait_for
 from support.web import Reply
 
 WAYS = ("fossil app", "fossil cgi", "nginx app", "nginx cgi", "own app")
-PATIENCE = 180  # seconds for a load or a request: a framework is large, and a busy machine takes its time
+# seconds for a load or a request: a framework is large, and a busy machine takes its time
+PATIENCE = 180
 
 
 class Site:
@@ -44,11 +45,13 @@ class Site:
             "CGIHandler().run(application)\n")
         self.own = f"{self.folder.name}/own"
         conf = put(self.folder.name, "conf",
-                   f"[app own]\nscript = app.py\nlisten = unix:{self.own}\nworkers = 2\nprefix = /own\n")
+                   f"[app own]\nscript = app.py\nlisten = unix:{self.own}\nworkers = 2\n"
+                   "prefix = /own\n")
         self._stack = contextlib.ExitStack()
         with contextlib.ExitStack() as stack:
             stack.callback(self.folder.cleanup)
-            self.host = Host(self.root, "--prefix", "/ext", "--workers", "2", "--timeout", str(PATIENCE),
+            self.host = Host(self.root, "--prefix", "/ext", "--workers", "2", "--timeout",
+                             str(PATIENCE),
                              "--config", str(conf), *options)
             stack.callback(self.host.stop)
             self._servers = {"fossil": Fossil(self.root)}
@@ -81,7 +84,8 @@ class _NoRedirects(urllib.request.HTTPRedirectHandler):
 
 class Browser:
     """
-    A client of the application at this URL, which keeps .cookies and, unless told, follows redirects.
+    A client of the application at this URL, which keeps .cookies and, unless told, follows
+    redirects.
     """
 
     def __init__(self, base):
@@ -94,8 +98,8 @@ class Browser:
 
     def ask(self, path, data=None, headers=(), method=None, follow=True):
         """
-        Ask for a path below the URL, or for another URL; the web.Reply, with .url, where it came from.
-        data: the fields of a form, or bytes. OSError when nothing answers.
+        Ask for a path below the URL, or for another URL; the web.Reply, with .url, where it came
+        from. data: the fields of a form, or bytes. OSError when nothing answers.
         """
         if isinstance(data, dict):
             data = urllib.parse.urlencode(data).encode()
@@ -111,7 +115,9 @@ class Browser:
         return reply
 
     def upload(self, path, field, name, content, **fields):
-        """Send a form with a file (content: bytes) and further fields, as a browser does; the Reply."""
+        """
+        Send a form with a file (content: bytes) and further fields, as a browser does; the Reply.
+        """
         limit = b"----a limit that is in no file"
         parts = [b'--%s\r\nContent-Disposition: form-data; name="%s"\r\n\r\n%s\r\n'
                  % (limit, key.encode(), value.encode()) for key, value in fields.items()]
@@ -124,5 +130,6 @@ class Browser:
 
 def curl(*arguments, **more):
     """What curl prints, as bytes. subprocess.CalledProcessError when it fails."""
-    return subprocess.run(["/usr/bin/curl", "-sS", "--noproxy", "*", "--max-time", "30", *arguments],
-                          check=True, capture_output=True, timeout=40, **more).stdout
+    return subprocess.run(
+        ["/usr/bin/curl", "-sS", "--noproxy", "*", "--max-time", "30", *arguments],
+        check=True, capture_output=True, timeout=40, **more).stdout

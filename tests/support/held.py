@@ -45,7 +45,8 @@ def ask_status(host, *options):
 
 def status_of(host):
     """
-    What `exthost status --json` tells of the host of this .root, parsed. AssertionError when it fails.
+    What `exthost status --json` tells of the host of this .root, parsed. AssertionError when it
+    fails.
     """
     done = ask_status(host, "--json")
     assert done.returncode == 0, done.stderr

@@ -1,6 +1,6 @@
 """
-The host under test, and the extension roots it serves. BUILD is the build tree under test: EXTHOST_BUILD,
-else build/release.
+The host under test, and the extension roots it serves. BUILD is the build tree under test:
+EXTHOST_BUILD, else build/release.
 """
 
 import functools
@@ -34,8 +34,8 @@ def environment(**more):
     """The whole environment that a host is started with, {name: value}: ENVIRONMENT, and more."""
     passed = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
     if sanitized():
-        # CPython's own tests ask for too much memory on purpose. What the interpreters never free is
-        # listed in tests/lsan.supp; any other leak is reported and fails the test.
+        # CPython's own tests ask for too much memory on purpose. What the interpreters never free
+        # is listed in tests/lsan.supp; any other leak is reported and fails the test.
         passed.setdefault("ASAN_OPTIONS", "allocator_may_return_null=1")
     return {**ENVIRONMENT, **passed, **more}
 
@@ -53,8 +53,8 @@ def relay_line(language, options=""):
 
 def put(root, name, text, executable=None):
     """
-    Write a file (text or bytes) below an extension root; its path. A file of that name is replaced at
-    once. It is executable if it begins with #!, or as `executable` says.
+    Write a file (text or bytes) below an extension root; its path. A file of that name is replaced
+    at once. It is executable if it begins with #!, or as `executable` says.
     """
     path = Path(root, name)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -69,8 +69,8 @@ def put(root, name, text, executable=None):
 
 def put_script(root, name, language, body, plain=False):
     """
-    Write a script of this body, with a first line for the relay or (plain) for the interpreter itself;
-    its path.
+    Write a script of this body, with a first line for the relay or (plain) for the interpreter
+    itself; its path.
     """
     first = f"#!{PLAIN[language]}" if plain else relay_line(language)
     return put(root, name, first + "\n" + body)
@@ -79,7 +79,8 @@ def put_script(root, name, language, body, plain=False):
 def copy_scripts(root, plain=False, options=""):
     """
     The scripts of tests/scripts in root/python and root/tcl, with a first line that fits: the relay
-    of this build (options: of it), or (plain) the interpreter itself for comparison. root as a Path.
+    of this build (options: of it), or (plain) the interpreter itself for comparison. root as a
+    Path.
     """
     for language in ("python", "tcl"):
         for source in sorted((SCRIPTS / language).iterdir()):
@@ -112,8 +113,8 @@ def environment_of(reply):
 
 def run_plain(language, script, variables, body=b"", timeout=10):
     """
-    The same script under the plain interpreter as a CGI program, with these variables beside PATH and
-    LANG: what is to be expected, as a subprocess.CompletedProcess of bytes.
+    The same script under the plain interpreter as a CGI program, with these variables beside PATH
+    and LANG: what is to be expected, as a subprocess.CompletedProcess of bytes.
     """
     return subprocess.run(
         [PLAIN[language], str(script)], input=body, capture_output=True, timeout=timeout,
@@ -123,22 +124,24 @@ def run_plain(language, script, variables, body=b"", timeout=10):
 
 def run_exthost(*arguments, timeout=30, **more):
     """
-    Run `exthost` with these arguments to its end; the subprocess.CompletedProcess, of bytes. more: as
-    for subprocess.run. subprocess.TimeoutExpired after so many seconds.
+    Run `exthost` with these arguments to its end; the subprocess.CompletedProcess, of bytes. more:
+    as for subprocess.run. subprocess.TimeoutExpired after so many seconds.
     """
     more.setdefault("env", environment())
     if "input" not in more:
         more.setdefault("stdin", subprocess.DEVNULL)
-    return subprocess.run(inside([EXTHOST, *arguments], more.get("cwd")), capture_output=True, timeout=timeout,
+    return subprocess.run(inside([EXTHOST, *arguments], more.get("cwd")), capture_output=True,
+                          timeout=timeout,
                           check=False, **more)
 
 
 class Host:
     """
-    `exthost serve` with these options, ready when the constructor returns. It listens at .socket (a web
-    server's), .trusted (trust=fossil) and for the relay, unless other listeners are given ("{folder}"
-    in them is its .folder). `before` is a command that becomes the host, and pass_fds are descriptors
-    for it. .program is the started Program. AssertionError, with the log, when it ends at once.
+    `exthost serve` with these options, ready when the constructor returns. It listens at .socket (a
+    web server's), .trusted (trust=fossil) and for the relay, unless other listeners are given
+    ("{folder}" in them is its .folder). `before` is a command that becomes the host, and pass_fds
+    are descriptors for it. .program is the started Program. AssertionError, with the log, when it
+    ends at once.
     """
 
     def __init__(self, root, *options, listen=None, env=None, before=(), pass_fds=()):
@@ -195,8 +198,8 @@ class Host:
 
     def run(self, method, target, headers=(), body=b"", address=None, timeout=20.0, **more):
         """
-        One request straight over FastCGI, to .socket or another address; its fastcgi.Outcome. more: as
-        for fastcgi.variables.
+        One request straight over FastCGI, to .socket or another address; its fastcgi.Outcome. more:
+        as for fastcgi.variables.
         """
         return fastcgi.request(address or self.socket, method, target, headers, body, timeout,
                                **more)

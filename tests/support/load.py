@@ -31,7 +31,9 @@ class _Client:
         assert sent > len(self.target)
 
     def take(self):
-        """What has come; True once the answer is complete. An answer that is wrong fails the test."""
+        """
+        What has come; True once the answer is complete. An answer that is wrong fails the test.
+        """
         part = self.socket.recv(1 << 16)
         self.received += part
         head, blank, body = self.received.partition(b"\r\n\r\n")
@@ -59,8 +61,8 @@ def _whole(head, raw):
 def ask_for(seconds, port, clients, between=lambda: None):
     """
     All clients ask for so long, each again as soon as it was answered. clients: a (name, target,
-    answer) each; answer(query) is the body that this query must get. between() is called from time to
-    time. Returns the Samples; fails if an answer is not whole and right.
+    answer) each; answer(query) is the body that this query must get. between() is called from time
+    to time. Returns the Samples; fails if an answer is not whole and right.
     """
     samples = []
     with selectors.DefaultSelector() as selector:

@@ -1,4 +1,6 @@
-"""Lines of the host's log, as Program.log() has them: texts in the order in which they were written."""
+"""
+Lines of the host's log, as Program.log() has them: texts in the order in which they were written.
+"""
 
 import datetime
 import re
@@ -10,7 +12,10 @@ def time_of(line):
 
 
 def matching(lines, *patterns):
-    """Where each of these regular expressions is first found: a list of places, None for one that is not."""
+    """
+    Where each of these regular expressions is first found: a list of places, None for one that is
+    not.
+    """
     return [next((i for i, line in enumerate(lines) if re.search(pattern, line)), None)
             for pattern in patterns]
 
@@ -22,7 +27,9 @@ def in_order(lines, *patterns):
 
 
 def request_ids(lines):
-    """The request ids in these lines, "[3f9c2a7b51d0e846]" or "request 3f9c...", each once, a list."""
+    """
+    The request ids in these lines, "[3f9c2a7b51d0e846]" or "request 3f9c...", each once, a list.
+    """
     found = []
     for line in lines:
         found += re.findall(r"(?:\[|\brequest[ =:]+\"?)([0-9a-fA-F-]{6,})\b", line)

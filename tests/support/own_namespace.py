@@ -1,4 +1,6 @@
-"""Namespaces for the test itself, so that nothing that it mounts or listens at is seen by others."""
+"""
+Namespaces for the test itself, so that nothing that it mounts or listens at is seen by others.
+"""
 
 import ctypes
 import fcntl
@@ -18,7 +20,10 @@ def _unshare(flags):
 
 
 def enter_namespace():
-    """Mounts of this process are seen by it and its children alone; and cgroups are as crun wants them."""
+    """
+    Mounts of this process are seen by it and its children alone; and cgroups are as crun wants
+    them.
+    """
     _unshare(_CLONE_NEWNS)
     for command in (["mount", "--make-rprivate", "/"], ["umount", "-R", "/sys/fs/cgroup"],
                     ["mount", "-t", "cgroup2", "none", "/sys/fs/cgroup"]):
@@ -26,7 +31,9 @@ def enter_namespace():
 
 
 def enter_network():
-    """A network of this process and its children alone, with a loopback interface and every port free."""
+    """
+    A network of this process and its children alone, with a loopback interface and every port free.
+    """
     _unshare(_CLONE_NEWNET)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
         fcntl.ioctl(s, _SIOCSIFFLAGS, struct.pack("16sh14x", b"lo", _IFF_UP))

@@ -1,4 +1,6 @@
-"""An app that serves a socket of its own, whose paths do what a test asks of them, in each language."""
+"""
+An app that serves a socket of its own, whose paths do what a test asks of them, in each language.
+"""
 
 import re
 
@@ -175,14 +177,16 @@ def other_version(text, version):
 
 def seconds_between(host, *texts):
     """Seconds, by the host's own log, between the last lines that end with these two texts."""
-    first, second = ([line for line in host.program.log() if line.endswith(text)][-1] for text in texts)
+    first, second = ([line for line in host.program.log() if line.endswith(text)][-1]
+                     for text in texts)
     return time_of(second) - time_of(first)
 
 
 class Serving(Host):
     """
-    `exthost serve --app` with the app of APPS in this language (or `text`), once `expect` (else all) of
-    its workers have loaded it, as the log says, which may be in a file of its own (loaded_in, a Path).
+    `exthost serve --app` with the app of APPS in this language (or `text`), once `expect` (else
+    all) of its workers have loaded it, as the log says, which may be in a file of its own
+    (loaded_in, a Path).
     """
 
     def __init__(self, root, *options, language="python", workers=2, text=None, expect=None,
@@ -192,7 +196,8 @@ class Serving(Host):
         root.mkdir(exist_ok=True)
         self.put(text or APPS[language], root)
         more.setdefault("listen", ["unix:{folder}/s"])
-        super().__init__(root, "--app", f"{root}/{self.name}", "--workers", str(workers), *options, **more)
+        super().__init__(root, "--app", f"{root}/{self.name}", "--workers", str(workers),
+                         *options, **more)
         try:
             wanted = workers if expect is None else expect
             wait_for(lambda: self.loaded() >= wanted or not self.program.running(), "its workers")
@@ -211,7 +216,8 @@ class Serving(Host):
         """How many workers have loaded the app, as the log tells."""
         if self._loaded_in and not self._loaded_in.exists():
             return 0
-        log = self._loaded_in.read_text().splitlines() if self._loaded_in else self.program.log(since)
+        log = self._loaded_in.read_text().splitlines() if self._loaded_in else self.program.log(
+            since)
         return len([line for line in log if "loaded in process" in line])
 
     def guardians(self):

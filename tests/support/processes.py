@@ -1,6 +1,6 @@
 """
-Started programs: their log, their processes, and their end, always by process id; and what the kernel
-tells of a process in /proc.
+Started programs: their log, their processes, and their end, always by process id; and what the
+kernel tells of a process in /proc.
 
 A program's processes are found in two ways: as descendants of the started one, and by a variable in
 the environment it was started with, which tells even those whose parent has died.
@@ -30,7 +30,9 @@ def inside(argv, cwd=None):
 
 
 def _stat(pid):
-    """The fields of /proc/PID/stat from the third on (proc(5)), or None when the process is gone."""
+    """
+    The fields of /proc/PID/stat from the third on (proc(5)), or None when the process is gone.
+    """
     try:
         with open(f"/proc/{pid}/stat", "rb") as f:
             return f.read().rpartition(b")")[2].split()
@@ -54,13 +56,17 @@ def parent_of(pid):
 
 
 def state_of(pid):
-    """The state of its first thread, one letter of proc(5) ("T": stopped), or None when it is gone."""
+    """
+    The state of its first thread, one letter of proc(5) ("T": stopped), or None when it is gone.
+    """
     fields = _stat(pid)
     return fields[0].decode() if fields else None
 
 
 def children_of(pid):
-    """The process ids of the living children that its first thread has started, the oldest first."""
+    """
+    The process ids of the living children that its first thread has started, the oldest first.
+    """
     try:
         with open(f"/proc/{pid}/task/{pid}/children") as f:
             return [int(word) for word in f.read().split()]
@@ -80,7 +86,8 @@ def processor_time(pids):
 
 def has_open(pid, path):
     """
-    Whether it has this file open, by whatever name it was opened. OSError when there is no such file.
+    Whether it has this file open, by whatever name it was opened. OSError when there is no such
+    file.
     """
     wanted = os.stat(path)
     try:
@@ -169,8 +176,8 @@ def carries_sanitizer(program, *names):
 
 def condition(pid):
     """
-    Where a process is (name, kernel function, system call, signals), in one line, for a message about
-    one that should have ended.
+    Where a process is (name, kernel function, system call, signals), in one line, for a message
+    about one that should have ended.
     """
     found = [f"{pid}"]
     for name in ("comm", "wchan", "syscall"):
@@ -213,8 +220,9 @@ class Program:
     """
     A program that runs beside the test. Its standard output and its standard error are its log.
 
-    argv: its words, the first a path; env: the whole environment, else the test's; name: what messages
-    call it; pass_fds: descriptors that it keeps. .pid is its process id. OSError when it cannot start.
+    argv: its words, the first a path; env: the whole environment, else the test's; name: what
+    messages call it; pass_fds: descriptors that it keeps. .pid is its process id. OSError when it
+    cannot start.
     """
 
     def __init__(self, argv, env=None, cwd=None, name=None, pass_fds=()):
@@ -277,7 +285,9 @@ class Program:
         os.kill(self.pid, number)
 
     def wait_exit(self, seconds=60.0):
-        """Its exit status, negative for a signal. subprocess.TimeoutExpired after so many seconds."""
+        """
+        Its exit status, negative for a signal. subprocess.TimeoutExpired after so many seconds.
+        """
         status = self._process.wait(seconds)
         self._reader.join(1)
         return status

@@ -1,6 +1,6 @@
 """
-What README.md tells a reader to write into a configuration, as it stands there: the tests use these very
-blocks, with a port, a socket and what else they need put in.
+What README.md tells a reader to write into a configuration, as it stands there: the tests use these
+very blocks, with a port, a socket and what else they need put in.
 """
 
 import re
@@ -16,7 +16,9 @@ PORT = "8081"
 
 
 def section(title):
-    """The text below the heading of this title, up to the next heading. TypeError: there is none."""
+    """
+    The text below the heading of this title, up to the next heading. TypeError: there is none.
+    """
     return re.search(rf"^#+ {re.escape(title)}\n(.*?)(?=^#+ |\Z)", README, re.S | re.M)[1]
 
 
@@ -28,7 +30,9 @@ def blocks(title):
 
 
 def block_with(title, marker):
-    """The one block there that holds the marker. AssertionError: there is none, or more than one."""
+    """
+    The one block there that holds the marker. AssertionError: there is none, or more than one.
+    """
     found = [block for block in blocks(title) if marker in block]
     assert len(found) == 1, f"README.md, {title}: {len(found)} blocks with {marker!r}"
     return found[0]
@@ -36,9 +40,9 @@ def block_with(title, marker):
 
 def put_in(text, *changes):
     """
-    The text with each of these changes, pairs (what stands there, what to put in its place). What is to
-    be replaced must be there, once or more often: else AssertionError, for then a recipe has changed and
-    nothing would be tested.
+    The text with each of these changes, pairs (what stands there, what to put in its place). What
+    is to be replaced must be there, once or more often: else AssertionError, for then a recipe has
+    changed and nothing would be tested.
     """
     for old, new in changes:
         assert old in text, f"{old!r} is not in:\n{text}"

@@ -9,8 +9,8 @@ from support.waiting import wait_for
 class Configured:
     """
     A started host (.host) with a file (.path) of this text. `options` are of its command line. Each
-    text that is applied gets a concurrency of its own, by which `exthost status` tells which one the
-    front has.
+    text that is applied gets a concurrency of its own, by which `exthost status` tells which one
+    the front has.
     """
 
     def __init__(self, start_host, root, folder, text="", *options, **more):
@@ -51,7 +51,8 @@ class Configured:
         # Another one behind it: what the first had to say has been said by then.
         self.host.wait_line("reload refused", since=self.hang_up())
         assert self.host.program.log(since)[0] == line
-        assert [other for other in self.host.program.log(since) if "reload refused" not in other] == []
+        assert [other for other in self.host.program.log(since)
+                if "reload refused" not in other] == []
         return line
 
 

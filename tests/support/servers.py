@@ -1,6 +1,6 @@
 """
-Fossil, nginx and Apache, each with folders and a configuration of its own, on the loopback interface;
-and what other servers that a test starts have in common with them.
+Fossil, nginx and Apache, each with folders and a configuration of its own, on the loopback
+interface; and what other servers that a test starts have in common with them.
 """
 
 import os
@@ -22,8 +22,9 @@ ROOT = os.geteuid() == 0
 
 class Server:
     """
-    A server with a temporary .folder below /tmp (mode: of the folder), which a subclass fills, and a free
-    .port of the loopback interface, at which start() begins to serve. .program is the started Program.
+    A server with a temporary .folder below /tmp (mode: of the folder), which a subclass fills, and
+    a free .port of the loopback interface, at which start() begins to serve. .program is the
+    started Program.
     """
 
     MOUNT = ""  # what request() puts before each target
@@ -43,8 +44,8 @@ class Server:
 
     def start(self, argv, seconds=30.0, **more):
         """
-        Start the program, and wait until it listens. When it ends before or is not ready after so many
-        seconds, AssertionError, and nothing is left. more: as for Program.
+        Start the program, and wait until it listens. When it ends before or is not ready after so
+        many seconds, AssertionError, and nothing is left. more: as for Program.
         """
         try:
             self.program = Program(argv, **more)
@@ -71,8 +72,8 @@ class Server:
 class Fossil(Server):
     """
     `fossil server` with an extension root. Everybody may read; the user "admin" may do everything
-    and logs in with log_in(). relative: the repository is named as a relative path. request() asks below
-    /ext.
+    and logs in with log_in(). relative: the repository is named as a relative path. request() asks
+    below /ext.
     """
 
     PASSWORD = "correct horse"
@@ -86,8 +87,8 @@ class Fossil(Server):
         self._fossil("init", "-A", "admin", self.repository)
         self._fossil("user", "password", "admin", self.PASSWORD, "-R", self.repository)
         self._fossil("user", "capabilities", "nobody", "jorz", "-R", self.repository)
-        # Else Fossil leaves a process behind a request, whose chores outlive the server by a minute,
-        # and stop() would wait for it.
+        # Else Fossil leaves a process behind a request, whose chores outlive the server by a
+        # minute, and stop() would wait for it.
         self._fossil("settings", "backoffice-disable", "1", "-R", self.repository)
         name = "project.fossil" if relative else self.repository
         self.start([FOSSIL, "server", name, "--port", str(self.port), "--localhost", "--nojail",
@@ -109,8 +110,8 @@ class Fossil(Server):
 
 def nginx_text(folder, http, user):
     """
-    An nginx.conf that keeps all files in this folder and logs to standard error, with these directives
-    in http. user: as whom its worker runs when root starts it.
+    An nginx.conf that keeps all files in this folder and logs to standard error, with these
+    directives in http. user: as whom its worker runs when root starts it.
     """
     spools = "".join(f"    {name}_temp_path {folder}/{name};\n"
                      for name in ("client_body", "fastcgi", "proxy", "uwsgi", "scgi"))
@@ -147,8 +148,8 @@ def apache_command(folder):
 class Nginx(Server):
     """
     nginx with Debian's own fastcgi_params, which hands everything to one FastCGI socket (a path).
-    keepalive: how many connections it may keep open there between requests; more: further directives
-    of its location.
+    keepalive: how many connections it may keep open there between requests; more: further
+    directives of its location.
     """
 
     HTTP = """\
@@ -182,9 +183,9 @@ class Nginx(Server):
 
 class Apache(Server):
     """
-    Apache httpd, whose mod_proxy_fcgi hands everything below /ext/ to one FastCGI socket (a path), and
-    keeps the connections open between requests. It does not run as root; so started by root it is USER,
-    whom the host must be told to answer. request() asks below /ext.
+    Apache httpd, whose mod_proxy_fcgi hands everything below /ext/ to one FastCGI socket (a path),
+    and keeps the connections open between requests. It does not run as root; so started by root it
+    is USER, whom the host must be told to answer. request() asks below /ext.
     """
 
     USER = WWW_DATA

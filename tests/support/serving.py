@@ -7,8 +7,8 @@ WAYS = ("front", "own socket")
 
 def serve(way, root, name, body, *options):
     """
-    A started Host with this Tcl script at /name, in one app worker; way, of WAYS: behind the front, or on a
-    socket of its own.
+    A started Host with this Tcl script at /name, in one app worker; way, of WAYS: behind the front,
+    or on a socket of its own.
     """
     script = put_script(root, name, "tcl", body)
     if way == "front":

@@ -1,4 +1,7 @@
-"""Many servers, stopped whatever happens: each .stop() may find a fault, and the others end all the same."""
+"""
+Many servers, stopped whatever happens: each .stop() may find a fault, and the others end all the
+same.
+"""
 
 
 def stop_all(servers):
@@ -16,8 +19,8 @@ def stop_all(servers):
 
 def factory(make):
     """
-    The body of a fixture (`yield from factory(Host)`): a function that takes what make takes, makes a
-    server and returns it. All of them are stopped when the test, or the module, ends.
+    The body of a fixture (`yield from factory(Host)`): a function that takes what make takes, makes
+    a server and returns it. All of them are stopped when the test, or the module, ends.
     """
     made = []
 

@@ -10,9 +10,9 @@ class Overdue(AssertionError):
 
 def wait_for(condition, what, seconds=30.0):
     """
-    Call condition() until it returns something true, and return that. Overdue, an AssertionError that
-    names `what`, after so many seconds: many, for a machine that is busy, and less than the minute that
-    scripts wait that should be ended before.
+    Call condition() until it returns something true, and return that. Overdue, an AssertionError
+    that names `what`, after so many seconds: many, for a machine that is busy, and less than the
+    minute that scripts wait that should be ended before.
     """
     deadline = time.monotonic() + seconds
     pause = 0.002
@@ -28,8 +28,8 @@ def wait_for(condition, what, seconds=30.0):
 
 def free_port(wanted=0):
     """
-    A TCP port of the loopback interface that nobody listens on: any; or `wanted`, if that is free, or
-    the next free one of the hundred from there. OSError when none is.
+    A TCP port of the loopback interface that nobody listens on: any; or `wanted`, if that is free,
+    or the next free one of the hundred from there. OSError when none is.
     """
     for port in range(wanted, wanted + 100) if wanted else [0]:
         with socket.socket() as s:

@@ -77,4 +77,5 @@ class Site:
         return reply
 
     def stop(self):
-        stop_all(self._started.pop(name) for name in ("host", "nginx", "fossil") if name in self._started)
+        stop_all(self._started.pop(name) for name in ("host", "nginx", "fossil")
+                 if name in self._started)

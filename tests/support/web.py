@@ -1,6 +1,6 @@
 """
-Replies, and a small HTTP client that hides nothing: every header as it came, a cut reply told from a
-whole one, any number of headers.
+Replies, and a small HTTP client that hides nothing: every header as it came, a cut reply told from
+a whole one, any number of headers.
 """
 
 import socket
@@ -12,8 +12,8 @@ class BrokenTransfer(Exception):
 
 class Reply:
     """
-    A reply, however it came: .status, a number; .headers, (name, value) each in their order; .body and
-    .raw (all that came), as bytes.
+    A reply, however it came: .status, a number; .headers, (name, value) each in their order; .body
+    and .raw (all that came), as bytes.
     """
 
     def __init__(self, status, headers, body, raw=b""):
@@ -129,7 +129,8 @@ def exchange(port, data, timeout=20.0):
 def request(port, method, target, headers=(), body=None, timeout=20.0):
     """
     One HTTP/1.1 request to a port of the loopback interface, on a connection of its own; its Reply.
-    headers: (name, value) each; body: bytes, or None for none. BrokenTransfer when the reply is cut.
+    headers: (name, value) each; body: bytes, or None for none. BrokenTransfer when the reply is
+    cut.
     """
     as_bytes = [(n, v if isinstance(v, bytes) else str(v).encode()) for n, v in headers]
     names = {name.lower() for name, _ in as_bytes}

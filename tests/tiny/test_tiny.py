@@ -1,4 +1,6 @@
-"""The host with the tiny language: its processes, threads and failures, with no interpreter in it."""
+"""
+The host with the tiny language: its processes, threads and failures, with no interpreter in it.
+"""
 
 import os
 import re

@@ -92,7 +92,8 @@ def test_sixteen_clients_get_each_their_own_answers(host):
     load = Load(host, clients=16, requests=50)
     assert load.end() == []
     assert load.answered == 800
-    assert 1 <= loaded(host, "query.tiny") <= 4, "\n".join(x for x in host.log() if " status=200 " not in x)
+    assert 1 <= loaded(host, "query.tiny") <= 4, "\n".join(
+        x for x in host.log() if " status=200 " not in x)
 
 
 def test_workers_are_started_by_need_up_to_the_limit_and_further_requests_wait(start, root):

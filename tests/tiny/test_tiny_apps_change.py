@@ -268,7 +268,8 @@ def test_sighup_with_a_version_that_does_not_load_keeps_the_old_one(host, root):
     assert ask(host)[0] == 3
 
 
-def test_a_script_that_becomes_an_app_and_is_one_no_more_is_that_from_the_next_request_on(host, root):
+def test_a_script_that_becomes_an_app_and_is_one_no_more_is_that_from_the_next_request_on(
+        host, root):
     put(root, "both.tiny", HEAD + "count\n")
     for _ in range(2):
         assert [host.get("both.tiny").text for _ in range(2)] == ["0\n", "0\n"]

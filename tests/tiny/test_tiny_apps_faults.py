@@ -221,7 +221,8 @@ def test_a_worker_that_does_not_notice_that_its_client_has_gone_is_ended(beside)
         connection.begin()
         connection.params(fastcgi.variables("GET", "/app.tiny?sleep"))
         connection.stdin(b"")
-        pid = int(beside.wait_line("process ", "stream=stderr", since=asked).split("process ")[1].split()[0])
+        pid = int(beside.wait_line("process ", "stream=stderr", since=asked).split(
+            "process ")[1].split()[0])
     beside.wait_line("GET /app.tiny?sleep", "status=499", since=asked)
     gone(pid)
     assert process(beside) != pid
@@ -374,7 +375,8 @@ def test_a_killed_template_costs_the_requests_that_are_being_answered_and_no_lat
 
 
 def wait_lines(host, count, *texts, since):
-    wait_for(lambda: count == sum(all(text in line for text in texts) for line in host.program.log(since)),
+    wait_for(lambda: count
+             == sum(all(text in line for text in texts) for line in host.program.log(since)),
              f"{count} lines with {texts}")
 
 

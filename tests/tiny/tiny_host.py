@@ -52,7 +52,8 @@ class Host:
              "--tmpdir", self.folder, *(["--log", str(log)] if log else []), *options],
             env={"PATH": "/usr/bin:/bin", "UBSAN_OPTIONS": reports,
                  "ASAN_OPTIONS": f"{reports}:allocator_may_return_null=1",
-                 "TSAN_OPTIONS": f"{reports}:atexit_sleep_ms=0:allocator_may_return_null=1"}, cwd="/")
+                 "TSAN_OPTIONS": f"{reports}:atexit_sleep_ms=0:allocator_may_return_null=1"},
+            cwd="/")
         try:
             wait_for(lambda: any(" ready, " in line for line in self.log())
                      or not self.program.running(), "ready or dead")

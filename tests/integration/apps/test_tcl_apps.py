@@ -12,7 +12,8 @@ from support.serving import WAYS, serve
 from support.waiting import wait_for
 from support.web import BrokenTransfer
 
-# One command for each case; the query is the case and what it needs, and the reply is what it prints.
+# One command for each case; the query is the case and what it needs, and the reply is what it
+# prints.
 CASES = r"""# exthost: app
 package require exthost
 package require sqlite3
@@ -100,7 +101,9 @@ namespace eval case {
 	proc leave {status} { puts whole; exit $status }
 	proc leave_deep {} {
 		puts whole
-		proc ::deep {} {uplevel 1 {lmap x {1 2} {while 1 {catch {try {exit} finally {puts "not reached"}}}}}}
+		proc ::deep {} {
+			uplevel 1 {lmap x {1 2} {while 1 {catch {try {exit} finally {puts "not reached"}}}}}
+		}
 		after 5 {::deep}
 		vwait forever
 	}
@@ -136,6 +139,7 @@ proc application {} {
 	namespace eval case [split $query =]
 }
 """
+
 
 @pytest.fixture(scope="module", params=WAYS)
 def cases(request, tmp_path_factory):
@@ -179,7 +183,8 @@ def test_a_variable_of_one_request_is_not_there_in_the_next(cases):
 def test_variables_that_come_in_another_order_are_all_there(cases):
     for reverse in (False, True, False):
         query = "exists=HTTP_X_TWO" if reverse else "exists=HTTP_X_ONE"
-        found = fastcgi.variables("GET", f"/cases.tcl?{query}", headers=[("X-One", "1"), ("X-Two", "2")])
+        found = fastcgi.variables("GET", f"/cases.tcl?{query}",
+                                  headers=[("X-One", "1"), ("X-Two", "2")])
         with fastcgi.Connection(cases.socket) as client:
             told = client.run(dict(sorted(found.items(), reverse=reverse))).reply().text
         assert told == "1 1\n"
@@ -237,8 +242,9 @@ def test_what_a_program_prints_stands_in_its_place(cases):
     assert ask(cases, "program_out") == "one\ntwo\nthree\n"
 
 
-@pytest.mark.parametrize("what", ["configure_all", "close_in", "close_out", "close_both_and_open", "push",
-                                  "listen", "copy_on"])
+@pytest.mark.parametrize(
+    "what", ["configure_all", "close_in", "close_out", "close_both_and_open", "push",
+             "listen", "copy_on"])
 def test_what_a_request_does_to_its_channels_is_not_seen_by_the_next(cases, what):
     usual = ask(cases, "channels")
     worker = ask(cases, "pid")
@@ -339,7 +345,7 @@ def test_the_script_is_named_as_under_cgi(cases):
 def test_the_library_tells_about_each_request(trusting):
     def who(user, capabilities):
         return trusting.as_fossil("GET", "cases.tcl", query="who", FOSSIL_USER=user,
-                               FOSSIL_CAPABILITIES=capabilities).reply().text
+                                  FOSSIL_CAPABILITIES=capabilities).reply().text
     assert who("ada", "hjs") == "ada|hjs|1\n"
     assert who("bob", "h") == "bob|h|0\n"
 
@@ -355,7 +361,8 @@ def test_an_app_is_told_that_its_client_is_gone_and_its_worker_goes_on(cases):
     worker, since = ask(cases, "pid"), cases.log_position()
     with fastcgi.Connection(cases.socket) as connection:
         connection.send(fastcgi.begin() + fastcgi.stream(fastcgi.PARAMS, 1, fastcgi.pairs(
-            fastcgi.variables("GET", "/cases.tcl?endless"))) + fastcgi.stream(fastcgi.STDIN, 1, b""))
+            fastcgi.variables("GET", "/cases.tcl?endless")))
+                        + fastcgi.stream(fastcgi.STDIN, 1, b""))
         assert connection.read_record()
     cases.wait_line("status=499", "endless", since=since)
     cases.wait_line("the client is gone: POSIX EPIPE", since=since)
@@ -399,7 +406,8 @@ proc application {} { deep 200 }
     assert len([line for line in host.program.log() if "stream=stack" in line]) == 50
 
 
-def test_an_app_that_wants_too_much_memory_is_a_500_with_the_reason_in_the_log(start_host, tmp_path):
+def test_an_app_that_wants_too_much_memory_is_a_500_with_the_reason_in_the_log(
+        start_host, tmp_path):
     put_script(tmp_path, "cases.tcl", "tcl", CASES)
     # A sanitizer would keep what the app frees when it has failed.
     host = start_host(tmp_path, "--memory", "64m", env=environment(

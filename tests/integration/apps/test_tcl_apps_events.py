@@ -1,4 +1,6 @@
-"""Tcl apps and time: the event loop within a request and between requests, and replies that stream."""
+"""
+Tcl apps and time: the event loop within a request and between requests, and replies that stream.
+"""
 
 import socket
 
@@ -188,7 +190,8 @@ def test_a_channel_whose_handler_is_taken_away_is_not_watched_any_more(events):
 def test_a_body_cannot_be_read_after_its_request(events, first):
     for body in (b"first\nrest\n", b"first\n" + b"rest\n" * 100_000):
         since = events.log_position()
-        assert events.run("POST", f"/events.tcl?late_read={first}", body=body).reply().text == "now\n"
+        assert events.run("POST", f"/events.tcl?late_read={first}",
+                          body=body).reply().text == "now\n"
         events.wait_line("read later: 0 bytes", since=since)
 
 

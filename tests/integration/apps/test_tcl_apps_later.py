@@ -1,6 +1,6 @@
 """
-What a Tcl app lets be called later: a request's own callbacks print into its reply, those of others into the
-log, and a script that looks at what it has arranged finds what it wrote.
+What a Tcl app lets be called later: a request's own callbacks print into its reply, those of others
+into the log, and a script that looks at what it has arranged finds what it wrote.
 """
 
 import pytest
@@ -96,7 +96,11 @@ namespace eval case {
 		chan configure stdout -translation lf
 		puts [lsort [chan names std*]]
 	}
-	proc child {} { ::child eval {puts child}; after 10 {child eval {puts again}; set ::done 1}; vwait ::done }
+	proc child {} {
+		::child eval {puts child}
+		after 10 {child eval {puts again}; set ::done 1}
+		vwait ::done
+	}
 	proc timer_of_child {} {
 		::child eval {after 1 {puts timed}}
 		after 30 {set ::done 1}
@@ -131,7 +135,9 @@ namespace eval case {
 		close $pipe
 	}
 	proc wrong {} {
-		foreach script {{after} {after x} {after info x} {vwait} {chan event x} {chan copy x} {socket -server}} {
+		foreach script {
+			{after} {after x} {after info x} {vwait} {chan event x} {chan copy x} {socket -server}
+		} {
 			puts [list [catch $script message] $message]
 		}
 	}
@@ -163,7 +169,11 @@ namespace eval case {
 		}} $read]
 	}
 	proc meet {} { puts $::left "an earlier request"; flush $::left; vwait ::done }
-	proc error_of_a_callback {} { after 1 {error "an error of a callback"}; after 10 {set ::done 1}; vwait ::done }
+	proc error_of_a_callback {} {
+		after 1 {error "an error of a callback"}
+		after 10 {set ::done 1}
+		vwait ::done
+	}
 }
 
 proc application {} {
@@ -175,10 +185,12 @@ proc application {} {
 """
 
 EXPECTED = {
-    "timer": "timed\n", "background_error": "one\n", "timer_of_words": "words\n", "idle": "idle\ntasks\n", "event": "read x\n",
+    "timer": "timed\n", "background_error": "one\n", "timer_of_words": "words\n",
+    "idle": "idle\ntasks\n", "event": "read x\n",
     "fileevent": "read x\n", "copy": "copy\ncopied 5\n", "copy_from": "copy\ncopied 5\n",
     "server": "greeted by 2\n", "coroutines": "1\n2\n3\n", "nested": "outer\ninner\nagain\n",
-    "writable": "321\n", "kept_channel": "1\r\nstderr stdin stdout\n", "child": "child\nagain\n", "timer_of_child": "timed\n0\n",
+    "writable": "321\n", "kept_channel": "1\r\nstderr stdin stdout\n", "child": "child\nagain\n",
+    "timer_of_child": "timed\n0\n",
     "info": "{{some script} timer} {{some other script} idle}\n1\n", "cancel": "1\n",
     "handler": "some handler\n<>\n", "error_of_a_callback": "",
     "child_waits": "own\nidle\n1\n", "grandchild_waits": "own\nidle\n1\n",
@@ -187,7 +199,8 @@ EXPECTED = {
              "1 {bad argument \"x\": must be cancel, idle, info, or an integer}\n"
              "1 {event \"x\" doesn't exist}\n1 {wrong # args: should be \"vwait name\"}\n"
              "1 {wrong # args: should be \"chan event channelId event ?script?\"}\n"
-             "1 {wrong # args: should be \"chan copy input output ?-size size? ?-command callback?\"}\n"
+             "1 {wrong # args: should be \"chan copy input output ?-size size? ?-command "
+             "callback?\"}\n"
              "1 {no argument given for -server option}\n",
 }
 
@@ -200,7 +213,8 @@ def later(request, tmp_path_factory):
 
 
 @pytest.mark.parametrize("case", EXPECTED)
-def test_what_a_request_arranges_for_itself_prints_into_its_reply_and_nothing_else_does(later, case):
+def test_what_a_request_arranges_for_itself_prints_into_its_reply_and_nothing_else_does(
+        later, case):
     for _ in range(3):
         reply = later.get(f"/later.tcl?{case}")
         assert (reply.status, reply.text) == (200, EXPECTED[case] + "end\n")

@@ -51,7 +51,8 @@ CGI = RERUN.replace("# exthost: rerun\n", "")
 
 
 @pytest.mark.parametrize("text", [APP, RERUN, CGI], ids=["app", "rerun", "cgi"])
-def test_packages_of_tcl_path_are_found_before_the_installed_ones(start_host, tmp_path, packages, text):
+def test_packages_of_tcl_path_are_found_before_the_installed_ones(
+        start_host, tmp_path, packages, text):
     root = tmp_path / "root"
     put_script(root, "uses", "tcl", text)
     host = start_host(root, "--tcl-path", f"{tmp_path}/missing:{packages}")
@@ -63,7 +64,8 @@ def test_of_two_folders_of_tcl_path_the_first_one_comes_first(start_host, tmp_pa
     for name in ("first", "second"):
         put(tmp_path, f"{name}/plain.tcl", "namespace eval plain {}\n" + PLAIN % name)
         put(tmp_path, f"{name}/of_{name}.tcl", f"package provide of_{name} 1.0\n")
-    put_script(tmp_path / "root", "uses", "tcl", "foreach name {plain of_first of_second} { package require $name }\n"
+    put_script(tmp_path / "root", "uses", "tcl",
+               "foreach name {plain of_first of_second} { package require $name }\n"
                'puts "Content-Type: text/plain\\n\\n[plain::text]"\n')
     host = start_host(tmp_path / "root", "--tcl-path", f"{tmp_path}/first:{tmp_path}/second")
     assert host.get("/uses").text == "first\n"
@@ -94,7 +96,8 @@ proc application {} {
 
 def test_what_an_index_puts_on_auto_path_stays_there(start_host, tmp_path):
     put(tmp_path, "lib/outer/pkgIndex.tcl", "lappend auto_path [file join $dir deeper]\n")
-    put(tmp_path, "lib/outer/deeper/inner/pkgIndex.tcl", "package ifneeded inner 1.0 {package provide inner 1.0}\n")
+    put(tmp_path, "lib/outer/deeper/inner/pkgIndex.tcl",
+        "package ifneeded inner 1.0 {package provide inner 1.0}\n")
     put_script(tmp_path / "root", "uses", "tcl", """set version [package require inner]
 puts "Content-Type: text/plain\\n\\n$version [llength [lsearch -all $auto_path */deeper]]"
 """)
@@ -102,7 +105,8 @@ puts "Content-Type: text/plain\\n\\n$version [llength [lsearch -all $auto_path *
     assert host.get("/uses").text == "1.0 1\n"
 
 
-def test_a_package_of_the_script_s_own_is_used_though_an_installed_one_is_loaded_ahead(start_host, tmp_path):
+def test_a_package_of_the_script_s_own_is_used_though_an_installed_one_is_loaded_ahead(
+        start_host, tmp_path):
     put(tmp_path, "lib/json/pkgIndex.tcl", "package ifneeded json 99.0 {package provide json 99.0\n"
         "namespace eval json { proc json2dict {text} { return own } } }\n")
     put_script(tmp_path, "uses", "tcl", """# exthost: rerun
@@ -115,7 +119,8 @@ puts "Content-Type: text/plain\\n\\n[json::json2dict {{"a":1}}]"
         assert host.get(f"/uses?{query}").text == ("own\n" if query == "own" else "a 1\n")
 
 
-def test_a_changed_package_of_the_extension_root_is_used_from_the_next_request_on(start_host, tmp_path):
+def test_a_changed_package_of_the_extension_root_is_used_from_the_next_request_on(
+        start_host, tmp_path):
     put_script(tmp_path, "uses", "tcl", """# exthost: app
 package require plain
 proc application {} { puts "Content-Type: text/plain\\n\\n[plain::text]" }
@@ -128,7 +133,8 @@ proc application {} { puts "Content-Type: text/plain\\n\\n[plain::text]" }
         assert host.get("/uses").text == text + "\n"
 
 
-def test_a_changed_file_that_was_sourced_in_a_request_is_used_from_the_next_one_on(start_host, tmp_path):
+def test_a_changed_file_that_was_sourced_in_a_request_is_used_from_the_next_one_on(
+        start_host, tmp_path):
     put_script(tmp_path, "uses", "tcl", """# exthost: app
 proc application {} {
 	if {![info exists ::text]} { source part.tcl }
@@ -149,7 +155,8 @@ WITH_WAPP = {
     "app": "# exthost: app\n" + USES_WAPP + "proc application {} { wapp-start {} }\n",
     "rerun": "# exthost: rerun\n" + USES_WAPP + "wapp-start {}\n",
     "cgi": USES_WAPP + "wapp-start {}\n"}
-MISSING = "wapp.tcl is not part of exthost: put it beside the script, or into a folder that tcl-path names"
+MISSING = ("wapp.tcl is not part of exthost: "
+           "put it beside the script, or into a folder that tcl-path names")
 
 
 @pytest.mark.parametrize("kind", WITH_WAPP)
@@ -199,7 +206,8 @@ def sqlite_version():
 
 @pytest.mark.parametrize("first", FIRST_LINES)
 @pytest.mark.parametrize("kind", WITH_BUILT_IN)
-def test_a_script_of_wapptclsh_has_wapp_and_sqlite3_from_the_start(start_host, tmp_path, kind, first):
+def test_a_script_of_wapptclsh_has_wapp_and_sqlite3_from_the_start(
+        start_host, tmp_path, kind, first):
     put(tmp_path, "page.tcl", first + "\n" + WITH_BUILT_IN[kind])
     # The script's own hook stays, so wapp has been there before it.
     put(tmp_path, "wapp.tcl", WAPP + "proc wapp-before-dispatch-hook {} {}\n")
@@ -218,7 +226,8 @@ def test_a_script_of_tclsh_has_neither(start_host, tmp_path, kind):
 
 
 @pytest.mark.parametrize("kind", WITH_BUILT_IN)
-def test_the_log_says_what_to_add_for_a_script_that_takes_wapp_as_built_in(start_host, tmp_path, kind):
+def test_the_log_says_what_to_add_for_a_script_that_takes_wapp_as_built_in(
+        start_host, tmp_path, kind):
     put(tmp_path, "page", "#!/usr/bin/wapptclsh\n" + WITH_BUILT_IN[kind])
     host = start_host(tmp_path)
     assert host.get("/page").status == 500
@@ -242,7 +251,8 @@ def test_an_error_in_wapp_itself_is_shown(start_host, tmp_path, kind):
 
 
 @pytest.mark.parametrize("kind", ["cgi", "rerun"])
-def test_the_encoding_that_a_script_of_wapptclsh_sets_first_is_that_of_its_output(start_host, tmp_path, kind):
+def test_the_encoding_that_a_script_of_wapptclsh_sets_first_is_that_of_its_output(
+        start_host, tmp_path, kind):
     put(tmp_path, "page", f"#!/usr/bin/wapptclsh\n# exthost: {kind}\nencoding system iso8859-1\n"
         'puts "Content-Type: text/plain\n\n\u00fc"\n')
     put(tmp_path, "wapp.tcl", WAPP)
@@ -251,8 +261,8 @@ def test_the_encoding_that_a_script_of_wapptclsh_sets_first_is_that_of_its_outpu
         assert host.get("/page").body == b"\xfc\n"
 
 
-# What the real one does: CGI if the environment says so, else a server for a browser that it starts;
-# and all of a request in one variable.
+# What the real one does: CGI if the environment says so, else a server for a browser that it
+# starts; and all of a request in one variable.
 STARTS = WAPP.replace("proc wapp-start {arguments} {", """proc wapp-start {arguments} {
 	if {![info exists ::env(GATEWAY_INTERFACE)]} {
 		close [open started w]
@@ -264,7 +274,8 @@ STARTS = WAPP.replace("proc wapp-start {arguments} {", """proc wapp-start {argum
 
 
 def test_wapp_in_an_app_is_refused_with_the_line_to_write_instead(start_host, tmp_path):
-    page = "#!/usr/bin/wapptclsh\n# exthost: %s\nproc wapp-default {} { wapp here\\n }\nwapp-start $argv\n"
+    page = ("#!/usr/bin/wapptclsh\n# exthost: %s\nproc wapp-default {} { wapp here\\n }\n"
+            "wapp-start $argv\n")
     put(tmp_path, "page", page % "app")
     put(tmp_path, "wapp.tcl", STARTS)
     host = start_host(tmp_path)
@@ -285,7 +296,8 @@ def test_wapp_in_an_app_is_refused_where_it_is_sourced_by_the_script(start_host,
     assert not (tmp_path / "started").exists()
 
 
-@pytest.mark.parametrize("loads", ["package require wapp\ndict set ::wapp own 1\n", ""], ids=["first", "late"])
+@pytest.mark.parametrize("loads", ["package require wapp\ndict set ::wapp own 1\n", ""],
+                         ids=["first", "late"])
 def test_wapp_in_an_app_knows_nothing_of_an_earlier_request(start_host, tmp_path, loads):
     put(tmp_path, "page", "#!/usr/bin/tclsh\n# exthost: app\n" + loads + """
 proc wapp-default {} { wapp [expr {[info exists ::wapp] ? $::wapp : ""}] }
@@ -302,7 +314,8 @@ proc application {} { package require wapp; wapp-start {} }
 def run_wapptclsh(folder, script, before=()):
     link = folder / "wapptclsh"
     link.symlink_to(EXTHOST)
-    return subprocess.run([*before, link, script], capture_output=True, text=True, timeout=20, check=False,
+    return subprocess.run([*before, link, script], capture_output=True, text=True, timeout=20,
+                          check=False,
                           stdin=subprocess.DEVNULL, env=environment())
 
 
@@ -338,8 +351,10 @@ def without(folder):
 
 
 def test_wapptclsh_says_what_to_install_when_sqlite3_is_missing(tmp_path):
-    library = run_exthost("tclsh", input=b"package require sqlite3\nputs [lindex [info loaded {}] 0 0]\n")
+    library = run_exthost(
+        "tclsh", input=b"package require sqlite3\nputs [lindex [info loaded {}] 0 0]\n")
     script = put(tmp_path, "page.tcl", "sqlite3 db :memory:\n")
     done = run_wapptclsh(tmp_path, script, without(os.path.dirname(library.stdout.decode())))
     assert done.returncode == 1
-    assert 'no command "sqlite3": the package sqlite3 is not installed (in Debian: libsqlite3-tcl)' in done.stderr
+    assert ('no command "sqlite3": the package sqlite3 is not installed '
+            '(in Debian: libsqlite3-tcl)') in done.stderr

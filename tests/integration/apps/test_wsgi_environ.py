@@ -9,7 +9,8 @@ from support import fastcgi
 DUMP = """
 import json
 def dump(environ):
-    return json.dumps({name: value if isinstance(value, (str, bool, tuple)) else type(value).__name__
+    plain = (str, bool, tuple)
+    return json.dumps({name: value if isinstance(value, plain) else type(value).__name__
                        for name, value in environ.items()}).encode()
 """
 REPLY = """
@@ -94,10 +95,12 @@ def test_a_variable_behind_all_that_the_last_request_had_is_in_the_environ(apps,
     """Also where a web server sends all that the host would add behind it."""
     given = fastcgi.variables("GET", url, SCRIPT_FILENAME=f"/somewhere{url}", PATH_INFO="",
                               PATH="/bin", HOME="/", LANG="C.UTF-8")
-    for more in {}, {"HTTP_COOKIE": "user=first"}, {"HTTP_COOKIE": "user=first", "HTTP_X_ONE": "1"}, {}:
+    for more in {}, {"HTTP_COOKIE": "user=first"}, {"HTTP_COOKIE": "user=first",
+                                                    "HTTP_X_ONE": "1"}, {}:
         with fastcgi.Connection(apps.host.socket) as connection:
             found = json.loads(connection.run(given | more).reply().body)
-        assert {name: found[name] for name in ("HTTP_COOKIE", "HTTP_X_ONE") if name in found} == more
+        assert {name: found[name] for name in ("HTTP_COOKIE", "HTTP_X_ONE")
+                if name in found} == more
 
 
 def test_the_same_variables_in_another_order_are_the_same_environ(apps, url):

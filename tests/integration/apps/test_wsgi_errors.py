@@ -1,4 +1,6 @@
-"""What an app does wrong: which exception it gets, what the client gets, and that the next is well."""
+"""
+What an app does wrong: which exception it gets, what the client gets, and that the next is well.
+"""
 
 import pytest
 
@@ -80,7 +82,8 @@ def test_an_exception_after_output_cuts_the_reply(apps, start_nginx):
     apps.host.wait_line("KeyError: 'lost'", since=since)
 
 
-@pytest.mark.parametrize("body", ["return [b'x']", "return iter([b'x'])", "return []", "return iter([])"])
+@pytest.mark.parametrize(
+    "body", ["return [b'x']", "return iter([b'x'])", "return []", "return iter([])"])
 def test_a_body_without_start_response_is_an_error(apps, body):
     apps.fails(body, "AssertionError")
 
@@ -151,7 +154,8 @@ def test_start_response_and_write_are_dead_after_the_request(plain_apps):
         return ["|".join(found).encode()]
         """, "kept = []")
     assert plain_apps.get(url).body == b""
-    assert plain_apps.get(url).body == b"start_response: the request is over|write: the request is over"
+    assert plain_apps.get(
+        url).body == b"start_response: the request is over|write: the request is over"
 
 
 @pytest.mark.parametrize("body, line", [
@@ -161,7 +165,8 @@ def test_start_response_and_write_are_dead_after_the_request(plain_apps):
 def test_an_app_that_ends_itself_is_a_500_and_is_loaded_again(apps, body, line):
     guard = "if environ['QUERY_STRING']:\n    " + START + "    return [b'%d' % os.getpid()]\n"
     if "yield" in body:
-        guard = guard.replace("return [b'%d' % os.getpid()]", "yield b'%d' % os.getpid()\n    return")
+        guard = guard.replace("return [b'%d' % os.getpid()]",
+                              "yield b'%d' % os.getpid()\n    return")
     url = apps.put(guard + body)
     first = apps.get(url + "?1").body
     since = apps.host.log_position()
@@ -217,4 +222,5 @@ def test_a_forked_child_that_comes_back_sends_nothing(apps):
 
 
 def test_a_broken_pipe_that_is_not_the_client_s_has_its_traceback(plain_apps):
-    plain_apps.fails("raise BrokenPipeError('of a program')", "Traceback", "BrokenPipeError: of a program")
+    plain_apps.fails("raise BrokenPipeError('of a program')", "Traceback",
+                     "BrokenPipeError: of a program")

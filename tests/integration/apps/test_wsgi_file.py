@@ -33,7 +33,8 @@ def path(tmp_path_factory):
     ("(after(tempfile.TemporaryFile(), lambda f: (f.write(b'0123'), f.seek(2))))", b"23"),
     ("(after(tempfile.SpooledTemporaryFile(), lambda f: (f.write(b'0123'), f.seek(2))))", b"23"),
     ("(pipe(b'piped' * 1000), 7)", b"piped" * 1000), ("(Reader(b'abc', b'd'))", b"abcd"),
-    ("(Text(open(PATH, 'rb')))", b"changed")], ids=lambda value: value if isinstance(value, str) else "")
+    ("(Text(open(PATH, 'rb')))", b"changed")],
+                         ids=lambda value: value if isinstance(value, str) else "")
 def test_a_file_is_sent_from_where_it_stands(apps, path, body, expected):
     before = f"import gzip, io, shutil, tempfile\nPATH = {path!r}\n" + """
 ZIPPED = tempfile.NamedTemporaryFile().name
@@ -133,7 +134,8 @@ def application(environ, start_response):
 
 
 @pytest.mark.parametrize("place", ["shared", "own socket"])
-def test_a_file_that_becomes_shorter_while_it_is_sent_is_a_reply_that_is_cut(start_host, tmp_path, place):
+def test_a_file_that_becomes_shorter_while_it_is_sent_is_a_reply_that_is_cut(
+        start_host, tmp_path, place):
     script = put(tmp_path / "root", "app.py", APP, executable=True)
     own = ("--app", str(script), "--workers", "1") if place == "own socket" else ()
     host = start_host(tmp_path / "root", *own, listen=["unix:{folder}/s"])

@@ -65,8 +65,9 @@ def test_an_app_is_a_module_and_not_main(shared_apps):
 def test_modules_beside_the_app_are_found_first(shared_apps):
     put(shared_apps.root, "beside/helper.py", "word = 'beside'\n")
     put(shared_apps.root, "beside/string.py", "word = 'shadows'\n")
-    url = shared_apps.put("import helper, string\n" + START + "return [(helper.word + string.word).encode()]",
-                   name="beside/app.wsgi")
+    url = shared_apps.put(
+        "import helper, string\n" + START + "return [(helper.word + string.word).encode()]",
+        name="beside/app.wsgi")
     assert shared_apps.get(url).text == "besideshadows"
 
 
@@ -79,7 +80,8 @@ def test_a_file_with_the_word_is_an_app_whatever_its_name(shared_apps):
 
 
 def test_an_app_named_like_a_module_does_not_hide_it(shared_apps):
-    url = shared_apps.put("import csv\n" + START + "return [csv.__name__.encode()]", name="csv.wsgi")
+    url = shared_apps.put("import csv\n" + START + "return [csv.__name__.encode()]",
+                          name="csv.wsgi")
     assert shared_apps.get(url).text == "csv"
 
 
@@ -124,8 +126,10 @@ def hello():
 
 
 @pytest.mark.parametrize("text, line", [
-    ("app = 5\n", 'its "app" cannot be called'), ("application = 5\napp = print\n", 'its "application" cannot'),
-    ("x = 1\n", 'it defines neither "application" nor "app"'), ("application = 5\n", "cannot be called"),
+    ("app = 5\n", 'its "app" cannot be called'),
+    ("application = 5\napp = print\n", 'its "application" cannot'),
+    ("x = 1\n", 'it defines neither "application" nor "app"'),
+    ("application = 5\n", "cannot be called"),
     ("def application(:\n", "SyntaxError"), ("import no_such_module\n", "no_such_module"),
     ("raise ValueError('at load')\n", "ValueError: at load"), ("\0", "null byte"),
     ("import sys\nsys.exit(3)\n", "SystemExit: 3")])
@@ -139,7 +143,8 @@ def test_what_does_not_load_is_told(shared_apps, text, line):
 
 def test_a_changed_module_is_used_from_the_next_request_on(shared_apps):
     put(shared_apps.root, "changing/part.py", "word = 'old'\n")
-    url = shared_apps.put("import part\n" + START + "return [part.word.encode()]", name="changing/app.wsgi")
+    url = shared_apps.put("import part\n" + START + "return [part.word.encode()]",
+                          name="changing/app.wsgi")
     assert shared_apps.get(url).text == "old"
     put(shared_apps.root, "changing/part.py", "word = 'newer'\n")
     wait_for(lambda: shared_apps.get(url).text == "newer", "the new module")
@@ -164,7 +169,8 @@ def test_python_path_is_that_of_cgi_scripts_too(start_host, tmp_path, mode):
     put(tmp_path, "second/json.py", "word = 'mine'\n")
     put(tmp_path, "second/here.py", "word = 'not this'\n")
     put(tmp_path, "root/here.py", "word = 'here'\n")
-    put_script(tmp_path / "root", "script.py", "python", f"# exthost: {mode}\nimport one, json, here\n"
+    put_script(tmp_path / "root", "script.py", "python",
+               f"# exthost: {mode}\nimport one, json, here\n"
                "print('Content-Type: text/plain\\n')\nprint(one.word, json.word, here.word)\n")
     host = start_host(tmp_path / "root", "--python-path", f"{tmp_path}/first:{tmp_path}/second")
     for _ in range(2):
@@ -176,12 +182,14 @@ def test_a_virtual_environment_is_entered(start_apps, venv):
     before = "import installed_here, by_pth, json"
     assert value(apps, "(installed_here.word, by_pth.word, json.__name__, hasattr(json, 'word'))",
                  before) == str(("from the environment", "by a .pth file", "json", False))
-    assert value(apps, "(sys.prefix, sys.exec_prefix, sys.base_prefix != sys.prefix, sys.executable)") \
+    assert value(
+        apps, "(sys.prefix, sys.exec_prefix, sys.base_prefix != sys.prefix, sys.executable)") \
         == str((str(venv), str(venv), True, f"{venv}/bin/python3"))
     assert "dist-packages" not in value(apps, "sys.path")
 
 
-def test_packages_of_the_system_are_seen_only_if_the_environment_says_so(start_apps, venv, tmp_path):
+def test_packages_of_the_system_are_seen_only_if_the_environment_says_so(
+        start_apps, venv, tmp_path):
     apps = start_apps("--python-venv", str(venv))
     look = "importlib.util.find_spec('yaml') or importlib.util.find_spec('pytest')"
     assert value(apps, look, "import importlib.util") == "None"
@@ -229,14 +237,15 @@ def test_threads_go_on_between_requests(shared_apps):
 def test_a_thread_of_a_library_in_c_calls_python_between_requests(shared_apps, tmp_path):
     """The C library calls back on a thread of its own, half a second after the request."""
     called = tmp_path / "called"
-    url = shared_apps.put("c.timer_settime(number, 0, half_a_second, None)\n" + START + "return [b'set']", f"""
+    url = shared_apps.put(
+        "c.timer_settime(number, 0, half_a_second, None)\n" + START + "return [b'set']", f"""
         import ctypes
         c = ctypes.CDLL(None)
 
         class Event(ctypes.Structure):
-            _fields_ = [("value", ctypes.c_void_p), ("signal", ctypes.c_int), ("notify", ctypes.c_int),
-                        ("function", ctypes.c_void_p), ("attributes", ctypes.c_void_p),
-                        ("padding", ctypes.c_long * 4)]
+            _fields_ = [("value", ctypes.c_void_p), ("signal", ctypes.c_int),
+                        ("notify", ctypes.c_int), ("function", ctypes.c_void_p),
+                        ("attributes", ctypes.c_void_p), ("padding", ctypes.c_long * 4)]
 
         @ctypes.CFUNCTYPE(None, ctypes.c_void_p)
         def call(value):

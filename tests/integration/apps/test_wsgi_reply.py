@@ -84,9 +84,11 @@ def test_a_long_header_is_sent(served_apps, size):
 
 
 @pytest.mark.parametrize("headers, reason", [
-    (f"('Set-Cookie', 'a' * {8193 - len('Set-Cookie: ')})", "header line 3 is longer than 8192 bytes"),
+    (f"('Set-Cookie', 'a' * {8193 - len('Set-Cookie: ')})",
+     "header line 3 is longer than 8192 bytes"),
     ("*[('Set-Cookie', 'a' * 4096)] * 8", "the header block is longer than 32760 bytes")])
-def test_a_header_that_no_web_server_takes_is_500_and_the_log_says_why(served_apps, headers, reason):
+def test_a_header_that_no_web_server_takes_is_500_and_the_log_says_why(
+        served_apps, headers, reason):
     since = served_apps.host.log_position()
     reply = served_apps.answer(f"start_response('200 OK', TEXT + [{headers}])\nreturn [b'page']")
     assert reply.status == 500

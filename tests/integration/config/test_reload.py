@@ -216,7 +216,8 @@ def test_what_a_restart_alone_changes_is_told_and_stays(root, tmp_path):
                     "max-header"):
             (line,) = [line for line in program.log(since) if f"reload: {key} stays" in line]
             assert " warning " in line and "restart" in line
-        assert sorted(path.name for path in tmp_path.iterdir()) == ["c", "conf", "other", "root", "s"]
+        assert sorted(path.name for path in tmp_path.iterdir()) == [
+            "c", "conf", "other", "root", "s"]
 
         def look():
             done = run_exthost("status", "--control", f"{tmp_path}/c", "--json")
@@ -236,7 +237,8 @@ def test_what_a_restart_alone_changes_is_told_and_stays(root, tmp_path):
 def test_a_log_file_is_opened_again_after_a_reload_too(root, tmp_path):
     log, rotated = tmp_path / "log", tmp_path / "log.1"
     (tmp_path / "conf").write_text(f"root = {root}\nlog = {log}\n")
-    program = Program([EXTHOST, "serve", "--config", f"{tmp_path}/conf"], env=environment(), cwd="/")
+    program = Program([EXTHOST, "serve", "--config", f"{tmp_path}/conf"],
+                      env=environment(), cwd="/")
     try:
         wait_for(lambda: log.exists() and "ready" in log.read_text(), "the host is ready")
         for _ in range(3):
@@ -246,7 +248,8 @@ def test_a_log_file_is_opened_again_after_a_reload_too(root, tmp_path):
         program.send(signal.SIGUSR1)
         wait_for(log.exists, "a new log file")
         # Those that had begun to start, too.
-        wait_for(lambda: not [pid for pid in named(program.pid, "exthost-templ") if has_open(pid, rotated)],
+        wait_for(lambda: not [pid for pid in named(program.pid, "exthost-templ")
+                              if has_open(pid, rotated)],
                  "the new log alone")
         program.send(signal.SIGHUP)
         wait_for(lambda: " info reload" in log.read_text(), "what follows is in the new one")

@@ -25,8 +25,9 @@ BAD = {
     "no language": ("preload = perl:CGI\n", ("preload", "'perl:CGI'")),
     "no address": ("listen = relay\nlisten = here\n", ("listen", "'here'")),
     "no mode": ("listen = unix:/tmp/x,mode=9\n", ("listen", "'mode=9'", "octal")),
-    "a socket twice": ("listen = unix:/tmp/x\n[app a]\nscript = a.wsgi\nlisten = unix:/tmp/x,mode=0666\n",
-                       ("listen unix:/tmp/x", "twice")),
+    "a socket twice": (
+        "listen = unix:/tmp/x\n[app a]\nscript = a.wsgi\nlisten = unix:/tmp/x,mode=0666\n",
+        ("listen unix:/tmp/x", "twice")),
     "no URL path": ("metrics = m\n", ("metrics", "'m'")),
 }
 
@@ -40,7 +41,8 @@ def root(tmp_path):
 
 @pytest.fixture
 def configured(start_host, root, tmp_path):
-    return Configured(start_host, root, tmp_path, "spares = 3\n[extension hello.py]\nmax-body = 5\n")
+    return Configured(start_host, root, tmp_path,
+                      "spares = 3\n[extension hello.py]\nmax-body = 5\n")
 
 
 def holds(made):
@@ -124,7 +126,8 @@ def test_check_tells_each_file_that_would_not_run_and_why_with_status_1(root, tm
 def test_check_names_an_app_whose_script_is_not_there_or_has_no_run_bit(root, tmp_path):
     put(root, "plain.wsgi", "application = None\n", executable=False)
     put(root, "there.wsgi", "application = None\n", executable=True)
-    path = put(tmp_path, "app.conf", f"root = {root}\n[app wiki]\nscript = nowhere.wsgi\nlisten = unix:/tmp/w\n"
+    path = put(tmp_path, "app.conf",
+               f"root = {root}\n[app wiki]\nscript = nowhere.wsgi\nlisten = unix:/tmp/w\n"
                "[app shop]\nscript = there.wsgi\nlisten = unix:/tmp/s\n"
                "[app chat]\nscript = plain.wsgi\nlisten = unix:/tmp/c\n")
     done = run_exthost("check", "--config", str(path))

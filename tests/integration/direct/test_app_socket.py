@@ -1,4 +1,6 @@
-"""An app's own socket: what it sees there, who may speak to it, and what changes while it serves."""
+"""
+An app's own socket: what it sees there, who may speak to it, and what changes while it serves.
+"""
 
 import concurrent.futures
 import contextlib
@@ -23,6 +25,7 @@ from support.users import open_to_all, root_only, speak_as
 from support.waiting import free_port, wait_for
 
 NOBODY = 33
+
 
 @pytest.fixture
 def serve(tmp_path):
@@ -62,8 +65,9 @@ def test_a_prefix_is_script_name_and_what_is_not_below_it_is_404(serve, language
 
 
 @LANGUAGES
-@pytest.mark.parametrize("info", ["/.hgignore/-1/", "/a b/\u6e2c/", "//~+@:,//", "/.../", "/" + "x" * 6000 + "/"],
-                         ids=range(5))
+@pytest.mark.parametrize(
+    "info", ["/.hgignore/-1/", "/a b/\u6e2c/", "//~+@:,//", "/.../", "/" + "x" * 6000 + "/"],
+    ids=range(5))
 def test_path_info_is_whatever_the_web_server_sends(serve, language, info):
     host = serve("--prefix", "/forum", language=language)
     found = variables_of(host, SCRIPT_NAME=f"/forum{info}variables")["PATH_INFO"]
@@ -75,13 +79,15 @@ def test_path_info_is_whatever_the_web_server_sends(serve, language, info):
 @LANGUAGES
 def test_an_element_of_the_path_that_leads_up_is_404_as_behind_the_front(serve, language):
     host = serve("--prefix", "/forum", language=language)
-    for path in "/forum/../variables", "/forum/a/./variables", "/forum/a/..", "/forum/.", "/forum/x y/../variables":
+    for path in ("/forum/../variables", "/forum/a/./variables", "/forum/a/..", "/forum/.",
+                 "/forum/x y/../variables"):
         since = host.log_position()
         assert host.run("GET", "/x", SCRIPT_NAME=path).reply().status == 404
         host.wait_line("status=404", "is . or ..", since=since)
 
 
-def test_apps_of_a_configuration_have_sockets_limits_and_prefixes_of_their_own(tmp_path, start_host):
+def test_apps_of_a_configuration_have_sockets_limits_and_prefixes_of_their_own(
+        tmp_path, start_host):
     root = tmp_path / "root"
     for language, text in APPS.items():
         put(root, f"{language}{SUFFIX[language]}", text, executable=True)
@@ -104,7 +110,8 @@ max-body = 10
     wait_for(lambda: len([x for x in host.program.log() if "loaded in process" in x]) == 2, "both")
     for address in f"{tmp_path}/one", ("127.0.0.1", port):
         assert fastcgi.request(address, "GET", "/one/hello?x").reply().text == "hello x\n"
-    assert fastcgi.request(f"{tmp_path}/one", "POST", "/one/echo", body=b"x" * 11).reply().status == 413
+    assert fastcgi.request(f"{tmp_path}/one", "POST", "/one/echo",
+                           body=b"x" * 11).reply().status == 413
     assert fastcgi.request(f"{tmp_path}/two", "POST", "/app", body=b"x" * 11,
                            PATH_INFO="/echo").reply().body == b"x" * 11
     # The very same files answer where everything does, too.
@@ -149,7 +156,8 @@ mode = rerun
 @pytest.mark.parametrize("trusted", [False, True])
 @LANGUAGES
 def test_what_fossil_says_is_believed_only_where_it_is_said_so(serve, language, trusted):
-    host = serve(language=language, listen=["unix:{folder}/s" + (",trust=fossil" if trusted else "")])
+    host = serve(language=language,
+                 listen=["unix:{folder}/s" + (",trust=fossil" if trusted else "")])
     given = {"FOSSIL_USER": "ada", "FOSSIL_CAPABILITIES": "s", "SCRIPT_NAME": "/ext/app",
              "PATH_INFO": "/variables"}
     found = variables_of(host, **given)
@@ -172,7 +180,8 @@ def test_a_body_larger_than_max_body_is_413_and_the_next_request_is_well(serve, 
 def test_a_tcp_socket_serves_too(serve):
     host = serve(listen=["tcp:127.0.0.1:0"])
     for n in range(3):
-        assert host.get(f"/hello?{n}", address=("127.0.0.1", host.tcp_port())).text == f"hello {n}\n"
+        assert host.get(f"/hello?{n}",
+                        address=("127.0.0.1", host.tcp_port())).text == f"hello {n}\n"
 
 
 @root_only
@@ -195,7 +204,8 @@ def test_a_socket_file_that_is_removed_is_bound_anew(serve):
         wait_for(lambda: not is_refused(host.socket), "the socket is there again")
         wait_for(lambda: answered(host) == "hello again\n", "an answer")
         # Who was connected is served on.
-        assert kept.run(fastcgi.variables("GET", "/hello?b"), flags=fastcgi.KEEP_CONN).reply().text \
+        assert kept.run(fastcgi.variables("GET", "/hello?b"),
+                        flags=fastcgi.KEEP_CONN).reply().text \
             == "hello b\n"
 
 
@@ -214,7 +224,8 @@ def test_the_log_is_opened_again_on_sigusr1(tmp_path, language):
     try:
         assert host.get("/hello?first").status == 200
         wait_for(lambda: "/hello?first" in log.read_text(), "the request is logged")
-        stay = [*host.workers(), *named(host.pid, "exthost-front"), *named(host.pid, "exthost-templ")]
+        stay = [*host.workers(), *named(host.pid, "exthost-front"),
+                *named(host.pid, "exthost-templ")]
         log.rename(tmp_path / "old")
         host.program.send(signal.SIGUSR1)
         wait_for(log.exists, "a new log")
@@ -225,7 +236,8 @@ def test_the_log_is_opened_again_on_sigusr1(tmp_path, language):
             return "/hello?second" in log.read_text() and "echoed 3" in log.read_text()
         wait_for(logged, "requests and what they print are in the new log")
         # Nothing else: each process that would be replaced has the old file open until it is.
-        wait_for(lambda: not [pid for pid in stay if has_open(pid, tmp_path / "old")], "the new log alone")
+        wait_for(lambda: not [pid for pid in stay if has_open(pid, tmp_path / "old")],
+                 "the new log alone")
         assert set(stay) <= set(host.pids())
     finally:
         host.stop()
@@ -238,7 +250,8 @@ def test_one_connection_more_than_the_worker_may_have_is_closed(serve):
 
         def answers():
             found = fastcgi.variables("GET", "/hello?x")
-            return [connection.run(found, flags=fastcgi.KEEP_CONN).reply().text for connection in kept]
+            return [connection.run(found, flags=fastcgi.KEEP_CONN).reply().text
+                    for connection in kept]
         assert answers() == ["hello x\n"] * 2
         more = stack.enter_context(fastcgi.Connection(host.socket))
         assert more.is_closed()
@@ -277,7 +290,8 @@ def test_requests_in_flight_end_well_when_the_host_stops(tmp_path, language):
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         since = host.log_position()
         replies = [pool.submit(host.get, f"/hold?{gate}", timeout=30) for _ in range(2)]
-        wait_for(lambda: len([x for x in host.program.log(since) if "begun " in x]) == 2, "both wait")
+        wait_for(lambda: len([x for x in host.program.log(since) if "begun " in x]) == 2,
+                 "both wait")
         stopper = threading.Thread(target=host.stop)
         stopper.start()
         try:
@@ -296,8 +310,10 @@ def test_after_so_many_requests_a_worker_is_replaced_and_none_is_lost(serve, sta
         seen = [reply.text for reply in pool.map(lambda _: nginx.get("/process"), range(600))]
     assert all(text.isdigit() for text in seen)
     assert max(seen.count(pid) for pid in set(seen)) <= 50 and len(set(seen)) >= 12
-    # None of these ends counts as an early death, after which the next worker starts a second later.
-    assert not [line for line in host.program.log() if "status=5" in line or ", exit status" in line]
+    # None of these ends counts as an early death, after which the next worker starts a second
+    # later.
+    assert not [line for line in host.program.log()
+                if "status=5" in line or ", exit status" in line]
 
 
 # A changed app.
@@ -309,7 +325,8 @@ def test_a_changed_file_is_used_from_the_next_request_on(serve, language):
         for version in "second", "third":
             host.put(other_version(APPS[language], version))
             assert host.get("/hello?x").text == f"{version} x\n"
-            assert kept.run(fastcgi.variables("GET", "/hello?y"), flags=fastcgi.KEEP_CONN).reply().text \
+            assert kept.run(fastcgi.variables("GET", "/hello?y"),
+                            flags=fastcgi.KEEP_CONN).reply().text \
                 == f"{version} y\n"
 
 
@@ -340,7 +357,8 @@ def test_a_broken_version_is_an_error_page_where_reload_is_strict(serve, languag
     wait_for(lambda: answered(host, "/hello?x") == "mended x\n", "the mended one")
 
 
-def test_an_app_that_never_loaded_is_an_error_page_and_the_mended_one_answers_the_next_request(tmp_path):
+def test_an_app_that_never_loaded_is_an_error_page_and_the_mended_one_answers_the_next_request(
+        tmp_path):
     root = tmp_path / "root"
     root.mkdir()
     with contextlib.ExitStack() as stack:
@@ -422,7 +440,10 @@ def test_a_request_that_has_begun_to_come_is_answered_after_all(serve, language,
 
 
 def test_waiting_costs_a_worker_no_time(serve):
-    """For a request that has half come, for one that is to come, and after a version that did not load."""
+    """
+    For a request that has half come, for one that is to come, and after a version that did not
+    load.
+    """
     host = serve()
     with socket.socket(socket.AF_UNIX) as half, socket.socket(socket.AF_UNIX) as idle:
         half.connect(host.socket)

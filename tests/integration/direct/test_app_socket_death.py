@@ -32,7 +32,9 @@ def host(language, tmp_path_factory):
 
 
 class Beside(Clients):
-    """Clients that keep asking, each on a kept connection, while the block runs; all must be answered."""
+    """
+    Clients that keep asking, each on a kept connection, while the block runs; all must be answered.
+    """
 
     def __init__(self, host, count=2):
         self._host, self._kept = host, [None] * count
@@ -41,7 +43,8 @@ class Beside(Clients):
     def _ask_kept(self, client, number):
         connection, self._kept[client] = self._kept[client], None
         connection = connection or fastcgi.Connection(self._host.socket)
-        outcome = connection.run(fastcgi.variables("GET", f"/hello?{number}"), flags=fastcgi.KEEP_CONN)
+        outcome = connection.run(fastcgi.variables("GET", f"/hello?{number}"),
+                                 flags=fastcgi.KEEP_CONN)
         assert outcome.reply().text == f"hello {number}\n"
         self._kept[client] = connection
 
@@ -223,8 +226,12 @@ def test_os_exit_within_a_request_is_a_500(host, status):
     replaced(host, since)
 
 
-def test_a_worker_that_dies_of_the_request_after_one_whose_client_left_owes_that_one_a_500(tmp_path):
-    """Its guardian has seen that the first client is gone, and nothing of the second request but the death."""
+def test_a_worker_that_dies_of_the_request_after_one_whose_client_left_owes_that_one_a_500(
+        tmp_path):
+    """
+    Its guardian has seen that the first client is gone, and nothing of the second request but the
+    death.
+    """
     host = Serving(tmp_path / "root", workers=1)
     guardian = host.guardians()[0]
     try:
@@ -235,7 +242,8 @@ def test_a_worker_that_dies_of_the_request_after_one_whose_client_left_owes_that
             client.stdin(b"")
             worker = host.begun(since)
         looks = status_number(guardian, "voluntary_ctxt_switches") + 10
-        wait_for(lambda: status_number(guardian, "voluntary_ctxt_switches") > looks, "looks of the guardian")
+        wait_for(lambda: status_number(guardian, "voluntary_ctxt_switches") > looks,
+                 "looks of the guardian")
         os.kill(guardian, signal.SIGSTOP)
         asked = Asked(host, "/os_exit?7")
         (tmp_path / "go").touch()
@@ -312,7 +320,9 @@ def answers(host):
 def test_a_worker_of_some_age_that_dies_is_replaced_at_once(own_host):
     """And not a second later, as one that dies again and again when it is young."""
     def pause():
-        """Between its death and the moment when its successor began to load, as the log has them."""
+        """
+        Between its death and the moment when its successor began to load, as the log has them.
+        """
         loaded = [line for line in own_host.program.log() if "loaded in process" in line][-1]
         wait_for(lambda: time.time() > time_of(loaded) + 1.1, "a worker of some age")
         since = own_host.log_position()
@@ -350,7 +360,8 @@ def test_a_template_that_is_killed_is_replaced_and_so_are_its_workers_that_end_w
 
 
 def test_a_host_that_stops_while_its_workers_load_does_not_wait_for_them(tmp_path):
-    text = APPS["python"].replace("VERSION =", f"while not os.path.exists({str(tmp_path / 'go')!r}):\n"
+    text = APPS["python"].replace("VERSION =",
+                                  f"while not os.path.exists({str(tmp_path / 'go')!r}):\n"
                                   "    time.sleep(0.01)\nVERSION =")
     (tmp_path / "go").touch()
     host = Serving(tmp_path / "root", "--grace", "40", text=text, workers=1)

@@ -1,4 +1,6 @@
-"""An app's own socket under load: kept connections over reloads, and many more of them than workers."""
+"""
+An app's own socket under load: kept connections over reloads, and many more of them than workers.
+"""
 
 import signal
 
@@ -15,10 +17,12 @@ CLIENTS = 16
 REQUESTS = 2000 if not sanitized() else 400
 CHANGES = 5
 
+
 class Load(Clients):
     """
-    Clients that ask nginx, each time with a query of its own: REQUESTS times, and on until lost_none, so
-    that what the test waits for meets requests on a slow machine too. .seen are the versions that came.
+    Clients that ask nginx, each time with a query of its own: REQUESTS times, and on until
+    lost_none, so that what the test waits for meets requests on a slow machine too. .seen are the
+    versions that came.
     """
 
     def __init__(self, nginx, versions):
@@ -56,7 +60,8 @@ def test_no_request_on_kept_connections_is_lost_over_reloads(host, start_nginx):
         load.wait_until((number + 1) / (CHANGES + 2))
         since, before = host.log_position(), set(host.workers())
         host.program.send(signal.SIGHUP)
-        wait_for(lambda: host.loaded(since) >= 2 and not before & set(host.workers()), "other workers")
+        wait_for(lambda: host.loaded(since) >= 2 and not before & set(host.workers()),
+                 "other workers")
     load.lost_none()
 
 
@@ -101,4 +106,3 @@ def test_many_kept_connections_on_two_workers_are_all_answered(host, start_nginx
     if not sanitized():
         # The slowest one waits for its turn, and not for ever.
         assert times[len(times) * 99 // 100] < max(0.25, 20 * times[len(times) // 2])
-

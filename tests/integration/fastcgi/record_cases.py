@@ -1,6 +1,6 @@
 """
-Malformed, interleaved and cut records, and what becomes of them: the same in the front and at an app's
-own socket. Each of the cases asks the fixtures `host` and `connection` of its module.
+Malformed, interleaved and cut records, and what becomes of them: the same in the front and at an
+app's own socket. Each of the cases asks the fixtures `host` and `connection` of its module.
 """
 
 import socket
@@ -23,7 +23,8 @@ MALFORMED = {
     "GET_VALUES_RESULT from a client": record(10, 0),
     "UNKNOWN_TYPE from a client": record(11, 0, bytes(8)),
     "GET_VALUES with a cut name": record(9, 0, b"\x0e\x00FCGI_MAX"),
-    "a name that is cut by the end of PARAMS": fastcgi.begin() + stream(PARAMS, 1, b"\x0e\x02SCRIPT"),
+    "a name that is cut by the end of PARAMS": fastcgi.begin()
+    + stream(PARAMS, 1, b"\x0e\x02SCRIPT"),
     "a length that is cut by the end of PARAMS": fastcgi.begin() + stream(PARAMS, 1, b"\x80\0"),
     "a value of two gigabytes": fastcgi.begin() + record(PARAMS, 1, b"\x01\xff\xff\xff\xffA"),
     "version 0 behind a good BEGIN": fastcgi.begin() + record(PARAMS, 1, b"", version=0),
@@ -98,7 +99,8 @@ class RecordCases:
 
     @pytest.mark.parametrize("what", BETWEEN)
     @pytest.mark.parametrize("where", ["between PARAMS", "behind PARAMS"])
-    def test_what_stands_within_a_request_and_is_not_its_own_changes_nothing(self, connection, what, where):
+    def test_what_stands_within_a_request_and_is_not_its_own_changes_nothing(
+            self, connection, what, where):
         found = list(variables("POST", ECHO, b"body").items())
         parts = [fastcgi.begin(flags=KEEP_CONN), record(PARAMS, 1, pairs(found[:5])),
                  record(PARAMS, 1, pairs(found[5:])), record(PARAMS, 1), record(STDIN, 1, b"bo"),
@@ -136,8 +138,10 @@ class RecordCases:
 
     @pytest.mark.parametrize("rest", ["whole", "only its BEGIN"])
     @pytest.mark.parametrize("where", ["between PARAMS", "in the body"])
-    def test_a_second_request_meanwhile_is_told_that_there_is_no_multiplexing(self, connection, where, rest):
-        second = whole("two", request_id=2) if rest == "whole" else fastcgi.begin(2, flags=KEEP_CONN)
+    def test_a_second_request_meanwhile_is_told_that_there_is_no_multiplexing(
+            self, connection, where, rest):
+        second = whole("two", request_id=2) if rest == "whole" else fastcgi.begin(
+            2, flags=KEEP_CONN)
         data = post(b"body")
         if where == "between PARAMS":
             connection.send(data[:16] + second + data[16:] + stream(STDIN, 1, b"body"))
@@ -191,7 +195,8 @@ class RecordCases:
         host.wait_line(f"the body ends after {len(CUT_BODY) - 1} bytes", since=since)
         assert not any(f"echoed {len(CUT_BODY)}" in line for line in host.program.log(since))
 
-    def test_a_request_cut_after_any_byte_by_a_client_that_sends_no_more_is_closed_or_400(self, host):
+    def test_a_request_cut_after_any_byte_by_a_client_that_sends_no_more_is_closed_or_400(
+            self, host):
         data = with_body()
         end_of_head = len(data) - len(record(STDIN, 1, CUT_BODY))
         since = host.log_position()

@@ -1,6 +1,6 @@
 """
-Who may come to a TCP socket: in a network namespace, where the loopback interface has other addresses
-beside, so that a client can come from one of them.
+Who may come to a TCP socket: in a network namespace, where the loopback interface has other
+addresses beside, so that a client can come from one of them.
 """
 
 import re
@@ -32,7 +32,8 @@ print("answered" if outcome.ended and b"Hello" in outcome.stdout.title() else "c
 LISTEN = ["tcp:0.0.0.0:0"]
 has_namespaces = pytest.mark.skipif(
     subprocess.run([*NAMESPACE, "/bin/true"], capture_output=True, check=False).returncode != 0,
-    reason="no network namespace can be made here: root may, outside of a container that forbids it")
+    reason="no network namespace can be made here: root may, outside of a container that forbids "
+           "it")
 
 
 def speak_from(host, address, target, to=ALLOWED):
@@ -53,7 +54,8 @@ def served(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("root")
     more = {"listen": LISTEN, "before": NAMESPACE}
     if request.param == "front":
-        made, target = Host(copy_scripts(folder), "--allow-from", f"{ALLOWED}/30", **more), "/tcl/hello.tcl"
+        made, target = Host(copy_scripts(folder), "--allow-from", f"{ALLOWED}/30",
+                            **more), "/tcl/hello.tcl"
     else:
         language = request.param.split()[-1]
         made = Serving(folder, "--allow-from", f"{ALLOWED}/30", language=language, **more)

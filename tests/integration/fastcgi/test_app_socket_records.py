@@ -1,4 +1,6 @@
-"""The same malformed, interleaved, cut and stalled records as in the front, at an app's own socket."""
+"""
+The same malformed, interleaved, cut and stalled records as in the front, at an app's own socket.
+"""
 
 import time
 

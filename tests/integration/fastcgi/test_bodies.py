@@ -1,6 +1,7 @@
 """
-What of a FastCGI STDIN stream is the request's body, and what CONTENT_LENGTH says of it: for programs and
-apps of each language, in the front and at an app's own socket, however the bytes are cut.
+What of a FastCGI STDIN stream is the request's body, and what CONTENT_LENGTH says of it: for
+programs and apps of each language, in the front and at an app's own socket, however the bytes are
+cut.
 """
 
 import pytest
@@ -99,7 +100,8 @@ def test_a_body_without_a_length_may_come_piece_by_piece(way, told):
         way.is_usable(client)
 
 
-@pytest.mark.parametrize("told, length", [(None, ("unset", "")), ("", ("",)), ("-1", ("0",)), ("0", ("0",))])
+@pytest.mark.parametrize("told, length",
+                         [(None, ("unset", "")), ("", ("",)), ("-1", ("0",)), ("0", ("0",))])
 def test_no_body_has_the_length_that_the_web_server_gave_it(way, told, length):
     with way.connect() as client:
         outcome = client.run(way.found(CONTENT_LENGTH=told), flags=KEEP_CONN)
@@ -193,7 +195,8 @@ def test_an_abort_that_comes_with_a_body_without_its_end_is_heard(way):
 def test_a_length_with_zeros_in_front_is_told_as_the_number_that_it_is(way, told, length):
     body = b"x" * length
     with way.connect() as client:
-        assert said(client.run(way.found(CONTENT_LENGTH=told), body, flags=KEEP_CONN)) == (str(length), body)
+        assert said(client.run(way.found(CONTENT_LENGTH=told), body, flags=KEEP_CONN)) == (
+            str(length), body)
         way.is_usable(client)
 
 
@@ -213,7 +216,8 @@ def test_a_wrong_length_is_refused_with_its_reason_in_the_log(way, told, sent):
     status, reason = BAD[told]
     since = way.host.log_position()
     with way.connect() as client:
-        client.send(way.head(CONTENT_LENGTH=told) + (stream(STDIN, 1, b"body") if "with" in sent else b""))
+        client.send(
+            way.head(CONTENT_LENGTH=told) + (stream(STDIN, 1, b"body") if "with" in sent else b""))
         # A client that waits for leave to send its body is answered, too.
         assert client.read_outcome().reply().status == status
         assert client.is_closed()

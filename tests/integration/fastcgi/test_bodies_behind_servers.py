@@ -1,6 +1,6 @@
 """
-Bodies whose length the web server does not know, as real ones send them on: in chunks (nginx that does
-not buffer, Apache from 16 KiB on, Caddy, HAProxy) and over HTTP/2.
+Bodies whose length the web server does not know, as real ones send them on: in chunks (nginx that
+does not buffer, Apache from 16 KiB on, Caddy, HAProxy) and over HTTP/2.
 """
 
 import os
@@ -82,12 +82,16 @@ CADDY = """\
 }}
 """
 OTHERS = {"haproxy": (["/usr/sbin/haproxy", "-db", "-f", "{conf}"], HAPROXY),
-          "caddy": (["/usr/bin/caddy", "run", "--adapter", "caddyfile", "--config", "{conf}"], CADDY)}
+          "caddy": (["/usr/bin/caddy", "run", "--adapter", "caddyfile", "--config", "{conf}"],
+                    CADDY)}
 
 
 @pytest.fixture(scope="module")
 def hosts(tmp_path_factory):
-    """The host of this name, started when it is first asked for: the front's, or a language's own socket."""
+    """
+    The host of this name, started when it is first asked for: the front's, or a language's own
+    socket.
+    """
     made = {}
 
     def get(name):
@@ -175,18 +179,21 @@ def with_http2(port):
 
 
 @SIZES
-def test_a_body_over_http2_without_a_length_comes_whole_with_its_length(hosts, start_nginx, way, size):
+def test_a_body_over_http2_without_a_length_comes_whole_with_its_length(
+        hosts, start_nginx, way, size):
     host, target = way
     port = free_port()
     start_nginx(hosts(host).socket, keepalive=4, more=with_http2(port))
     done = subprocess.run(
-        ["curl", "-sS", "--http2-prior-knowledge", "-T", "-", "-H", "Expect:", f"http://127.0.0.1:{port}{target}"],
+        ["curl", "-sS", "--http2-prior-knowledge", "-T", "-", "-H", "Expect:",
+         f"http://127.0.0.1:{port}{target}"],
         input=body_of(size), capture_output=True, timeout=30, check=True)
     assert said(done.stdout) in expected(size)
 
 
 @pytest.mark.parametrize("buffering", ["", UNBUFFERED])
-def test_a_client_that_asks_for_100_continue_behind_nginx_is_answered(hosts, start_nginx, way, buffering):
+def test_a_client_that_asks_for_100_continue_behind_nginx_is_answered(
+        hosts, start_nginx, way, buffering):
     host, target = way
     nginx = start_nginx(hosts(host).socket, keepalive=4, more=buffering)
     with socket.create_connection(("127.0.0.1", nginx.port), timeout=20) as client:

@@ -1,4 +1,6 @@
-"""Malformed, interleaved, cut and stalled records: what becomes of them, and that the host serves on."""
+"""
+Malformed, interleaved, cut and stalled records: what becomes of them, and that the host serves on.
+"""
 
 import threading
 import time
@@ -81,7 +83,8 @@ def test_params_behind_their_end_are_ignored(connection):
 def test_two_requests_sent_at_once_are_answered_both_and_in_their_order(host, connection, language):
     echo = path(language, "echo")
     connection.send(post(b"one", 1, script=echo) + stream(STDIN, 1, b"one") +
-                    post(b"second", 2, script=echo) + stream(STDIN, 2, b"second") + whole("three", 3))
+                    post(b"second", 2, script=echo) + stream(STDIN, 2, b"second")
+                    + whole("three", 3))
     assert connection.read_outcome(1).reply().text == "one"
     assert connection.read_outcome(2).reply().text == "second"
     assert connection.read_outcome(3).reply().text == "hello three\n"

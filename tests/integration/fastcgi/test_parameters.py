@@ -19,7 +19,8 @@ APP = {"python": '# exthost: app\n\n\ndef application(environ, start_response):\
                  '    start_response("200 OK", [("Content-Type", "text/plain")])\n'
                  '    return ["".join(f"{k}={v}\\0" for k, v in environ.items()).encode()]\n',
        "tcl": '# exthost: app\nproc application {} {\n    puts "Content-Type: text/plain\\n"\n'
-              '    foreach {name value} [array get ::env] { puts -nonewline "$name=$value\\0" }\n}\n'}
+              '    foreach {name value} [array get ::env] { puts -nonewline "$name=$value\\0" }\n'
+              '}\n'}
 
 
 @pytest.fixture(scope="module")
@@ -29,8 +30,10 @@ def root(tmp_path_factory):
         put_script(made, f"cgi{suffix}", language, ENVIRONMENT[language])
         put_script(made, f"rerun{suffix}", language, "# exthost: rerun\n" + ENVIRONMENT[language])
         put_script(made, f"app{suffix}", language, APP[language])
-        put_script(made, f"other{suffix}", language, ENVIRONMENT[language].replace("-0", "-0 WHICH=other")
-                   if language == "tcl" else ENVIRONMENT[language].replace('"-0"', '"-0", "WHICH=other"'))
+        put_script(made, f"other{suffix}", language,
+                   ENVIRONMENT[language].replace("-0", "-0 WHICH=other")
+                   if language == "tcl"
+                   else ENVIRONMENT[language].replace('"-0"', '"-0", "WHICH=other"'))
     return made
 
 
@@ -41,7 +44,8 @@ def host(root):
     made.stop()
 
 
-# Decoded by libfcgi; and, as padding behind BEGIN_REQUEST is nothing for libfcgi, by the host itself.
+# Decoded by libfcgi; and, as padding behind BEGIN_REQUEST is nothing for libfcgi, by the host
+# itself.
 DECODERS = {"libfcgi": 0, "wire": 8}
 
 
@@ -84,10 +88,13 @@ def test_the_last_one_counts_as_the_admins_own_line_behind_an_include(place, dec
     address, target = place
     many = [(f"HTTP_X_{n}", str(n)) for n in range(more)]
     found = environment_of(send(address, target, [
-        ("REMOTE_USER", "nobody checked me"), *many, ("HTTP_HOST", "example.org:8081"), ("REMOTE_USER", ""),
-        ("HTTP_X_LATE", "1"), ("HTTP_X_LATE", "2"), ("HTTP_X_LATE", "3"), *many[50:60], ("SERVER_NAME", "own")],
+        ("REMOTE_USER", "nobody checked me"), *many, ("HTTP_HOST", "example.org:8081"),
+        ("REMOTE_USER", ""),
+        ("HTTP_X_LATE", "1"), ("HTTP_X_LATE", "2"), ("HTTP_X_LATE", "3"), *many[50:60],
+        ("SERVER_NAME", "own")],
         decoder))
-    assert (found["REMOTE_USER"], found["HTTP_HOST"], found["HTTP_X_LATE"], found["SERVER_NAME"]) == (
+    assert (found["REMOTE_USER"], found["HTTP_HOST"], found["HTTP_X_LATE"],
+            found["SERVER_NAME"]) == (
         "", "example.org:8081", "3", "own")
     assert {name: found[name] for name, _ in many} == dict(many)
 
@@ -97,9 +104,12 @@ def test_the_last_one_counts_as_the_admins_own_line_behind_an_include(place, dec
 def test_a_proxy_header_sent_twice_or_in_other_letters_never_arrives(place, decoder, more):
     address, target = place
     found = environment_of(send(address, target, [
-        ("HTTP_PROXY", "http://evil/1"), *[(f"HTTP_X_{n}", "x") for n in range(more)], ("HTTP_PROXY", "http://evil/2"),
-        ("http_proxy", "http://evil/3"), ("Http_Proxy", "http://evil/4"), ("http_proxy", "http://evil/5")], decoder))
-    assert [name for name, value in found.items() if name.lower() == "http_proxy" or "evil" in value] == []
+        ("HTTP_PROXY", "http://evil/1"), *[(f"HTTP_X_{n}", "x") for n in range(more)],
+        ("HTTP_PROXY", "http://evil/2"),
+        ("http_proxy", "http://evil/3"), ("Http_Proxy", "http://evil/4"),
+        ("http_proxy", "http://evil/5")], decoder))
+    assert [name for name,
+            value in found.items() if name.lower() == "http_proxy" or "evil" in value] == []
 
 
 @pytest.mark.parametrize("decoder", DECODERS)
@@ -107,7 +117,8 @@ def test_a_proxy_header_sent_twice_or_in_other_letters_never_arrives(place, deco
 def test_fossil_variables_sent_twice_never_arrive_from_a_web_server(place, decoder, more):
     address, target = place
     found = environment_of(send(address, target, [
-        ("FOSSIL_USER", "ada"), *[(f"HTTP_X_{n}", "x") for n in range(more)], ("FOSSIL_USER", "eve"),
+        ("FOSSIL_USER", "ada"), *[(f"HTTP_X_{n}", "x") for n in range(more)],
+        ("FOSSIL_USER", "eve"),
         ("FOSSIL_CAPABILITIES", "s"), ("FOSSIL_CAPABILITIES", "a")], decoder))
     assert [name for name in found if name.startswith("FOSSIL")] == []
 
@@ -116,7 +127,8 @@ def test_fossil_variables_sent_twice_never_arrive_from_a_web_server(place, decod
 @pytest.mark.parametrize("language", SUFFIX)
 def test_the_last_script_name_is_the_one_that_is_run(host, root, language, decoder):
     name = f"/other{SUFFIX[language]}"
-    found = environment_of(send(host.socket, "/cgi.py", [("SCRIPT_NAME", name), ("PATH_INFO", "/a"), ("PATH_INFO", "/b")],
+    found = environment_of(send(host.socket, "/cgi.py",
+                                [("SCRIPT_NAME", name), ("PATH_INFO", "/a"), ("PATH_INFO", "/b")],
                                 decoder))
     assert (found["WHICH"], found["SCRIPT_NAME"], found["PATH_INFO"], found["SCRIPT_FILENAME"]) == (
         "other", name, "/b", f"{root}{name}")
@@ -142,5 +154,6 @@ def test_the_relay_may_not_name_its_script_twice(host, root, decoder):
 @pytest.mark.parametrize("decoder", DECODERS)
 def test_of_what_the_relay_sends_twice_the_last_counts_too(host, root, decoder):
     found = environment_of(send(host.trusted, "/ext/cgi.py", [
-        ("SCRIPT_FILENAME", f"{root}/cgi.py"), ("FOSSIL_USER", "ada"), ("FOSSIL_USER", "eve")], decoder))
+        ("SCRIPT_FILENAME", f"{root}/cgi.py"), ("FOSSIL_USER", "ada"), ("FOSSIL_USER", "eve")],
+                                decoder))
     assert found["FOSSIL_USER"] == "eve"

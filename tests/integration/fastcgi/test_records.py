@@ -15,14 +15,13 @@ from support.waiting import wait_for
 HELLO = "/python/hello.py"
 
 
-
-
 def head(**more):
     return pairs({**variables("GET", HELLO), **more})
 
 
 def test_a_params_record_may_be_split_in_every_place(host):
-    data = pairs({"REQUEST_METHOD": "GET", "SCRIPT_NAME": "/tcl/hello.tcl", "QUERY_STRING": "x" * 130})
+    data = pairs(
+        {"REQUEST_METHOD": "GET", "SCRIPT_NAME": "/tcl/hello.tcl", "QUERY_STRING": "x" * 130})
     for at in range(1, len(data)):
         with Connection(host.socket) as c:
             c.begin()
@@ -162,7 +161,8 @@ MALFORMED = {
     "a BEGIN of 3 bytes": record(1, 1, b"\0\1\0"),
     "request id 0": record(1, 0, b"\0\1\0\0\0\0\0\0"),
     "a length past the end": fastcgi.begin() + record(PARAMS, 1, b"\x7f\x01A") + record(PARAMS, 1),
-    "lengths of two gigabytes": fastcgi.begin() + record(PARAMS, 1, b"\xff" * 8) + record(PARAMS, 1),
+    "lengths of two gigabytes": fastcgi.begin() + record(PARAMS, 1, b"\xff" * 8)
+    + record(PARAMS, 1),
     "the body before the end of PARAMS": fastcgi.begin() + record(STDIN, 1, b"x"),
     "a second BEGIN of the same id": fastcgi.begin() + fastcgi.begin(),
     "END_REQUEST from a client": record(3, 1, b"\0" * 8),
@@ -170,8 +170,9 @@ MALFORMED = {
 }
 
 
-@pytest.mark.parametrize("noise", [b"GET / HTTP/1.1\r\n", b"GET / HT", b"\x16\x03\x01\x02\x00\x01\x00\x01",
-                                   bytes(range(200, 256)) * 100])
+@pytest.mark.parametrize(
+    "noise", [b"GET / HTTP/1.1\r\n", b"GET / HT", b"\x16\x03\x01\x02\x00\x01\x00\x01",
+              bytes(range(200, 256)) * 100])
 def test_what_is_no_fastcgi_at_all_is_closed_at_once(connection, noise):
     connection.socket.settimeout(1.0)  # far below the time a silent client is given
     connection.send(noise)
@@ -216,7 +217,8 @@ def left_over(host):
 
 
 @pytest.mark.parametrize("language, suffix", [("python", "py"), ("tcl", "tcl")])
-def test_a_thousand_requests_leave_no_descriptor_process_or_memory(start_host, site, language, suffix):
+def test_a_thousand_requests_leave_no_descriptor_process_or_memory(
+        start_host, site, language, suffix):
     host = start_host(site.root, listen=["unix:{folder}/s"])
     for i in range(50):
         assert host.run("GET", f"/{language}/hello.{suffix}").reply().status == 200

@@ -1,6 +1,6 @@
 """
-Bodies that come slowly, or never: what becomes of them, and that they hold no thread of the host's, which
-answers `exthost status` whatever its clients do.
+Bodies that come slowly, or never: what becomes of them, and that they hold no thread of the host's,
+which answers `exthost status` whatever its clients do.
 """
 
 import contextlib
@@ -246,7 +246,8 @@ def test_clients_that_drip_on_behind_a_refusal_are_closed(root, start_host):
 def test_a_client_that_sends_its_body_before_it_reads_gets_the_refusal_over_tcp_and_no_reset(
         root, start_host, tmp_path, place):
     tcp = {"listen": ["tcp:127.0.0.1:0"]}
-    host = start_host(root, **tcp) if place == "front" else Serving(tmp_path / "own", workers=1, **tcp)
+    host = start_host(root, **tcp) if place == "front" else Serving(
+        tmp_path / "own", workers=1, **tcp)
     try:
         with Connection(("127.0.0.1", host.tcp_port())) as client:
             client.send(post(path("python", "echo"), "no number"))
@@ -280,7 +281,8 @@ def test_a_client_of_nginx_that_sends_too_slowly_reads_408(root, start_host, sta
     nginx = start_nginx(host.socket, keepalive=4, more="fastcgi_request_buffering off;")
     target = path(language, "echo")
     with socket.create_connection(("127.0.0.1", nginx.port), timeout=20) as client:
-        client.sendall(f"POST {target} HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nx".encode())
+        client.sendall(
+            f"POST {target} HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nx".encode())
         assert client.recv(12) == b"HTTP/1.1 408"
     for n in range(8):  # on whichever connection nginx keeps
         assert nginx.request("POST", target, body=b"%d" % n).body == b"%d" % n

@@ -104,7 +104,8 @@ def test_a_listening_socket_that_is_passed_in_is_served(tmp_path, root, how):
         process = subprocess.Popen(["/bin/sh", "-c", shell, EXTHOST, str(root)], stdin=s,
                                    stderr=subprocess.PIPE, env=environment())
     try:
-        reply = wait_for(lambda: fastcgi.request(path, "GET", "/tcl/hello.tcl?fd"), "an answer").reply()
+        reply = wait_for(lambda: fastcgi.request(path, "GET", "/tcl/hello.tcl?fd"),
+                         "an answer").reply()
         assert reply.text == "Hello from tcl: fd\n"
     finally:
         process.terminate()

@@ -251,7 +251,9 @@ def test_the_stack_of_a_request_can_be_asked_for_and_the_request_goes_on(host, l
 
 
 def asking(get, count=4):
-    """Clients that ask "hello", by this function, until the block ends; each answer must be right."""
+    """
+    Clients that ask "hello", by this function, until the block ends; each answer must be right.
+    """
     def ask(client, number):
         reply = get(f"{path(list(SUFFIX)[number % 2], 'hello')}?{number}")
         assert (reply.status, reply.text) == (200, f"hello {number}\n"), reply

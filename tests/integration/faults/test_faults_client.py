@@ -171,17 +171,21 @@ def test_an_abort_while_the_body_is_expected_ends_the_request_and_no_script_begi
     assert not any("echoed" in line for line in host.program.log(since))
 
 
-# What a client sends behind a body whose length it has told is no part of it, and an abort may follow.
+# What a client sends behind a body whose length it has told is no part of it, and an abort may
+# follow.
 
 def post_wait(language):
     """A request that a script is at for long, whole but for the end of its STDIN stream."""
     found = variables("POST", path(language, "wait"), CONTENT_LENGTH="4")
-    return fastcgi.begin(flags=KEEP_CONN) + stream(PARAMS, 1, pairs(found)) + record(STDIN, 1, b"body")
+    return fastcgi.begin(flags=KEEP_CONN) + stream(PARAMS, 1, pairs(found)) + record(
+        STDIN, 1, b"body")
 
 
 @LANGUAGES
-@pytest.mark.parametrize("before", [b"", record(STDIN, 1), record(STDIN, 1, b"more") + record(STDIN, 1)])
-@pytest.mark.parametrize("after", [b"", record(STDIN, 1), record(STDIN, 1, b"more") + record(STDIN, 1)])
+@pytest.mark.parametrize(
+    "before", [b"", record(STDIN, 1), record(STDIN, 1, b"more") + record(STDIN, 1)])
+@pytest.mark.parametrize(
+    "after", [b"", record(STDIN, 1), record(STDIN, 1, b"more") + record(STDIN, 1)])
 def test_an_abort_is_heard_behind_the_end_of_a_body(host, language, before, after):
     if before and after:
         before, after = before[:-8], after[-8:]  # one end is enough
@@ -210,7 +214,8 @@ def test_what_looks_like_an_abort_within_the_next_request_is_none(host, language
         PARAMS, 1, pairs(variables("GET", f"{url}?{flag}"))) + record(STDIN, 1)
     abort = record(fastcgi.ABORT_REQUEST, 1)
     found = variables("POST", path(language, "echo"), abort)
-    second = fastcgi.begin(2) + stream(PARAMS, 2, pairs(found)) + record(STDIN, 2, abort) + record(STDIN, 2)
+    second = fastcgi.begin(2) + stream(PARAMS, 2, pairs(found)) + record(
+        STDIN, 2, abort) + record(STDIN, 2)
     cut = len(second) - 16
     since = host.log_position()
     with fastcgi.Connection(host.socket) as client:

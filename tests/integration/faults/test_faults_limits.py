@@ -110,11 +110,13 @@ def test_more_memory_than_allowed_is_500_and_the_log_says_memory(host, language)
 
 
 @LANGUAGES
-def test_more_processes_than_allowed_are_refused_with_eagain_and_threads_not_counted(host, language):
+def test_more_processes_than_allowed_are_refused_with_eagain_and_threads_not_counted(
+        host, language):
     with untouched(host):
         since = host.log_position()
         reply = host.get(path(language, "processes"))
-        assert reply.text.splitlines() == ["threads 5"] + 3 * ["forked"] + 2 * ["BlockingIOError 11"]
+        assert reply.text.splitlines() == ["threads 5"] + 3 * ["forked"] + 2 * [
+            "BlockingIOError 11"]
         host.wait_line(path(language, "processes")[1:], "status=200", since=since)
         warnings = [line for line in host.program.log(since) if "--processes 3" in line]
         assert len(warnings) == 1 and "was refused" in warnings[0]
@@ -164,7 +166,8 @@ def test_output_without_end_for_a_client_that_reads_nothing_is_not_kept_and_ende
 def test_a_body_that_is_larger_than_this_extension_takes_is_413(host, language):
     with untouched(host):
         since = host.log_position()
-        assert host.run("POST", path(language, "small"), body=b"x" * 1000).reply().body == b"x" * 1000
+        assert host.run("POST", path(language, "small"),
+                        body=b"x" * 1000).reply().body == b"x" * 1000
         assert host.run("POST", path(language, "small"), body=b"x" * 1001).reply().status == 413
         assert host.run("POST", path(language, "echo"), body=b"x" * 1001).reply().status == 200
         host.wait_line("status=413", "1001", "1000", path(language, "small")[1:], since=since)

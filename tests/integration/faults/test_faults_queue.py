@@ -55,7 +55,9 @@ def root(tmp_path_factory):
 
 @pytest.fixture
 def lane_of_one(root, start_host, tmp_path):
-    """Starts a host with these options, where the script "slow" has a lane of one, which is taken."""
+    """
+    Starts a host with these options, where the script "slow" has a lane of one, which is taken.
+    """
     held = []
 
     def start(language, *options):

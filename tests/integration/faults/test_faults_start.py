@@ -78,12 +78,14 @@ def test_a_front_that_dies_on_starting_is_started_later_each_time(host):
 
 def test_a_run_whose_first_process_died_unbegun_has_all_its_time_with_the_next(host):
     template = template_of(host, "tcl")
-    wait_for(lambda: status_of(host)["spares"]["tcl"] == len(children_of(template)) == 2, "two spares")
+    wait_for(lambda: status_of(host)["spares"]["tcl"] == len(children_of(template)) == 2,
+             "two spares")
     spares = children_of(template)
     for pid in spares:
         os.kill(pid, signal.SIGSTOP)
     asked = Asked(host, path("tcl", "nap"))
-    wait_for(lambda: {run["pid"] for run in find_runs(host, "runs")} & set(spares), "the run, in a process that is stopped")
+    wait_for(lambda: {run["pid"] for run in find_runs(host, "runs")} & set(spares),
+             "the run, in a process that is stopped")
     for pid in spares:
         os.kill(pid, signal.SIGKILL)
     reply = asked.end().reply()

@@ -1,4 +1,6 @@
-"""What the system runs out of: room for the log and for files, descriptors; and a clock that jumps."""
+"""
+What the system runs out of: room for the log and for files, descriptors; and a clock that jumps.
+"""
 
 import os
 import resource

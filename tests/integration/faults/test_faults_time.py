@@ -271,7 +271,8 @@ def test_an_endless_loop_is_504_and_the_log_says_where_it_was(host, language):
 
 
 @pytest.mark.parametrize("language, name", [("python", "expression"), ("tcl", "events")])
-def test_a_run_that_never_comes_to_its_end_is_504_and_the_log_says_where_it_was(host, language, name):
+def test_a_run_that_never_comes_to_its_end_is_504_and_the_log_says_where_it_was(
+        host, language, name):
     asked = Timed(host, language, name)
     asked.is_ended_at_its_time()
     asked.said("stream=stack", "line ", asked.script)
@@ -311,7 +312,8 @@ def test_who_reads_too_slowly_through_nginx_learns_that_the_reply_is_cut(
 
 
 @LANGUAGES
-def test_who_closes_its_output_early_is_answered_at_once_and_ended_at_its_time(host, waiting, language):
+def test_who_closes_its_output_early_is_answered_at_once_and_ended_at_its_time(
+        host, waiting, language):
     asked = waiting[language, "early"]
     assert asked.end().reply().text == "that is all\n"
     line = asked.said("status=200", "end=timeout", "longer than 4 s")
@@ -344,7 +346,8 @@ def test_too_much_processor_time_is_504_and_the_log_says_where_it_went(host, lan
 
 def left(host, since, script):
     """The process that a script has left behind."""
-    return int(re.search(r"left (\d+)", host.wait_line("left ", f"script={script}", since=since))[1])
+    return int(
+        re.search(r"left (\d+)", host.wait_line("left ", f"script={script}", since=since))[1])
 
 
 @LANGUAGES

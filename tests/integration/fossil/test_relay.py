@@ -1,4 +1,7 @@
-"""The relay as a CGI program, started as Fossil starts it: what it does when the host is not as it should be."""
+"""
+The relay as a CGI program, started as Fossil starts it: what it does when the host is not as it
+should be.
+"""
 
 import os
 import shutil
@@ -23,13 +26,17 @@ def root(tmp_path):
 
 
 class Relay:
-    """A relay that runs for a script below root. Standard input is a pipe that nobody closes, as Fossil's."""
+    """
+    A relay that runs for a script below root. Standard input is a pipe that nobody closes, as
+    Fossil's.
+    """
 
     def __init__(self, root, script, words=None, program=RELAY, user=None, **more):
         given = {"GATEWAY_INTERFACE": "CGI/1.0", "REQUEST_METHOD": "GET", "QUERY_STRING": "asked",
                  "DOCUMENT_ROOT": str(root), "SCRIPT_FILENAME": f"{root}/{script}",
                  "SCRIPT_NAME": f"/ext/{script}", "PATH_INFO": "", "CONTENT_LENGTH": "0", **more}
-        passed = {name: value for name, value in environment().items() if name.endswith("SAN_OPTIONS")}
+        passed = {name: value for name,
+                  value in environment().items() if name.endswith("SAN_OPTIONS")}
         argv = [str(program), *([words] if words else []), f"{root}/{script}"]
         self._process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                          stderr=subprocess.PIPE, user=user, env={**given, **passed})
@@ -132,7 +139,8 @@ def test_fossil_shows_413_for_a_body_over_max_body(root, start_host, start_fossi
 
 # Without a Content-Type Fossil keeps the body to itself; other servers do not.
 
-def test_a_slow_body_without_a_content_type_is_waited_for_where_fossil_is_not_the_server(root, start_host):
+def test_a_slow_body_without_a_content_type_is_waited_for_where_fossil_is_not_the_server(
+        root, start_host):
     start_host(root, listen=["relay"])
     with Relay(root, "python/echo.py", REQUEST_METHOD="POST", CONTENT_LENGTH="4") as relay:
         assert relay.waits(1.5)  # longer than Fossil is given
@@ -241,7 +249,8 @@ def programs(tmp_path):
 
 
 @root_only
-def test_the_relay_starts_cold_where_a_closed_folder_hides_the_socket(root, programs, start_host, language):
+def test_the_relay_starts_cold_where_a_closed_folder_hides_the_socket(
+        root, programs, start_host, language):
     hidden = programs / "closed"
     hidden.mkdir(mode=0o700)
     host = start_host(root, listen=["unix:%s/s,trust=fossil,mode=0666" % hidden])

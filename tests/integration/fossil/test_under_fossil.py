@@ -1,7 +1,7 @@
 """
 What Fossil does to the programs it starts, and what exthost makes of it: each row of the table
-"Running under Fossil" of the design, with a real Fossil and the relay. Where it is a fault, a second
-test shows that plain CGI suffers it, so that nobody takes the cure for superfluous.
+"Running under Fossil" of the design, with a real Fossil and the relay. Where it is a fault, a
+second test shows that plain CGI suffers it, so that nobody takes the cure for superfluous.
 """
 
 import functools
@@ -71,7 +71,8 @@ def test_plain_cgi_that_reads_to_the_end_hangs(plain_fossil, script):
         plain_fossil.request("POST", script("read_to_eof"), BINARY, b"body", timeout=HANGS)
 
 
-# Without a Content-Type Fossil 2.21 keeps the body to itself, and CONTENT_LENGTH stands all the same.
+# Without a Content-Type Fossil 2.21 keeps the body to itself, and CONTENT_LENGTH stands all the
+# same.
 
 @pytest.mark.parametrize("name, answer", [("unread_body", "not read\n"), ("read_to_eof", "0 0\n")])
 def test_a_body_that_fossil_keeps_to_itself_is_not_waited_for(fossil, script, name, answer):
@@ -91,7 +92,8 @@ def test_plain_cgi_that_reads_a_body_that_fossil_keeps_to_itself_hangs(plain_fos
         plain_fossil.request("POST", script("echo"), body=b"body", timeout=HANGS)
 
 
-@pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "text/plain", "application/json"])
+@pytest.mark.parametrize(
+    "kind", ["application/x-www-form-urlencoded", "text/plain", "application/json"])
 def test_a_body_of_a_type_that_fossil_knows_comes_whole(fossil, script, kind):
     reply = fossil.request("POST", script("echo"), [("Content-Type", kind)], b"a=1&b=two+three")
     assert (reply.status, reply.body) == (200, b"a=1&b=two+three")
@@ -190,7 +192,8 @@ def test_fossil_is_told_how_long_a_reply_is(site, language):
 @pytest.mark.parametrize("header, body, told, sent", [
     ("Content-Length: 3", "abc", ["3"], "abc"), ("Content-Length: 2", "abc", ["2"], "ab"),
     ("Status: 204", "", [], ""), ("Status: 204", "abc", [], ""), ("X-Empty: 1", "", [], "")])
-def test_what_the_script_says_of_its_length_stands_and_nothing_has_none(site, header, body, told, sent):
+def test_what_the_script_says_of_its_length_stands_and_nothing_has_none(
+        site, header, body, told, sent):
     put_script(site.root, "python/length.py", "python",
                f'print("Content-Type: text/plain\\n{header}\\n\\n{body}", end="")\n')
     reply = site.host.as_fossil("GET", "python/length.py").reply()
@@ -440,7 +443,8 @@ def test_a_script_whose_first_line_names_a_link_to_the_relay_is_relayed(
 
 
 @starts_exthost
-def test_what_an_extension_starts_by_such_a_link_is_the_interpreter(tmp_path, start_host, start_fossil):
+def test_what_an_extension_starts_by_such_a_link_is_the_interpreter(
+        tmp_path, start_host, start_fossil):
     link = tmp_path / "bin" / "python3"
     link.parent.mkdir()
     link.symlink_to(RELAY)

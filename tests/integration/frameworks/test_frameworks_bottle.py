@@ -60,7 +60,8 @@ def count(n):
 
 @application.route("/any", method=["GET", "POST", "PUT", "PATCH", "DELETE"])
 def any_method():
-    return {"method": request.method, "query": dict(request.query.decode()), "path": request.fullpath}
+    return {"method": request.method, "query": dict(request.query.decode()),
+            "path": request.fullpath}
 
 
 @application.get("/teapot")
@@ -124,9 +125,11 @@ def test_a_status_of_its_own_and_an_exception(browser, site):
 
 
 def test_methods_and_the_query(browser, way):
-    methods = ("GET", "POST") if way.startswith("fossil") else ("GET", "POST", "PUT", "PATCH", "DELETE")
+    methods = ("GET", "POST") if way.startswith("fossil") else (
+        "GET", "POST", "PUT", "PATCH", "DELETE")
     path = browser.base.partition("/")[2].partition("/")[2].partition("/")[2]
     for method in methods:
         reply = json.loads(browser.ask("/any?a=1&b=%C3%A9", b"" if method == "POST" else None,
                                        method=method).body)
-        assert reply == {"method": method, "query": {"a": "1", "b": "\u00e9"}, "path": f"/{path}/any"}
+        assert reply == {"method": method, "query": {"a": "1", "b": "\u00e9"},
+                         "path": f"/{path}/any"}

@@ -21,8 +21,9 @@ if not settings.configured:
         PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"],
         DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": "@DATA@/db.sqlite",
                                "OPTIONS": {"timeout": 20}}},
-        INSTALLED_APPS=["django.contrib.admin", "django.contrib.auth", "django.contrib.contenttypes",
-                        "django.contrib.sessions", "django.contrib.messages"],
+        INSTALLED_APPS=["django.contrib.admin", "django.contrib.auth",
+                        "django.contrib.contenttypes", "django.contrib.sessions",
+                        "django.contrib.messages"],
         MIDDLEWARE=["django.middleware.security.SecurityMiddleware",
                     "django.contrib.sessions.middleware.SessionMiddleware",
                     "django.middleware.common.CommonMiddleware",
@@ -87,7 +88,8 @@ def log_in(browser, password="sesame"):
     page = browser.ask("/admin/")
     assert page.status == 200 and page.url.startswith(browser.base + "/admin/login/?next="), page
     return browser.ask("/admin/login/", {"csrfmiddlewaretoken": token(page), "username": "ada",
-                                         "password": password, "next": page.url.partition("next=")[2]})
+                                         "password": password,
+                                         "next": page.url.partition("next=")[2]})
 
 
 def add_group(browser, name):
@@ -117,7 +119,7 @@ def test_an_object_is_changed_found_and_removed(site, app_way):
     assert "Renamed" in browser.ask("/admin/auth/group/?q=enam").text
     page = browser.ask(f"/admin/auth/group/{group}/delete/")
     page = browser.ask(f"/admin/auth/group/{group}/delete/", {"csrfmiddlewaretoken": token(page),
-                                                             "post": "yes"})
+                                                              "post": "yes"})
     assert "was deleted successfully" in page.text
 
 

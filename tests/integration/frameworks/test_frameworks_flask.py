@@ -1,4 +1,6 @@
-"""Flask: a login that sets a cookie on a redirect, sessions and flashes, files that are uploaded."""
+"""
+Flask: a login that sets a cookie on a redirect, sessions and flashes, files that are uploaded.
+"""
 
 import hashlib
 import json
@@ -13,7 +15,8 @@ APP = r'''
 import hashlib
 import time
 from flask import (Flask, Response, abort, flash, get_flashed_messages, jsonify, redirect,
-                   render_template_string, request, send_file, session, stream_with_context, url_for)
+                   render_template_string, request, send_file, session, stream_with_context,
+                   url_for)
 
 application = Flask(__name__)
 application.secret_key = b"of a test"
@@ -56,7 +59,8 @@ def upload():
 
 @application.route("/stream")
 def stream():
-    return Response(stream_with_context(f"{i} {request.path}\n" for i in range(1000)), mimetype="text/csv")
+    rows = stream_with_context(f"{i} {request.path}\n" for i in range(1000))
+    return Response(rows, mimetype="text/csv")
 
 
 @application.route("/source")
@@ -83,7 +87,8 @@ def test_a_login_sets_its_cookies_on_a_redirect_and_flashes_once(browser):
     assert reply.status == 302 and len(reply.all("Set-Cookie")) == 2
     assert {cookie.name for cookie in browser.cookies} == {"seen", "session"}
     page = browser.ask("/").text
-    assert '<p class="flash">Welcome, Ada \u2713</p>' in page and '<p id="user">Ada \u2713</p>' in page
+    assert '<p class="flash">Welcome, Ada \u2713</p>' in page
+    assert '<p id="user">Ada \u2713</p>' in page
     page = browser.ask("/").text
     assert "flash" not in page and '<p id="user">Ada \u2713</p>' in page
     assert '<p id="user">nobody</p>' in browser.ask("/logout", {}).text
@@ -106,7 +111,8 @@ def test_a_file_is_uploaded_whole(browser):
     data = random.Random(1).randbytes(700_000)
     reply = browser.upload("/upload", "file", "caf\u00e9.bin", data, note="with a file")
     assert reply.status == 200, reply
-    assert json.loads(reply.body) == {"name": "caf\u00e9.bin", "size": len(data), "note": "with a file",
+    assert json.loads(reply.body) == {"name": "caf\u00e9.bin", "size": len(data),
+                                      "note": "with a file",
                                       "sum": hashlib.sha256(data).hexdigest()}
 
 

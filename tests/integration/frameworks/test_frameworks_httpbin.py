@@ -1,6 +1,6 @@
 """
-httpbin, asked by curl: what it answers here is what it answers from wsgiref's own server in the plain
-interpreter, but for where it is and what the web server in front adds.
+httpbin, asked by curl: what it answers here is what it answers from wsgiref's own server in the
+plain interpreter, but for where it is and what the web server in front adds.
 """
 
 import copy
@@ -78,7 +78,8 @@ NGINX = {
     "an impossible part": (["-H", "Range: bytes=200-300"], "/range/100"),
 }
 # As a CGI script it starts anew each time, which takes a while.
-BY_CGI = {"a query", "a form with a file", "json", "a stream of objects", "streamed bytes", "compressed",
+BY_CGI = {"a query", "a form with a file", "json", "a stream of objects", "streamed bytes",
+          "compressed",
           "a teapot", "a cookie that is set and followed", "basic authentication", "put", "a part"}
 
 
@@ -90,10 +91,13 @@ def cases():
 
 
 # What the server in front says for itself, or httpbin anew each time.
-NOT_COMPARED = {"date", "server", "connection", "transfer-encoding", "content-length", "x-ua-compatible",
-                "x-frame-options", "cache-control", "content-security-policy", "last-modified", "allow"}
+NOT_COMPARED = {"date", "server", "connection", "transfer-encoding", "content-length",
+                "x-ua-compatible",
+                "x-frame-options", "cache-control", "content-security-policy",
+                "last-modified", "allow"}
 # What a web server passes on, or not, in the headers that httpbin repeats.
-PASSED = {"Accept", "Accept-Encoding", "Connection", "Content-Length", "Content-Type", "Host", "Cookie"}
+PASSED = {"Accept", "Accept-Encoding", "Connection", "Content-Length", "Content-Type",
+          "Host", "Cookie"}
 
 
 @pytest.fixture(scope="module")

@@ -21,8 +21,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.exceptions import InvalidSignature
 from lxml import etree
 
-SHEET = etree.XSLT(etree.XML("""<xsl:stylesheet version="1.0" xmlns:xsl="http://www.w3.org/1999/XSL/Transform">
-<xsl:template match="/"><ul><xsl:for-each select="//i"><li><xsl:value-of select="."/></li></xsl:for-each></ul>
+SHEET = etree.XSLT(etree.XML("""
+<xsl:stylesheet version="1.0" xmlns:xsl="http://www.w3.org/1999/XSL/Transform">
+<xsl:template match="/">
+<ul><xsl:for-each select="//i"><li><xsl:value-of select="."/></li></xsl:for-each></ul>
 </xsl:template></xsl:stylesheet>"""))
 
 
@@ -70,10 +72,12 @@ def test_numpy_cryptography_and_lxml_work_in_two_apps_and_a_script_at_once(tmp_p
     host = start_host(tmp_path, "--workers", "2")
     targets = [(f"/{name}.py", n) for n in range(3, 11) for name in ("one", "two", "script")]
     with concurrent.futures.ThreadPoolExecutor(6) as pool:
-        replies = list(pool.map(lambda target: host.get(f"{target[0]}?{target[1]}", timeout=60), targets))
+        replies = list(
+            pool.map(lambda target: host.get(f"{target[0]}?{target[1]}", timeout=60), targets))
     found = [json.loads(reply.body) for reply in replies]
     for (target, n), answer in zip(targets, found):
-        wanted = {"solved": True, "secret": str(n), "told": True, "items": n, "random": answer["random"]}
+        wanted = {"solved": True, "secret": str(n), "told": True, "items": n,
+                  "random": answer["random"]}
         assert answer == wanted, target
     # No two processes may draw the same numbers, forked from one template though they are.
     assert len({answer["random"] for answer in found}) == len(found)

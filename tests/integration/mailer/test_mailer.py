@@ -291,7 +291,7 @@ def test_a_bad_address_does_not_hold_up_the_good_ones(queue, server, once):
 # TLS and login.
 
 def test_messages_go_by_starttls_after_a_login(queue, start_server, certificate, language,
-                                              password_file):
+                                               password_file):
     server = start_server(certificate=certificate[0], login=True)
     queue.test_message("a@example.org")
     for host in ("127.0.0.1", "localhost"):
@@ -315,7 +315,7 @@ def nothing_goes(queue, language, reason, *arguments):
 
 
 def test_with_a_wrong_password_the_messages_wait(queue, start_server, certificate, language,
-                                                password_file):
+                                                 password_file):
     server = start_server(certificate=certificate[0], login=True)
     password_file.write_text("wrong\n")
     nothing_goes(queue, language, b"535", "--smtp", server.address, "--starttls", "--ca-file",
@@ -369,7 +369,7 @@ def test_sigterm_ends_a_mailer_that_waits(queue, server, start):
 
 
 def test_the_message_in_hand_at_a_kill_is_sent_again_by_either_language(queue, server, start,
-                                                                       language):
+                                                                        language):
     server.to_data = gate = Gate()
     queue.put(PLAIN + "\nno Message-ID")
     mailer = start("--queue", queue.path, "--smtp", server.address)

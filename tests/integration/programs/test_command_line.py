@@ -85,7 +85,8 @@ def test_a_mistake_in_the_configuration_file_names_file_and_line(tmp_path, text,
     assert done.returncode == 2
 
 
-def test_options_come_from_the_configuration_file_and_the_command_line_wins(start_host, root, tmp_path):
+def test_options_come_from_the_configuration_file_and_the_command_line_wins(
+        start_host, root, tmp_path):
     path = put(tmp_path, "exthost.conf", "log-format = json\nprefix = /file\n")
     host = start_host(root, "--config", str(path), "--prefix", "/line")
     assert host.get("/line/tcl/hello.tcl").status == 200
@@ -166,7 +167,8 @@ def test_the_relay_explains_itself_and_refuses_what_it_does_not_know():
 def test_sigusr1_opens_the_log_file_again(start_host, root, tmp_path):
     log = tmp_path / "log"
     process = subprocess.Popen(
-        [EXTHOST, "serve", "--root", str(root), "--log", str(log), "--listen", f"unix:{tmp_path}/s"],
+        [EXTHOST, "serve", "--root", str(root), "--log", str(log), "--listen",
+         f"unix:{tmp_path}/s"],
         env=environment(), stdin=subprocess.DEVNULL)
     try:
         wait_for(lambda: log.exists() and "ready" in log.read_text(), "ready")
@@ -186,8 +188,9 @@ def test_sigusr1_opens_the_log_file_again(start_host, root, tmp_path):
 
 def test_sigusr1_gives_every_process_the_new_log_and_replaces_none(root, tmp_path):
     log, old, where = tmp_path / "log", tmp_path / "old", f"{tmp_path}/s"
-    host = Program([EXTHOST, "serve", "--root", str(root), "--log", str(log), "--listen", f"unix:{where}"],
-                   env=environment())
+    host = Program(
+        [EXTHOST, "serve", "--root", str(root), "--log", str(log), "--listen", f"unix:{where}"],
+        env=environment())
     try:
         wait_for(lambda: log.exists() and "ready" in log.read_text(), "ready")
         templates = named(host.pid, "exthost-templ")
@@ -267,20 +270,25 @@ def test_sigint_is_left_ignored_where_it_was(start_host, root):
     (["-SX=1 python3 -c", "import os; print(os.environ['X'])"], "1\n")])
 def test_a_link_called_env_starts_an_interpreter(tmp_path, program, words, output):
     (tmp_path / "env").symlink_to(program)
-    done = subprocess.run([tmp_path / "env", *words], capture_output=True, text=True, check=True, timeout=30)
+    done = subprocess.run([tmp_path / "env", *words], capture_output=True, text=True,
+                          check=True, timeout=30)
     assert done.stdout == output
 
 
 def test_an_interpreter_ends_well_whatever_installed_packages_have_run_at_its_start(tmp_path):
-    """With no environment of the tests: as a script starts it. Under a sanitizer, nothing is reported."""
+    """
+    With no environment of the tests: as a script starts it. Under a sanitizer, nothing is reported.
+    """
     (tmp_path / "env").symlink_to(EXTHOST)
     version = "%d.%d" % sys.version_info[:2]
     put(tmp_path, f"base/lib/python{version}/site-packages/package.pth",
-        "import importlib.util, sys, types; m = sys.modules['by_pth'] = types.ModuleType('by_pth'); "
+        "import importlib.util, sys, types; m = sys.modules['by_pth'] = "
+        "types.ModuleType('by_pth'); "
         "exec('class A: pass', m.__dict__); m.itself = [m, m.A()]\n")
     done = subprocess.run(
         [tmp_path / "env", "python3", "-c", "import by_pth; print(by_pth.A.__name__)"],
-        env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "PYTHONUSERBASE": str(tmp_path / "base")},
+        env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path),
+             "PYTHONUSERBASE": str(tmp_path / "base")},
         capture_output=True, text=True, check=False, timeout=60)
     assert (done.returncode, done.stdout, done.stderr) == (0, "A\n", "")
 
@@ -291,5 +299,6 @@ def test_an_interpreter_ends_well_whatever_installed_packages_have_run_at_its_st
     (["A=1"], "env: which interpreter?")])
 def test_a_link_called_env_starts_nothing_else(tmp_path, words, reason):
     (tmp_path / "env").symlink_to(EXTHOST)
-    done = subprocess.run([tmp_path / "env", *words], capture_output=True, text=True, check=False, timeout=30)
+    done = subprocess.run([tmp_path / "env", *words], capture_output=True, text=True,
+                          check=False, timeout=30)
     assert (done.returncode, done.stdout, done.stderr) == (127, "", f"exthost: {reason}\n")

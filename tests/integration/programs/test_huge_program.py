@@ -1,4 +1,7 @@
-"""The program in huge pages, wherever the kernel gives them: its text for all, its variables for a template."""
+"""
+The program in huge pages, wherever the kernel gives them: its text for all, its variables for a
+template.
+"""
 
 import contextlib
 import ctypes
@@ -38,7 +41,10 @@ def is_at_a_fixed_address():
 
 
 def text_of(pid):
-    """(where it is mapped from, KiB of it in huge pages) for the program's own code; None: it has ended."""
+    """
+    (where it is mapped from, KiB of it in huge pages) for the program's own code; None: it has
+    ended.
+    """
     try:
         with open(f"/proc/{pid}/smaps") as f:
             mappings = re.split(r"^(?=[0-9a-f]+-)", f.read(), flags=re.M)
@@ -75,7 +81,8 @@ def variables_begin():
     """Behind what is read-only after the start, at the beginning of a huge page: elf(5)."""
     with open(EXTHOST, "rb") as f:
         head = f.read(64)
-        offset, size, count = *struct.unpack_from("<Q", head, 32), *struct.unpack_from("<HH", head, 54)
+        offset, size, count = *struct.unpack_from("<Q", head, 32), *struct.unpack_from(
+            "<HH", head, 54)
         f.seek(offset)
         parts = [struct.unpack("<IIQQQQQQ", f.read(size)) for _ in range(count)]
     [address] = [part[3] for part in parts if part[:2] == (1, 6)]  # PT_LOAD; PF_R and PF_W
@@ -89,10 +96,12 @@ def test_the_variables_of_pythons_template_are_in_one(host):
     begin = f"{variables_begin():08x}"
     found = []
     for pid in descendants(host.pid):
-        with contextlib.suppress(FileNotFoundError, ProcessLookupError), open(f"/proc/{pid}/maps") as f:
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError), open(
+                f"/proc/{pid}/maps") as f:
             found += [line.split() for line in f if line.startswith(f"{begin}-")]
     # Memory of no file, as large as a huge page.
-    assert [begin + f"-{int(begin, 16) + HUGE:08x}", "rw-p", "00000000", "00:00", "0"] in found, found
+    assert [begin + f"-{int(begin, 16) + HUGE:08x}", "rw-p", "00000000", "00:00",
+            "0"] in found, found
 
 
 def master_of(host):

@@ -32,7 +32,8 @@ from wsgiref.validate import validator
 @validator
 def application(environ, start_response):
     body = environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"] or 0))
-    start_response("201 Created", [("Content-Type", "text/plain"), ("X-Path", environ["PATH_INFO"])])
+    start_response("201 Created", [("Content-Type", "text/plain"),
+                                   ("X-Path", environ["PATH_INFO"])])
     return [b"got ", body]
 
 CGIHandler().run(application)
@@ -65,7 +66,8 @@ def multipart(**parts):
     boundary = "----exthost-boundary"
     body = b""
     for name, value in parts.items():
-        filename = f'; filename="{value[0]}"\r\nContent-Type: {value[1]}' if isinstance(value, tuple) else ""
+        filename = f'; filename="{value[0]}"\r\nContent-Type: {value[1]}' if isinstance(
+            value, tuple) else ""
         data = value[2] if isinstance(value, tuple) else value
         body += (f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"{filename}\r\n\r\n'
                  ).encode() + data + b"\r\n"
@@ -85,7 +87,8 @@ def test_cgi_field_storage_reads_a_form_and_a_file(start_host, root):
 
 def test_wsgiref_cgi_handler_serves_a_validated_application(start_host, root):
     host = start_host(root)
-    reply = host.run("POST", "/handler.py/some/where", [("Content-Type", "text/plain")], b"body").reply()
+    reply = host.run("POST", "/handler.py/some/where", [("Content-Type", "text/plain")],
+                     b"body").reply()
     assert (reply.status, reply.text, reply.header("X-Path")) == (201, "got body", "/some/where")
 
 
@@ -141,7 +144,8 @@ STRANGE = [".hgignore", "-1", "a b", "~ada+b@c:d,e", "%41", "..x/x.."]
 
 
 @pytest.mark.parametrize("server", ["nginx", "apache"])
-def test_hgweb_shows_files_of_any_name_and_revisions(start_host, start_nginx, start_apache, tmp_path, server):
+def test_hgweb_shows_files_of_any_name_and_revisions(
+        start_host, start_nginx, start_apache, tmp_path, server):
     central = tmp_path / "central"
     central.mkdir()
     hg("init", cwd=central, home=tmp_path)
@@ -151,11 +155,13 @@ def test_hgweb_shows_files_of_any_name_and_revisions(start_host, start_nginx, st
     hg("commit", "-m", "strange names", cwd=central, home=tmp_path)
     # Apache runs as another user.
     tmp_path.chmod(0o755)
-    application = f"from mercurial.hgweb import hgweb\napplication = hgweb({str(central).encode()!r})\n"
+    application = ("from mercurial.hgweb import hgweb\n"
+                   f"application = hgweb({str(central).encode()!r})\n")
     put(tmp_path, "root/hg.py", relay_line("python") + "\n# exthost: app\n" + application)
     put(tmp_path, "root/hg.cgi", relay_line("python") + "\n" + application
         + "from mercurial.hgweb import wsgicgi\nwsgicgi.launch(application)\n")
-    host = start_host(tmp_path / "root", "--prefix", "/ext", "--allow-uid", "33", listen=["unix:{folder}/s,mode=0666"])
+    host = start_host(tmp_path / "root", "--prefix", "/ext", "--allow-uid", "33",
+                      listen=["unix:{folder}/s,mode=0666"])
     front = start_nginx(host.socket) if server == "nginx" else start_apache(host.socket)
     for script in "hg.py", "hg.cgi":
         url = f"{'/ext' if server == 'nginx' else ''}/{script}"
@@ -209,7 +215,8 @@ def test_the_python_interpreter_takes_the_options_scripts_use(arguments, given, 
     ([], {"PYTHONHOME": "/does/not/exist"})])
 def test_what_python_cannot_start_with_is_told_as_python3_tells_it(arguments, variables):
     def told(*program):
-        done = subprocess.run([*program, *arguments, "-c", "pass"], capture_output=True, text=True, check=False,
+        done = subprocess.run([*program, *arguments, "-c", "pass"], capture_output=True, text=True,
+                              check=False,
                               timeout=30, env=environment(**variables))
         fatal = [line for line in done.stderr.splitlines() if "Error" in line or "error" in line]
         return done.returncode, fatal
@@ -239,9 +246,10 @@ def test_a_link_by_the_name_of_an_interpreter_is_that_interpreter(tmp_path, name
     assert (done.returncode, done.stdout) == (0, f"as {name}\n".encode()), done.stderr
 
 
-SAYS = {"python": ("import sys; print(sys.executable)", "import sys\nprint('python', sys.argv[1:])\n",
-                   b"python ['a']\n"),
-        "tclsh": ("puts [info nameofexecutable]", "puts [list tcl {*}$argv]\n", b"tcl a\n")}
+SAYS = {
+    "python": ("import sys; print(sys.executable)", "import sys\nprint('python', sys.argv[1:])\n",
+               b"python ['a']\n"),
+    "tclsh": ("puts [info nameofexecutable]", "puts [list tcl {*}$argv]\n", b"tcl a\n")}
 
 
 def own_program(command):
@@ -254,7 +262,8 @@ def own_program(command):
 def starts_again(tmp_path, command, name, executable):
     """Whether this file, called by this name, is the interpreter: it runs a script."""
     script = put(tmp_path, "again", SAYS[command][1])
-    done = subprocess.run([name, script, "a"], executable=executable, capture_output=True, check=False,
+    done = subprocess.run([name, script, "a"], executable=executable, capture_output=True,
+                          check=False,
                           timeout=30, env=environment())
     assert (done.returncode, done.stdout) == (0, SAYS[command][2]), done.stderr
 
@@ -312,11 +321,15 @@ def places(program):
 
 def standard_library():
     """The folder of Python's."""
-    return os.path.dirname(run_exthost("python", "-c", "print(__import__('os').__file__)").stdout.decode())
+    return os.path.dirname(
+        run_exthost("python", "-c", "print(__import__('os').__file__)").stdout.decode())
 
 
 def test_a_pth_file_beside_a_link_to_the_python_interpreter_says_all_of_its_path(tmp_path):
-    """https://docs.python.org/3/using/windows.html#finding-modules; getpath.py does so on Linux as well."""
+    """
+    https://docs.python.org/3/using/windows.html#finding-modules; getpath.py does so on Linux as
+    well.
+    """
     put(tmp_path, "python3._pth", f"# comment\n{standard_library()}\nhere\n")
     got = []
     for program in ("/usr/bin/python3", own_program("python")):

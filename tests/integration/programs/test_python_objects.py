@@ -89,15 +89,19 @@ CHANGES = {"nothing": "", "a second": "sys.path.insert(1, Place('the second'))",
            "a turned one": "sys.path.reverse()", "none": "del sys.path"}
 # Of standard output, at the end: an exit status, and what is told.
 OUTPUTS = {
-    "closed": "sys.stdout.close()", "the buffer closed": "sys.stdout.flush(); sys.stdout.buffer.close()",
+    "closed": "sys.stdout.close()",
+    "the buffer closed": "sys.stdout.flush(); sys.stdout.buffer.close()",
     "the file closed": "sys.stdout.flush(); sys.stdout.buffer.raw.close()",
     "the file closed too early": "sys.stdout.buffer.raw.close()",
     "detached": "sys.stdout.flush(); sys.stdout.detach()", "none": "sys.stdout = None",
     "another": "import io; sys.stdout = io.StringIO()",
-    "one that fails": "class Out:\n    closed = False\n    def flush(self): 1 / 0\nsys.stdout = Out()",
-    "one that is closed": "class Out:\n    closed = True\n    def flush(self): 1 / 0\nsys.stdout = Out()",
+    "one that fails": "class Out:\n    closed = False\n    def flush(self): 1 / 0\n"
+                      "sys.stdout = Out()",
+    "one that is closed": "class Out:\n    closed = True\n    def flush(self): 1 / 0\n"
+                          "sys.stdout = Out()",
     "standard error closed": "sys.stderr.close()",
-    "standard error that fails": "class Out:\n    closed = False\n    def flush(self): 1 / 0\nsys.stderr = Out()",
+    "standard error that fails": "class Out:\n    closed = False\n    def flush(self): 1 / 0\n"
+                                 "sys.stderr = Out()",
     "one that fails after exit 0": "class Out:\n    closed = False\n    def flush(self): 1 / 0\n"
                                    "sys.stdout = Out()\nsys.exit(0)",
     "a full disk": "os.dup2(os.open('/dev/full', os.O_WRONLY), 1)"}
@@ -144,7 +148,8 @@ def test_what_a_script_puts_into_its_path_is_let_go(run, change):
 @pytest.mark.parametrize("output", OUTPUTS)
 def test_the_end_is_that_of_python3_whatever_became_of_standard_output(tmp_path, output):
     path = put_script(tmp_path, "script.py", "python", "import os, sys\n"
-                      f"print('Content-Type: text/plain\\n\\nall', flush=True)\n{OUTPUTS[output]}\n")
+                      f"print('Content-Type: text/plain\\n\\nall', "
+                      f"flush=True)\n{OUTPUTS[output]}\n")
     own = run_exthost("request", "/script.py", "--root", str(tmp_path))
     wanted = run_plain("python", path, {})
     told = wanted.stderr.splitlines()[-1:]

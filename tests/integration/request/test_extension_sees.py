@@ -25,7 +25,8 @@ def test_the_environment_is_the_requests_and_nothing_else(host, site, language):
 
 @LANGUAGES
 def test_a_proxy_header_never_becomes_http_proxy(host, language):
-    assert "HTTP_PROXY" not in environment_of(host.get(path(language, "env"), [("Proxy", "http://evil/")]))
+    assert "HTTP_PROXY" not in environment_of(
+        host.get(path(language, "env"), [("Proxy", "http://evil/")]))
 
 
 @LANGUAGES
@@ -84,11 +85,13 @@ puts "Content-Type: text/plain\\n\\n[read [open /proc/self/status]]"
     assert int(blocked, 16) == 0
 
 
-ENDS = {"python": ["sys.exit", "sys.exit-0", "exit", "raise", "os._exit", "close", "close-1", "none"],
-        "tcl": ["exit", "exit-0", "return", "in-proc", "after", "close", "none"]}
+ENDS = {
+    "python": ["sys.exit", "sys.exit-0", "exit", "raise", "os._exit", "close", "close-1", "none"],
+    "tcl": ["exit", "exit-0", "return", "in-proc", "after", "close", "none"]}
 
 
-@pytest.mark.parametrize("language, how", [(n, how) for n, all_of in ENDS.items() for how in all_of])
+@pytest.mark.parametrize("language, how",
+                         [(n, how) for n, all_of in ENDS.items() for how in all_of])
 def test_every_way_to_end_well_gives_the_whole_reply(host, language, how):
     reply = host.get(f"{path(language, 'exit')}?{how}")
     assert (reply.status, reply.text) == (200, "whole\n")
@@ -149,8 +152,9 @@ def test_the_librarys_page_is_in_fossils_skin_under_fossil_and_whole_elsewhere(h
     assert outside.text.lstrip().lower().startswith("<!doctype html>")
 
 
-NUMBERS = {"python": 'import random\nprint("Content-Type: text/plain\\n")\nprint(random.random())\n',
-           "tcl": 'puts "Content-Type: text/plain\\n"\nputs [expr {rand()}]\n'}
+NUMBERS = {
+    "python": 'import random\nprint("Content-Type: text/plain\\n")\nprint(random.random())\n',
+    "tcl": 'puts "Content-Type: text/plain\\n"\nputs [expr {rand()}]\n'}
 
 
 @LANGUAGES
@@ -176,7 +180,8 @@ def test_a_module_that_is_loaded_again_and_again_is_preloaded(start_host, tmp_pa
         assert host.get("/slow").text == "1\n"
 
 
-def test_a_module_of_the_extension_root_is_never_preloaded_and_a_change_is_seen(start_host, tmp_path):
+def test_a_module_of_the_extension_root_is_never_preloaded_and_a_change_is_seen(
+        start_host, tmp_path):
     put_script(tmp_path, "user.py", "python",
                "import own\nprint('Content-Type: text/plain\\n')\nprint(own.value)\n")
     (tmp_path / "own.py").write_text("value = 'old'\n")
@@ -200,7 +205,8 @@ def test_a_module_that_does_something_when_it_is_imported_is_not_preloaded(start
 
 
 @pytest.mark.parametrize("name", ["json.py", "json/__init__.py"])
-def test_a_module_beside_the_script_is_found_before_one_that_is_preloaded(start_host, tmp_path, name):
+def test_a_module_beside_the_script_is_found_before_one_that_is_preloaded(
+        start_host, tmp_path, name):
     put(tmp_path, name, "word = 'its own'\n")
     put_script(tmp_path, "script.py", "python",
                "import json\nprint('Content-Type: text/plain\\n')\nprint(json.word)\n")
@@ -217,7 +223,8 @@ def test_a_script_with_a_zero_byte_is_what_it_is_under_python3(start_host, tmp_p
     assert reply.status == 500 or reply.text == plain.stdout.decode().partition("\n\n")[2]
 
 
-def test_the_client_of_a_script_that_leaves_a_process_behind_is_answered_at_once(start_host, tmp_path):
+def test_the_client_of_a_script_that_leaves_a_process_behind_is_answered_at_once(
+        start_host, tmp_path):
     put_script(tmp_path, "leaves.py", "python",
                "import subprocess\nprint('Content-Type: text/plain\\n', flush=True)\n"
                "subprocess.Popen(['/bin/sleep', '600'])\nprint('done')\n")

@@ -66,7 +66,9 @@ class Printer:
         return f"/{self.name}?{path}"
 
     def send(self, data, method="GET", whole=True):
-        """All bytes of the reply when the script prints these; None: it is cut, which may not be."""
+        """
+        All bytes of the reply when the script prints these; None: it is cut, which may not be.
+        """
         target = self._put(data)
         if self.host is None:
             done = run_exthost("request", method, target, "--root", str(self.root),

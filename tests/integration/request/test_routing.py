@@ -6,7 +6,8 @@ from support.host import SUFFIX, put, put_script, run_exthost
 
 TELL = {
     "python": 'import os\nprint("Content-Type: text/plain\\n")\n'
-              'print(*(os.environ.get(n, "-") for n in ("SCRIPT_NAME", "PATH_INFO", "SCRIPT_FILENAME", "DOCUMENT_ROOT")))\n',
+              'print(*(os.environ.get(n, "-") for n in ("SCRIPT_NAME", "PATH_INFO", '
+              '"SCRIPT_FILENAME", "DOCUMENT_ROOT")))\n',
     "tcl": 'puts "Content-Type: text/plain\\n"\n'
            'puts "$env(SCRIPT_NAME) $env(PATH_INFO) $env(SCRIPT_FILENAME) $env(DOCUMENT_ROOT)"\n',
 }
@@ -19,8 +20,9 @@ def place(tmp_path_factory):
     for language, suffix in SUFFIX.items():
         put_script(root, f"tell{suffix}", language, TELL[language])
         put_script(root, f"sub/deep/tell{suffix}", language, TELL[language])
-    put_script(root, "bytes.py", "python", 'import os, sys\nprint("Content-Type: text/plain\\n", flush=True)\n'
-                                           'sys.stdout.buffer.write(os.environb[b"PATH_INFO"])\n')
+    put_script(root, "bytes.py", "python",
+               'import os, sys\nprint("Content-Type: text/plain\\n", flush=True)\n'
+               'sys.stdout.buffer.write(os.environb[b"PATH_INFO"])\n')
     put_script(root, ".hidden.py", "python", TELL["python"])
     put_script(root, "-dash.py", "python", TELL["python"])
     put_script(root, "a b.py", "python", TELL["python"])
@@ -60,8 +62,10 @@ def test_the_longest_leading_part_that_names_a_file_is_the_script(served, place,
         assert told == [name, rest, f"{root}{name}", str(root)]
 
 
-# What stands behind the name of a script, as it is decoded: names of files in a program's own pages.
-INFOS = ["/file/tip/.hgignore", "/rev/-1", "/name/a b", "/\u6e2c/\xe9", "/~ada+b@c:d,e;f=g&h'\"", "//", "//x//y/",
+# What stands behind the name of a script, as it is decoded: names of files in a program's own
+# pages.
+INFOS = ["/file/tip/.hgignore", "/rev/-1", "/name/a b", "/\u6e2c/\xe9", "/~ada+b@c:d,e;f=g&h'\"",
+         "//", "//x//y/",
          "/...", "/a\\b", "/%41", "/" + "x" * 6000, "/x" * 3000]
 
 
@@ -81,7 +85,8 @@ def test_path_info_need_not_be_text(served, place, info):
 
 
 @pytest.mark.parametrize("target, info", [
-    ("/tell.py/a%20b/%E6%B8%AC", "/a b/\u6e2c"), ("/tell.py/a+b%2Bc", "/a+b+c"), ("/t%65ll.py/.x/-y", "/.x/-y"),
+    ("/tell.py/a%20b/%E6%B8%AC", "/a b/\u6e2c"), ("/tell.py/a+b%2Bc", "/a+b+c"),
+    ("/t%65ll.py/.x/-y", "/.x/-y"),
     ("/tell.py/%252e", "/%2e"), ("/tell.py/a%2Fb?q=%20", "/a/b")])
 def test_a_request_at_the_command_line_is_decoded_as_a_web_server_does(place, target, info):
     done = run_exthost("request", target, "--root", str(place / "root"))
@@ -90,18 +95,23 @@ def test_a_request_at_the_command_line_is_decoded_as_a_web_server_does(place, ta
 
 
 @pytest.mark.parametrize("target, status, reason", [
-    ("/tell.py/%00", 404, "NUL"), ("/tell.py%00.txt", 404, "NUL"), ("/tell.py/%2e%2e/x", 404, "is . or .."),
-    ("/%2e%2e/outside.py", 404, "is . or .."), ("/tell.py/%", 400, "hexadecimal"), ("/tell.py/%4", 400, "hexadecimal"),
+    ("/tell.py/%00", 404, "NUL"), ("/tell.py%00.txt", 404, "NUL"),
+    ("/tell.py/%2e%2e/x", 404, "is . or .."),
+    ("/%2e%2e/outside.py", 404, "is . or .."), ("/tell.py/%", 400, "hexadecimal"),
+    ("/tell.py/%4", 400, "hexadecimal"),
     ("/tell.py/%zz", 400, "hexadecimal"), ("/a%20b.py", 404, "A-Z")])
-def test_what_no_web_server_hands_on_is_refused_at_the_command_line_too(place, target, status, reason):
+def test_what_no_web_server_hands_on_is_refused_at_the_command_line_too(
+        place, target, status, reason):
     done = run_exthost("request", target, "--root", str(place / "root"))
     assert done.stdout.startswith(b"Status: %d " % status), done
     assert (done.returncode, reason in done.stderr.decode()) == (1, True), done
 
 
 @pytest.mark.parametrize("path", [
-    "/.hidden.py", "/-dash.py", "/a b.py", "/a%20b.py", "/sub/../tell.py", "/./tell.py", "//tell.py",
-    "/tell.py/../x", "/tell.py/x/..", "/tell.py/./x", "/tell.py/.", "/sub/deep/../tell.py", "/docs/../x",
+    "/.hidden.py", "/-dash.py", "/a b.py", "/a%20b.py", "/sub/../tell.py", "/./tell.py",
+    "//tell.py",
+    "/tell.py/../x", "/tell.py/x/..", "/tell.py/./x", "/tell.py/.", "/sub/deep/../tell.py",
+    "/docs/../x",
     "/t\xe9ll.py", "/tell.py;x", "/docs//", "/sub//deep/tell.py", "/sub/.x", "/style.css/a b",
     "/nothing.py", "/sub/nothing/tell.py", "/sub", "/sub/deep", "/empty/", "/relative.py",
     "/absolute.py", "/absolute_inside.py", "/out/outside.py", "/style.css/more", "/style.css/",
@@ -164,7 +174,8 @@ def test_head_of_static_content_has_the_length_and_no_body(served):
 
 
 @pytest.mark.parametrize("path, first", [("/perl.pl", "#!/usr/bin/perl"), ("/program", "ELF")])
-def test_an_executable_in_no_language_of_ours_is_500_and_the_log_says_its_first_line(served, path, first):
+def test_an_executable_in_no_language_of_ours_is_500_and_the_log_says_its_first_line(
+        served, path, first):
     since = served.log_position()
     assert served.get(path).status == 500
     assert path[1:] in served.wait_line(first, since=since)

@@ -1,4 +1,7 @@
-"""What has no run bit: sent as it is, unless it is source, a database or a key, or the configuration says otherwise."""
+"""
+What has no run bit: sent as it is, unless it is source, a database or a key, or the configuration
+says otherwise.
+"""
 
 import sqlite3
 import subprocess
@@ -16,15 +19,21 @@ HELLO = {"python": 'print("Content-Type: text/plain\\n\\nhello")\n',
 APART = {"listen": ["unix:{folder}/s"]}
 SECRET = "SECRET = 'k3y'\n"
 NEVER = [
-    "models.py", "site.wsgi", "wapp.tcl", "site/app/models.py", "site/settings.py.bak", "site/settings.py-old",
+    "models.py", "site.wsgi", "wapp.tcl", "site/app/models.py", "site/settings.py.bak",
+    "site/settings.py-old",
     "site/Models.PY", "site/__pycache__/models.cpython-311.pyc", "x.pyc", "x.pyo", "lib-1.0.tm",
-    "data/users.db", "data/users.db.old", "data/users.db-wal", "data/users.db-shm", "data/users.db-journal",
-    "data/x.sqlite", "data/x.sqlite3", "data/x.SQLite3-wal", "data/x.fossil", "prod.env", "server.key", "id_rsa.key.1",
+    "data/users.db", "data/users.db.old", "data/users.db-wal", "data/users.db-shm",
+    "data/users.db-journal",
+    "data/x.sqlite", "data/x.sqlite3", "data/x.SQLite3-wal", "data/x.fossil", "prod.env",
+    "server.key", "id_rsa.key.1",
     "chain.pem", "php.ini", "site.conf", "forgotten", "id_rsa", "museum", "listed/index.html",
     "store-wal", "data/store.dat-wal", "data/a.b.dat-SHM", "data/store-Journal"]
-SENT = {"style.css": "text/css; charset=utf-8", "a.min.js": "text/javascript; charset=utf-8", "LICENSE":
-        "application/octet-stream", "docs/index.html": "text/html; charset=utf-8", "docs/db.html": "text/html; charset=utf-8",
-        "static/app.py.d/x.txt": "text/plain; charset=utf-8", "a-journal.html": "text/html; charset=utf-8",
+SENT = {"style.css": "text/css; charset=utf-8",
+        "a.min.js": "text/javascript; charset=utf-8", "LICENSE":
+        "application/octet-stream", "docs/index.html": "text/html; charset=utf-8",
+        "docs/db.html": "text/html; charset=utf-8",
+        "static/app.py.d/x.txt": "text/plain; charset=utf-8",
+        "a-journal.html": "text/html; charset=utf-8",
         "journal": "application/octet-stream", "notes-walk.txt": "text/plain; charset=utf-8"}
 
 
@@ -68,10 +77,12 @@ def test_source_a_database_and_a_key_are_403_and_the_log_names_the_file(host, na
     assert f"{name} is not executable, and " in line and "never sent" in line
 
 
-@pytest.mark.parametrize("name", ["models.py", "site.wsgi", "wapp.tcl", "id_rsa", "museum", "listed/index.html"])
+@pytest.mark.parametrize(
+    "name", ["models.py", "site.wsgi", "wapp.tcl", "id_rsa", "museum", "listed/index.html"])
 @pytest.mark.parametrize("method", ["HEAD", "POST", "OPTIONS"])
 def test_no_method_gets_more_of_it(host, name, method):
-    head = host.run(method, "/" + name, [("If-Modified-Since", "Tue, 01 Jan 2030 00:00:00 GMT"), ("Range", "bytes=0-9")])
+    head = host.run(method, "/" + name, [("If-Modified-Since", "Tue, 01 Jan 2030 00:00:00 GMT"),
+                                         ("Range", "bytes=0-9")])
     reply = head.reply()
     assert refused(reply) and reply.header("Last-Modified") is None
     assert method != "HEAD" or reply.body == b""
@@ -85,7 +96,8 @@ def test_the_index_of_a_folder_is_judged_too(host):
 @pytest.mark.parametrize("name", SENT)
 def test_everything_else_is_sent(host, name):
     reply = host.get("/" + name)
-    assert (reply.status, reply.text, reply.header("Content-Type")) == (200, "for everybody\n", SENT[name])
+    assert (reply.status, reply.text, reply.header("Content-Type")) == (
+        200, "for everybody\n", SENT[name])
 
 
 @pytest.mark.parametrize("name", ["models.py", "museum", "forgotten"])
@@ -101,7 +113,8 @@ def test_a_path_that_goes_on_behind_it_is_not_found(host, name):
 
 
 @pytest.mark.parametrize("language", SUFFIX)
-def test_a_script_that_loses_its_run_bit_is_403_and_one_that_gets_it_back_runs(start_host, tmp_path, language):
+def test_a_script_that_loses_its_run_bit_is_403_and_one_that_gets_it_back_runs(
+        start_host, tmp_path, language):
     name = f"hello{SUFFIX[language]}"
     script = put_script(tmp_path, name, language, HELLO[language])
     host = start_host(tmp_path)
@@ -115,16 +128,19 @@ def test_what_can_only_be_read_is_405_to_all_else(host, root, method):
     with Connection(host.socket) as c:
         reply = c.run(variables(method, "/style.css", b"body"), b"body", flags=1).reply()
         assert (reply.status, reply.header("Allow")) == (405, "GET, HEAD, POST")
-        assert b"for everybody" not in reply.body and (root / "style.css").read_text() == "for everybody\n"
+        assert b"for everybody" not in reply.body and (
+            root / "style.css").read_text() == "for everybody\n"
         for readable in "GET", "POST":
-            assert c.run(variables(readable, "/style.css"), flags=1).reply().text == "for everybody\n"
+            assert c.run(variables(readable, "/style.css"),
+                         flags=1).reply().text == "for everybody\n"
 
 
 def begin_large(host, tmp_path):
     """A client that has the beginning of a file that no socket holds."""
     put(tmp_path, "large.bin", b"x" * (16 << 20))
     client = Connection(host.socket)
-    client.send(begin() + stream(PARAMS, 1, pairs(variables("GET", "/large.bin"))) + stream(STDIN, 1, b""))
+    client.send(
+        begin() + stream(PARAMS, 1, pairs(variables("GET", "/large.bin"))) + stream(STDIN, 1, b""))
     assert client.read_record()[0] == STDOUT
     return client
 
@@ -174,11 +190,13 @@ def test_a_pattern_that_names_what_is_never_sent_changes_nothing(start_host, roo
 
 
 def test_a_section_says_it_for_its_files(start_host, root, tmp_path):
-    conf = put(tmp_path, "conf", "static = no\n[extension docs/*]\nstatic = yes\n[extension docs/db*]\nstatic = no\n"
-                                 "[extension *.js]\nstatic = *.min.js\n[extension data/*]\nstatic = yes\n")
+    conf = put(tmp_path, "conf",
+               "static = no\n[extension docs/*]\nstatic = yes\n[extension docs/db*]\nstatic = no\n"
+               "[extension *.js]\nstatic = *.min.js\n[extension data/*]\nstatic = yes\n")
     host = start_host(root, "--control", "none", "--config", str(conf), **APART)
     found = {name: host.get("/" + name).status for name in [*SENT, "data/users.db"]}
-    assert found == {**dict.fromkeys(SENT, 404), "docs/index.html": 200, "a.min.js": 200, "data/users.db": 403}
+    assert found == {**dict.fromkeys(SENT, 404), "docs/index.html": 200, "a.min.js": 200,
+                     "data/users.db": 403}
 
 
 def test_a_reload_changes_it(start_host, root, tmp_path):
@@ -194,7 +212,8 @@ def test_a_reload_changes_it(start_host, root, tmp_path):
 
 def test_a_refused_file_leaves_a_kept_connection_usable(host):
     with Connection(host.socket) as c:
-        for name, status in ("/models.py", 403), ("/style.css", 200), ("/museum", 403), ("/hello.py", 200):
+        for name, status in ("/models.py", 403), ("/style.css", 200), ("/museum", 403), (
+                "/hello.py", 200):
             assert c.run(variables("GET", name), flags=1).reply().status == status
 
 
@@ -221,7 +240,8 @@ def test_check_follows_fossils_own_rules_for_what_it_would_send(tmp_path):
     put_script(root, "hello.py", "python", HELLO["python"])
     done = run_exthost("check", "--root", str(root))
     assert done.returncode == 0, done
-    warned = sorted(line.partition(":")[0] for line in done.stdout.decode().splitlines() if "Fossil" in line)
+    warned = sorted(line.partition(":")[0] for line in done.stdout.decode().splitlines()
+                    if "Fossil" in line)
     assert warned == ["a.py", "key.txt", "sub/b.db"]
 
 
@@ -232,10 +252,12 @@ def test_what_check_warns_of_is_what_a_real_fossil_sends(start_fossil, root):
     assert sent == set(NEVER)
 
 
-@pytest.mark.parametrize("name", ["a.py", "sub/b.db", "key.txt", ".hidden/c.py", ".d.py", "e f.py", "-g.py", "h~.py",
-                                  "-i/j.py"])
+@pytest.mark.parametrize(
+    "name", ["a.py", "sub/b.db", "key.txt", ".hidden/c.py", ".d.py", "e f.py", "-g.py", "h~.py",
+             "-i/j.py"])
 def test_check_and_a_real_fossil_have_one_rule_for_names(start_fossil, tmp_path, name):
-    put(tmp_path / "root", name, SECRET if name != "key.txt" else "-----BEGIN RSA PRIVATE KEY-----\n")
+    put(tmp_path / "root", name,
+        SECRET if name != "key.txt" else "-----BEGIN RSA PRIVATE KEY-----\n")
     done = run_exthost("check", "--root", str(tmp_path / "root"))
     reply = start_fossil(tmp_path / "root").get("/" + urllib.parse.quote(name))
     assert (f"{name}: warning" in done.stdout.decode()) == (reply.status == 200), (done, reply)
@@ -245,20 +267,24 @@ def test_check_is_silent_where_nothing_is_to_be_said(tmp_path):
     put(tmp_path, "style.css", "x")
     put_script(tmp_path, "hello.py", "python", HELLO["python"])
     done = run_exthost("check", "--root", str(tmp_path))
-    assert (done.returncode, done.stdout.decode()) == (0, f"{tmp_path}: 1 extensions, all would run\n")
+    assert (done.returncode, done.stdout.decode()) == (
+        0, f"{tmp_path}: 1 extensions, all would run\n")
 
 
 @pytest.mark.parametrize("first, says", [
-    ("", "no #! line"), ("#!/does/not/exist/python3\n", "/does/not/exist/python3"), ("#!{relay}\r\n", "CR LF"),
+    ("", "no #! line"), ("#!/does/not/exist/python3\n", "/does/not/exist/python3"),
+    ("#!{relay}\r\n", "CR LF"),
     ("#!{relay} python\n", None)])
 def test_check_names_what_fossil_cannot_start_and_sends_as_an_empty_page(
         start_host, start_fossil, tmp_path, first, says):
     root = tmp_path / "root"
     put(root, "x.py", first.format(relay=RELAY) + HELLO["python"], executable=True)
-    # Fossil limits the memory of what it starts, and with a sanitizer the host needs more than that.
+    # Fossil limits the memory of what it starts, and with a sanitizer the host needs more than
+    # that.
     start_host(root)
     done = run_exthost("check", "--root", str(root))
-    warned = [line for line in done.stdout.decode().splitlines() if line.startswith("x.py: warning: ")]
+    warned = [line for line in done.stdout.decode().splitlines()
+              if line.startswith("x.py: warning: ")]
     assert done.returncode == 0 and len(warned) == (1 if says else 0), done
     assert says is None or says in warned[0]
     assert (b"hello" in start_fossil(root).get("/x.py").body) == (says is None)

@@ -36,13 +36,14 @@ def has(mode, language, case):
 def each(*cases):
     """pytest's parameters: all cases in all of SETTINGS that have them."""
     found = [(setting, case) for setting in SETTINGS for case in cases if has(*setting[:2], case)]
-    return pytest.mark.parametrize("setting, case", found, ids=["-".join((*s, c)) for s, c in found])
+    return pytest.mark.parametrize("setting, case", found,
+                                   ids=["-".join((*s, c)) for s, c in found])
 
 
 class Users:
     """
-    A host with one extension for each mode and language, at the shared socket and each at a socket of
-    its own, with one worker each.
+    A host with one extension for each mode and language, at the shared socket and each at a socket
+    of its own, with one worker each.
     """
 
     def __init__(self, folder):
@@ -59,8 +60,9 @@ class Users:
             put(self.root, name, text_of(mode, language), executable=True)
             if socket == "own":
                 self.sockets[mode, language] = f"{folder}/{mode}.{language}"
-                conf += (f"[app {mode}-{language}]\nscript = {name}\nworkers = 1\nprefix = /{name}\n"
-                         f"listen = unix:{folder}/{mode}.{language}\n")
+                conf += (
+                    f"[app {mode}-{language}]\nscript = {name}\nworkers = 1\nprefix = /{name}\n"
+                    f"listen = unix:{folder}/{mode}.{language}\n")
         path = put(folder, "conf", conf)
         self.host = Host(self.root, "--workers", "1", "--config", str(path))
         wait_for(lambda: len([x for x in self.host.program.log() if "loaded in process" in x])
@@ -150,7 +152,8 @@ class Site:
                 (folder / "go").touch()
                 assert page.result(60) == self.users.known[self.url, "hold"]
             try:
-                wait_for(lambda: (folder / "begun").exists() or page.done(), "the second user's request", 60)
+                wait_for(lambda: (folder / "begun").exists() or page.done(),
+                         "the second user's request", 60)
                 yield end
             finally:
                 (folder / "go").touch()

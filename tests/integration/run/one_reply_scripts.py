@@ -1,6 +1,6 @@
 """
-The extensions of one_reply.py. What a request does is chosen by `case`; requests and the test wait for one
-another by files in the folder `at`: `say` makes one, `until` waits for it.
+The extensions of one_reply.py. What a request does is chosen by `case`; requests and the test wait
+for one another by files in the folder `at`: `say` makes one, `until` waits for it.
 """
 
 SECRET = "the page of another user"
@@ -34,7 +34,8 @@ def until_refused(seconds=10):
 
 
 def start_child(at):
-    say(at, "left", subprocess.Popen(["/bin/sh", "-c", CHILD, at, SECRET], stdin=subprocess.DEVNULL).pid)
+    child = subprocess.Popen(["/bin/sh", "-c", CHILD, at, SECRET], stdin=subprocess.DEVNULL)
+    say(at, "left", child.pid)
 
 
 def print_late(at, *ways):
@@ -61,7 +62,8 @@ case, at = query["case"], query.get("at")
 
 
 def plain():
-    print("Content-Type: text/plain\\nSet-Cookie: user=second\\n\\nthe second user's page", flush=True)
+    print("Content-Type: text/plain\\nSet-Cookie: user=second\\n")
+    print("the second user's page", flush=True)
     # Whatever the modules keep is his to use as well.
     for file in kept.text, kept.own, kept.made, kept.around:
         if file and not file.closed:
@@ -383,7 +385,9 @@ proc write_all {} {
 }
 
 namespace eval case {
-    proc plain {} { puts "Content-Type: text/plain\nSet-Cookie: user=second\n\nthe second user's page" }
+    proc plain {} {
+        puts "Content-Type: text/plain\nSet-Cookie: user=second\n\nthe second user's page"
+    }
     proc hold {} {
         plain
         say begun
@@ -444,8 +448,8 @@ namespace eval case {
     proc child {} {
         puts $::HEAD
         flush stdout
-        say left [exec /bin/sh -c {while [ ! -e "$0/late" ]; do sleep 0.01; done; echo "$1"; : >"$0/wrote"} \
-            $::at $::SECRET </dev/null >@stdout 2>@stderr &]
+        set child {while [ ! -e "$0/late" ]; do sleep 0.01; done; echo "$1"; : >"$0/wrote"}
+        say left [exec /bin/sh -c $child $::at $::SECRET </dev/null >@stdout 2>@stderr &]
     }
     proc timer {} {
         puts $::HEAD
@@ -507,5 +511,6 @@ def text_of(mode, language):
     """The extension of this mode ("cgi", "rerun", "app") and language, as text."""
     beginning = f"# exthost: {mode}" if mode != "cgi" else ""
     if language == "tcl":
-        return TCL.replace("{beginning}", beginning).replace("{end}", "" if mode == "app" else "application")
+        return TCL.replace("{beginning}", beginning).replace(
+            "{end}", "" if mode == "app" else "application")
     return APP if mode == "app" else SCRIPT.replace("{beginning}", beginning)

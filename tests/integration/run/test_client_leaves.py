@@ -15,8 +15,8 @@ from support.host import SUFFIX, Host, put_script
 from support.processes import lives
 from support.servers import Nginx
 
-# More than is held back of a CGI script's reply, in whole records: the end of a small one waits in an
-# app's worker until the app returns, to go in one piece with what ends the request.
+# More than is held back of a CGI script's reply, in whole records: the end of a small one waits in
+# an app's worker until the app returns, to go in one piece with what ends the request.
 SIZE = 6 * 65528
 LET_GO = 5.0  # seconds that an app has when its client is gone too early
 
@@ -136,7 +136,8 @@ def begun(extension, since):
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_run_whose_client_goes_with_its_whole_reply_does_its_work_and_is_a_200(leaving, tmp_path, way):
+def test_a_run_whose_client_goes_with_its_whole_reply_does_its_work_and_is_a_200(
+        leaving, tmp_path, way):
     extension = leaving(way)
     since = extension.log_position()
     with begin(extension, f"{extension.url}?{tmp_path}/gate", fastcgi.KEEP_CONN) as client:
@@ -149,14 +150,17 @@ def test_a_run_whose_client_goes_with_its_whole_reply_does_its_work_and_is_a_200
     assert "status=200" in line and "reason=" not in line
 
 
-@pytest.mark.parametrize("way", ["python app", "tcl app", "python app own socket", "tcl app own socket"])
-def test_a_run_whose_client_goes_through_nginx_with_its_whole_reply_is_a_200(leaving, tmp_path, way):
+@pytest.mark.parametrize(
+    "way", ["python app", "tcl app", "python app own socket", "tcl app own socket"])
+def test_a_run_whose_client_goes_through_nginx_with_its_whole_reply_is_a_200(
+        leaving, tmp_path, way):
     extension = leaving(way)
     nginx = Nginx(extension.socket, keepalive=4)
     try:
         since = extension.log_position()
         with socket.create_connection(("127.0.0.1", nginx.port), timeout=20) as client:
-            client.sendall(f"GET {extension.url}?{tmp_path}/gate HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+            client.sendall(
+                f"GET {extension.url}?{tmp_path}/gate HTTP/1.1\r\nHost: a\r\n\r\n".encode())
             data = b""
             while len(data.partition(b"\r\n\r\n")[2]) < SIZE:
                 data += client.recv(1 << 18)
@@ -186,7 +190,8 @@ def test_a_run_that_goes_on_without_its_client_has_its_time_and_no_more(leaving,
     with begin(extension, f"{extension.url}?{tmp_path}/gate", fastcgi.KEEP_CONN) as client:
         receive(client, SIZE)
         pid = begun(extension, since)
-    extension.wait_line(f"GET {extension.url}", "status=200", "longer than 7 s", since=since, seconds=30)
+    extension.wait_line(f"GET {extension.url}", "status=200", "longer than 7 s",
+                        since=since, seconds=30)
     assert not lives(pid)
 
 

@@ -66,7 +66,8 @@ def test_a_file_that_cannot_be_read_is_404_with_the_reason(start_host, tmp_path)
     host.wait_line("status=404", "not a regular file")
 
 
-def test_a_language_that_is_not_ours_is_500_and_the_log_says_what_the_first_line_says(start_host, tmp_path):
+def test_a_language_that_is_not_ours_is_500_and_the_log_says_what_the_first_line_says(
+        start_host, tmp_path):
     put(tmp_path, "x.pl", "#!/usr/bin/perl -w\nprint 1;\n")
     host = start_host(tmp_path)
     request = is_page(host.get("/x.pl"), 500)
@@ -162,7 +163,8 @@ def test_a_crash_before_anything_was_sent_is_500_and_the_log_names_the_signal(ho
 
 
 @LANGUAGES
-def test_a_crash_is_no_complete_reply_though_its_template_is_slow_to_tell_of_it(start_host, site, language):
+def test_a_crash_is_no_complete_reply_though_its_template_is_slow_to_tell_of_it(
+        start_host, site, language):
     # Other runs of its own: nobody else may wait for these templates.
     host = start_host(site.root, listen=["unix:{folder}/s"])
     templates = named(host.pid, "exthost-templ")
@@ -187,7 +189,8 @@ def test_a_crash_is_no_complete_reply_though_its_template_is_slow_to_tell_of_it(
 
 
 @LANGUAGES
-def test_a_crash_in_a_reply_that_is_being_sent_ends_in_a_record_of_type_255_and_a_close(host, language):
+def test_a_crash_in_a_reply_that_is_being_sent_ends_in_a_record_of_type_255_and_a_close(
+        host, language):
     with fastcgi.Connection(host.socket) as connection:
         outcome = connection.run(fastcgi.variables("GET", f"{path(language, 'crash')}?500000"))
         assert outcome.stdout.startswith(b"Status: 200 OK\r\n") and len(outcome.stdout) > 400_000
@@ -259,5 +262,6 @@ def test_the_log_in_json_is_one_object_a_line(start_host, site):
     lines = [json.loads(line) for line in host.program.log()]
     mine = [line for line in lines if line.get("request") == request]
     assert {line["level"] for line in mine} == {"info", "error"}
-    assert any(SECRET in line["message"] and line["script"] == "python/exception.py" for line in mine)
+    assert any(SECRET in line["message"] and line["script"] == "python/exception.py"
+               for line in mine)
     assert [line["status"] for line in mine if "status" in line] == [500]

@@ -1,10 +1,10 @@
 """
-One request's bytes are in no other one's reply. For each way to run an extension, in each language, at the
-shared socket and at one of its own: a first user's request ends badly, or leaves something behind; a second
-user's request follows at once, and gets his page, byte for byte.
+One request's bytes are in no other one's reply. For each way to run an extension, in each language,
+at the shared socket and at one of its own: a first user's request ends badly, or leaves something
+behind; a second user's request follows at once, and gets his page, byte for byte.
 
-CGI has no socket of its own. There each request has a process and a pipe of its own, so its rows say that
-nothing has changed in that. A Python app has no buffer and no timer that is about a reply.
+CGI has no socket of its own. There each request has a process and a pipe of its own, so its rows
+say that nothing has changed in that. A Python app has no buffer and no timer that is about a reply.
 """
 
 import pytest
@@ -53,7 +53,8 @@ def test_a_reply_that_fails_is_in_no_other_reply(site, case):
         site.second()
 
 
-@each("buffer", "buffer_of_its_own", "buffer_made_later", "buffer_of_c", "transformed", "own_channel",
+@each("buffer", "buffer_of_its_own", "buffer_made_later", "buffer_of_c", "transformed",
+      "own_channel",
       "ring_of_objects", "closed", "handler")
 def test_what_is_left_in_a_buffer_is_in_no_other_reply(site, case):
     for _ in range(2):

@@ -22,7 +22,8 @@ query = os.environ.get("QUERY_STRING", "")
 """
 HEAD = 'print("Content-Type: text/plain\\n")\n'
 PID = HEAD + "print(os.getpid())\n"
-USED = ("atexit", "cProfile", "concurrent.futures", "ctypes", "gc", "io", "locale", "resource", "signal",
+USED = ("atexit", "cProfile", "concurrent.futures", "ctypes", "gc", "io", "locale",
+        "resource", "signal",
         "subprocess", "threading", "weakref")
 
 
@@ -47,7 +48,8 @@ class Rerun:
 @pytest.fixture(scope="module", params=["shared", "own sockets"])
 def rerun(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("rerun")
-    # A module that is seen in use is soon preloaded, by a new template, and its workers are new as well.
+    # A module that is seen in use is soon preloaded, by a new template, and its workers are new as
+    # well.
     preload = [word for name in USED for word in ("--preload", f"python:{name}")]
     if request.param == "own sockets":
         apps = OwnSockets(folder, *preload)
@@ -64,8 +66,9 @@ def stays(rerun, url, *targets):
 
 
 def test_a_script_runs_anew_in_one_process(rerun):
-    url = rerun.put(PID + "print(sorted(globals()), __name__, __file__, sys.argv, os.getcwd())\nx = 1\n"
-                          "def f(): pass\n")
+    url = rerun.put(
+        PID + "print(sorted(globals()), __name__, __file__, sys.argv, os.getcwd())\nx = 1\n"
+              "def f(): pass\n")
     first = rerun.get(url)
     assert first.status == 200 and rerun.get(url).text == first.text == rerun.get(url).text
     path = f"{rerun.root}{url}"
@@ -124,7 +127,8 @@ UNDONE = {
 @pytest.mark.parametrize("what", UNDONE)
 def test_what_a_run_changes_is_as_at_the_start_in_the_next(rerun, what):
     change, look = UNDONE[what]
-    body = f"if query:\n    {change}\nseen = {look}\n{PID}print(repr(seen), {look!r}, os.getpid())\n"
+    body = (f"if query:\n    {change}\nseen = {look}\n"
+            f"{PID}print(repr(seen), {look!r}, os.getpid())\n")
     url = rerun.put(body)
     first = rerun.get(url)
     assert first.status == 200, first
@@ -149,14 +153,17 @@ def test_it_sees_the_same_as_a_cgi_run(rerun, what):
 
 
 LEFT = {
-    "a thread": "import threading; threading.Thread(target=time.sleep, args=(20,), daemon=True).start()",
+    "a thread": "import threading; threading.Thread(target=time.sleep, args=(20,), "
+                "daemon=True).start()",
     "a child": "os.fork() or os.execv('/bin/sleep', ['sleep', '2'])",
     "a descriptor": "os.open('/dev/null', 0)",
     "a file in a module": "os.left = open('/dev/null', 'w')",
     "a thread that is waited for": "import threading; end = threading.Event(); "
-                                   "threading._register_atexit(end.set); threading.Thread(target=end.wait).start()",
+                                   "threading._register_atexit(end.set); "
+                                   "threading.Thread(target=end.wait).start()",
     "a thread of a library in C": "import ctypes; c = ctypes.CDLL(None); "
-                                  "c.pthread_create(ctypes.byref(ctypes.c_ulong()), None, c.pause, None)",
+                                  "c.pthread_create(ctypes.byref(ctypes.c_ulong()), None, c.pause, "
+                                  "None)",
     "a copy of the reply": "os.dup(1)",
     "a limit": "import resource; resource.setrlimit(resource.RLIMIT_CORE, (0, 0))",
     "an audit hook": "sys.addaudithook(lambda *_: None)",
@@ -219,8 +226,9 @@ def function(): return last
         path.unlink()
 
 
-@pytest.mark.parametrize("read", ["sys.stdin.read()", "sys.stdin.readline()", "sys.stdin.buffer.read(3)",
-                                  "os.read(0, 3)", "sys.stdin.buffer.peek(1)[:1]", "input()", "''"])
+@pytest.mark.parametrize(
+    "read", ["sys.stdin.read()", "sys.stdin.readline()", "sys.stdin.buffer.read(3)",
+             "os.read(0, 3)", "sys.stdin.buffer.peek(1)[:1]", "input()", "''"])
 def test_standard_input_is_the_body_of_each_request(rerun, read):
     url = rerun.put(f"{HEAD}print(repr({read}))\n")
     script = rerun.root / url[1:]
@@ -290,8 +298,11 @@ def test_modules_stay_loaded_and_are_looked_at(rerun):
 
 
 def test_objects_that_a_run_leaves_in_a_ring_are_deleted_within_it(rerun):
-    """What they print at their end is in no later reply; also where the script defines no function."""
-    put(rerun.root, "last.py", "class Last:\n    def __del__(self):\n        print('deleted', self.text)\n")
+    """
+    What they print at their end is in no later reply; also where the script defines no function.
+    """
+    put(rerun.root, "last.py",
+        "class Last:\n    def __del__(self):\n        print('deleted', self.text)\n")
     url = rerun.put(HEAD + "import gc, last\nif query == 'collect':\n    gc.collect()\nelse:\n"
                            "    it = last.Last()\n    it.text, it.itself = query, it\n")
     for _ in range(3):
@@ -321,7 +332,8 @@ if query:
 @pytest.mark.parametrize("file, status", [
     ("sys.stdout", 500), ("keeps.first", 200), ("keeps.second", 200)])
 def test_what_cannot_be_written_is_thrown_away_and_ends_the_process(rerun, file, status):
-    put(rerun.root, "keeps.py", "import os\nfirst, second = (os.fdopen(1, 'w', closefd=False) for _ in range(2))\n")
+    put(rerun.root, "keeps.py",
+        "import os\nfirst, second = (os.fdopen(1, 'w', closefd=False) for _ in range(2))\n")
     url = rerun.put(f"""\
 import keeps
 {PID}sys.stdout.flush()
@@ -341,7 +353,8 @@ if query:
 
 def test_a_forked_child_that_runs_on_ends_by_itself(rerun):
     url = rerun.put(HEAD + "sys.stdout.flush()\nchild = os.fork()\n"
-                           "if child:\n    os.waitpid(child, 0)\nprint('parent' if child else 'child')\n")
+                           "if child:\n    os.waitpid(child, 0)\n"
+                           "print('parent' if child else 'child')\n")
     for _ in range(3):
         assert rerun.get(url).text == "child\nparent\n"
 

@@ -64,10 +64,12 @@ def leave_while_it_writes(address, target, folder):
 
 
 @LANGUAGES
-def test_writing_to_a_client_that_is_gone_is_an_error_behind_the_front(tmp_path, start_host, language):
+def test_writing_to_a_client_that_is_gone_is_an_error_behind_the_front(
+        tmp_path, start_host, language):
     put(tmp_path / "root", "app" + SUFFIX[language], WRITES[language], executable=True)
     host = start_host(tmp_path / "root")
-    assert leave_while_it_writes(host.socket, "/app" + SUFFIX[language], tmp_path) == "BrokenPipeError"
+    assert leave_while_it_writes(host.socket, "/app" + SUFFIX[language],
+                                 tmp_path) == "BrokenPipeError"
 
 
 @LANGUAGES
@@ -115,15 +117,18 @@ proc application {} {
 """
 
 
-def test_a_tcl_app_whose_client_leaves_while_it_streams_is_stopped_without_a_trace(tmp_path, start_host):
+def test_a_tcl_app_whose_client_leaves_while_it_streams_is_stopped_without_a_trace(
+        tmp_path, start_host):
     put(tmp_path / "root", "app.tcl", STREAMS_TCL, executable=True)
     host = start_host(tmp_path / "root")
     leave_while_it_writes(host.socket, "/app.tcl", tmp_path)
     host.wait_line("GET /app.tcl", "status=")
-    assert not [line for line in host.program.log() if "while executing" in line or "error writing" in line]
+    assert not [line for line in host.program.log()
+                if "while executing" in line or "error writing" in line]
 
 
-def test_an_app_whose_client_leaves_while_it_streams_is_stopped_without_a_traceback(tmp_path, start_host):
+def test_an_app_whose_client_leaves_while_it_streams_is_stopped_without_a_traceback(
+        tmp_path, start_host):
     put(tmp_path / "root", "app.py", STREAMS, executable=True)
     host = start_host(tmp_path / "root")
     leave_while_it_writes(host.socket, "/app.py", tmp_path)
@@ -131,8 +136,8 @@ def test_an_app_whose_client_leaves_while_it_streams_is_stopped_without_a_traceb
     assert not [line for line in host.program.log() if "Traceback" in line or "BrokenPipe" in line]
 
 
-# The end of a CGI run empties the modules that still live, but not beneath a thread that uses them. Were it
-# done, the last name's object would be deleted then, and wait until the thread has noticed.
+# The end of a CGI run empties the modules that still live, but not beneath a thread that uses them.
+# Were it done, the last name's object would be deleted then, and wait until the thread has noticed.
 HELPER = '''\
 import os
 import threading
@@ -228,9 +233,11 @@ raise ValueError("lost")
 
 
 @PYTHON_MODES
-@pytest.mark.parametrize("end, status", [("sys.exit(0)", 200), ("sys.exit()", 200), ("sys.exit(2)", 500),
-                                         ("pass", 500), ("raise KeyError(value)", 500)])
-def test_a_hook_for_exceptions_ends_the_script_with_its_own_status(tmp_path, start_host, mode, end, status):
+@pytest.mark.parametrize("end, status",
+                         [("sys.exit(0)", 200), ("sys.exit()", 200), ("sys.exit(2)", 500),
+                          ("pass", 500), ("raise KeyError(value)", 500)])
+def test_a_hook_for_exceptions_ends_the_script_with_its_own_status(
+        tmp_path, start_host, mode, end, status):
     path = put_script(tmp_path, "hook.py", "python", HOOKS.format(mode=mode, end=end))
     assert (run_plain("python", path, {}).returncode == 0) == (status == 200)
     host = start_host(tmp_path)
@@ -240,15 +247,18 @@ def test_a_hook_for_exceptions_ends_the_script_with_its_own_status(tmp_path, sta
         assert (reply.text == "the hook's page: lost\n") == (status == 200)
 
 
-LEFT_OPEN = {"by the script": "file = FILE", "by a function": "def f(file=FILE): return file\nfile = f()\ndel f",
-             "by a module of the template": "os.left_open = file = FILE\ndel file; file = os.left_open",
+LEFT_OPEN = {"by the script": "file = FILE",
+             "by a function": "def f(file=FILE): return file\nfile = f()\ndel f",
+             "by a module of the template": "os.left_open = file = FILE\n"
+                                            "del file; file = os.left_open",
              "by a module, and written to when the script's objects go": """
 class Last:
     def write(self, text): self.text = text
     def __del__(self): self.file.write(self.text)
 last = file = Last()
 last.file = os.left_open = FILE""",
-             "in a ring of objects": "class Ring: pass\nring = Ring()\nring.itself, ring.file = ring, FILE\n"
+             "in a ring of objects": "class Ring: pass\nring = Ring()\n"
+                                     "ring.itself, ring.file = ring, FILE\n"
                                      "file = ring.file"}
 
 
@@ -272,7 +282,8 @@ print("Content-Type: text/plain\\n\\nthe end")
 
 
 CLOSES = {
-    "python": 'import os, sys\nprint("Content-Type: text/plain\\n\\nwhole", flush=True)\nos.close(1)\nos._exit(3)\n',
+    "python": 'import os, sys\nprint("Content-Type: text/plain\\n\\nwhole", flush=True)\n'
+              'os.close(1)\nos._exit(3)\n',
     "tcl": 'puts "Content-Type: text/plain\\n\\nwhole"\nclose stdout\nexit 3\n'}
 
 
@@ -289,7 +300,8 @@ def test_a_script_that_closes_its_output_and_then_fails_is_500(tmp_path, start_h
 
 @pytest.mark.parametrize("mode", ["cgi", "rerun", "app"])
 def test_a_tcl_script_reads_itself_by_info_script(tmp_path, start_host, mode):
-    page = 'puts "Content-Type: text/plain\\n"\nset file [open [info script]]\nputs -nonewline [read $file]\nclose $file\n'
+    page = ('puts "Content-Type: text/plain\\n"\nset file [open [info script]]\n'
+            'puts -nonewline [read $file]\nclose $file\n')
     text = f"# exthost: {mode}\n" if mode != "cgi" else ""
     text += f"proc application {{}} {{\n{page}}}\n" if mode == "app" else page
     path = put_script(tmp_path, "self.tcl", "tcl", text)

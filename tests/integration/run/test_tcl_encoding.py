@@ -1,4 +1,6 @@
-"""`encoding system` in Tcl, which is the standard channels' encoding too if it comes before their use."""
+"""
+`encoding system` in Tcl, which is the standard channels' encoding too if it comes before their use.
+"""
 
 import subprocess
 
@@ -19,7 +21,8 @@ SCRIPTS = {
     "after a file was opened": "close [open /dev/null]\n" + LATIN + HEADER + SHOW,
     "after another was chosen": "fconfigure stdout -encoding utf-8\n" + LATIN + HEADER + SHOW,
     "in a procedure": "proc p {} {" + LATIN + HEADER + SHOW + "}\np\n",
-    "in a file that is sourced": "source [file join [file dirname [info script]] latin]\n" + HEADER + SHOW,
+    "in a file that is sourced": "source [file join [file dirname [info script]] latin]\n"
+    + HEADER + SHOW,
     "through a name of its own": "rename encoding e\ne system iso8859-1\n" + HEADER + SHOW,
 }
 
@@ -50,10 +53,13 @@ def test_standard_error_of_the_plain_interpreter_is_in_the_systems_encoding(tmp_
     assert run_exthost("tclsh", script).stderr == b"\xfc\n"
 
 
-@pytest.mark.parametrize("given, encoding", [({}, "utf-8"), ({"LANG": ""}, "utf-8"), ({"LANG": "C"}, "iso8859-1"),
-                                             ({"LC_ALL": "C.UTF-8"}, "utf-8")])
-def test_text_is_utf_8_where_no_locale_is_set_and_the_script_does_not_see_it(tmp_path, given, encoding):
-    script = put(tmp_path, "script.tcl", "puts [list [encoding system] [lsort [array names env L*]]]\n")
+@pytest.mark.parametrize("given, encoding",
+                         [({}, "utf-8"), ({"LANG": ""}, "utf-8"), ({"LANG": "C"}, "iso8859-1"),
+                          ({"LC_ALL": "C.UTF-8"}, "utf-8")])
+def test_text_is_utf_8_where_no_locale_is_set_and_the_script_does_not_see_it(
+        tmp_path, given, encoding):
+    script = put(tmp_path, "script.tcl",
+                 "puts [list [encoding system] [lsort [array names env L*]]]\n")
     done = run_exthost("tclsh", script, env=environment(**given))
     names = [name for name in environment(**given) if name[0] == "L"]
     assert done.stdout.decode() == f"{encoding} {' '.join(names) or '{}'}\n"
@@ -90,7 +96,8 @@ def answer(before, within):
     return f"# exthost: app\n{before}proc application {{}} {{\n{within}{HEADER}{SHOW}}}\n"
 
 
-@pytest.mark.parametrize("text", [answer(LATIN, ""), answer("", LATIN)], ids=["when loaded", "in a request"])
+@pytest.mark.parametrize("text", [answer(LATIN, ""), answer("", LATIN)],
+                         ids=["when loaded", "in a request"])
 def test_an_app_prints_in_the_systems_encoding(start_host, tmp_path, text):
     put_script(tmp_path, "app.tcl", "tcl", text)
     host = start_host(tmp_path)
@@ -101,7 +108,8 @@ def test_an_app_prints_in_the_systems_encoding(start_host, tmp_path, text):
 def test_the_systems_encoding_that_an_app_sets_late_is_not_that_of_what_it_has_begun_to_print(
         start_host, tmp_path):
     put_script(tmp_path, "app.tcl", "tcl",
-               f"# exthost: app\nproc application {{}} {{\n{HEADER}{LATIN}puts [fconfigure stdout -encoding]\u00fc}}\n")
+               f"# exthost: app\nproc "
+               f"application {{}} {{\n{HEADER}{LATIN}puts [fconfigure stdout -encoding]\u00fc}}\n")
     host = start_host(tmp_path)
     for _ in range(3):
         assert host.get("/app.tcl").text == "utf-8\u00fc\n"
@@ -112,7 +120,8 @@ BEGUN = {"printed": "flush stdout", "read": "read stdin"}
 
 @pytest.mark.parametrize("how, channel", [("printed", "stdout"), ("read", "stdin")])
 def test_a_channel_that_an_app_has_used_keeps_its_encoding(start_host, tmp_path, how, channel):
-    put_script(tmp_path, "app.tcl", "tcl", f"# exthost: app\nproc application {{}} {{\n{HEADER}{BEGUN[how]}\n"
+    put_script(tmp_path, "app.tcl", "tcl",
+               f"# exthost: app\nproc application {{}} {{\n{HEADER}{BEGUN[how]}\n"
                f"{LATIN}puts [fconfigure {channel} -encoding]\nencoding system utf-8\n}}\n")
     host = start_host(tmp_path)
     for _ in range(3):

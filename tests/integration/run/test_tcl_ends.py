@@ -36,4 +36,5 @@ def test_what_a_script_has_not_closed_is_written_at_its_end(start_host, tmp_path
     put_script(tmp_path / "root", "script.tcl", "tcl",
                f"# exthost: {mode}\n" + text_of(SCRIPTS[case], file))
     assert start_host(tmp_path / "root").get("/script.tcl").text == "answered\n"
-    wait_for(lambda: file.exists() and file.read_bytes() == wanted, "all that the script has written")
+    wait_for(lambda: file.exists() and file.read_bytes() == wanted,
+             "all that the script has written")

@@ -47,11 +47,24 @@ switch -glob $env(QUERY_STRING) {
 	plain { puts $seen }
 	pid { puts [pid] }
 	env { foreach name [lsort [array names env]] { puts "$name $env($name)" } }
-	where { puts "$argv0 [info script] [pwd] $argc $argv $tcl_interactive [info level] [namespace current]" }
-	body { chan configure stdin -translation binary; set b [read stdin]; puts "[string length $b] [zlib crc32 $b]" }
+	where {
+		puts -nonewline "$argv0 [info script] [pwd] $argc $argv $tcl_interactive "
+		puts "[info level] [namespace current]"
+	}
+	body {
+		chan configure stdin -translation binary
+		set b [read stdin]
+		puts "[string length $b] [zlib crc32 $b]"
+	}
 	program_body { puts [exec /bin/cat] }
 	descriptor_0 { set in [open /proc/self/fd/0 rb]; puts [string length [read $in]]; close $in }
-	descriptor_1 { puts one; flush stdout; set out [open /proc/self/fd/1 w]; puts $out two; close $out }
+	descriptor_1 {
+		puts one
+		flush stdout
+		set out [open /proc/self/fd/1 w]
+		puts $out two
+		close $out
+	}
 	program { puts one; flush stdout; exec /bin/echo two >@stdout; puts three }
 	bytes { chan configure stdout -translation binary; puts -nonewline \x00\xff }
 	close { puts whole; close stdout; close stdin; close stderr; set taken [open /dev/null] }
@@ -59,10 +72,19 @@ switch -glob $env(QUERY_STRING) {
 	error { puts half; error "a secret went wrong" }
 	exit { puts whole; exit; puts "not reached" }
 	exit_3 { puts half; exit 3 }
-	exit_caught { puts whole; while 1 { catch {exit}; try {exit} on error {} {} finally {puts "not reached"} } }
+	exit_caught {
+		puts whole
+		while 1 { catch {exit}; try {exit} on error {} {} finally {puts "not reached"} }
+	}
 	exit_256 { puts whole; exit 256 }
 	exit_late { puts whole; after 10 exit; vwait forever; puts "not reached" }
-	exit_deep { puts whole; proc a {} {b}; proc b {} {uplevel 1 exit}; lmap x {1 2} {a}; puts "not reached" }
+	exit_deep {
+		puts whole
+		proc a {} {b}
+		proc b {} {uplevel 1 exit}
+		lmap x {1 2} {a}
+		puts "not reached"
+	}
 	exit_own { rename exit leave; proc exit {{status 0}} {puts "from the handler"; leave $status} }
 	exit_child { puts whole; child eval exit }
 	exit_wrong { catch {exit 1 2} message; puts $message }
@@ -76,13 +98,20 @@ switch -glob $env(QUERY_STRING) {
 		msgcat::mclocale de
 		puts "[clock format 0 -gmt 1 -format %A -locale current] [clock scan 1970-01-02 -gmt 1]"
 	}
-	clock_error { catch {clock format x} message options; puts "$message [dict get $options -errorcode]" }
+	clock_error {
+		catch {clock format x} message options
+		puts "$message [dict get $options -errorcode]"
+	}
 	procedures {
 		foreach name [info procs ::tcl::clock::*] { info body $name }
 		foreach name [info commands] { catch {info args $name} }
 		puts whole
 	}
-	package { package require json; package require exthost; puts [json::json2dict {{"a":[1]}}][exthost user] }
+	package {
+		package require json
+		package require exthost
+		puts [json::json2dict {{"a":[1]}}][exthost user]
+	}
 	large { puts -nonewline [string repeat 0123456789abcdef 100000] }
 	random { puts [expr {rand()}] }
 	fail_full { puts [string repeat x 5000]; exit 3 }
@@ -187,7 +216,8 @@ def test_an_error_is_a_500_with_errorinfo_in_the_log(rerun):
     assert ask(rerun, "pid") == worker
 
 
-@pytest.mark.parametrize("how", ["exit", "exit_256", "exit_caught", "exit_late", "exit_deep", "return"])
+@pytest.mark.parametrize(
+    "how", ["exit", "exit_256", "exit_caught", "exit_late", "exit_deep", "return"])
 def test_every_way_to_end_well_ends_the_request_and_not_the_process(rerun, how):
     worker = ask(rerun, "pid")
     for _ in range(2):
@@ -277,10 +307,12 @@ def test_clock_is_that_of_tclsh(rerun):
 
 @pytest.mark.parametrize("mode", ["cgi", "rerun"])
 def test_clock_has_the_locale_of_the_requests_environment(start_host, tmp_path, mode):
-    put_script(tmp_path, "script.tcl", "tcl", f"# exthost: {mode}\n" + 'puts "Content-Type: text/plain\\n"\n'
+    put_script(tmp_path, "script.tcl", "tcl",
+               f"# exthost: {mode}\n" + 'puts "Content-Type: text/plain\\n"\n'
                "puts [clock format 0 -gmt 1 -format %A -locale current]\n")
     host = start_host(tmp_path, "--workers", "1")
-    for language, day in (("C", "Thursday"), ("de_DE.UTF-8", "Donnerstag"), ("C.UTF-8", "Thursday")):
+    for language, day in (("C", "Thursday"), ("de_DE.UTF-8", "Donnerstag"),
+                          ("C.UTF-8", "Thursday")):
         given = {**fastcgi.variables("GET", "/script.tcl"), "LANG": language}
         with fastcgi.Connection(host.socket) as client:
             assert client.run(given).reply().text == day + "\n"
@@ -307,7 +339,8 @@ def test_the_log_tells_where_a_script_was_when_its_time_was_over(start_host, tmp
     assert ask(host, "return") == "whole\n"
 
 
-def test_a_script_answers_the_same_under_nginx_and_under_fossil(start_host, start_nginx, start_fossil, tmp_path):
+def test_a_script_answers_the_same_under_nginx_and_under_fossil(
+        start_host, start_nginx, start_fossil, tmp_path):
     put_script(tmp_path, "script.tcl", "tcl", SCRIPT)
     host = start_host(tmp_path)
     for server in (start_nginx(host.socket), start_fossil(host.root)):

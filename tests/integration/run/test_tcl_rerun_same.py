@@ -6,7 +6,8 @@ import pytest
 
 from support.host import Host, copy_scripts
 
-# The scripts and what they are asked, with a body. Not "descriptors": the worker has its own above 2.
+# The scripts and what they are asked, with a body. Not "descriptors": the worker has its own above
+# 2.
 ASKED = [
     "arguments", "at_exit", "binary", "changes", "control_header", "control_header?return",
     "descriptor_1", "echo", "env", "exception", "exit?exit", "exit?exit-0",
@@ -20,7 +21,8 @@ ASKED = [
 def hosts(tmp_path_factory):
     """One that runs each script as a CGI program, and one that reruns it in one worker."""
     made = [Host(copy_scripts(tmp_path_factory.mktemp("root"))),
-            Host(copy_scripts(tmp_path_factory.mktemp("root")), "--mode", "rerun", "--workers", "1")]
+            Host(copy_scripts(tmp_path_factory.mktemp("root")), "--mode", "rerun",
+                 "--workers", "1")]
     yield made
     for host in made:
         host.stop()

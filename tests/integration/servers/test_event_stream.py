@@ -140,13 +140,15 @@ class Streams:
         root = f"{self._folder.name}/root"
         conf = "".join(
             f"[app {language}]\nscript = {language}.app\nworkers = 2\n"
-            f"listen = unix:{self._folder.name}/{language}\nprefix = /{language}.app\n" for language in APPS)
+            f"listen = unix:{self._folder.name}/{language}\nprefix = /{language}.app\n"
+            for language in APPS)
         for language, text in APPS.items():
             for name, value in ("PAGE", PAGE), ("GATES", self.gates), ("EVENTS", str(EVENTS)):
                 text = text.replace(f"@{name}@", value)
             put(root, f"{language}.app", relay_line(language) + text)
         self._servers = []
-        self.host = Host(root, "--workers", "3", "--config", str(put(self._folder.name, "conf", conf)))
+        self.host = Host(root, "--workers", "3", "--config",
+                         str(put(self._folder.name, "conf", conf)))
         self._servers.append(self.host)
         self.ports = {}
         for more in "", "fastcgi_buffering off;":
@@ -234,7 +236,8 @@ def test_a_browsers_eventsource_gets_them_as_they_are_made(streams, language, wh
     run = f"browser-{language}-{where}"
     profile = tempfile.mkdtemp(prefix="xc-", dir="/tmp")
     browser = Program(
-        [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+        [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic",
+         "--no-first-run",
          "--disable-background-networking", "--disable-component-update", "--disable-sync",
          "--no-proxy-server", "--remote-debugging-port=0", f"--user-data-dir={profile}",
          f"{streams.url(language, where)}/page?run={run}"], env={**os.environ, "HOME": profile})

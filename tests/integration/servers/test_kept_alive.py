@@ -50,7 +50,8 @@ def connections(front, listener):
     with open("/proc/net/unix") as f:
         for line in f:
             fields = line.split()
-            # What is accepted carries the name that the listener, with flags 00010000, was bound to.
+            # What is accepted carries the name that the listener, with flags 00010000, was bound
+            # to.
             if fields[-1] == listener and fields[3] == "00000000":
                 of_listener.add(fields[6])
     for fd in os.listdir(f"/proc/{front}/fd"):
@@ -80,7 +81,8 @@ def ask_all(host, port):
     """Everybody asks. (samples of the fast ones, of the slow ones, connections the host had)"""
     clients = [("slow", "/ext/slow.py", answer("slow"))] * SLOW
     while len(clients) < CLIENTS:
-        clients += [("fast", "/ext/fast.py", answer("python")), ("fast", "/ext/fast.tcl", answer("tcl"))]
+        clients += [("fast", "/ext/fast.py", answer("python")),
+                    ("fast", "/ext/fast.tcl", answer("tcl"))]
     front = front_of(host)
     seen, looked = set(), 0
 
@@ -90,11 +92,12 @@ def ask_all(host, port):
             seen.update(connections(front, os.path.basename(host.socket)))
             looked = time.monotonic()
     samples = ask_for(SECONDS, port, clients[:CLIENTS], look)
-    return ([s for s in samples if s.name == "fast"], [s for s in samples if s.name == "slow"], seen)
+    return ([s for s in samples if s.name == "fast"],
+            [s for s in samples if s.name == "slow"], seen)
 
 
 @pytest.mark.parametrize("server", ["nginx", "apache"])
-def test_64_kept_alive_connections_on_4_runs_are_all_answered_about_equally_soon_beside_a_slow_extension(
+def test_64_kept_alive_connections_on_4_runs_wait_about_equally_long_beside_a_slow_extension(
         start_host, start_nginx, start_apache, tmp_path, server):
     tmp_path.chmod(0o755)
     host = start_with_slow_one(start_host, tmp_path)

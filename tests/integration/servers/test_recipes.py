@@ -1,4 +1,6 @@
-"""What README.md tells a reader to write into a web server's configuration does what README.md says."""
+"""
+What README.md tells a reader to write into a web server's configuration does what README.md says.
+"""
 
 import base64
 import json
@@ -70,13 +72,15 @@ def test_a_name_that_nobody_has_checked_is_no_remote_user(server, language):
 @LANGUAGES
 @pytest.mark.parametrize("given", ["example.org", "example.org:8081", "[::1]:99", "127.0.0.1"])
 def test_the_host_keeps_its_port(server, language, given):
-    raw = web.exchange(server.port, f"GET {env_of(language)} HTTP/1.1\r\nHost: {given}\r\nConnection: close\r\n\r\n".encode())
+    raw = web.exchange(server.port, f"GET {env_of(language)} HTTP/1.1\r\nHost: {given}\r\n"
+                                    "Connection: close\r\n\r\n".encode())
     assert f"HTTP_HOST {given.encode().hex()}\n".encode() in raw
 
 
 def test_the_host_of_the_request_line_counts(nginx):
-    raw = web.exchange(nginx.port, f"GET http://good.example{env_of('python')} HTTP/1.1\r\nHost: evil.example\r\n"
-                                   "Connection: close\r\n\r\n".encode())
+    raw = web.exchange(
+        nginx.port, f"GET http://good.example{env_of('python')} HTTP/1.1\r\nHost: evil.example\r\n"
+                    "Connection: close\r\n\r\n".encode())
     assert f"HTTP_HOST {b'good.example'.hex()}\n".encode() in raw
 
 
@@ -102,13 +106,15 @@ def test_a_name_that_nginx_has_checked_is_the_remote_user(host, language):
     try:
         assert server.get(env_of(language)).status == 401
         assert server.get(env_of(language), authorization("guessed")).status == 401
-        assert environment_of(server.get(env_of(language), authorization("secret")))["REMOTE_USER"] == "ada"
+        assert environment_of(
+            server.get(env_of(language), authorization("secret")))["REMOTE_USER"] == "ada"
     finally:
         server.stop()
 
 
 @LANGUAGES
-def test_a_name_that_apache_has_checked_is_the_remote_user_and_the_password_stays_there(host, language):
+def test_a_name_that_apache_has_checked_is_the_remote_user_and_the_password_stays_there(
+        host, language):
     server = recipes.Apache(block_with("Behind Apache", "ProxyPass"), host.socket, """
 <Location /ext/>
 AuthType Basic
@@ -128,16 +134,18 @@ Require valid-user
 @LANGUAGES
 def test_an_app_with_a_socket_of_its_own_has_a_right_recipe_too(host, tmp_path, language):
     text = block_with("A socket of its own", "location /wiki/")
-    app = Serving(tmp_path / "root", "--prefix", "/wiki", "--allow-uid", str(WWW_DATA), language=language,
+    app = Serving(tmp_path / "root", "--prefix", "/wiki", "--allow-uid", str(WWW_DATA),
+                  language=language,
                   listen=["unix:{folder}/s,mode=0666"])
     try:
         location = put_in(text[text.index("location"):], ("/run/exthost/wiki.sock", app.socket))
         server = recipes.Nginx(put_in(
-            block_with("Behind nginx", "server {"), ("location /ext/", location + "location /ext/")),
+            block_with("Behind nginx", "server {"),
+            ("location /ext/", location + "location /ext/")),
             host.socket)
         try:
-            found = json.loads(server.get("/wiki/a%20b/variables", [("Host", "example.org:8081"),
-                                                                     *authorization("guessed")]).text)
+            headers = [("Host", "example.org:8081"), *authorization("guessed")]
+            found = json.loads(server.get("/wiki/a%20b/variables", headers).text)
         finally:
             server.stop()
     finally:
@@ -148,5 +156,7 @@ def test_an_app_with_a_socket_of_its_own_has_a_right_recipe_too(host, tmp_path, 
 
 @LANGUAGES
 def test_a_proxy_header_reaches_nobody(server, language):
-    found = environment_of(server.get(env_of(language), [("Proxy", "http://evil/"), ("proxy", "http://evil/2")]))
-    assert [name for name, value in found.items() if "proxy" in name.lower() or "evil" in value] == []
+    found = environment_of(
+        server.get(env_of(language), [("Proxy", "http://evil/"), ("proxy", "http://evil/2")]))
+    assert [name for name,
+            value in found.items() if "proxy" in name.lower() or "evil" in value] == []

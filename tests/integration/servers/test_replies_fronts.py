@@ -28,7 +28,8 @@ for i in range(7):
 print("\\npage")
 """),
     "early.py": ("python", 'print("Status: 103 Early Hints\\nLink: </x>\\n\\nnever")\n'),
-    "status.py": ("python", 'import os\nprint("Status: " + os.environ["QUERY_STRING"] + "\\n\\nbody")\n'),
+    "status.py": (
+        "python", 'import os\nprint("Status: " + os.environ["QUERY_STRING"] + "\\n\\nbody")\n'),
     "cut.py": ("python", 'print("Content-Length: 4\\n\\npage and more")\n'),
     "hello.py": ("python", 'print("Content-Type: text/plain\\n\\nhello")\n'),
     "echo.py": ("python", """
@@ -89,7 +90,8 @@ class Client:
 
     def ask(self, method, target, headers=b"", body=b""):
         """(status, body), by what HTTP says of its length and by nothing else."""
-        self._socket.sendall(f"{method} {target} HTTP/1.1\r\nHost: a\r\n".encode() + headers + b"\r\n" + body)
+        self._socket.sendall(
+            f"{method} {target} HTTP/1.1\r\nHost: a\r\n".encode() + headers + b"\r\n" + body)
         return self.answer(method)
 
     def send(self, data):
@@ -183,7 +185,8 @@ def test_after_an_early_refusal_the_next_request_of_the_client_is_answered_as_it
     with Client(nginx.port) as client:
         for _ in range(3):
             if what == 413:
-                status, _ = client.ask("POST", "/echo.py", b"Content-Length: %d\r\n" % len(body), body)
+                status, _ = client.ask("POST", "/echo.py",
+                                       b"Content-Length: %d\r\n" % len(body), body)
             else:
                 status, _ = client.ask("GET", "/hello.py", many)
             assert status == what
@@ -219,7 +222,8 @@ def test_no_byte_of_a_refused_request_is_read_as_another_one(host, tmp_path, ser
                 # In the value, too, stands a whole request.
                 found = {**fastcgi.variables("GET", "/app.tcl"), "X": b"x" * 20_000 + hidden * 100}
                 connection.send(fastcgi.begin(flags=fastcgi.KEEP_CONN) + fastcgi.stream(
-                    fastcgi.PARAMS, 1, fastcgi.pairs(found)) + fastcgi.stream(fastcgi.STDIN, 1, hidden))
+                    fastcgi.PARAMS, 1, fastcgi.pairs(found))
+                                + fastcgi.stream(fastcgi.STDIN, 1, hidden))
             outcome = connection.read_outcome()
             assert outcome.reply().status == (431 if "variables" in what else 413)
             assert connection.is_closed()

@@ -1,4 +1,6 @@
-"""Behind Apache httpd with mod_proxy_fcgi: the same URLs, bodies and broken replies as behind nginx."""
+"""
+Behind Apache httpd with mod_proxy_fcgi: the same URLs, bodies and broken replies as behind nginx.
+"""
 
 import pytest
 
@@ -36,7 +38,8 @@ def test_a_url_is_split_into_script_and_extra_path(served, language, extra):
     assert variables["REQUEST_URI"] == f"/ext{script}{extra}?a=b+c&d=%20"
 
 
-@pytest.mark.parametrize("target", ["/nothing.py", "/a%20b", "/.exthost.sock", "/python/static.txt/x"])
+@pytest.mark.parametrize(
+    "target", ["/nothing.py", "/a%20b", "/.exthost.sock", "/python/static.txt/x"])
 def test_what_is_not_there_is_the_hosts_404(served, target):
     reply = served[0].get(target)
     assert reply.status == 404

@@ -24,7 +24,8 @@ from support.waiting import wait_for
 def test_services_are_started_in_their_order_when_the_host_is_ready(services):
     host = services.start(*[(name, WAITS) for name in "cab"])
     services.started("b")
-    assert in_order(host.program.log(), "ready, serving", "service c: started", "service a: started",
+    assert in_order(host.program.log(), "ready, serving", "service c: started",
+                    "service a: started",
                     "service b: started")
 
 
@@ -88,7 +89,8 @@ def test_restart_says_whether_a_service_is_started_again(services, restart, code
     if again:
         wait_for(lambda: len(starts(host, "ends")) >= 3, "it is started again and again")
     else:
-        wait_for(lambda: services.status()["ends"]["state"] == f"ended: exit status {code}", "its end")
+        wait_for(lambda: services.status()["ends"]["state"] == f"ended: exit status {code}",
+                 "its end")
         assert len(starts(host, "ends")) == 1
     assert (" error " in line) == (again or code != 0)
 
@@ -100,7 +102,8 @@ def test_a_service_that_a_signal_ends_has_failed(services):
     os.kill(first, signal.SIGKILL)
     assert "again in" in host.wait_line("service dies: signal 9 (Killed)", since=since)
     assert services.ready("dies", since) != first
-    wait_for(lambda: services.status()["dies"]["state"] == "runs; before: signal 9 (Killed)", "its state")
+    wait_for(lambda: services.status()["dies"]["state"] == "runs; before: signal 9 (Killed)",
+             "its state")
 
 
 def test_a_service_that_ends_at_once_is_started_later_each_time(services):
@@ -119,7 +122,8 @@ def test_a_delay_longer_than_a_minute_is_kept(services):
 @pytest.mark.parametrize("end, why", [
     ("rm $0", "No such file or directory"), ("chmod -x $0", "Permission denied"),
     ("rm $0; mkdir $0", "Permission denied")])
-def test_a_program_that_can_no_longer_be_run_is_one_clear_line_and_the_host_serves_on(services, end, why):
+def test_a_program_that_can_no_longer_be_run_is_one_clear_line_and_the_host_serves_on(
+        services, end, why):
     path = put(services.folder, "bad", f"#!/bin/sh\n{end}\n")
     copy_scripts(services.root)
     host = services.start(("bad", run(path, restart_delay=0)), ("good", WAITS))
@@ -143,11 +147,12 @@ SEES = """
 import json, os, signal, sys
 path = '/proc/self/'
 with open(path + 'status') as f:
-    masks = {line.split(':')[0]: int(line.split()[1], 16) for line in f 
+    masks = {line.split(':')[0]: int(line.split()[1], 16) for line in f
              if line.startswith(('SigBlk', 'SigIgn'))}
 print(json.dumps({
     'arguments': sys.argv[1:], 'environment': dict(os.environ), 'input': sys.stdin.read(),
-    'descriptors': sorted(int(d) for d in os.listdir(path + 'fd') if os.path.exists(path + 'fd/' + d)),
+    'descriptors': sorted(int(d) for d in os.listdir(path + 'fd')
+                          if os.path.exists(path + 'fd/' + d)),
     'blocked': masks['SigBlk'], 'ignored': masks['SigIgn'],
     'group': os.getpgrp() == os.getpid()}))
 """
@@ -187,8 +192,9 @@ def test_a_service_does_not_ignore_the_signals_that_the_host_ignores(services):
 
 
 SCRIPTS_OF_SERVICES = {
-    "python": ("import os, sys\nprint(sys.argv[1:], sys.argv[0][-9:], os.readlink('/proc/self/exe'))\n",
-               "['a b', 'c'] script.py {exthost}"),
+    "python": (
+        "import os, sys\nprint(sys.argv[1:], sys.argv[0][-9:], os.readlink('/proc/self/exe'))\n",
+        "['a b', 'c'] script.py {exthost}"),
     "tcl": ("puts \"$argv [string range $argv0 end-9 end] [file readlink /proc/self/exe]\"\n",
             "{{a b}} c script.tcl {exthost}")}
 
@@ -225,7 +231,8 @@ def test_status_shows_each_service_with_its_process(services):
     assert (told["waits"]["pid"], told["waits"]["state"]) == (pid, "runs")
     assert told["waits"]["memory_kib"] > 0
     assert (told["ended"]["pid"], told["ended"]["state"]) == (0, "ended: exit status 7")
-    assert (told["again"]["pid"], told["again"]["state"]) == (0, "exit status 8; to be started again")
+    assert (told["again"]["pid"], told["again"]["state"]) == (
+        0, "exit status 8; to be started again")
     table = run_exthost("status", "--root", str(services.root)).stdout.decode()
     assert re.search(rf"^service waits +{pid} +[\d.]+ MiB +runs$", table, re.M), table
     assert re.search(r"^service ended +0 +0\.0 MiB +ended: exit status 7$", table, re.M), table
@@ -239,7 +246,8 @@ def test_a_new_front_knows_the_services_too(services):
     since = host.log_position()
     os.kill(front, signal.SIGKILL)
     host.wait_line("front: signal 9", since=since)
-    wait_for(lambda: run_exthost("status", "--root", str(services.root)).returncode == 0, "a new front")
+    wait_for(lambda: run_exthost("status", "--root", str(services.root)).returncode == 0,
+             "a new front")
     wait_for(lambda: list(services.status()) == list(before), "the new front knows them")
     assert services.status()["waits"]["pid"] == pid
     assert lives(pid)
@@ -248,7 +256,8 @@ def test_a_new_front_knows_the_services_too(services):
 # A reload.
 
 
-def test_a_reload_starts_the_added_stops_the_removed_restarts_the_changed_and_keeps_the_rest(services):
+def test_a_reload_starts_the_added_stops_the_removed_restarts_the_changed_and_keeps_the_rest(
+        services):
     host = services.start(("stays", WAITS), ("goes", WAITS), ("changes", WAITS))
     old = {name: services.ready(name) for name in ("stays", "goes", "changes")}
     changed = shell("echo here and changed; exec sleep 600")
@@ -314,15 +323,17 @@ def test_a_reload_that_is_refused_leaves_the_services_alone(services):
 
 
 def test_services_are_stopped_in_the_reverse_order_each_when_the_one_after_it_has_ended(services):
-    text = ("import os, signal, time\ndef end(*_):\n    time.sleep(0.2)\n    os.write(1, b'end\\n')\n"
-            "    os._exit(0)\nsignal.signal(signal.SIGTERM, end)\nprint('here', flush=True)\n" + LOOP)
+    text = (
+        "import os, signal, time\ndef end(*_):\n    time.sleep(0.2)\n    os.write(1, b'end\\n')\n"
+        "    os._exit(0)\nsignal.signal(signal.SIGTERM, end)\nprint('here', flush=True)\n" + LOOP)
     path = services.program("slow", text)
     host = services.start(*[(name, run(path)) for name in "abc"])
     for name in "abc":
         services.ready(name)
     since = host.log_position()
     host.stop()
-    assert in_order(host.program.log(since), "service c: stopping", "end service=c", "service b: stopping",
+    assert in_order(host.program.log(since), "service c: stopping", "end service=c",
+                    "service b: stopping",
                     "end service=b", "service a: stopping", "end service=a", " stopped$")
 
 
@@ -338,7 +349,8 @@ def test_a_service_has_ended_when_its_process_group_is_empty(services):
 
 
 def test_what_a_service_that_has_ended_has_left_behind_is_logged_and_stopped_too(services):
-    path = services.program("left", "import os, sys, time\nwhile os.path.exists('/proc/' + sys.argv[1]): time.sleep(0.01)\n"
+    path = services.program("left", "import os, sys, time\nwhile os.path.exists('/proc/' + "
+                                    "sys.argv[1]): time.sleep(0.01)\n"
                                     "print('here', os.getpid(), flush=True)\n" + LOOP)
     host = services.start(("parent", shell(f"{path} $$ & exit 0", restart="never")))
     left = int(host.wait_line("here ", "service=parent").split()[-2])
@@ -361,9 +373,12 @@ def test_a_service_that_ignores_sigterm_is_killed_within_the_grace_time(services
 
 def test_one_that_ignores_sigterm_leaves_the_others_time_to_end(services):
     stubborn = services.program("stubborn", STUBBORN)
-    text = ("import os, signal, time\ndef end(*_):\n    time.sleep(0.05)\n    os.write(1, b'in peace\\n')\n"
-            "    os._exit(0)\nsignal.signal(signal.SIGTERM, end)\nprint('here', flush=True)\n" + LOOP)
-    host = services.start(("first", run(services.program("slow", text))), ("last", run(stubborn)), grace=2)
+    text = ("import os, signal, time\ndef end(*_):\n    time.sleep(0.05)\n"
+            "    os.write(1, b'in peace\\n')\n"
+            "    os._exit(0)\nsignal.signal(signal.SIGTERM, end)\nprint('here', flush=True)\n"
+            + LOOP)
+    host = services.start(("first", run(services.program("slow", text))),
+                          ("last", run(stubborn)), grace=2)
     services.ready("first")
     services.ready("last")
     host.stop()
@@ -385,10 +400,12 @@ def test_who_says_it_twice_does_not_wait_for_a_service(services):
 
 
 def test_a_killed_host_takes_the_services_with_it_by_sigterm(services):
-    text = ("import signal, sys\ndef end(*_):\n    open(sys.argv[1], 'w').write('SIGTERM')\n    sys.exit(0)\n"
+    text = ("import signal, sys\ndef end(*_):\n    open(sys.argv[1], 'w').write('SIGTERM')\n"
+            "    sys.exit(0)\n"
             "signal.signal(signal.SIGTERM, end)\nprint('here', flush=True)\n" + LOOP)
     told = services.folder / "told"
-    host = services.start(("told", run(services.program("told.py", text), str(told))), ("one", WAITS))
+    host = services.start(("told", run(services.program("told.py", text), str(told))),
+                          ("one", WAITS))
     pids = [services.ready("told"), services.ready("one")]
     host.program.send(signal.SIGKILL)
     wait_for(lambda: not any(map(lives, pids)), "their end")
@@ -412,9 +429,11 @@ def test_a_killed_host_takes_the_services_with_it_by_sigterm(services):
     ("[service a]\nrun = /x\nuser = ada\n", "exthost.conf:3: unknown key 'user'"),
     ("[service a]\nrun = FOLDER/x -v\n", "service a: FOLDER/x: No such file or directory"),
     ("[service a]\nrun = FOLDER\n", "service a: FOLDER: not a file"),
-    ("[service a]\nrun = FOLDER/exthost.conf\n", "service a: FOLDER/exthost.conf: Permission denied"),
+    ("[service a]\nrun = FOLDER/exthost.conf\n",
+     "service a: FOLDER/exthost.conf: Permission denied"),
     ("[service a]\nscript = FOLDER/x.py -v\n", "service a: FOLDER/x.py: No such file or directory"),
-    ("[service a]\nrun = /bin/true\nwritable = x\n", "service a: writable: 'x' is no absolute path"),
+    ("[service a]\nrun = /bin/true\nwritable = x\n",
+     "service a: writable: 'x' is no absolute path"),
     ("[service a]\nrun = /bin/true\nwritable = FOLDER/x/\n",
      "service a: writable: FOLDER/x/: No such file or directory"),
     ("[service a]\nrun = /bin/true\nwritable = FOLDER/x/y\n",
@@ -422,7 +441,8 @@ def test_a_killed_host_takes_the_services_with_it_by_sigterm(services):
     ("[service a]\nrun = /bin/true\nwritable = FOLDER\n  FOLDER/x/y\n",
      "service a: writable: FOLDER/x/y: No such file or directory")])
 @pytest.mark.parametrize("command", ["check", "serve"])
-def test_a_service_that_could_not_be_kept_is_one_clear_line_and_status_2(tmp_path, section, says, command):
+def test_a_service_that_could_not_be_kept_is_one_clear_line_and_status_2(
+        tmp_path, section, says, command):
     configuration = tmp_path / "exthost.conf"
     configuration.write_text(section.replace("FOLDER", str(tmp_path)))
     done = run_exthost(command, "--root", str(tmp_path), "--config", str(configuration))
@@ -434,7 +454,8 @@ def test_a_service_that_could_not_be_kept_is_one_clear_line_and_status_2(tmp_pat
 def test_check_takes_good_services_and_starts_none(tmp_path):
     (tmp_path / "x.tcl").write_text("")
     (tmp_path / "exthost.conf").write_text(
-        f"[service a]\nrun = /bin/touch\n  {tmp_path}/started\nwritable = {tmp_path}/\n  {tmp_path}/new\n"
+        f"[service a]\nrun = /bin/touch\n  {tmp_path}/started\nwritable = {tmp_path}/\n"
+        f"  {tmp_path}/new\n"
         f"[service b]\nscript = {tmp_path}/x.tcl -v\n")
     done = run_exthost("check", "--root", str(tmp_path), "--config", str(tmp_path / "exthost.conf"))
     assert done.returncode == 0, done.stderr

@@ -1,6 +1,6 @@
 """
-A real Fossil among the services, which serves through the relay what it is asked while the host is told to
-end.
+A real Fossil among the services, which serves through the relay what it is asked while the host is
+told to end.
 """
 
 import json
@@ -44,17 +44,21 @@ class Museum:
         for command in (["init", "-A", "admin", str(self.repository)],
                         ["user", "capabilities", "nobody", "jorz", "-R", str(self.repository)],
                         ["settings", "backoffice-disable", "1", "-R", str(self.repository)]):
-            subprocess.run([FOSSIL, *command], env={**environment(), **self.env}, cwd=folder, check=True,
+            subprocess.run([FOSSIL, *command], env={**environment(), **self.env},
+                           cwd=folder, check=True,
                            capture_output=True, timeout=30)
         self.go = folder / "go"
         for language, text in SLOW.items():
             put_script(root, f"slow-{language}", language, text.replace("GO", str(self.go)))
         self.port = free_port()
-        self.service = {"run": f"{FOSSIL} server {self.repository}\n  --port {self.port} --localhost\n"
-                               f"  --nojail --extroot {root}"}
+        self.service = {
+            "run": f"{FOSSIL} server {self.repository}\n  --port {self.port} --localhost\n"
+                   f"  --nojail --extroot {root}"}
 
     def wait(self):
-        """Until it serves; what several first requests at once write to its database is an error."""
+        """
+        Until it serves; what several first requests at once write to its database is an error.
+        """
         wait_for(lambda: listens(self.port), "Fossil listens")
         assert web.request(self.port, "GET", "/stat").status in (200, 302)
 
@@ -138,9 +142,10 @@ def test_as_pid_1_it_ends_as_a_container_does_with_no_request_cut_and_nothing_le
         pytest.skip(f"a PID namespace of its own cannot be made: {reason}")
     museum = Museum(services.folder, services.root)
     services.put(("fossil", museum.service), ("other", WAITS))
-    program = Program(["unshare", "--pid", "--fork", "--mount-proc", "--kill-child", EXTHOST, "serve",
-                       "--root", str(services.root), "--config", str(services.configuration)],
-                      env=environment(**museum.env), cwd="/")
+    program = Program(
+        ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child", EXTHOST, "serve",
+         "--root", str(services.root), "--config", str(services.configuration)],
+        env=environment(**museum.env), cwd="/")
     try:
         program.wait_line("here service=other")
         museum.wait()
@@ -153,7 +158,8 @@ def test_as_pid_1_it_ends_as_a_container_does_with_no_request_cut_and_nothing_le
         assert program.wait_exit() == 0
         assert all_whole(museum.finish()), museum.answers
         wait_for(lambda: not any(map(lives, inside)), "nothing is left")
-        assert in_order(program.log(), "service other: stopping", "service fossil: stopping", " stopped$")
+        assert in_order(program.log(), "service other: stopping", "service fossil: stopping",
+                        " stopped$")
         assert not any("killed" in line for line in program.log())
     finally:
         program.stop()

@@ -54,7 +54,8 @@ class Supervisor:
 
 @pytest.fixture(params=["path", "abstract name"])
 def any_supervisor(request, tmp_path):
-    address = str(tmp_path / "notify") if request.param == "path" else f"@exthost-test-{os.getpid()}"
+    address = str(
+        tmp_path / "notify") if request.param == "path" else f"@exthost-test-{os.getpid()}"
     made = Supervisor(address)
     yield made
     made.socket.close()
@@ -71,7 +72,8 @@ def under(supervisor, **more):
     return environment(NOTIFY_SOCKET=supervisor.address, **more)
 
 
-def test_the_supervisor_hears_that_the_host_is_ready_and_what_it_serves(start_host, root, any_supervisor):
+def test_the_supervisor_hears_that_the_host_is_ready_and_what_it_serves(
+        start_host, root, any_supervisor):
     host = start_host(root, env=under(any_supervisor))
     heard = any_supervisor.hear_until("READY")
     assert heard[-1] == {"READY": "1"}
@@ -158,7 +160,8 @@ def test_a_supervisor_that_has_gone_is_no_matter(start_host, root, supervisor):
     supervisor.socket.close()
     old = templates(host.pid)
     host.program.send(signal.SIGHUP)
-    wait_for(lambda: len(templates(host.pid)) >= 2 and not old & templates(host.pid), "new templates")
+    wait_for(lambda: len(templates(host.pid)) >= 2 and not old & templates(host.pid),
+             "new templates")
     assert host.get("/tcl/hello.tcl").status == 200
 
 
@@ -188,7 +191,8 @@ sockets, pid, command = sys.argv[1].split(), sys.argv[2], sys.argv[3:]
 for i, descriptor in enumerate(sockets):
     os.dup2(int(descriptor), 3 + i)
     os.close(int(descriptor))
-os.environ.update(LISTEN_FDS=str(len(sockets)), LISTEN_PID=pid or str(os.getpid()), LISTEN_FDNAMES="x:y")
+os.environ.update(LISTEN_FDS=str(len(sockets)), LISTEN_PID=pid or str(os.getpid()),
+                  LISTEN_FDNAMES="x:y")
 os.execv(command[0], command)
 """
 
@@ -247,7 +251,8 @@ def sockets(tmp_path):
 
 
 def answers(address):
-    return fastcgi.request(address, "GET", "/tcl/hello.tcl?in").reply().text == "Hello from tcl: in\n"
+    return fastcgi.request(address, "GET",
+                           "/tcl/hello.tcl?in").reply().text == "Hello from tcl: in\n"
 
 
 def test_all_sockets_that_are_passed_in_are_served(start_host, root, sockets):
@@ -284,19 +289,22 @@ def test_a_host_that_is_started_again_answers_who_waited_meanwhile(start_host, r
     sockets.pass_to(start_host, root, "fd").stop()
     waiting = []
     thread = threading.Thread(
-        target=lambda: waiting.append(fastcgi.request(path, "GET", "/tcl/hello.tcl?in", timeout=30)))
+        target=lambda: waiting.append(
+            fastcgi.request(path, "GET", "/tcl/hello.tcl?in", timeout=30)))
     thread.start()
     sockets.pass_to(start_host, root, "fd")
     thread.join()
     assert waiting[0].reply().text == "Hello from tcl: in\n"
 
 
-def test_a_socket_that_was_passed_in_is_close_on_exec_and_only_the_front_gets_it(start_host, root, sockets):
+def test_a_socket_that_was_passed_in_is_close_on_exec_and_only_the_front_gets_it(
+        start_host, root, sockets):
     sockets.unix("one")
     host = sockets.pass_to(start_host, root, "fd", "unix:{folder}/s")
     assert host.get("/tcl/hello.tcl").status == 200
     passed = os.readlink(f"/proc/self/fd/{sockets.descriptors[0]}")
-    assert {name_of(pid) for pid in host.pids() if passed in open_files(pid)} == {"exthost", "exthost-front"}
+    assert {name_of(pid) for pid in host.pids() if passed in open_files(pid)} == {
+        "exthost", "exthost-front"}
     with open(f"/proc/{host.pid}/fdinfo/3") as f:
         assert int(re.search(r"^flags:\s*(\d+)", f.read(), re.M)[1], 8) & os.O_CLOEXEC
 
@@ -372,7 +380,8 @@ def test_the_socket_is_where_the_relay_looks(units):
     assert path in relay.splitlines()
 
 
-@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None,
+                    reason="systemd-analyze is not installed")
 def test_systemd_finds_nothing_wrong_with_the_units(units):
     done = subprocess.run(["systemd-analyze", "verify", "--man=no", *units.values()], check=False,
                           capture_output=True, text=True, timeout=60)
@@ -411,8 +420,9 @@ class FirstProcess:
             ["nsenter", "--target", str(self.pid), "--pid", "sh", "-c",
              "sleep 600 >/dev/null 2>&1 &"],
             stdin=subprocess.DEVNULL, check=True, timeout=10, env={"PATH": "/usr/bin:/bin"})
-        return wait_for(lambda: next((pid for pid in children_of(self.pid) if name_of(pid) == "sleep"), 0),
-                        "the orphan is PID 1's")
+        return wait_for(
+            lambda: next((pid for pid in children_of(self.pid) if name_of(pid) == "sleep"), 0),
+            "the orphan is PID 1's")
 
     def end(self):
         """SIGTERM; its exit status."""

@@ -1,4 +1,6 @@
-"""A log that takes no lines for a while says afterwards how many it has lost, whoever wrote them."""
+"""
+A log that takes no lines for a while says afterwards how many it has lost, whoever wrote them.
+"""
 
 import os
 import re
@@ -24,7 +26,9 @@ proc application {} { puts "Content-Type: text/plain\\n\\nhello" }
 
 
 class Log:
-    """Standard error of a host: a pipe that is read when the test wants to, and never waited for."""
+    """
+    Standard error of a host: a pipe that is read when the test wants to, and never waited for.
+    """
 
     def __init__(self):
         self.reader, self.writer = os.pipe()

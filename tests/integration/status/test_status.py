@@ -73,7 +73,8 @@ def test_the_table_names_each_process_and_run_and_fits_80_columns(start_host, ro
         told = status_of(host)
     assert [line for line in text.splitlines() if len(line) > 80] == []
     for process in told["processes"]:
-        name = " ".join([process["role"], *([process["language"]] if "language" in process else [])])
+        name = " ".join(
+            [process["role"], *([process["language"]] if "language" in process else [])])
         assert re.search(rf"^{name} +{process['pid']} +[\d.]+ MiB", text, re.M), text
     assert [run["state"] for run in told["runs"]] == ["runs", "waits"]
     for run in told["runs"]:
@@ -163,14 +164,16 @@ def test_a_run_that_is_asked_before_it_has_begun_goes_on(start_host, root, langu
     host = start_host(root, "--timeout", "300")
 
     def spares():
-        return [pid for template in named(host.pid, "exthost-templ") for pid in descendants(template)]
+        return [pid for template in named(host.pid, "exthost-templ")
+                for pid in descendants(template)]
     stopped = wait_for(lambda: len(spares()) == 2 * len(SUFFIX) and spares(), "the spares")
     for pid in stopped:
         os.kill(pid, signal.SIGSTOP)
     asked = Asked(host, "/early" + SUFFIX[language])
     try:
         (run,) = wait_for(lambda: find_runs(host, "runs"), "the run")
-        question = Program([EXTHOST, "status", "--root", str(root), "--stack", run["id"]], env=environment())
+        question = Program([EXTHOST, "status", "--root", str(root), "--stack", run["id"]],
+                           env=environment())
         wait_for(lambda: any(is_pending(pid, signal.SIGRTMAX) for pid in stopped), "the question")
     finally:
         for pid in stopped:
@@ -215,7 +218,8 @@ def test_without_a_host_it_is_one_line_and_status_1(root, tmp_path):
     fails(run_exthost("status", "--root", str(root)), 1, control, "refused")
 
 
-@pytest.mark.skipif(os.path.exists("/etc/exthost.conf"), reason="/etc/exthost.conf tells where the host is")
+@pytest.mark.skipif(os.path.exists("/etc/exthost.conf"),
+                    reason="/etc/exthost.conf tells where the host is")
 @pytest.mark.parametrize("options", [(), ("--json",), ("--check",)])
 def test_without_a_root_it_is_one_line_and_status_2(options):
     fails(run_exthost("status", *options), 2, "--root", "--control")
@@ -248,7 +252,8 @@ def test_check_says_in_one_line_that_no_host_answers(root):
     ("run = /bin/true\nrestart = on-failure", None),
     ("run = /bin/false\nrestart = never", "service one: ended: exit status 1"),
     ("run = /bin/true\nrestart-delay = 600", "service one: exit status 0; to be started again")])
-def test_check_says_in_one_line_which_service_is_not_well(start_host, root, tmp_path, section, says):
+def test_check_says_in_one_line_which_service_is_not_well(
+        start_host, root, tmp_path, section, says):
     configuration = tmp_path / "conf"
     configuration.write_text(f"[service one]\n{section}\n")
     host = start_host(root, "--config", str(configuration))
@@ -259,7 +264,8 @@ def test_check_says_in_one_line_which_service_is_not_well(start_host, root, tmp_
     def told():
         """Once the front, whom it asks, has heard of it."""
         done = run_exthost("status", "--root", str(root), "--check")
-        return done if says is None and done.returncode == 0 or says and says in done.stderr.decode() else None
+        right = done.returncode == 0 if says is None else says in done.stderr.decode()
+        return done if right else None
     done = wait_for(told, "what it says")
     if says:
         fails(done, 1, says)
@@ -270,8 +276,9 @@ def test_check_says_in_one_line_which_service_is_not_well(start_host, root, tmp_
 def test_watch_prints_again_and_again_until_sigint(start_host, root):
     start_host(root)
     # What a shell starts in the background ignores SIGINT, and so does all that is started there.
-    program = Program(["/usr/bin/env", "--default-signal=INT", EXTHOST, "status", "--root", str(root),
-                       "--watch"], env=environment())
+    program = Program(
+        ["/usr/bin/env", "--default-signal=INT", EXTHOST, "status", "--root", str(root),
+         "--watch"], env=environment())
     try:
         wait_for(lambda: sum(line.startswith("exthost ") for line in program.log()) >= 2,
                  "the second table")

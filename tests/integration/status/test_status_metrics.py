@@ -41,8 +41,8 @@ def parse_labels(text):
 
 def parse_metrics(text):
     """
-    {(name, labels): value} of Prometheus' text format, version 0.0.4, taken strictly: each family in
-    one piece, HELP and TYPE once and before it, no sample twice; {family: type} beside it.
+    {(name, labels): value} of Prometheus' text format, version 0.0.4, taken strictly: each family
+    in one piece, HELP and TYPE once and before it, no sample twice; {family: type} beside it.
     """
     samples, types, helped, family = {}, {}, set(), None
     assert text.endswith("\n") and "\r" not in text

@@ -1,4 +1,6 @@
-"""What a request writes for the log without an end of line: a line of its own, when the request ends."""
+"""
+What a request writes for the log without an end of line: a line of its own, when the request ends.
+"""
 
 import re
 
@@ -41,12 +43,14 @@ WRITES = {
     ("tcl", "stderr, behind a line"): "puts -nonewline stderr \"whole\\nhalf $words\"",
     ("tcl", "stderr, in pieces"): "foreach word \"half $words\" {puts -nonewline stderr $word}",
 }
-TEXTS = {("python", "app"): PYTHON_APP, ("python", "rerun"): PYTHON_CGI, ("python", "cgi"): PYTHON_CGI,
+TEXTS = {("python", "app"): PYTHON_APP, ("python", "rerun"): PYTHON_CGI,
+         ("python", "cgi"): PYTHON_CGI,
          ("tcl", "app"): TCL_APP, ("tcl", "rerun"): TCL_CGI, ("tcl", "cgi"): TCL_CGI}
 CASES = [(language, mode, stream, socket) for (language, mode) in TEXTS
          for (spoken, stream) in WRITES if spoken == language
          for socket in ("shared", "own")
-         if not (mode == "cgi" and socket == "own") and (mode == "app" or stream not in ("wsgi.errors", "stdout"))]
+         if not (mode == "cgi" and socket == "own")
+         and (mode == "app" or stream not in ("wsgi.errors", "stdout"))]
 
 
 def serve(tmp_path, language, mode, stream, socket):
@@ -54,7 +58,8 @@ def serve(tmp_path, language, mode, stream, socket):
     script = put_script(tmp_path / "root", "app" + SUFFIX[language], language, text)
     if socket == "shared":
         return Host(script.parent, "--workers", "1")
-    return Serving(script.parent, "--mode", mode, language=language, workers=1, text=script.read_text())
+    return Serving(script.parent, "--mode", mode, language=language, workers=1,
+                   text=script.read_text())
 
 
 @pytest.mark.parametrize("language, mode, stream, socket", CASES)
@@ -82,14 +87,17 @@ def test_an_unfinished_line_is_logged_when_its_request_ends_and_under_its_id(
         host.stop()
 
 
-LOADS = {"python": "import sys\nsys.stderr.write('loading')\n" + PYTHON_APP % WRITES["python", "stderr"],
+LOADS = {"python": "import sys\nsys.stderr.write('loading')\n" + PYTHON_APP
+         % WRITES["python", "stderr"],
          "tcl": "puts -nonewline stderr loading\n" + TCL_APP % WRITES["tcl", "stderr"]}
 
 
 @pytest.mark.parametrize("socket", ["shared", "own"])
 @pytest.mark.parametrize("language", LOADS)
-def test_an_unfinished_line_of_an_app_that_loads_is_no_part_of_a_requests(tmp_path, language, socket):
-    script = put_script(tmp_path / "root", "app" + SUFFIX[language], language, "# exthost: app\n" + LOADS[language])
+def test_an_unfinished_line_of_an_app_that_loads_is_no_part_of_a_requests(
+        tmp_path, language, socket):
+    script = put_script(tmp_path / "root", "app" + SUFFIX[language], language,
+                        "# exthost: app\n" + LOADS[language])
     host = Host(script.parent) if socket == "shared" else \
         Serving(script.parent, language=language, workers=1, text=script.read_text())
     try:

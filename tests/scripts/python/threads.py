@@ -1,5 +1,5 @@
 #!/usr/bin/exthost-cgi python
-"""The page's end is written by a thread that is still running when the script has come to its end."""
+"""A thread writes the page's end; it still runs when the script has come to its end."""
 
 import sys
 import threading
