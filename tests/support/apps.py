@@ -23,8 +23,8 @@ class Apps:
         self.root.mkdir()
         self.debug = debug
         self._numbers = itertools.count(1)
-        # No app's worker stays much longer than its test: it may be idle within that for some seconds,
-        # on a machine that has other work.
+        # No app's worker stays much longer than its test: it may be idle within that for some
+        # seconds, on a machine that has other work.
         self.host = Host(self.root, "--min-workers", "0", "--idle-exit", "15",
                          *(["--debug"] if debug else []), *options)
 
