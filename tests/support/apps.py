@@ -96,6 +96,7 @@ class OwnSockets(Apps):
 
     @property
     def socket(self):
+        """The socket of the host that runs now."""
         return self._started.socket
 
     def put(self, body, before="", name=None):

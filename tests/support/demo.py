@@ -45,7 +45,10 @@ def wait_for(condition, what):
 
 
 def ended(program):
-    """Without taking its exit status: until then its process group is no one else's."""
+    """
+    Whether a subprocess.Popen has ended. Its exit status is not taken: until then its process group
+    is no one else's.
+    """
     state = os.waitid(os.P_PID, program.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
     return state is not None
 
@@ -60,6 +63,10 @@ class Demo:
         self.programs = []
 
     def start(self, *arguments, log):
+        """
+        Start a program (its words) with its output in a file of this name; the subprocess.Popen.
+        clean() ends it.
+        """
         # A signal that came between start and append would leave the program behind.
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
         try:
@@ -75,6 +82,7 @@ class Demo:
         return program
 
     def stop(self, program):
+        """End one of them: SIGTERM, then SIGKILL for all of its process group."""
         os.kill(program.pid, signal.SIGTERM)
         try:
             wait_for(lambda: ended(program), "")
@@ -86,17 +94,20 @@ class Demo:
         self.programs.remove(program)
 
     def clean(self):
+        """End all programs, the last one first, and remove the folder."""
         for program in reversed(self.programs[:]):
             self.stop(program)
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def fossil(self, *arguments, cwd=None):
+        """Run Fossil to its end. Trouble when it fails."""
         done = subprocess.run(["fossil", *map(str, arguments)], cwd=cwd or self.folder, text=True,
                               env=self.environment, capture_output=True, check=False)
         if done.returncode != 0:
             raise Trouble(f"fossil {arguments[0]}: {(done.stderr or done.stdout).strip()}")
 
     def make_repository(self):
+        """project.fossil in the folder, with COMMITS."""
         work = self.folder / "work"
         work.mkdir()
         self.fossil("init", "--date-override", "2025-03-01", "project.fossil")
@@ -133,6 +144,10 @@ class Demo:
         return root
 
     def start_host(self, root):
+        """
+        Start `exthost serve` for this extension root, and wait until it is ready. Trouble when it
+        ends.
+        """
         for name in ("exthost", "exthost-cgi"):
             if not (self.bin / name).exists():
                 raise Trouble(f"no {self.bin / name}: build it first, with make")
@@ -140,6 +155,9 @@ class Demo:
         self.wait_ready(program, "exthost", "host.log", lambda: " ready" in self.log("host.log"))
 
     def start_fossil(self, root, port):
+        """
+        Start a Fossil with this extension root at this port, and wait until it listens; the Popen.
+        """
         log = f"fossil-{port}.log"
         program = self.start("fossil", "server", self.folder / "project.fossil", "--port", port,
                              "--localhost", "--nojail", "--extroot", root, log=log)
@@ -147,11 +165,13 @@ class Demo:
         return program
 
     def wait_ready(self, program, name, log, condition):
+        """Wait until condition(). Trouble, with what it wrote to this log, when it ends before."""
         wait_for(lambda: ended(program) or condition(), name)
         if ended(program):
             raise Trouble(f"{name} ended: {self.log(log).strip() or 'without a word'}")
 
     def log(self, name):
+        """What a program has written so far to its log of this name, as text."""
         return (self.folder / name).read_text(encoding="utf-8", errors="replace")
 
     def check_served(self, suffix, count):
@@ -162,7 +182,7 @@ class Demo:
 
 
 def fetch(port, path):
-    """(status, title, milliseconds)."""
+    """GET a path at this port: (status, title of the page, milliseconds)."""
     began = time.perf_counter()
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=DEADLINE)
     connection.request("GET", path)

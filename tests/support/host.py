@@ -174,6 +174,7 @@ class Host:
 
     @property
     def pid(self):
+        """The master's process id."""
         return self.program.pid
 
     def pids(self):

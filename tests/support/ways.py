@@ -26,14 +26,17 @@ class Site:
 
     @property
     def host(self):
+        """The Host, with all test scripts."""
         return self._get("host", lambda: Host(self.root, *self._options))
 
     @property
     def nginx(self):
+        """A servers.Nginx in front of it."""
         return self._get("nginx", lambda: Nginx(self.host.socket))
 
     @property
     def fossil(self):
+        """A servers.Fossil with the same extension root."""
         return self._get("fossil", self._start_fossil)
 
     def _start_fossil(self):
