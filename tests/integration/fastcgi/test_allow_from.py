@@ -21,6 +21,7 @@ NAMESPACE = ("/usr/bin/unshare", "--net", "/bin/sh", "-c",
 CLIENT = """
 import socket, sys
 sys.path.insert(0, sys.argv[1])
+from support import fastcgi
 connect = socket.socket.connect
 def from_there(self, address):
     self.bind((sys.argv[2], 0))
