@@ -255,7 +255,7 @@ static int copy_file(const char *name, struct error *e)
 	}
 	while ((n = read(from, piece, sizeof(piece))) > 0)
 		if (fd_write_all(copy, piece, (size_t)n) < 0)
-			n = -1;
+			break;
 	if (n == 0)
 		return copy;
 	error_errno(e, "configuration file %s", name);

@@ -77,8 +77,9 @@ int admission_add(struct admission *a, const struct listener *l)
 	event.events = a->paused || l->app != 0 ? 0 : WANTED;
 	if (a->count < LISTENERS_MAX) {
 		a->asleep[a->count] = l->app != 0;
-		atomic_store(&a->listeners[a->count++], l);
+		atomic_store(&a->listeners[a->count], l);
 		result = epoll_ctl(a->epoll, EPOLL_CTL_ADD, l->fd, &event);
+		a->count += result == 0;
 	}
 	pthread_mutex_unlock(&a->lock);
 	return result;

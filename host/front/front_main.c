@@ -223,8 +223,12 @@ static void take_listener(struct front *f, uint32_t index, int fd)
 	}
 	*fresh = f->setup->listeners[index];
 	fresh->fd = fd;
-	if (admission_add(fresh->control ? f->control : f->accepting, fresh) < 0)
+	if (admission_add(fresh->control ? f->control : f->accepting, fresh) < 0) {
 		log_message(f->setup->log, LEVEL_ERROR, "%s: bound anew too often", fresh->address);
+		free(fresh);
+		close(fd);
+	}
+	/* `fresh` is in the front's list. NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
 }
 
 /* One order of the master's. false: it is time to end. */

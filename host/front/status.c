@@ -262,7 +262,7 @@ static void serve_stack(struct status_sources *sources, const char *id, struct b
 
 void status_serve(struct status_sources *sources, int fd)
 {
-	char line[128];
+	char line[128] = "";
 	size_t have = 0;
 	ssize_t n = 1;
 	struct buffer out = {0};

@@ -30,12 +30,12 @@ static bool is_at(const struct cgi_variables *v, size_t i, const char *name, siz
 static size_t find_placed(const struct cgi_variables *v, const char *name, size_t size)
 {
 	for (unsigned at = place_of(name, size);; at++) {
-		unsigned place = v->places[at % CGI_VARIABLES_PLACES];
+		unsigned taken = v->places[at % CGI_VARIABLES_PLACES];
 
-		if (place == 0)
+		if (taken == 0)
 			break;
-		if (is_at(v, place - 1, name, size))
-			return place - 1;
+		if (is_at(v, taken - 1, name, size))
+			return taken - 1;
 	}
 	return v->count;
 }
@@ -147,6 +147,7 @@ int cgi_variables_default(struct cgi_variables *v, const char *name, const char 
 
 int cgi_variables_add(struct cgi_variables *v, const char *item)
 {
+	/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): free_item frees it. */
 	return cgi_variables_take(v, strdup(item), strcspn(item, "="));
 }
 

@@ -173,10 +173,4 @@ bool request_may_see_traceback(const struct request *r);
 
 void request_release(struct request *r);
 
-/* Nanoseconds, CLOCK_MONOTONIC. */
-uint64_t clock_now(void);
-
-/* Milliseconds until that clock says so, for poll(2): 0 if it has, and at most INT_MAX. */
-int clock_left(uint64_t due);
-
 #endif

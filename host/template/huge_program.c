@@ -76,7 +76,7 @@ void huge_pages_move_text(void)
 		return;
 	fd = copy_to_memory(text, limit - text.begin);
 	if (fd >= 0)
-		mmap((void *)text.begin, limit - text.begin, PROT_READ | PROT_EXEC,
+		(void)mmap((void *)text.begin, limit - text.begin, PROT_READ | PROT_EXEC,
 		    MAP_PRIVATE | MAP_FIXED, fd, 0);
 }
 

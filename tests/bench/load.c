@@ -79,7 +79,7 @@ int main(int argc, char **argv)
 	int count = argc == 6 ? atoi(argv[4]) : 0;
 	int each = count > 0 ? atoi(argv[5]) / count : 0;
 	struct client *clients = calloc((size_t)count + 1, sizeof(*clients));
-	double *latencies = calloc((size_t)(count * each) + 1, sizeof(*latencies));
+	double *latencies = calloc((size_t)count * (size_t)each + 1, sizeof(*latencies));
 	double began;
 	int failed = 0;
 
@@ -101,7 +101,7 @@ int main(int argc, char **argv)
 		failed += clients[i].failed;
 	}
 	began = now() - began;
-	qsort(latencies, (size_t)(count * each), sizeof(*latencies), compare);
+	qsort(latencies, (size_t)count * (size_t)each, sizeof(*latencies), compare);
 	printf("%.1f %.1f %.1f\n", count * each / began * 1e6, latencies[count * each / 2],
 	    latencies[count * each * 9 / 10]);
 	if (failed > 0)

@@ -190,6 +190,7 @@ static void without_a_supervisor_nothing_happens(void **state)
 {
 	static const char *const nobody[] = {"", "@", "/", "relative/path", "vsock:2:1234",
 	    "/does/not/exist",
+	    /* NOLINTNEXTLINE(bugprone-suspicious-missing-comma): one path on two lines. */
 	    "/a/path/that/is/much/longer/than/the/hundred/and/seven/bytes/which/the/address/of/a/"
 	    "unix/socket/holds/on/linux"};
 	struct supervisor *s = *state;

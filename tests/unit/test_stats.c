@@ -20,7 +20,7 @@ static void count(struct stats *s, const char *extension, int status, uint64_t t
 
 static struct stats_extension find(struct stats *s, const char *name)
 {
-	struct stats_extension found;
+	struct stats_extension found = {0};
 	size_t n;
 	struct stats_extension *list = stats_list_extensions(s, &n);
 

@@ -128,7 +128,7 @@ static pid_t come_up(void)
 static uint64_t fail_to_start(uint64_t *slack)
 {
 	struct fake fake = begin();
-	uint64_t before = clock_now();
+	uint64_t before;
 
 	die(&fake);
 	before = clock_now();

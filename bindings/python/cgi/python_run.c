@@ -17,7 +17,6 @@
 
 static int run_script(struct binding_run *run);
 static PyObject *make_main(void);
-int python_run_take_script(const char *path, PyObject *globals);
 static PyObject *make_loader(PyObject *script);
 static int set_names(PyObject *globals, PyObject *script);
 static int set_variable(const char *variable);

@@ -33,7 +33,7 @@ int wsgi_input_start(void);
 PyObject *wsgi_input_new(const struct binding_call *call);
 
 /* The request is over: whoever still has it cannot read any more. Takes the reference; may be NULL. */
-void wsgi_input_end(PyObject *input);
+void wsgi_input_end(PyObject *object);
 
 /* python_wsgi_header.c */
 
@@ -128,7 +128,7 @@ PyObject *wsgi_file_wrapper(void);
 bool wsgi_file_check(PyObject *result);
 
 /* Send it without reading it, if it is a plain file. 0, WSGI_ENOUGH or -1, as wsgi_reply_file. */
-int wsgi_file_send(PyObject *wrapper, struct wsgi_reply *reply);
+int wsgi_file_send(PyObject *self, struct wsgi_reply *reply);
 
 /* python_wsgi.c */
 

@@ -29,7 +29,7 @@ static int check_piece(PyObject *chunk);
 static bool is_bodyless(const struct wsgi_reply *reply);
 static int add_known_length(struct wsgi_reply *reply, uint64_t size);
 static int put_header(struct wsgi_reply *reply, struct iovec *piece);
-static int send_pieces(struct wsgi_reply *reply, struct iovec *pieces, int count, bool last);
+static int send_pieces(struct wsgi_reply *reply, struct iovec *pieces, int count, bool ended);
 static int send_batches(struct wsgi_reply *reply, PyObject *chunks);
 static int after(const struct wsgi_reply *reply, bool cut);
 static int fail(struct wsgi_reply *reply);
