@@ -1,8 +1,8 @@
 """Compile a standard library into one archive: usage: image.py FOLDER ARCHIVE
 
 The archive holds no source and no documentation strings. Its code says that it comes from where the
-archive's members are, so a traceback shows file and line. The same library gives the same bytes: the
-members are sorted and have no date, and the code is checked by no time stamp.
+archive's members are, so a traceback shows file and line. The same library gives the same bytes:
+the members are sorted and have no date, and the code is checked by no time stamp.
 
 To be called with -X no_debug_ranges: columns are of no use without a source to show.
 """
@@ -14,8 +14,9 @@ import sys
 import zipfile
 from pathlib import Path
 
-# Tests, IDLE, Tk and terminals, what installs packages or converts Python 2, the texts of help(), Debian's
-# link into /etc, what stands in where a module in C is missing, and what needs one that is left out.
+# Tests, IDLE, Tk and terminals, what installs packages or converts Python 2, the texts of help(),
+# Debian's link into /etc, what stands in where a module in C is missing, and what needs one that is
+# left out.
 LEFT_OUT = {"test", "tests", "idlelib", "idle_test", "tkinter", "turtle.py", "turtledemo", "curses",
             "lib2to3", "ensurepip", "venv", "distutils", "pydoc_data", "lib-dynload", "__pycache__",
             "sitecustomize.py", "__phello__", "_pyio.py", "_pydecimal.py", "msilib", "crypt.py",
@@ -32,13 +33,15 @@ def without_documentation(tree):
     for node in ast.walk(tree):
         if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
             if ast.get_docstring(node, clean=False) is not None:
-                node.body[:1] = [] if len(node.body) > 1 else [ast.copy_location(ast.Pass(), node.body[0])]
+                left = [] if len(node.body) > 1 else [ast.copy_location(ast.Pass(), node.body[0])]
+                node.body[:1] = left
     return tree
 
 
 def compiled(source, name):
     data = source.read_bytes()
-    code = compile(without_documentation(ast.parse(data)), name, "exec", dont_inherit=True, optimize=0)
+    tree = without_documentation(ast.parse(data))
+    code = compile(tree, name, "exec", dont_inherit=True, optimize=0)
     # An unchecked hash: nothing is compared with a source that is not there (PEP 552).
     return (importlib.util.MAGIC_NUMBER + (1).to_bytes(4, "little")
             + importlib.util.source_hash(data) + marshal.dumps(code))

@@ -1,15 +1,15 @@
 # Copy Tcl's libraries for a container image: usage: image.tcl TARGET FOLDER...
 #
-# No file may look like a program, so a first line with #! goes. What loads only with Tk is left out,
-# and what is named here.
+# No file may look like a program, so a first line with #! goes. What loads only with Tk is left
+# out, and what is named here.
 #
 # The larger scripts are packed: source stops at ^Z, so what stands behind it can be the script,
 # compressed, and what stands before it a line that unpacks and evaluates it in its place. Only
 # scripts beside a package's index are, since a package may open what lies deeper by itself, and the
 # largest of Tcl's own; what is read at every start is not.
 #
-# The index files of tcllib's packages are put into one: each alone would take a block of the disk, and
-# all are read to find a package.
+# The index files of tcllib's packages are put into one: each alone would take a block of the disk,
+# and all are read to find a package.
 
 set unpack {eval [apply {{} {set f [open [info script] rb]; set d [read $f]; close $f
 encoding convertfrom utf-8 [zlib decompress [string range $d [string first \x1a $d]+1 end]]}}]}
@@ -19,7 +19,8 @@ set merged {}
 set unwanted {
     {tests, and sources in C} {tests *.test tcltest-* *.[ch]}
     {the system's are read where Tcl has none} {tzdata}
-    {build programs, write parsers, or drive either} {practcl bench page pt grammar_fa grammar_me grammar_peg}
+    {build programs, write parsers, or drive either}
+    {practcl bench page pt grammar_fa grammar_me grammar_peg}
     {format manuals} {doctools doctools2* dtplite mkdoc docstrip}
     {there is no terminal} {term}
     {servers for other clients than a browser} {ftpd pop3d smtpd httpd nns ident}
@@ -44,7 +45,9 @@ proc needs_tk {text} {
 
 proc may_be_packed {path} {
     expr {[string match */tcllib*/*/*.tcl $path] && [file exists [file dirname $path]/pkgIndex.tcl]
-        || [regexp {/tcl8[.0-9]*/(clock\.tcl|safe\.tcl|http-.*\.tm|msgcat-.*\.tm|opt[^/]*/optparse\.tcl)$} $path]}
+        || [regexp -expanded {
+            /tcl8[.0-9]*/(clock\.tcl|safe\.tcl|http-.*\.tm|msgcat-.*\.tm|opt[^/]*/optparse\.tcl)$
+        } $path]}
 }
 
 # The data, or what takes fewer blocks.
@@ -93,7 +96,8 @@ proc copy_folder {from to} {
         copy_index $from $to $left_out
     }
     # In Debian they are two files.
-    if {[file exists $to/gb2312.enc] && [read_bytes $to/gb2312.enc] eq [read_bytes $to/euc-cn.enc]} {
+    if {[file exists $to/gb2312.enc]
+            && [read_bytes $to/gb2312.enc] eq [read_bytes $to/euc-cn.enc]} {
         file delete $to/gb2312.enc
         file link -symbolic $to/gb2312.enc euc-cn.enc
     }

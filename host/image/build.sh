@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # From a build of the preset image, as root: usage: host/image/build.sh WHAT BUILD UID
 #
-#   rootfs      BUILD/rootfs/, the whole root file system, and its bill of materials BUILD/sbom.spdx.json
+#   rootfs      BUILD/rootfs/, the root file system, and its bill of materials BUILD/sbom.spdx.json
 #   relay-only  BUILD/relay-only/, Fossil and the relay alone, and BUILD/relay-only.spdx.json
 #   image       rootfs, and BUILD/exthost.oci.tar of it: the last stage of the Dockerfile
 #
-# The Dockerfile calls the first two, `make image` the last. The same tree and the same Debian packages
-# give the same bytes: every time is SOURCE_DATE_EPOCH, else that of the last commit, else 1980.
+# The Dockerfile calls the first two, `make image` the last. The same tree and the same Debian
+# packages give the same bytes: every time is SOURCE_DATE_EPOCH, else that of the last commit, else
+# 1980.
 set -eu
 umask 022
 export LC_ALL=C TZ=UTC
@@ -25,7 +26,8 @@ make_root() {
 	local root=$1 bill=$2
 	shift 2
 	rm -rf "$root"
-	mkdir -p "$root"/usr/{bin,lib,lib64} "$root"/{dev,proc,sys,run,etc,museum,log,tmp,ext,run/exthost}
+	mkdir -p "$root"/usr/{bin,lib,lib64} \
+		"$root"/{dev,proc,sys,run,etc,museum,log,tmp,ext,run/exthost}
 	ln -s usr/bin usr/lib usr/lib64 "$root"
 	# Scripts written where `make install` was name the relay there.
 	mkdir "$root/usr/local"
@@ -35,7 +37,8 @@ make_root() {
 			>"$build/install-$component.log"
 	done
 	# A program names its loader itself, if it needs one.
-	loader=$(readelf -p .interp "$root"/usr/bin/* 2>/dev/null | sed -n 's,^.*\] *\(/.*\)$,\1,p' | head -n 1)
+	loader=$(readelf -p .interp "$root"/usr/bin/* 2>/dev/null |
+		sed -n 's,^.*\] *\(/.*\)$,\1,p' | head -n 1)
 	if [ -n "$loader" ] && [ ! -e "$root$loader" ]; then
 		ln -s "/usr/lib/$(gcc -print-multiarch)/${loader##*/}" "$root$loader"
 	fi
@@ -49,7 +52,8 @@ make_root() {
 set_modes() {
 	local root=$1
 	find "$root" -type f -exec chmod 0644 {} +
-	find -L "$root/usr/bin" "$root/usr/lib/$(gcc -print-multiarch)"/ld-linux* -type f -exec chmod 0755 {} +
+	find -L "$root/usr/bin" "$root/usr/lib/$(gcc -print-multiarch)"/ld-linux* -type f \
+		-exec chmod 0755 {} +
 	find "$root" -type d -exec chmod 0755 {} +
 	chmod 1777 "$root/tmp"
 	chmod 0750 "$root/museum"
@@ -72,7 +76,8 @@ make_image() {
 	sed -n '/^FROM scratch AS exthost$/,$ { s,^COPY .*,ADD rootfs.tar /,; /HEALTHCHECK/d; p }' \
 		Dockerfile >"$build/Dockerfile"
 	rm -rf "$build/store" "$build/store-run" "$build/oci"
-	"${store[@]}" bud -q --isolation chroot --timestamp "$epoch" --build-arg "UID=$uid" --format oci \
+	"${store[@]}" bud -q --isolation chroot --timestamp "$epoch" --build-arg "UID=$uid" \
+		--format oci \
 		--tag exthost -f "$build/Dockerfile" "$build" >/dev/null
 	"${store[@]}" push -q exthost "oci:$build/oci:exthost"
 	rm -rf "$build/store" "$build/store-run"

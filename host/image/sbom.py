@@ -40,7 +40,7 @@ def cached(build, name):
 
 
 def linked_archives(root, build):
-    """The archives of other projects that exthost, if it is there, and the relay are linked with."""
+    """The archives of other projects in exthost, if it is there, and in the relay."""
     found = set()
     if (root / "usr/bin/exthost").exists():
         found = set(re.findall(r"(?<=[ =])/usr/\S+\.a\b", (build / "build.ninja").read_text()))
@@ -70,11 +70,12 @@ def sources(root, build):
 
 
 def describe(package):
-    fields = ("Version", "Architecture", "source:Package", "source:Version", "Maintainer", "Homepage")
+    fields = ("Version", "Architecture", "source:Package", "source:Version", "Maintainer",
+              "Homepage")
     line = "\\t".join("${%s}" % field for field in fields)
     # Of several architectures, the first is this machine's.
-    done = subprocess.run(["dpkg-query", "-W", "-f", line + "\\n", package], check=True, capture_output=True,
-                          text=True)
+    done = subprocess.run(["dpkg-query", "-W", "-f", line + "\\n", package], check=True,
+                          capture_output=True, text=True)
     return dict(zip(fields, done.stdout.splitlines()[0].split("\t")))
 
 
@@ -85,7 +86,8 @@ def copyright_of(package):
 
 def version_of_fossil(root):
     """What it says itself, where it can be run."""
-    done = subprocess.run([root / "usr/bin/fossil", "version"], check=False, capture_output=True, text=True)
+    done = subprocess.run([root / "usr/bin/fossil", "version"], check=False, capture_output=True,
+                          text=True)
     told = re.search(r"version (\S+)", done.stdout)
     return told[1] if told else "NOASSERTION"
 
@@ -121,8 +123,8 @@ def package_entry(name, about):
     version = about.get("Version", "NOASSERTION")
     entry = {
         "SPDXID": f"SPDXRef-Package-{spdx_id(name)}", "name": name, "versionInfo": version,
-        "supplier": f"Organization: {about['Maintainer'].partition(' <')[0]}" if "Maintainer" in about
-                    else "NOASSERTION",
+        "supplier": f"Organization: {about['Maintainer'].partition(' <')[0]}"
+                    if "Maintainer" in about else "NOASSERTION",
         "downloadLocation": "NOASSERTION", "filesAnalyzed": False,
         "licenseConcluded": "NOASSERTION", "copyrightText": "NOASSERTION",
         "licenseDeclared": f"LicenseRef-{spdx_id(name)}",
@@ -169,7 +171,8 @@ def main(root, build, epoch, bill):
             entry |= {"versionInfo": version, "licenseDeclared": "BSD-2-Clause"}
         elif not texts.get(entry["name"]):
             entry["licenseDeclared"] = "NOASSERTION"
-    image = package_entry("exthost-image", {}) | {"versionInfo": version, "licenseDeclared": "NOASSERTION"}
+    image = package_entry("exthost-image", {}) | {
+        "versionInfo": version, "licenseDeclared": "NOASSERTION"}
     files = list(program_entries(root))
     relations = [("SPDXRef-DOCUMENT", "DESCRIBES", image["SPDXID"])]
     relations += [(image["SPDXID"], "CONTAINS", each["SPDXID"]) for each in entries + files]
@@ -185,7 +188,8 @@ def main(root, build, epoch, bill):
         "packages": [image, *entries], "files": files,
         "hasExtractedLicensingInfos": [
             {"licenseId": f"LicenseRef-{spdx_id(name)}", "name": f"the licences of {name}",
-             "extractedText": text} for name, text in sorted(texts.items()) if text and name != "exthost"],
+             "extractedText": text}
+            for name, text in sorted(texts.items()) if text and name != "exthost"],
         "relationships": [{"spdxElementId": a, "relationshipType": kind, "relatedSpdxElement": b}
                           for a, kind, b in relations],
     }

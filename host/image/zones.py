@@ -1,8 +1,8 @@
 """Make links of time zones that have been alike since 1970: usage: zones.py FOLDER
 
-Debian builds what the time zone database itself does not: zones that differ from another only before
-1970. A hundred files are for that, each with a block of the disk. Of those that are alike, the first in
-zone1970.tab stays.
+Debian builds what the time zone database itself does not: zones that differ from another only
+before 1970. A hundred files are for that, each with a block of the disk. Of those that are alike,
+the first in zone1970.tab stays.
 """
 
 import os

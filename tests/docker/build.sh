@@ -2,8 +2,8 @@
 # Build both targets of the Dockerfile, as root: usage: tests/docker/build.sh FOLDER
 # They are exthost and exthost-relay in FOLDER/store, kept by the driver that FOLDER/driver names:
 # overlay is fast, vfs works everywhere. The base that the Dockerfile names is made here, of the
-# packages that this machine's apt finds and, as in the real one, without manuals. FOLDER/base.tar is
-# kept for the next time.
+# packages that this machine's apt finds and, as in the real one, without manuals. FOLDER/base.tar
+# is kept for the next time.
 set -eu
 export LC_ALL=C
 umask 022
@@ -42,10 +42,12 @@ choose_store() {
 make_base() {
 	local root=$folder/base
 	apt-get update -qq
+	# shellcheck disable=SC2016 # apt-get puts its own values in
 	apt-get indextargets --format 'deb $(REPO_URI) $(RELEASE) $(COMPONENT)' \
 		'Created-By: Packages' 'Origin: Debian' >"$folder/sources.list"
 	rm -rf "$root"
-	debootstrap --variant=minbase bookworm "$root" "$(awk 'NR == 1 { print $2 }' "$folder/sources.list")" \
+	debootstrap --variant=minbase bookworm "$root" \
+		"$(awk 'NR == 1 { print $2 }' "$folder/sources.list")" \
 		>"$folder/base.log"
 	# What is installed there comes from where this machine has its packages.
 	mv "$folder/sources.list" "$root/etc/apt/sources.list"
@@ -60,7 +62,8 @@ make_base() {
 
 store_base() {
 	"${store[@]}" add -q "$container" "$folder/base.tar" / >/dev/null
-	"${store[@]}" config --cmd bash --env PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
+	"${store[@]}" config --cmd bash \
+		--env PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
 		"$container"
 	"${store[@]}" commit -q --rm "$container" docker.io/library/debian:bookworm-slim >/dev/null
 }

@@ -1,7 +1,6 @@
 #!/usr/bin/exthost-cgi python
 """A thread writes the page's end; it still runs when the script has come to its end."""
 
-import sys
 import threading
 import time
 
