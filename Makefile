@@ -2,16 +2,22 @@
 #
 #   make          build
 #   make run      see the samples answer under a real Fossil; ONCE=1 ends after that, PORT=8080
-#   make check    build and run all tests, with sanitizers too
-#   make fuzz     search for inputs that break a parser, with clang; FUZZ=route, FUZZ_SECONDS=600 each
+#   make check    make lint, then build and run all tests, with sanitizers too
+#   make lint     check formatting, mistakes and wording, in a minute or two;
+#                 CHECKS="phrases columns" runs these alone (tests/lint/lint.py --list)
+#   make lint-baseline  count again the findings that files may still have
+#   make format   format all C files
+#   make fuzz     search for inputs that break a parser, with clang; FUZZ=route, and
+#                 FUZZ_SECONDS=600 each
 #   make bench    measure, side by side with plain CGI; and apps beside uWSGI and others:
 #                 make bench-apps, ROWS="hello flask"; make bench-fossil is the first alone
 #   make soak     mixed load for 600 s while the host is being hurt; SOAK_SECONDS=
 #   make image    a root file system and an OCI image of it in build/image; FOSSIL=, UID=499
 #   make check-image  test it, by podman; AGAIN=1: and whether it is the same built again
 #   make check-docker  build both targets of the Dockerfile, and test them and what runs them
-#   make check-fronts  ask one table of cases through nginx, Apache, lighttpd, HAProxy, Caddy, h2o and
-#                 Fossil side by side; it installs them, takes minutes, and is no part of make check
+#   make check-fronts  ask one table of cases through nginx, Apache, lighttpd, HAProxy, Caddy, h2o
+#                 and Fossil side by side; it installs them, takes minutes, and is no part of make
+#                 check
 #   make install  into /usr/local, or PREFIX=
 #   make deps     install the Debian packages that are missing (as root, or with sudo)
 
@@ -21,6 +27,7 @@ ONCE ?=
 FUZZ ?=
 AGAIN ?=
 ROWS ?=
+CHECKS ?=
 FOSSIL = /usr/bin/fossil
 UID = 499
 FUZZ_SECONDS ?= 600
@@ -39,7 +46,7 @@ build: deps
 run: build
 	@/usr/bin/python3 tests/demo/run.py --build $(BUILD) --port $(PORT) $(if $(ONCE),--once)
 
-check: build check-tsan check-asan
+check: lint build check-tsan check-asan
 	@ctest --preset release -j$(JOBS)
 
 check-asan: deps
@@ -51,6 +58,20 @@ check-tsan: deps
 	@test -f build/tsan/build.ninja || cmake --preset tsan >/dev/null
 	@cmake --build --preset tsan
 	@ctest --preset tsan -j$(JOBS)
+
+# The debug build is configured for its compile_commands.json, and not built.
+lint:
+	@.ci/deps lint
+	@cmake --preset debug >/dev/null
+	@/usr/bin/python3 -B tests/lint/lint.py $(CHECKS)
+
+lint-baseline:
+	@/usr/bin/python3 -B tests/lint/lint.py --baseline
+
+format:
+	@.ci/deps lint
+	@git ls-files -z --cached --others --exclude-standard \
+		'host/*.[ch]' 'bindings/*.[ch]' 'tests/*.[ch]' | xargs -0 clang-format-14 -i
 
 fuzz: deps
 	@tests/fuzz/run.sh $(FUZZ_SECONDS) $(FUZZ)
@@ -68,7 +89,8 @@ soak: build
 	@/usr/bin/python3 -B tests/soak/soak.py --build $(BUILD)
 
 image: deps
-	@cmake --preset image -DEXTHOST_FOSSIL=$(abspath $(FOSSIL)) -DEXTHOST_IMAGE_UID=$(UID) >/dev/null
+	@cmake --preset image \
+		-DEXTHOST_FOSSIL=$(abspath $(FOSSIL)) -DEXTHOST_IMAGE_UID=$(UID) >/dev/null
 	@cmake --build --preset image
 	@host/image/build.sh image build/image $(UID)
 
@@ -93,5 +115,5 @@ install: build
 clean:
 	rm -rf build
 
-.PHONY: all deps build run check check-asan check-tsan fuzz bench bench-fossil bench-apps soak image \
-	check-image check-docker check-fronts install clean
+.PHONY: all deps build run check check-asan check-tsan lint lint-baseline format fuzz bench \
+	bench-fossil bench-apps soak image check-image check-docker check-fronts install clean
