@@ -22,7 +22,7 @@ void exchange_init(
 	x->found = (struct script_found){.language = -1, .code = -1};
 	x->entry = NULL;
 	x->lane = NULL;
-	x->reply = (struct cgi_reply){0};
+	x->reply = (struct cgi_reply){.body = {.file = -1}};
 	x->outcome = (struct outcome){0};
 	x->begun = false;
 }
