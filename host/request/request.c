@@ -1,11 +1,12 @@
 /*
- * libfcgi decodes: it is given a connection only when wire_check has seen a whole and well-formed
+ * libfcgi decodes for the front: it is given a connection only when wire_check has seen a whole and well-formed
  * head there, so it never waits for parameters and never meets bytes it would misread. It would
  * also accept, write and close; its accept and close cost a third of its speed, so the connection
  * is set from outside before FCGX_Accept_r (keepConnection is set too, as that call first finishes
  * the request before), and FCGX_Free takes its memory away without its touching the connection.
  *
- * The body is read to its end before anything runs, so that a slow client holds no process.
+ * What does not come whole, and whatever libfcgi would misread, is decoded by request_records.c. The
+ * two differ in where bytes and variables come from; request_make.c has the rules.
  */
 #include "request/request.h"
 
@@ -13,21 +14,21 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "config/config.h"
+#include "net/connection.h"
+#include "net/listen.h"
 
 #include <errno.h>
 #include <fcgiapp.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <unistd.h>
 
-#define BODY_IN_MEMORY 1048576
 #define PIECE 65536
 
-static int body_append(
-    struct request *r, const void *data, size_t size, const struct config *config, struct error *e);
-static int body_rewind(struct request *r, struct error *e);
+static int copy_variables(struct request *r, char **params, struct error *e);
+static int read_stream(
+    struct request *r, FCGX_Stream *in, const struct config *config, struct error *e);
 
 void request_init_numbered(struct request *r, uint64_t number)
 {
@@ -49,121 +50,20 @@ int request_start_decoder(struct error *e)
 	return FCGX_Init() != 0 ? error_set(e, "libfcgi does not start") : 0;
 }
 
-#define LENGTH_UNKNOWN (-1)
-#define LENGTH_BAD (-2)
-
-/* In bytes. A value above INT64_MAX counts as INT64_MAX. */
-static int64_t content_length(const struct cgi_variables *v)
+void request_came_on(struct request *r, const struct connection *c)
 {
-	const char *text = cgi_variables_text(v, "CONTENT_LENGTH");
-
-	if (text[0] == '\0' || strcmp(text, "-1") == 0)
-		return LENGTH_UNKNOWN;
-	return strspn(text, "0123456789") == strlen(text) ? strtoll(text, NULL, 10) : LENGTH_BAD;
+	r->trust_fossil = r->relay = r->hold = c->listener->trust_fossil;
+	r->response.fd = c->fd;
+	r->response.fastcgi = true;
+	r->response.request_id = c->check.request_id;
 }
 
-static int copy_variables(struct request *r, char **params, struct error *e)
-{
-	for (; *params != NULL; params++)
-		if (strncmp(*params, "FCGI_ROLE=", 10) != 0 &&
-		    cgi_variables_add(&r->variables, *params) < 0)
-			return error_errno(e, "variables of the request");
-	return cgi_variables_settle(&r->variables) < 0 ? error_errno(e, "variables of the request")
-						       : 0;
-}
-
-static int check_length(
-    const struct request *r, int64_t length, const struct config *config, struct error *e)
-{
-	if (length == LENGTH_BAD)
-		return error_set(e, "CONTENT_LENGTH '%s' is no number of bytes",
-			   cgi_variables_text(&r->variables, "CONTENT_LENGTH")),
-		       400;
-	if (length > 0 && (uint64_t)length > config_largest_body(config))
-		return error_set(e, "the body has %s bytes, allowed are %llu",
-			   cgi_variables_text(&r->variables, "CONTENT_LENGTH"),
-			   (unsigned long long)config_largest_body(config)),
-		       413;
-	return 0;
-}
-
-int request_body_begin(
-    struct request *r, struct request_body *b, const struct config *config, struct error *e)
-{
-	*b = (struct request_body){.length = content_length(&r->variables)};
-	return check_length(r, b->length, config, e);
-}
-
-int request_body_add(struct request *r, struct request_body *b, const void *data, size_t size,
+int request_from_connection(struct request *r, struct request_taken *t, struct connection *c,
     const struct config *config, struct error *e)
 {
-	uint64_t want = b->length >= 0 ? (uint64_t)b->length - r->body_size : size;
-
-	b->seen += size;
-	if (want < size)
-		size = (size_t)want;
-	return size > 0 ? body_append(r, data, size, config, e) : 0;
-}
-
-bool request_body_is_whole(const struct request *r, const struct request_body *b)
-{
-	return b->length >= 0 && r->body_size == (uint64_t)b->length;
-}
-
-/*
- * CONTENT_LENGTH, where the web server did not know it, or passes on what its client has sent: Tcl reads 0100
- * as 64.
- */
-static int set_length(struct request *r, struct error *e)
-{
-	const char *told = cgi_variables_text(&r->variables, "CONTENT_LENGTH");
-	bool is_plain = strcmp(told, "0") == 0 || (told[0] >= '1' && told[0] <= '9');
-	char size[24];
-
-	if (is_plain || (told[0] == '\0' && r->body_size == 0))
-		return 0;
-	snprintf(size, sizeof(size), "%llu", (unsigned long long)r->body_size);
-	if (cgi_variables_set(&r->variables, "CONTENT_LENGTH", size) < 0)
-		return error_errno(e, "variables of the request"), 500;
-	return 0;
-}
-
-int request_body_end(struct request *r, struct request_body *b, struct error *e)
-{
-	int status;
-
-	if (b->length >= 0 && r->body_size < (uint64_t)b->length)
-		return error_set(e, "the body has %llu bytes, CONTENT_LENGTH says %lld",
-			   (unsigned long long)r->body_size, (long long)b->length),
-		       400;
-	status = set_length(r, e);
-	return status != 0 ? status : body_rewind(r, e);
-}
-
-uint64_t request_body_due(
-    const struct request *r, const struct request_body *b, const struct config *config)
-{
-	return r->began + (config->body_timeout + b->seen / 1024) * CLOCK_SECOND;
-}
-
-/* Take the whole STDIN stream. */
-static int read_stream(
-    struct request *r, FCGX_Stream *in, const struct config *config, struct error *e)
-{
-	struct request_body body;
-	char piece[PIECE];
-	int n;
-	int status = request_body_begin(r, &body, config, e);
-
-	while (status == 0 && (n = FCGX_GetStr(piece, sizeof(piece), in)) > 0)
-		status = request_body_add(r, &body, piece, (size_t)n, config, e);
-	if (status != 0)
-		return status;
-	if (FCGX_GetError(in) != 0)
-		return error_set(e, "the body ends after %llu bytes, without its end record",
-			   (unsigned long long)body.seen),
-		       400;
-	return request_body_end(r, &body, e);
+	if (!c->is_taken)
+		return request_read(r, c->fd, config, e);
+	return request_taken_begin(r, t, &c->taken, &c->check, config, e);
 }
 
 int request_read(struct request *r, int connection, const struct config *config, struct error *e)
@@ -180,24 +80,63 @@ int request_read(struct request *r, int connection, const struct config *config,
 		return error_errno(e, "connection"), -1;
 	if (FCGX_Accept_r(&decoded) < 0)
 		return error_set(e, "the request could not be decoded"), -1;
-	r->response.request_id = (uint16_t)decoded.requestId;
-	result =
-	    copy_variables(r, decoded.envp, e) < 0 ? 500 : read_stream(r, decoded.in, config, e);
+	result = copy_variables(r, decoded.envp, e);
+	if (result == 0)
+		result = read_stream(r, decoded.in, config, e);
 	FCGX_Free(&decoded, 0);
 	fd_close(&decoded.ipcFd);
 	return result;
 }
 
-/* `result`: a refusal that is known already. As request_read_body. */
-static int read_body(struct request *r, int from, int64_t size, const struct config *config,
-    int result, struct error *e)
+/* As "NAME=value" strings in one block; those of libfcgi and of the environment stay theirs. 0 or 500. */
+static int copy_variables(struct request *r, char **params, struct error *e)
 {
+	size_t size = 0, item_size;
+	char *at;
+	int status = 0;
+
+	for (char **p = params; *p != NULL; p++)
+		size += strlen(*p) + 1;
+	at = malloc(size + 1);
+	if (at == NULL)
+		return error_errno(e, "variables of the request"), 500;
+	cgi_variables_take_block(&r->variables, at, size);
+	for (char **p = params; *p != NULL && status == 0; p++, at += item_size) {
+		item_size = strlen(*p) + 1;
+		memcpy(at, *p, item_size);
+		status = request_add_variable(r, at, strcspn(at, "="), e);
+	}
+	return status;
+}
+
+/* Take the whole STDIN stream. */
+static int read_stream(
+    struct request *r, FCGX_Stream *in, const struct config *config, struct error *e)
+{
+	struct request_body body;
+	char piece[PIECE];
+	int n;
+	int status = request_body_begin(r, &body, config, e);
+
+	while (status == 0 && (n = FCGX_GetStr(piece, sizeof(piece), in)) > 0)
+		status = request_body_add(r, &body, piece, (size_t)n, config, e);
+	if (status != 0)
+		return status;
+	return FCGX_GetError(in) != 0 ? request_body_cut(&body, e) : request_body_end(r, &body, e);
+}
+
+/*
+ * b->length bytes, or with -1 all to the end. `result`: a refusal that is known already. 0 or a status;
+ * with a length all is read, whatever is refused.
+ */
+static int read_body(struct request *r, struct request_body *b, int from,
+    const struct config *config, int result, struct error *e)
+{
+	uint64_t left = b->length >= 0 ? (uint64_t)b->length : UINT64_MAX;
 	char piece[PIECE];
 
-	while (size != 0) {
-		size_t want =
-		    size < 0 || size > (int64_t)sizeof(piece) ? sizeof(piece) : (size_t)size;
-		ssize_t n = read(from, piece, want);
+	while (left > 0) {
+		ssize_t n = read(from, piece, left < sizeof(piece) ? left : sizeof(piece));
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -208,89 +147,35 @@ static int read_body(struct request *r, int from, int64_t size, const struct con
 		if (n == 0)
 			break;
 		if (result == 0)
-			result = body_append(r, piece, (size_t)n, config, e);
-		if (result != 0 && size < 0)
+			result = request_body_add(r, b, piece, (size_t)n, config, e);
+		if (result != 0 && b->length < 0)
 			return result;
-		size -= size > 0 ? n : 0;
+		left -= (uint64_t)n;
 	}
-	if (result != 0)
-		return result;
-	if (size > 0)
-		return error_set(e, "the body is shorter than CONTENT_LENGTH says"), 400;
-	return body_rewind(r, e);
+	return result != 0 ? result : request_body_end(r, b, e);
 }
 
 int request_read_body(
     struct request *r, int from, int64_t size, const struct config *config, struct error *e)
 {
-	return read_body(r, from, size, config, 0, e);
+	struct request_body body = {.length = size};
+
+	return read_body(r, &body, from, config, 0, e);
 }
 
 int request_read_cgi(struct request *r, const struct config *config, struct error *e)
 {
-	int64_t length;
-	int result;
+	struct request_body body;
+	int result = copy_variables(r, environ, e);
 
-	if (copy_variables(r, environ, e) < 0)
-		return 500;
-	length = content_length(&r->variables);
-	if (length == LENGTH_UNKNOWN)
-		length = 0;
-	result = check_length(r, length, config, e);
-	if (result != 400)
-		result = read_body(r, STDIN_FILENO, length, config, result, e);
-	return result != 0 ? result : set_length(r, e);
-}
-
-/* A full disk will be emptied, so the client may try again. */
-static int no_place(const struct config *config, struct error *e)
-{
-	bool full = errno == ENOSPC || errno == EDQUOT;
-
-	error_errno(e, "file for the body in %s", config->tmpdir);
-	return full ? 503 : 500;
-}
-
-/* In memory (a file of the kernel's) while it is small, since it is passed as a descriptor. */
-static int body_append(
-    struct request *r, const void *data, size_t size, const struct config *config, struct error *e)
-{
-	bool move = r->body_size <= BODY_IN_MEMORY && r->body_size + size > BODY_IN_MEMORY;
-	FD_OWNED int old = -1;
-
-	if (r->body_size + size > config_largest_body(config))
-		return error_set(e, "the body is larger than %llu bytes",
-			   (unsigned long long)config_largest_body(config)),
-		       413;
-	if (move) {
-		old = r->body;
-		r->body = fd_temporary_file(config->tmpdir);
-	} else if (r->body < 0) {
-		r->body = fd_memory_file("exthost-body");
-	}
-	if (r->body < 0)
-		return no_place(config, e);
-	if (old >= 0 && lseek(old, 0, SEEK_SET) == 0) {
-		char *copy = malloc(r->body_size);
-		bool copied = copy != NULL &&
-			      fd_read_all(old, copy, r->body_size) == (ssize_t)r->body_size &&
-			      fd_write_all(r->body, copy, r->body_size) == 0;
-
-		free(copy);
-		if (!copied)
-			return no_place(config, e);
-	}
-	if (fd_write_all(r->body, data, size) < 0)
-		return no_place(config, e);
-	r->body_size += size;
-	return 0;
-}
-
-static int body_rewind(struct request *r, struct error *e)
-{
-	if (r->body >= 0 && lseek(r->body, 0, SEEK_SET) < 0)
-		return error_errno(e, "file for the body"), 500;
-	return 0;
+	if (result != 0)
+		return result;
+	result = request_body_begin(r, &body, config, e);
+	if (result != 0 && result != 413)
+		return result;
+	if (body.length < 0)
+		body.length = 0;
+	return read_body(r, &body, STDIN_FILENO, config, result, e);
 }
 
 static int set_port(struct cgi_variables *v)
@@ -330,29 +215,70 @@ int request_complete_variables(struct request *r, struct error *e)
 	return 0;
 }
 
+/* Without the slashes at its end. */
+static size_t prefix_size(const char *prefix)
+{
+	size_t size = strlen(prefix);
+
+	while (size > 0 && prefix[size - 1] == '/')
+		size--;
+	return size;
+}
+
 const char *request_path(
     const struct request *r, const char *prefix, char *path, size_t size, struct error *e)
 {
 	const char *script = cgi_variables_text(&r->variables, "SCRIPT_NAME");
 	const char *info = cgi_variables_text(&r->variables, "PATH_INFO");
 	size_t script_size = strlen(script), info_size = strlen(info);
-	size_t skip = strlen(prefix);
+	size_t skip = prefix_size(prefix);
 
 	if (script_size + info_size >= size)
 		return error_set(e, "the path is longer than %zu bytes", size - 1), NULL;
 	memcpy(path, script, script_size);
 	memcpy(path + script_size, info, info_size + 1);
-	while (skip > 0 && prefix[skip - 1] == '/')
-		skip--;
 	if (strncmp(path, prefix, skip) != 0 || (path[skip] != '/' && path[skip] != '\0'))
 		return error_set(e, "the path is not below the prefix %s", prefix), NULL;
 	return path + skip;
+}
+
+/* There is room: the path that was asked for begins with it (request_path). */
+static int set_script_name(struct cgi_variables *v, const struct script_place *place)
+{
+	char text[REQUEST_PATH_MAX];
+	size_t size = prefix_size(place->prefix), name_size = strlen(place->name);
+
+	if (size + name_size + 2 > sizeof(text))
+		return -1;
+	memcpy(text, place->prefix, size);
+	if (name_size > 0)
+		text[size++] = '/';
+	memcpy(text + size, place->name, name_size + 1);
+	return cgi_variables_set(v, "SCRIPT_NAME", text);
+}
+
+int request_name_script(
+    struct request *r, const struct script_place *place, const char *path_info, struct error *e)
+{
+	struct cgi_variables *v = &r->variables;
+
+	if (cgi_variables_set(v, "SCRIPT_FILENAME", place->file) < 0 ||
+	    cgi_variables_set(v, "DOCUMENT_ROOT", place->root) < 0 ||
+	    (!r->relay && (set_script_name(v, place) < 0 ||
+			      cgi_variables_set(v, "PATH_INFO", path_info) < 0)))
+		return error_errno(e, "variables of the request"), 500;
+	return 0;
 }
 
 bool request_may_see_traceback(const struct request *r)
 {
 	return r->trust_fossil &&
 	       strpbrk(cgi_variables_text(&r->variables, "FOSSIL_CAPABILITIES"), "saD") != NULL;
+}
+
+bool request_is_unread(const struct request *r)
+{
+	return r->unended && !r->response.failed;
 }
 
 void request_release(struct request *r)

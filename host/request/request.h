@@ -1,6 +1,6 @@
 /*
- * One request: what the client asks, decoded and complete, and what is known of its answer. From a
- * FastCGI connection (libfcgi decodes) or from the environment of a CGI program.
+ * One request: what the client asks, decoded and complete, and what is known of its answer. It comes
+ * from a FastCGI connection (request_from_connection) or from the environment of a CGI program.
  */
 #ifndef EXTHOST_REQUEST_H
 #define EXTHOST_REQUEST_H
@@ -9,14 +9,15 @@
 #include "net/response.h"
 #include "net/wire.h"
 #include "request/cgi_variables.h"
+#include "request/request_make.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
 struct buffer;
 struct config;
+struct connection;
 struct error;
-struct listener;
 struct wire_check;
 
 #define REQUEST_ID_SIZE 17
@@ -30,7 +31,7 @@ struct request {
 	bool hold;  /* the whole reply is held to its end */
 	bool trust_fossil;
 	bool
-	    unended; /* its STDIN stream may go on, with bytes that mean nothing: its end was not seen */
+	    unended; /* the end of its STDIN stream was not seen: bytes without a meaning may follow */
 	bool followed; /* bytes behind it are taken: those still to come may be within a record */
 	struct response response;
 	uint64_t began;  /* nanoseconds, CLOCK_MONOTONIC */
@@ -49,57 +50,10 @@ int request_start_decoder(struct error *e);
 /* Begin a request: an id, a time; everything else empty. */
 void request_init(struct request *r);
 
-/* The same, with an id that is this number: for who makes his own, with no system call for each. */
+/* As request_init, with an id made by the caller, which saves a getrandom(2) for each request. */
 void request_init_numbered(struct request *r, uint64_t number);
 
 #define REQUEST_ABORTED 499 /* the status that the log gets */
-
-/*
- * Decode, with libfcgi, a request that is there with its whole body at the head of a connection
- * (wire_check said so). 0; -1 with *e: the client went away or broke the protocol, close without an
- * answer; or the HTTP status of a refusal, with *e: 400 body cut short, or no length of a body in
- * CONTENT_LENGTH; 413 over max_body, 503 the disk is full, 500 no place for the body.
- */
-int request_read(struct request *r, int connection, const struct config *config, struct error *e);
-
-/*
- * Read a request from this process's environment and standard input: exactly CONTENT_LENGTH bytes, also
- * of a body that is too large. 0 or a status as above. Without CONTENT_LENGTH there is no body (RFC 3875, 4.2).
- */
-int request_read_cgi(struct request *r, const struct config *config, struct error *e);
-
-/*
- * The body of a FastCGI request. With a CONTENT_LENGTH it is that many bytes, and whole when they are
- * there: some clients never end the STDIN stream (HAProxy, behind a length of 0). Without one, or with
- * -1 (Caddy), the web server does not know the length (chunked, HTTP/2): then the whole stream is the
- * body, and CONTENT_LENGTH becomes the number of bytes that came (RFC 3875, 4.1.2). If none came,
- * CONTENT_LENGTH stays as it was, but for -1, which becomes 0.
- */
-struct request_body {
-	int64_t length; /* CONTENT_LENGTH; -1: the end of the stream tells it */
-	uint64_t seen;  /* bytes of the stream */
-};
-
-/* Judge CONTENT_LENGTH. 0 or a status, as request_read. */
-int request_body_begin(
-    struct request *r, struct request_body *b, const struct config *config, struct error *e);
-
-/* Take a piece of the stream; what is behind CONTENT_LENGTH is forgotten. 0 or a status. */
-int request_body_add(struct request *r, struct request_body *b, const void *data, size_t size,
-    const struct config *config, struct error *e);
-
-/* All bytes that CONTENT_LENGTH announced are there; false while only the stream's end can tell. */
-bool request_body_is_whole(const struct request *r, const struct request_body *b);
-
-/* The body has ended: judge it, and make it ready to be read. 0 or a status. */
-int request_body_end(struct request *r, struct request_body *b, struct error *e);
-
-/*
- * clock_now() until which the rest must be there: body_timeout seconds after the request began, and
- * a second for each KiB that has come (a least rate, as mod_reqtimeout has one).
- */
-uint64_t request_body_due(
-    const struct request *r, const struct request_body *b, const struct config *config);
 
 #define REQUEST_MORE (-2) /* it is not at its end yet */
 
@@ -115,9 +69,37 @@ struct request_taken {
 	bool is_body, is_last;
 };
 
+/* The request came on this connection, which is judged: wire_check has its id. */
+void request_came_on(struct request *r, const struct connection *c);
+
+/*
+ * Make a request of what connection_look found at the head of a connection (LOOK_READY). libfcgi
+ * decodes what is whole and still in the socket (request_read); else its records are decoded
+ * (request_taken_begin). The rules are the same: request_make.h.
+ *
+ * 0: it is whole. REQUEST_MORE: go on with request_taken_read. -1 with *e: the client went away or
+ * broke the protocol; close without an answer. Else the HTTP status of a refusal, with *e: 400 the
+ * body is cut short, or CONTENT_LENGTH is no length; 413 over max_body; 503 the disk is full; 500 no
+ * place for the body, or no memory.
+ */
+int request_from_connection(struct request *r, struct request_taken *t, struct connection *c,
+    const struct config *config, struct error *e);
+
+/*
+ * Decode with libfcgi a request that is there with its whole body, and nothing behind it, at the head
+ * of a connection. As request_from_connection, but never REQUEST_MORE.
+ */
+int request_read(struct request *r, int connection, const struct config *config, struct error *e);
+
+/*
+ * Read a request from this process's environment and standard input: exactly CONTENT_LENGTH bytes, also
+ * of a body that is too large. 0 or a status as above. Without CONTENT_LENGTH there is no body (RFC 3875, 4.2).
+ */
+int request_read_cgi(struct request *r, const struct config *config, struct error *e);
+
 /*
  * Decode a request without libfcgi and without waiting. Its head is in `taken` (checked by `check`) and
- * is taken out of there. REQUEST_MORE: go on with request_taken_read; else as request_read.
+ * is taken out of there. As request_from_connection, but never 0.
  */
 int request_taken_begin(struct request *r, struct request_taken *t, struct buffer *taken,
     const struct wire_check *check, const struct config *config, struct error *e);
@@ -126,7 +108,7 @@ int request_taken_begin(struct request *r, struct request_taken *t, struct buffe
  * Read on, from `taken` and then from the response's descriptor as far as bytes are there, through a
  * buffer of `size` bytes. Bytes behind the request are left, or put, in `taken`. REQUEST_MORE: nothing
  * more is there; call again when there is, or at request_body_due. REQUEST_ABORTED: the client gave it
- * up and waits for END_REQUEST. 408: the body is late. Else as request_read.
+ * up and waits for END_REQUEST. 408: the body is late. Else as request_from_connection.
  */
 int request_taken_read(struct request *r, struct request_taken *t, struct buffer *taken,
     unsigned char *buffer, size_t size, struct error *e);
@@ -147,8 +129,8 @@ enum request_heard request_listen(const struct request *r);
 bool request_is_aborted(int connection, uint16_t request_id);
 
 /*
- * Copy `size` bytes (-1: to the end) from a descriptor into the body. 0 or a status as above. What is
- * refused is read all the same, since Fossil must not find a broken pipe; but for -1.
+ * Copy `size` bytes (-1: to the end) from a descriptor into the body. 0 or a status as above. With a
+ * size, what is refused is read all the same, since Fossil must not find a broken pipe.
  */
 int request_read_body(
     struct request *r, int from, int64_t size, const struct config *config, struct error *e);
@@ -168,8 +150,28 @@ int request_complete_variables(struct request *r, struct error *e);
 const char *request_path(
     const struct request *r, const char *prefix, char *path, size_t size, struct error *e);
 
+/* A script, as it is named to itself. */
+struct script_place {
+	const char *file;   /* absolute */
+	const char *root;   /* the extension root */
+	const char *prefix; /* of the listener: the URL path of the root */
+	const char
+	    *name; /* the path from there to the script; "": it answers for all below the prefix */
+};
+
+/*
+ * What the host has found out stands in place of what was sent: SCRIPT_FILENAME and DOCUMENT_ROOT, and
+ * unless the request is the relay's, whose are Fossil's, SCRIPT_NAME and PATH_INFO (RFC 3875, 4.1).
+ * 0 or 500.
+ */
+int request_name_script(
+    struct request *r, const struct script_place *place, const char *path_info, struct error *e);
+
 /* May the client see a traceback? FOSSIL_CAPABILITIES has s, a or D. */
 bool request_may_see_traceback(const struct request *r);
+
+/* Its client may still send the rest of the stream, and gets the reply only if that is read away. */
+bool request_is_unread(const struct request *r);
 
 void request_release(struct request *r);
 

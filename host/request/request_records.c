@@ -1,8 +1,9 @@
 /*
- * A request decoded by wire alone. Most heads come whole and are given to libfcgi; but one that a
- * client writes in many small pieces would fill the socket before it is complete, one with padding
- * behind BEGIN_REQUEST libfcgi misreads, and of two requests sent at once it would lose the second.
- * Those are taken off the socket, and read from here.
+ * A request decoded by wire alone, record by record, without waiting: for direct workers, whose one
+ * thread may not wait, and for what the front cannot give to libfcgi. A head that a client writes in
+ * many small pieces would fill the socket before it is complete; libfcgi misreads one with padding
+ * behind BEGIN_REQUEST; and of two requests sent at once it would lose the second. Those are taken off
+ * the socket, and read from here.
  */
 #include "base/clock.h"
 #include "request/request.h"
@@ -20,29 +21,26 @@
 
 /*
  * The pairs become "NAME=value" where they lie: the two lengths in front of a pair leave at least the
- * room for '=' and the NUL.
+ * room for '=' and the NUL. 0 or 500.
  */
 static int take_variables(struct request *r, unsigned char *block, size_t size, struct error *e)
 {
 	const unsigned char *rest = block;
 	char *at = (char *)block;
 	struct wire_param p;
+	int status = 0;
 
-	while (wire_param_next(&rest, &size, &p) == 1) {
+	while (status == 0 && wire_param_next(&rest, &size, &p) == 1) {
 		char *item = at;
-		bool is_role = p.name_size == 9 && memcmp(p.name, "FCGI_ROLE", 9) == 0;
 
 		memmove(item, p.name, p.name_size);
 		item[p.name_size] = '=';
 		memmove(item + p.name_size + 1, p.value, p.value_size);
 		item[p.name_size + 1 + p.value_size] = '\0';
 		at = (char *)rest;
-		/* As libfcgi, where the name stands for the role of the request. */
-		if (!is_role && cgi_variables_take(&r->variables, item, p.name_size) < 0)
-			return error_errno(e, "variables of the request");
+		status = request_add_variable(r, item, p.name_size, e);
 	}
-	return cgi_variables_settle(&r->variables) < 0 ? error_errno(e, "variables of the request")
-						       : 0;
+	return status;
 }
 
 /* Multiplexing is not for us (FastCGI, 3.3): a second request meanwhile is told so, if it listens. */
@@ -94,7 +92,7 @@ static int take_head(
 	int result;
 
 	if (block == NULL)
-		return error_errno(e, "variables of the request");
+		return error_errno(e, "variables of the request"), 500;
 	cgi_variables_take_block(&r->variables, block, check->take);
 	size = join_params(check, (unsigned char *)taken->data, block);
 	result = take_variables(r, block, size, e);
@@ -109,9 +107,9 @@ int request_taken_begin(struct request *r, struct request_taken *t, struct buffe
 
 	*t = (struct request_taken){.config = config, .id = check->request_id};
 	refuse_others(check, (unsigned char *)taken->data, r->response.fd);
-	if (take_head(r, taken, check, e) < 0)
-		return 500;
-	status = request_body_begin(r, &t->body, config, e);
+	status = take_head(r, taken, check, e);
+	if (status == 0)
+		status = request_body_begin(r, &t->body, config, e);
 	return status != 0 ? status : REQUEST_MORE;
 }
 
@@ -228,13 +226,6 @@ static int feed(struct request *r, struct request_taken *t, const unsigned char 
 	return take_end(r, t, bytes + *used, size - *used, used, e);
 }
 
-static int cut(const struct request_taken *t, struct error *e)
-{
-	return error_set(e, "the body ends after %llu bytes, without its end record",
-		   (unsigned long long)t->body.seen),
-	       400;
-}
-
 static bool is_late(const struct request *r, const struct request_taken *t)
 {
 	return clock_now() >= request_body_due(r, &t->body, t->config);
@@ -264,7 +255,7 @@ int request_taken_read(struct request *r, struct request_taken *t, struct buffer
 		if (n < 0 && errno == EAGAIN)
 			return is_late(r, t) ? late(t, e) : REQUEST_MORE;
 		if (n <= 0)
-			return cut(t, e);
+			return request_body_cut(&t->body, e);
 		status = feed(r, t, buffer, (size_t)n, &used, e);
 		if (used < (size_t)n && buffer_append(taken, buffer + used, (size_t)n - used) < 0)
 			return error_errno(e, "request"), -1;
