@@ -18,7 +18,6 @@
 #include "worker/app_loaded.h"
 #include "worker/app_reply.h"
 
-#include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -68,32 +67,23 @@ void direct_answer_end(void *answering, int status)
 	log_flush(&a->setup->log);
 }
 
-/* The app is below the prefix, and the rest of the path is PATH_INFO. From the relay both are Fossil's. */
+/* The app is at the prefix, and the rest of the path is PATH_INFO. 0 or a status. */
 static int set_path(struct direct_answering *a, struct request *r, struct error *e)
 {
 	const struct config *config = &a->setup->config;
+	const struct script_place place = {.file = a->app->app.run->script,
+	    .root = config->root,
+	    .prefix = config->prefix,
+	    .name = ""};
 	char buffer[REQUEST_PATH_MAX];
 	const char *rest = "";
-	size_t prefix = strlen(config->prefix);
 
 	if (!r->relay) {
 		rest = request_path(r, config->prefix, buffer, sizeof(buffer), e);
 		if (rest == NULL || route_check_path(rest, e) < 0)
 			return 404;
-		while (prefix > 0 && config->prefix[prefix - 1] == '/')
-			prefix--;
-		if (cgi_variables_set(&r->variables, "PATH_INFO", rest) < 0)
-			return 500;
-		/* There is room, as it is the front of the path that was taken apart. */
-		memcpy(buffer, config->prefix, prefix);
-		buffer[prefix] = '\0';
-		if (cgi_variables_set(&r->variables, "SCRIPT_NAME", buffer) < 0)
-			return 500;
 	}
-	if (cgi_variables_set(&r->variables, "SCRIPT_FILENAME", a->app->app.run->script) < 0 ||
-	    cgi_variables_set(&r->variables, "DOCUMENT_ROOT", config->root) < 0)
-		return 500;
-	return 0;
+	return request_name_script(r, &place, rest, e);
 }
 
 static void copy(char *to, size_t size, const char *from)

@@ -7,7 +7,6 @@
 
 #include "base/clock.h"
 #include "base/error.h"
-#include "base/log.h"
 #include "direct/direct_server.h"
 #include "direct/direct_setup.h"
 #include "ipc/scoreboard.h"
@@ -16,23 +15,22 @@
 #include "request/request.h"
 #include "worker/app_loaded.h"
 
-#include <sys/timerfd.h>
-
 #define REFUSAL_PATIENCE (3 * CLOCK_SECOND) /* for a client that is to take the page of a refusal */
 
-static bool look(struct direct_server *s, struct connection *c);
+static bool give_away(struct direct_server *s, struct connection *c);
+static bool take_turn(struct direct_server *s, struct connection *c);
+static bool begin(struct direct_server *s, struct connection *c, struct connection_turn *turn);
 static bool take_body(struct direct_server *s, struct connection *c);
-static bool drain(struct direct_server *s, struct connection *c);
 static bool finish(
-    struct direct_server *s, struct connection *c, int status, const struct error *e);
-static void log_close(
-    const struct direct_server *s, const struct connection *c, const struct error *e);
+    struct direct_server *s, struct connection *c, int status, const struct error *why);
 
 bool direct_incoming_go_on(struct direct_server *s, struct connection *c)
 {
-	if (c->draining)
-		return drain(s, c);
-	return s->incoming[c->index].begun ? take_body(s, c) : look(s, c);
+	if (s->incoming[c->index].begun)
+		return take_body(s, c);
+	if (!c->draining && c->taken.size == 0 && give_away(s, c))
+		return false;
+	return take_turn(s, c);
 }
 
 static void close_connection(struct direct_server *s, struct connection *c)
@@ -67,78 +65,61 @@ static uint64_t next_id(struct direct_server *s)
 	return n ^ (n >> 31);
 }
 
-/* The head of a request. As direct_incoming_go_on. */
-static bool look(struct direct_server *s, struct connection *c)
+/* To another worker, where this one begins no request any more. true: the connection has gone. */
+static bool give_away(struct direct_server *s, struct connection *c)
+{
+	if (!s->stale && app_files_changed(&s->app->files))
+		direct_server_become_stale(s);
+	if ((!s->stale && !s->ends) || !direct_give(s->setup, c->fd, s->slot->listener[c->index]))
+		return false;
+	connections_forget(s->connections, c);
+	return true;
+}
+
+/* With no request begun. As direct_incoming_go_on. */
+static bool take_turn(struct direct_server *s, struct connection *c)
+{
+	struct connection_turn turn;
+
+	switch (connection_take_turn(c, s->buffer, &s->setup->log, &turn)) {
+	case CONNECTION_REQUEST: return begin(s, c, &turn);
+	case CONNECTION_PARK: return park(s, c, turn.deadline);
+	case CONNECTION_CLOSE: break;
+	}
+	close_connection(s, c);
+	return false;
+}
+
+static bool begin(struct direct_server *s, struct connection *c, struct connection_turn *turn)
 {
 	struct direct_incoming *in = &s->incoming[c->index];
-	bool refused = false;
-	struct error e = {""};
-	int status;
+	int status = turn->status;
 
-	if (c->taken.size == 0 && !s->stale && app_files_changed(&s->app->files))
-		direct_server_become_stale(s);
-	if (c->taken.size == 0 && (s->stale || s->ends) &&
-	    direct_give(s->setup, c->fd, s->slot->listener[c->index])) {
-		connections_forget(s->connections, c);
-		return false;
-	}
-	switch (connection_look(c, s->buffer, &status, &e)) {
-	case LOOK_WAIT: return park(s, c, connection_deadline(c, clock_now()));
-	case LOOK_CLOSE:
-		log_close(s, c, &e);
-		close_connection(s, c);
-		return false;
-	case LOOK_REFUSE: refused = true; break;
-	case LOOK_READY: break;
-	}
 	request_init_numbered(&in->request, next_id(s));
+	request_came_on(&in->request, c);
 	in->begun = true;
-	in->request.trust_fossil = in->request.relay = in->request.hold = c->listener->trust_fossil;
-	in->request.response.fd = c->fd;
-	in->request.response.fastcgi = true;
-	in->request.response.request_id = c->check.request_id;
-	if (refused)
-		return finish(s, c, status, &e);
-	if (s->refuses) {
-		error_set(&e, "the changed app does not load");
-		return finish(s, c, 500, &e);
+	if (status == 0 && s->refuses) {
+		error_set(&turn->why, "the changed app does not load");
+		status = 500;
 	}
-	status = request_taken_begin(
-	    &in->request, &in->taken, &c->taken, &c->check, &s->setup->config, &e);
-	return status == REQUEST_MORE ? take_body(s, c) : finish(s, c, status, &e);
+	if (status == 0)
+		status = request_from_connection(
+		    &in->request, &in->taken, c, &s->setup->config, &turn->why);
+	return status == REQUEST_MORE ? take_body(s, c) : finish(s, c, status, &turn->why);
 }
 
 /* As much of the body as has come. As direct_incoming_go_on. */
 static bool take_body(struct direct_server *s, struct connection *c)
 {
 	struct direct_incoming *in = &s->incoming[c->index];
-	struct error e = {""};
+	struct error why;
 	int status = request_taken_read(
-	    &in->request, &in->taken, &c->taken, s->buffer, s->rules.max_head, &e);
+	    &in->request, &in->taken, &c->taken, s->buffer, s->rules.max_head, &why);
 
 	if (status == REQUEST_MORE)
 		return park(
 		    s, c, request_body_due(&in->request, &in->taken.body, &s->setup->config));
-	return finish(s, c, status, &e);
-}
-
-/* What comes behind a refusal. As direct_incoming_go_on. */
-static bool drain(struct direct_server *s, struct connection *c)
-{
-	uint64_t until = connection_drain(c, s->buffer, clock_now());
-
-	if (until != 0)
-		return park(s, c, until);
-	close_connection(s, c);
-	return false;
-}
-
-static void log_close(
-    const struct direct_server *s, const struct connection *c, const struct error *e)
-{
-	if (e->message[0] != '\0')
-		log_message(&s->setup->log, LEVEL_WARNING, "%s: connection closed: %s",
-		    c->listener->address, e->message);
+	return finish(s, c, status, &why);
 }
 
 /* A part of the reply is in the connection, which closes now for the app and later for the client. */
@@ -148,29 +129,22 @@ static void cut_later(struct direct_server *s, struct response *r)
 	direct_server_tick(s);
 }
 
-static void refuse(struct connection *c, struct exchange *x, int status, const char *why)
+/* Answered without the app, which waits meanwhile. */
+static void end_early(struct exchange *x, int status, const char *why)
 {
 	x->request->response.deadline = clock_now() + REFUSAL_PATIENCE;
-	exchange_refuse(x, status, "%s", why);
+	exchange_end_early(x, status, why);
 	exchange_log(x);
-	connection_leave(c, clock_now());
 }
 
 /* The stages of a request that is whole, or will never be. true: its connection can be used again. */
-static bool answer(
-    struct direct_server *s, struct connection *c, struct request *r, int status, const char *why)
+static bool answer(struct direct_server *s, struct request *r, int status, const char *why)
 {
 	struct exchange x;
 
 	exchange_init(&x, r, &s->setup->config, &s->setup->log);
-	if (status == REQUEST_ABORTED) {
-		exchange_abort(&x, why);
-		exchange_log(&x);
-	} else if (status > 0) {
-		refuse(c, &x, status, why);
-	} else if (s->app->spent) {
-		/* It had begun to come before; those that had not were given to other workers. */
-		refuse(c, &x, 503, "an earlier run left something behind in the process");
+	if (status > 0) {
+		end_early(&x, status, why);
 	} else {
 		direct_answer_request(&s->answering, &x);
 		s->ends = s->ends || s->answering.retires;
@@ -179,35 +153,41 @@ static bool answer(
 }
 
 /* The request is whole, or will never be. As direct_incoming_go_on. */
-static bool finish(struct direct_server *s, struct connection *c, int status, const struct error *e)
+static bool finish(
+    struct direct_server *s, struct connection *c, int status, const struct error *why)
 {
 	struct direct_incoming *in = &s->incoming[c->index];
 	struct request *r = &in->request;
-	bool keep = c->check.keep_conn && !s->ends;
-	bool late;
+	bool keep = c->check.keep_conn && !s->ends, refused;
+	const char *reason = why->message;
 
 	r->followed = c->taken.size > 0;
+	/* It had begun to come before; those that had not were given to other workers. */
+	if (status == 0 && s->app->spent) {
+		status = 503;
+		reason = "an earlier run left something behind in the process";
+	}
+	refused = status > 0 && status != REQUEST_ABORTED;
 	if (status < 0) {
-		log_close(s, c, e);
+		connection_log_close(c, &s->setup->log, why);
 		keep = false;
 	} else {
-		keep = answer(s, c, r, status, e->message) && keep;
+		keep = answer(s, r, status, reason) && keep;
 	}
-	late = r->response.late;
-	if (late)
-		cut_later(s, &r->response);
-	if (!keep && !c->draining && r->unended && !r->response.failed)
-		connection_leave(c, clock_now());
-	request_release(r);
 	in->begun = false;
-	if (c->draining && !late)
-		return true;
-	if (!keep || late) {
-		(late ? connections_forget : connections_close)(s->connections, c);
+	if (r->response.late) {
+		cut_later(s, &r->response);
+		request_release(r);
+		connections_forget(s->connections, c);
 		return false;
 	}
-	connection_next(c);
+	keep = connection_go_on(c, keep, refused || (!keep && request_is_unread(r)));
+	request_release(r);
+	if (!keep) {
+		connections_close(s->connections, c);
+		return false;
+	}
 	c->is_taken = true;
 	/* The others first: more will be told by an event. */
-	return c->taken.size > 0 || park(s, c, 0);
+	return c->draining || c->taken.size > 0 || park(s, c, 0);
 }

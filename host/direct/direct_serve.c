@@ -34,8 +34,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-#define HEAD_OVERHEAD 131072 /* bytes of record headers and padding in a head */
-#define ACCEPTS 8            /* in a row, before the connections that are open */
+#define ACCEPTS 8 /* in a row, before the connections that are open */
 #define EVENTS 16
 
 static int prepare(struct direct_server *s);
@@ -73,11 +72,7 @@ static int prepare(struct direct_server *s)
 
 	if (most > SCOREBOARD_CONNECTIONS)
 		most = SCOREBOARD_CONNECTIONS;
-	s->rules = (struct wire_rules){.max_params = config->max_header,
-	    .max_head = config->max_header + HEAD_OVERHEAD,
-	    .max_ignored = 16,
-	    .max_conns = (unsigned)most,
-	    .max_reqs = (unsigned)most};
+	s->rules = wire_rules_make(config->max_header, most);
 	s->answering = (struct direct_answering){
 	    .app = s->app, .setup = s->setup, .memory = -1, .errors = -1, .log = -1};
 	s->epoll = epoll_create1(EPOLL_CLOEXEC);

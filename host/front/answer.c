@@ -18,7 +18,6 @@
 #include "run/run.h"
 #include "run/stats.h"
 
-#include <stdio.h>
 #include <string.h>
 
 static bool is_metrics(
@@ -72,25 +71,15 @@ static bool is_metrics(
 	return path != NULL && strcmp(path, x->config->metrics) == 0;
 }
 
-/* What the host has found out itself stands in place of what was sent. */
 static int set_found(struct exchange *x, const char *prefix)
 {
-	struct cgi_variables *v = &x->request->variables;
-	const char *root = x->config->root;
-	char text[REQUEST_PATH_MAX];
+	char file[REQUEST_PATH_MAX];
+	const struct script_place place = {
+	    .file = file, .root = x->config->root, .prefix = prefix, .name = x->route.name};
 
-	if (path_join(text, sizeof(text), root, x->route.name) < 0 ||
-	    cgi_variables_set(v, "SCRIPT_FILENAME", text) < 0 ||
-	    cgi_variables_set(v, "DOCUMENT_ROOT", root) < 0)
+	if (path_join(file, sizeof(file), x->config->root, x->route.name) < 0)
 		return -1;
-	if (x->request->relay)
-		return 0; /* the relay: SCRIPT_NAME and PATH_INFO are Fossil's */
-	snprintf(text, sizeof(text), "%.*s/%s",
-	    (int)(strlen(prefix) - (prefix[0] != '\0' && prefix[strlen(prefix) - 1] == '/')),
-	    prefix, x->route.name);
-	if (cgi_variables_set(v, "SCRIPT_NAME", text) < 0)
-		return -1;
-	return cgi_variables_set(v, "PATH_INFO", x->route.path_info);
+	return request_name_script(x->request, &place, x->route.path_info, NULL) != 0 ? -1 : 0;
 }
 
 static bool find_file(const struct front_shared *shared, struct exchange *x, const char *prefix)

@@ -46,8 +46,8 @@ struct front_request {
 enum next { NEXT_GO_ON, NEXT_PARK, NEXT_CLOSE };
 
 struct turn {
-	uint64_t deadline; /* with NEXT_PARK; 0: none */
-	int language;      /* of the request process that was taken; -1: none */
+	struct connection_turn connection;
+	int language; /* of the request process that was taken; -1: none */
 };
 
 static void *thread_main(void *argument);
@@ -60,17 +60,12 @@ static enum next take_turn(
 static void close_connection(struct front *f, struct connection *c);
 static enum next serve_request(
     struct front *f, struct connection *c, unsigned char *buffer, struct turn *turn);
-static int begin_request(
-    struct front *f, struct connection *c, struct front_request *q, struct error *e);
+static void begin_request(struct front *f, struct connection *c, struct front_request *q);
 static int keep_request(struct front *f, struct connection *c, struct front_request *q);
 static enum next answer(struct front *f, struct connection *c, struct front_request *q, int status,
-    const struct error *e);
-static enum next leave_unended(struct connection *c, const struct request *r);
+    const struct error *why);
 static void end_request(struct front *f, struct connection *c, struct front_request *q);
 static void replace_spare(struct front *f, int language);
-static void refuse_request(struct front *f, struct connection *c, int status, const char *reason);
-static void log_ignored(const struct front *f, const struct connection *c);
-static void log_close(const struct front *f, const struct connection *c, const struct error *e);
 
 static void *thread_main(void *argument)
 {
@@ -167,7 +162,8 @@ static void serve_connection(struct front *f, struct connection *c, unsigned cha
 		struct turn turn = {.language = -1};
 
 		next = take_turn(f, c, buffer, &turn);
-		if (next == NEXT_PARK && connections_park(f->connections, c, turn.deadline))
+		if (next == NEXT_PARK &&
+		    connections_park(f->connections, c, turn.connection.deadline))
 			return;
 		if (next == NEXT_CLOSE)
 			close_connection(f, c);
@@ -175,29 +171,16 @@ static void serve_connection(struct front *f, struct connection *c, unsigned cha
 	}
 }
 
-static enum next drain(struct connection *c, unsigned char *buffer, struct turn *turn)
-{
-	turn->deadline = connection_drain(c, buffer, clock_now());
-	return turn->deadline != 0 ? NEXT_PARK : NEXT_CLOSE;
-}
-
 static enum next take_turn(
     struct front *f, struct connection *c, unsigned char *buffer, struct turn *turn)
 {
-	struct error e = {""};
-	int status;
-
-	if (c->draining)
-		return drain(c, buffer, turn);
 	if (f->begun[c->index] != NULL)
 		return serve_request(f, c, buffer, turn);
-	switch (connection_look(c, buffer, &status, &e)) {
-	case LOOK_READY: log_ignored(f, c); return serve_request(f, c, buffer, turn);
-	case LOOK_WAIT: turn->deadline = connection_deadline(c, clock_now()); return NEXT_PARK;
-	case LOOK_REFUSE: refuse_request(f, c, status, e.message); return NEXT_GO_ON;
-	case LOOK_CLOSE: break;
+	switch (connection_take_turn(c, buffer, f->setup->log, &turn->connection)) {
+	case CONNECTION_REQUEST: return serve_request(f, c, buffer, turn);
+	case CONNECTION_PARK: return NEXT_PARK;
+	case CONNECTION_CLOSE: break;
 	}
-	log_close(f, c, &e);
 	return NEXT_CLOSE;
 }
 
@@ -214,55 +197,49 @@ static void replace_spare(struct front *f, int language)
 		spares_replace(f->shared.run.spares, language);
 }
 
-/* Read the request, as far as it is there, and answer it once it is whole. */
+/*
+ * Read the request, as far as it is there, and answer it once it is whole. With turn->connection.status
+ * it is refused.
+ */
 static enum next serve_request(
     struct front *f, struct connection *c, unsigned char *buffer, struct turn *turn)
 {
 	struct front_request fresh, *q = f->begun[c->index];
-	struct error e = {""};
+	struct error *why = &turn->connection.why;
 	int status = REQUEST_MORE;
 	enum next next;
 
 	if (q == NULL) {
 		q = &fresh;
-		status = begin_request(f, c, q, &e);
+		begin_request(f, c, q);
+		status = turn->connection.status;
+		if (status == 0)
+			status = request_from_connection(&q->request, &q->taken, c, q->config, why);
 	}
 	if (status == REQUEST_MORE)
 		status = request_taken_read(
-		    &q->request, &q->taken, &c->taken, buffer, f->rules.max_head, &e);
+		    &q->request, &q->taken, &c->taken, buffer, f->rules.max_head, why);
 	if (status == REQUEST_MORE && (q != &fresh || keep_request(f, c, q) == 0)) {
 		q = f->begun[c->index];
-		turn->deadline = request_body_due(&q->request, &q->taken.body, q->config);
+		turn->connection.deadline =
+		    request_body_due(&q->request, &q->taken.body, q->config);
 		return NEXT_PARK;
 	}
 	if (status == REQUEST_MORE) {
-		error_errno(&e, "request");
+		error_errno(why, "request");
 		status = 500;
 	}
-	next = answer(f, c, q, status, &e);
+	next = answer(f, c, q, status, why);
 	turn->language = q->request.language;
 	end_request(f, c, q);
 	return next;
 }
 
-static void init_request(struct request *r, const struct connection *c)
+static void begin_request(struct front *f, struct connection *c, struct front_request *q)
 {
-	request_init(r);
-	r->trust_fossil = r->relay = r->hold = c->listener->trust_fossil;
-	r->response.fd = c->fd;
-	r->response.fastcgi = true;
-	r->response.request_id = c->check.request_id;
-}
-
-/* As request_read, or REQUEST_MORE. */
-static int begin_request(
-    struct front *f, struct connection *c, struct front_request *q, struct error *e)
-{
-	init_request(&q->request, c);
+	request_init(&q->request);
+	request_came_on(&q->request, c);
 	q->held = config_hold(f->configs, &q->config);
-	if (!c->is_taken)
-		return request_read(&q->request, c->fd, q->config, e);
-	return request_taken_begin(&q->request, &q->taken, &c->taken, &c->check, q->config, e);
 }
 
 /* Until more of its body comes, to whichever thread. 0 or -1 with errno. */
@@ -278,43 +255,29 @@ static int keep_request(struct front *f, struct connection *c, struct front_requ
 }
 
 static enum next answer(struct front *f, struct connection *c, struct front_request *q, int status,
-    const struct error *e)
+    const struct error *why)
 {
 	struct request *r = &q->request;
-	bool keep = c->check.keep_conn && !atomic_load(&f->stopping);
+	bool keep = c->check.keep_conn && !atomic_load(&f->stopping) && c->listener->app == 0;
+	bool refused = status > 0 && status != REQUEST_ABORTED;
 	struct exchange x;
 
 	if (status < 0) {
-		log_close(f, c, e);
-		return leave_unended(c, r);
+		connection_log_close(c, f->setup->log, why);
+		keep = false;
+	} else {
+		exchange_init(&x, r, q->config, f->setup->log);
+		r->followed = c->taken.size > 0;
+		if (status > 0)
+			exchange_end_early(&x, status, why->message);
+		else if (c->listener->app != 0)
+			exchange_refuse(&x, 500, "the app does not load");
+		else
+			answer_request(&f->shared, &x, c->listener->prefix);
+		keep = answer_end(&f->shared, &x) && keep;
 	}
-	exchange_init(&x, r, q->config, f->setup->log);
-	r->followed = c->taken.size > 0;
-	if (status == REQUEST_ABORTED)
-		exchange_abort(&x, e->message);
-	else if (status > 0)
-		exchange_refuse(&x, status, "%s", e->message);
-	else if (c->listener->app != 0)
-		exchange_refuse(&x, 500, "the app does not load");
-	else
-		answer_request(&f->shared, &x, c->listener->prefix);
-	keep = answer_end(&f->shared, &x) && keep && c->listener->app == 0;
-	if (status > 0 && status != REQUEST_ABORTED) {
-		connection_leave(c, clock_now());
-		return NEXT_GO_ON;
-	}
-	if (!keep)
-		return leave_unended(c, r);
-	connection_next(c);
-	return NEXT_GO_ON;
-}
-
-/* A request whose STDIN stream may go on: the client gets the reply only if that is read. */
-static enum next leave_unended(struct connection *c, const struct request *r)
-{
-	if (r->unended && !r->response.failed)
-		connection_leave(c, clock_now());
-	return c->draining ? NEXT_GO_ON : NEXT_CLOSE;
+	return connection_go_on(c, keep, refused || (!keep && request_is_unread(r))) ? NEXT_GO_ON
+										     : NEXT_CLOSE;
 }
 
 static void end_request(struct front *f, struct connection *c, struct front_request *q)
@@ -326,36 +289,6 @@ static void end_request(struct front *f, struct connection *c, struct front_requ
 		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): what is in `begun` is allocated. */
 		free(q);
 	}
-}
-
-static void refuse_request(struct front *f, struct connection *c, int status, const char *reason)
-{
-	struct front_request q = {0};
-	struct exchange x;
-
-	init_request(&q.request, c);
-	q.held = config_hold(f->configs, &q.config);
-	exchange_init(&x, &q.request, q.config, f->setup->log);
-	exchange_refuse(&x, status, "%s", reason);
-	answer_end(&f->shared, &x);
-	request_release(&q.request);
-	config_let_go(f->configs, q.held);
-	connection_leave(c, clock_now());
-}
-
-/* Records of types that FastCGI does not know, within a request: they may be ignored (3.3). */
-static void log_ignored(const struct front *f, const struct connection *c)
-{
-	if (c->check.ignored > 0)
-		log_message(f->setup->log, LEVEL_DEBUG, "%s: %u records of unknown type ignored",
-		    c->listener->address, c->check.ignored);
-}
-
-static void log_close(const struct front *f, const struct connection *c, const struct error *e)
-{
-	if (e->message[0] != '\0')
-		log_message(f->setup->log, LEVEL_WARNING, "%s: connection closed: %s",
-		    c->listener->address, e->message);
 }
 
 void front_start_thread(struct front *f)

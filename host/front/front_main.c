@@ -34,8 +34,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-#define HEAD_OVERHEAD 131072 /* bytes of record headers and padding in a head */
-#define APPS_STOP 3          /* seconds for app workers to end, when all requests have */
+#define APPS_STOP 3 /* seconds for app workers to end, when all requests have */
 #define FIRST_THREADS 2
 
 static void front_start(struct front *f, const struct front_setup *setup);
@@ -116,11 +115,7 @@ static void set_rules(struct front *f, size_t most)
 		log_message(f->setup->log, LEVEL_INFO,
 		    "descriptors (ulimit -n) suffice for %zu connections at once; more wait", most);
 	}
-	f->rules = (struct wire_rules){.max_params = config->max_header,
-	    .max_head = config->max_header + HEAD_OVERHEAD,
-	    .max_ignored = 16,
-	    .max_conns = (unsigned)connections,
-	    .max_reqs = (unsigned)connections};
+	f->rules = wire_rules_make(config->max_header, connections);
 }
 
 /* What the threads share. */

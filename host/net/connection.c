@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/fd.h"
+#include "base/log.h"
 #include "net/listen.h"
 
 #include <errno.h>
@@ -24,6 +25,8 @@
 #define DRAIN_WAIT (2 * CLOCK_SECOND)  /* for the next piece */
 
 enum { FREE, OWNED, OWNED_AND_SIGNALLED, PARKED };
+
+static void log_ignored(const struct connection *c, const struct log *log);
 
 struct connections {
 	pthread_mutex_t lock;
@@ -382,4 +385,49 @@ void connection_next(struct connection *c)
 		buffer_release(&c->taken);
 		c->is_taken = false;
 	}
+}
+
+enum connection_step connection_take_turn(struct connection *c, unsigned char *buffer,
+    const struct log *log, struct connection_turn *turn)
+{
+	turn->status = 0;
+	if (c->draining) {
+		turn->deadline = connection_drain(c, buffer, clock_now());
+		return turn->deadline != 0 ? CONNECTION_PARK : CONNECTION_CLOSE;
+	}
+	switch (connection_look(c, buffer, &turn->status, &turn->why)) {
+	case LOOK_READY: log_ignored(c, log); return CONNECTION_REQUEST;
+	case LOOK_REFUSE: return CONNECTION_REQUEST;
+	case LOOK_WAIT:
+		turn->deadline = connection_deadline(c, clock_now());
+		return CONNECTION_PARK;
+	case LOOK_CLOSE: break;
+	}
+	connection_log_close(c, log, &turn->why);
+	return CONNECTION_CLOSE;
+}
+
+/* Records of types that FastCGI does not know, within a request: they may be ignored (3.3). */
+static void log_ignored(const struct connection *c, const struct log *log)
+{
+	if (c->check.ignored > 0)
+		log_message(log, LEVEL_DEBUG, "%s: %u records of unknown type ignored",
+		    c->listener->address, c->check.ignored);
+}
+
+void connection_log_close(
+    const struct connection *c, const struct log *log, const struct error *why)
+{
+	if (why->message[0] != '\0')
+		log_message(log, LEVEL_WARNING, "%s: connection closed: %s", c->listener->address,
+		    why->message);
+}
+
+bool connection_go_on(struct connection *c, bool keep, bool linger)
+{
+	if (linger)
+		connection_leave(c, clock_now());
+	else if (keep)
+		connection_next(c);
+	return linger || keep;
 }

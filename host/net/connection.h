@@ -7,6 +7,7 @@
 #define EXTHOST_CONNECTION_H
 
 #include "base/buffer.h"
+#include "base/error.h"
 #include "net/wire_check.h"
 
 #include <stdbool.h>
@@ -14,8 +15,8 @@
 #include <stdint.h>
 
 struct connections;
-struct error;
 struct listener;
+struct log;
 
 struct connection {
 	int fd;
@@ -118,5 +119,36 @@ uint64_t connection_drain(struct connection *c, unsigned char *buffer, uint64_t 
 
 /* After the request was served: the next head begins. */
 void connection_next(struct connection *c);
+
+/* What follows from the bytes that are there. */
+enum connection_step {
+	CONNECTION_REQUEST, /* a request: begin it, or refuse it with `status` for the reason `why` */
+	CONNECTION_PARK,    /* nothing yet: park it until `deadline` */
+	CONNECTION_CLOSE    /* close it, which is logged where it has a reason */
+};
+
+struct connection_turn {
+	int status;        /* 0: the request is not refused */
+	struct error why;  /* of the refusal; "" for none */
+	uint64_t deadline; /* clock_now(); 0: none */
+};
+
+/*
+ * The turn of a connection with no request begun: drain it after its last answer, or look at its head.
+ * The buffer is as for connection_look.
+ */
+enum connection_step connection_take_turn(struct connection *c, unsigned char *buffer,
+    const struct log *log, struct connection_turn *turn);
+
+/* Log why it is closed, unless the reason is "". */
+void connection_log_close(
+    const struct connection *c, const struct log *log, const struct error *why);
+
+/*
+ * Its request is answered. `keep`: it can be used again. `linger`: bytes may still come that mean
+ * nothing, so the client must read the answer before it is closed. true: take its next turn, for the
+ * next request or to drain it; false: close it.
+ */
+bool connection_go_on(struct connection *c, bool keep, bool linger);
 
 #endif

@@ -22,6 +22,9 @@
 
 #include <string.h>
 
+#define HEAD_OVERHEAD 131072 /* bytes of record headers and padding in a head */
+#define IGNORED_MOST 16
+
 static const char filename[] = "SCRIPT_FILENAME";
 
 static enum wire_verdict step(struct wire_check *check, const unsigned char *bytes, size_t size);
@@ -36,6 +39,15 @@ static enum wire_verdict foreign_record(struct wire_check *check);
 static enum wire_verdict management_record(struct wire_check *check, const unsigned char *content);
 static enum wire_verdict params_end(struct wire_check *check);
 static enum wire_verdict end_request(struct wire_check *check, enum wire_status status);
+
+struct wire_rules wire_rules_make(size_t max_params, size_t connections)
+{
+	return (struct wire_rules){.max_params = max_params,
+	    .max_head = max_params + HEAD_OVERHEAD,
+	    .max_ignored = IGNORED_MOST,
+	    .max_conns = (unsigned)connections,
+	    .max_reqs = (unsigned)connections};
+}
 
 static enum wire_verdict malformed(struct wire_check *check, const char *reason)
 {

@@ -21,12 +21,18 @@ struct wire_rules {
 	size_t max_params; /* content of all PARAMS of a request; more: WIRE_TOO_LARGE */
 	/*
 	 * All bytes up to the end of PARAMS, headers and padding too; more: WIRE_TOO_LARGE. At least
-	 * 66 KiB, so that any one record fits. Who looks needs a buffer of this size.
+	 * 66 KiB, so that any one record fits. connection_look needs a buffer of this size.
 	 */
 	size_t max_head;
 	unsigned max_ignored; /* records of unknown type before a request is ready: 16 */
 	unsigned max_conns, max_reqs, mpxs_conns; /* what GET_VALUES is answered */
 };
+
+/*
+ * The rules of a server that takes so many bytes of PARAMS, and has so many places for connections,
+ * with one request at a time on each.
+ */
+struct wire_rules wire_rules_make(size_t max_params, size_t connections);
 
 enum wire_verdict {
 	WIRE_MORE,  /* well-formed so far: wait for more */

@@ -51,6 +51,14 @@ void exchange_leave(struct exchange *x, const char *reason)
 	x->request->response.failed = true;
 }
 
+void exchange_end_early(struct exchange *x, int status, const char *reason)
+{
+	if (status == REQUEST_ABORTED)
+		exchange_abort(x, reason);
+	else
+		exchange_refuse(x, status, "%s", reason);
+}
+
 void exchange_begin_reply(struct exchange *x)
 {
 	cgi_reply_init(&x->reply, x->request, x->config, &x->limits);

@@ -49,6 +49,9 @@ void exchange_refuse(struct exchange *x, int status, const char *format, ...)
 void exchange_abort(struct exchange *x, const char *reason);
 void exchange_leave(struct exchange *x, const char *reason);
 
+/* End it without a run: its request is refused with this status, or REQUEST_ABORTED. */
+void exchange_end_early(struct exchange *x, int status, const char *reason);
+
 /* Something is to run for it: a reply and an outcome, both empty. */
 void exchange_begin_reply(struct exchange *x);
 
