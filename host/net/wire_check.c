@@ -16,6 +16,9 @@
  *  - a management record's content is taken for PARAMS;
  *  - behind an empty record of another request it drops the content of the next record.
  *
+ * The padding of a body's end record it leaves in the socket when a piece that it reads ends in front
+ * of that, to be taken for the next request: wire_check_end finds no such end.
+ *
  * Only responders are served. What a body may look like is not judged here, but once it is read.
  */
 #include "net/wire_check.h"
@@ -391,7 +394,7 @@ size_t wire_check_end(const struct wire_check *check, const unsigned char *bytes
 		if (header.request_id != check->request_id || header.type != WIRE_STDIN)
 			return 0;
 		if (header.content == 0)
-			return at;
+			return header.padding == 0 ? at : 0;
 	}
 	return 0;
 }

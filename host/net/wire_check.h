@@ -114,8 +114,8 @@ void wire_check_restart(struct wire_check *check);
 
 /*
  * After WIRE_READY or BAD_REQUEST, with the same bytes (and more): the offset at which the request's
- * last record ends, its empty STDIN, or 0 when that is not among them, or something that is not its
- * body stands before it. Bytes behind it are the next request, which libfcgi would lose.
+ * last record ends, its empty STDIN, or 0 when that is not among them, or is padded, or something that
+ * is not its body stands before it. Bytes behind it are the next request, which libfcgi would lose.
  */
 size_t wire_check_end(const struct wire_check *check, const unsigned char *bytes, size_t size);
 
