@@ -2,6 +2,7 @@
 #include "direct/direct_setup.h"
 
 #include "base/fd.h"
+#include "ipc/load_order.h"
 #include "ipc/scoreboard.h"
 
 #include <stdlib.h>
@@ -11,57 +12,37 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-static char *setting(const struct run_order *order, const char *name)
+/* 0, or -1: no memory. */
+static int take_order(struct direct_setup *s, const struct load_order *order)
 {
-	const char *text = run_order_setting(order->environment, name);
-
-	return strdup(text != NULL ? text : "");
+	s->name = order->name;
+	s->log = (struct log){.json = order->log_json, .least = (enum log_level)order->log_level};
+	s->config = (struct config){.root = strdup(order->root),
+	    .tmpdir = strdup(order->tmpdir),
+	    .prefix = strdup(order->prefix),
+	    .debug = order->debug,
+	    .max_header = order->max_header,
+	    .max_connections = order->max_connections,
+	    .body_timeout = order->body_timeout,
+	    .reply_buffer = order->reply_buffer,
+	    .allow_uid = order->allow_uid,
+	    .allow_from = order->allow_from,
+	    .limits = {.max_body = order->max_body,
+		.max_reply = order->max_reply,
+		.timeout = order->timeout}};
+	return s->config.root == NULL || s->config.tmpdir == NULL || s->config.prefix == NULL ? -1
+											      : 0;
 }
 
-static int add_all(struct config_list *list, char *const *settings, const char *name)
-{
-	size_t size = strlen(name);
-
-	for (; *settings != NULL; settings++)
-		if (strncmp(*settings, name, size) == 0 && (*settings)[size] == '=' &&
-		    config_list_append(list, *settings + size + 1) < 0)
-			return -1;
-	return 0;
-}
-
-static int take_settings(struct direct_setup *s, const struct run_order *order)
-{
-	const struct run_app *rules = &order->app;
-
-	s->config = (struct config){.root = setting(order, "root"),
-	    .tmpdir = setting(order, "tmpdir"),
-	    .prefix = setting(order, "prefix"),
-	    .debug = rules->debug != 0,
-	    .max_header = rules->max_header,
-	    .max_connections = rules->connections,
-	    .body_timeout = rules->body_timeout,
-	    .reply_buffer = rules->reply_buffer,
-	    .limits = {.max_body = rules->max_body,
-		.max_reply = rules->max_reply,
-		.timeout = rules->timeout}};
-	s->log = (struct log){.json = rules->json != 0, .least = (enum log_level)rules->log_level};
-	s->name = setting(order, "name");
-	if (s->name == NULL || s->config.root == NULL || s->config.tmpdir == NULL ||
-	    s->config.prefix == NULL)
-		return -1;
-	if (add_all(&s->config.allow_uid, order->environment, "allow-uid") < 0)
-		return -1;
-	return add_all(&s->config.allow_from, order->environment, "allow-from");
-}
-
-int direct_setup_receive(struct direct_setup *s, int channel, const struct run_order *order)
+int direct_setup_receive(
+    struct direct_setup *s, int channel, const char *script, const struct load_order *order)
 {
 	struct run_serve_files files;
 	int fds[FD_PASS_MAX];
 	void *memory;
 
 	*s = (struct direct_setup){.give = -1, .take = -1};
-	if (take_settings(s, order) < 0)
+	if (take_order(s, order) < 0)
 		return -1;
 	if (fd_receive(channel, &files, sizeof(files), fds, 0) != (ssize_t)sizeof(files))
 		return -1;
@@ -75,7 +56,7 @@ int direct_setup_receive(struct direct_setup *s, int channel, const struct run_o
 		    (struct listener){.fd = fds[RUN_SERVE_LISTENERS + s->listener_count],
 			.kind = (files.is_tcp & 1U << s->listener_count) != 0 ? LISTENER_TCP
 									      : LISTENER_UNIX,
-			.address = (char *)order->script,
+			.address = (char *)script,
 			.prefix = s->config.prefix,
 			.trust_fossil = (files.trusted & 1U << s->listener_count) != 0};
 	s->alarm = fd_move_high(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));

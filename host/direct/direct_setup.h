@@ -1,4 +1,4 @@
-/* What an app worker that serves sockets of its own is told at its start. */
+/* What a direct worker takes at its start from its order to load and the files behind it. */
 #ifndef EXTHOST_DIRECT_SETUP_H
 #define EXTHOST_DIRECT_SETUP_H
 
@@ -7,12 +7,18 @@
 #include "ipc/run_channel.h"
 #include "net/listen.h"
 
+struct load_order;
 struct scoreboard_slot;
 
 /* What it needs for that beside its app. */
 struct direct_setup {
-	char *name;           /* of the app, beneath the root */
-	struct config config; /* as far as the stages of a request look at it */
+	const char *name; /* of the app, beneath the root; the load order's */
+	/*
+	 * Filled in one place, from the load order, as far as the stages of a request look at it:
+	 * root, tmpdir, prefix, debug, max_header, max_connections, body_timeout, reply_buffer,
+	 * allow_uid, allow_from, and of the limits max_body, max_reply and timeout. All else is 0.
+	 */
+	struct config config;
 	struct log log;
 	struct listener listeners[RUN_SOCKETS_MAX];
 	size_t listener_count;
@@ -21,8 +27,13 @@ struct direct_setup {
 	struct scoreboard_slot *slot;
 };
 
-/* Take the descriptors that follow the order to load, and its settings. 0 or -1. */
-int direct_setup_receive(struct direct_setup *setup, int channel, const struct run_order *order);
+/*
+ * Take the descriptors that follow the order to load on this channel, and what the order says; it
+ * must last as long as the setup. `script`: absolute path of the app, which stands for the
+ * listeners' address. 0 or -1.
+ */
+int direct_setup_receive(
+    struct direct_setup *setup, int channel, const char *script, const struct load_order *order);
 
 /*
  * Give a connection, which was accepted by this listener, to another worker; here it is still to be

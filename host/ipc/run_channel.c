@@ -27,7 +27,6 @@ struct order_head {
 	int64_t accept;
 	uint64_t body_size;
 	struct run_limits limits;
-	struct run_app app;
 };
 
 /* The head and behind it all strings, in one piece of memory; NULL with errno. */
@@ -60,8 +59,7 @@ int run_order_send(int channel, const struct run_order *order)
 	    .flags = order->force ? FORCE : 0,
 	    .accept = order->accept,
 	    .body_size = order->body_size,
-	    .limits = order->limits,
-	    .app = order->app};
+	    .limits = order->limits};
 	int fds[DESCRIPTORS];
 	int count = 0;
 	int result = 0;
@@ -179,21 +177,10 @@ int run_order_receive(int channel, struct run_order *order, char **memory)
 	    .force = (head.flags & FORCE) != 0,
 	    .accept = head.accept,
 	    .body_size = head.body_size,
-	    .limits = head.limits,
-	    .app = head.app};
+	    .limits = head.limits};
 	take_descriptors(order, head.flags, fds);
 	take_strings(order, strings, head.variables);
 	return 1;
-}
-
-const char *run_order_setting(char *const *settings, const char *name)
-{
-	size_t size = strlen(name);
-
-	for (; *settings != NULL; settings++)
-		if (strncmp(*settings, name, size) == 0 && (*settings)[size] == '=')
-			return *settings + size + 1;
-	return NULL;
 }
 
 int run_report_send(

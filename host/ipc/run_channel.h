@@ -39,21 +39,6 @@ enum run_order_kind {
 	RUN_ORDER_LOG     /* one that serves: write log lines to `output` from now on */
 };
 
-/* With RUN_ORDER_LOAD. */
-struct run_app {
-	uint32_t rerun, debug;
-	uint64_t max_requests, max_rss; /* after which it retires; UINT64_MAX: never */
-	/*
-	 * If it serves sockets of its own. A struct run_serve_files follows the order as a packet with
-	 * its descriptors.
-	 */
-	uint32_t serves;
-	uint32_t json, log_level;
-	uint64_t max_body, max_header, max_reply, reply_buffer; /* bytes */
-	uint64_t timeout, body_timeout;                         /* seconds */
-	uint64_t connections;                                   /* at once */
-};
-
 #define RUN_SOCKETS_MAX 4
 
 enum run_serve_file {
@@ -64,6 +49,7 @@ enum run_serve_file {
 	RUN_SERVE_LISTENERS /* and behind, RUN_SOCKETS_MAX at most */
 };
 
+/* A packet with descriptors, which follows the order to load of a direct worker. */
 struct run_serve_files {
 	uint32_t listeners; /* how many */
 	uint32_t is_tcp;    /* bit n: the nth is a TCP socket, */
@@ -75,7 +61,7 @@ struct run_order {
 	enum run_order_kind kind;
 	const char *script; /* absolute path; "" with RUN_ORDER_ANSWER */
 	const char *path;   /* with RUN_ORDER_SCRIPT: folders for modules; NULL: none */
-	char **environment; /* NULL-terminated; with RUN_ORDER_LOAD settings, NAME=value */
+	char **environment; /* NULL-terminated; with RUN_ORDER_LOAD a load order: load_order.h */
 	int source;         /* the script, open for reading, or -1 */
 	int code;           /* kept code, or -1 */
 	int body;           /* the request body at its beginning, or -1: empty */
@@ -85,7 +71,6 @@ struct run_order {
 	bool force;     /* with RUN_ORDER_RESUME: go on answering; else answer 500 */
 	uint64_t body_size;
 	struct run_limits limits;
-	struct run_app app;
 };
 
 enum run_report_type {
@@ -123,9 +108,6 @@ bool run_order_wait(int channel);
  * -1 with errno. The order's strings live in *memory, which the caller frees at its end.
  */
 int run_order_receive(int channel, struct run_order *order, char **memory);
-
-/* The value of the setting NAME=value among these strings; NULL: there is none. */
-const char *run_order_setting(char *const *settings, const char *name);
 
 /* Request process and template: send a report, with a descriptor unless it is -1. 0 or -1. */
 int run_report_send(

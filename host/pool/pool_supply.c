@@ -13,6 +13,7 @@
 #include "binding.h"
 #include "config/config_share.h"
 #include "config/option.h"
+#include "ipc/load_order.h"
 #include "ipc/run_channel.h"
 #include "ipc/scoreboard.h"
 #include "pool/pool_worker.h"
@@ -62,105 +63,77 @@ static void begin(struct start *s, struct app_pool *p, struct app *a)
 	a->retry_at = clock_now() + RETRY;
 }
 
-/* NAME=value, into the list that app_loaded.c and app_serve_setup.c read. */
-static int add_setting(struct config_list *list, const char *name, const char *value)
-{
-	char *text = NULL;
-	int result =
-	    asprintf(&text, "%s=%s", name, value) < 0 ? -1 : config_list_append(list, text);
-
-	free(text);
-	return result;
-}
-
-static int add_settings(
-    struct config_list *list, const char *name, const struct config_list *values)
-{
-	for (size_t i = 0; i < values->count; i++)
-		if (add_setting(list, name, values->items[i]) < 0)
-			return -1;
-	return 0;
-}
-
-/* What one that serves must know of the configuration beside. */
-static int add_serving(
-    struct start *s, const struct config *config, struct config_list *list, struct run_app *rules)
+/* What a direct worker is told beside; the texts are those of the configuration. */
+static void describe_direct(
+    const struct start *s, const struct config *config, struct load_order *order)
 {
 	const struct limits *limits = &s->settings.limits;
 	const struct log *log = s->pool->setup->log;
 
-	rules->serves = 1;
-	rules->json = log->json;
-	rules->log_level = log->least;
-	rules->max_body = limits->max_body;
-	rules->max_header = config->max_header;
-	rules->max_reply = limits->max_reply;
-	rules->reply_buffer = config->reply_buffer;
-	rules->timeout = limits->timeout;
-	rules->body_timeout = config->body_timeout;
-	rules->connections = config->max_connections;
-	if (add_setting(list, "name", s->name) < 0 ||
-	    add_setting(list, "tmpdir", config->tmpdir) < 0 ||
-	    add_setting(list, "prefix", s->app->sockets->prefix) < 0 ||
-	    add_settings(list, "allow-uid", &config->allow_uid) < 0)
-		return -1;
-	return add_settings(list, "allow-from", &config->allow_from);
+	order->serves = true;
+	order->name = s->name;
+	order->prefix = s->app->sockets->prefix;
+	order->tmpdir = config->tmpdir;
+	order->allow_uid = config->allow_uid;
+	order->allow_from = config->allow_from;
+	order->log_json = log->json;
+	order->log_level = log->least;
+	order->max_connections = config->max_connections;
+	order->max_header = config->max_header;
+	order->max_body = limits->max_body;
+	order->max_reply = limits->max_reply;
+	order->reply_buffer = config->reply_buffer;
+	order->timeout = limits->timeout;
+	order->body_timeout = config->body_timeout;
 }
 
-/* All settings, and the rules that are numbers. 0 or -1 with errno. */
-static int describe(struct start *s, struct config_list *list, struct run_app *rules)
+/* The order to load, packed. NULL: no memory. */
+static char **describe(const struct start *s)
 {
 	const struct app_pool_setup *setup = s->pool->setup;
 	const struct app_settings *settings = &s->settings;
 	const char *language = setup->bindings[settings->language]->name;
-	const struct config *config;
-	struct config_held *held;
-	int result;
-
-	*rules = (struct run_app){.rerun = settings->rerun,
+	struct load_order order = {.root = setup->root_path,
+	    .path = option_extension_setting(&settings->extension, language, "path"),
+	    .venv = option_extension_setting(&settings->extension, language, "venv"),
+	    .rerun = settings->rerun,
 	    .debug = settings->debug,
+	    .cpu = settings->limits.cpu,
 	    .max_requests = settings->limits.max_requests,
 	    .max_rss = settings->limits.max_rss};
-	if (add_setting(list, "root", setup->root_path) < 0 ||
-	    add_setting(list, "path",
-		option_extension_setting(&settings->extension, language, "path")) < 0 ||
-	    add_setting(
-		list, "venv", option_extension_setting(&settings->extension, language, "venv")) < 0)
-		return -1;
+	const struct config *config;
+	struct config_held *held;
+	char **packed;
+
 	if (s->app->sockets == NULL)
-		return 0;
+		return load_order_pack(&order);
 	held = config_hold(setup->configs, &config);
-	result = add_serving(s, config, list, rules);
+	describe_direct(s, config, &order);
+	packed = load_order_pack(&order);
 	config_let_go(setup->configs, held);
-	return result;
+	return packed;
 }
 
 static int order_load(struct start *s, int source, const char *script, struct error *e)
 {
 	const struct app_settings *settings = &s->settings;
-	struct config_list list = {0};
+	char **packed = describe(s);
 	struct run_order order = {.kind = RUN_ORDER_LOAD,
 	    .script = script,
+	    .environment = packed,
 	    .source = source,
 	    .code = -1,
 	    .body = -1,
 	    .output = -1,
 	    .limits = {.memory = settings->limits.memory,
-		.cpu = settings->limits.cpu,
+		.cpu = UINT64_MAX, /* of the process; that of a request is in the load order */
 		.processes = settings->limits.processes}};
-	int result = describe(s, &list, &order.app);
-	char **items =
-	    result == 0 ? reallocarray(list.items, list.count + 1, sizeof(*items)) : NULL;
+	int result = packed != NULL ? run_order_send(s->process.channel, &order) : -1;
 
-	if (items != NULL) {
-		list.items = order.environment = items;
-		items[list.count] = NULL;
-		result = run_order_send(s->process.channel, &order);
-		if (result == 0 && s->app->sockets != NULL)
-			result = worker_send_sockets(s->pool, s->app, s->process.channel, &s->slot);
-	}
-	config_list_release(&list);
-	return items == NULL || result < 0 ? error_errno(e, "order to load") : 0;
+	if (result == 0 && s->app->sockets != NULL)
+		result = worker_send_sockets(s->pool, s->app, s->process.channel, &s->slot);
+	load_order_free(packed);
+	return result < 0 ? error_errno(e, "order to load") : 0;
 }
 
 /* Of one that serves no request has found out yet what it is. */

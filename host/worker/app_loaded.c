@@ -6,6 +6,7 @@
 
 #include "base/fd.h"
 #include "base/process.h"
+#include "ipc/load_order.h"
 #include "ipc/run_channel.h"
 
 #include <fcntl.h>
@@ -18,7 +19,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-static void take_order(struct app_loaded *a, const struct run_order *order);
+static void take_order(struct app_loaded *a, const struct load_order *order);
 static bool is_too_large(const struct app_loaded *a);
 static void limit_cpu(struct app_loaded *a);
 
@@ -27,7 +28,7 @@ static char *environment[] = {
     (char[]){"PATH=/usr/bin:/bin"}, (char[]){"HOME=/"}, (char[]){"LANG=C.UTF-8"}, NULL};
 
 void app_load(struct app_loaded *a, const struct binding *binding, struct binding_run *run,
-    const struct run_order *order)
+    const struct load_order *order)
 {
 	struct stat status;
 
@@ -48,11 +49,9 @@ void app_load(struct app_loaded *a, const struct binding *binding, struct bindin
 	getrusage(RUSAGE_SELF, &a->used);
 }
 
-static const char *text_or_null(const struct run_order *order, const char *name)
+static const char *text_or_null(const char *text)
 {
-	const char *text = run_order_setting(order->environment, name);
-
-	return text != NULL && text[0] != '\0' ? text : NULL;
+	return text[0] != '\0' ? text : NULL;
 }
 
 static int open_folder(const char *path)
@@ -60,20 +59,17 @@ static int open_folder(const char *path)
 	return fd_move_high(open(path, O_PATH | O_DIRECTORY | O_CLOEXEC));
 }
 
-static void take_order(struct app_loaded *a, const struct run_order *order)
+static void take_order(struct app_loaded *a, const struct load_order *order)
 {
-	const char *root = run_order_setting(order->environment, "root");
-
-	a->app.rerun = order->app.rerun != 0;
-	a->app.debug = order->app.debug != 0;
-	a->app.path = text_or_null(order, "path");
-	a->app.venv = text_or_null(order, "venv");
-	a->cpu = order->limits.cpu;
-	a->max_rss = order->app.max_rss;
-	a->left = order->app.max_requests;
-	a->files.folder = open_folder(root != NULL ? root : "/");
-	snprintf(
-	    a->root, sizeof(a->root), "%s/", root != NULL && strcmp(root, "/") != 0 ? root : "");
+	a->app.rerun = order->rerun;
+	a->app.debug = order->debug;
+	a->app.path = text_or_null(order->path);
+	a->app.venv = text_or_null(order->venv);
+	a->cpu = order->cpu;
+	a->max_rss = order->max_rss;
+	a->left = order->max_requests;
+	a->files.folder = open_folder(order->root);
+	snprintf(a->root, sizeof(a->root), "%s/", strcmp(order->root, "/") != 0 ? order->root : "");
 	/* A reply that nobody reads is an error of writing, and not the end of the worker. */
 	signal(SIGPIPE, SIG_IGN);
 	/* What an app prints belongs into no reply. */

@@ -10,7 +10,7 @@
 #include <sys/resource.h>
 #include <time.h>
 
-struct run_order;
+struct load_order;
 
 struct app_loaded {
 	struct binding_app app; /* the first: binding_depends is given no more than this */
@@ -26,9 +26,12 @@ struct app_loaded {
 	struct app_files files;
 };
 
-/* Load what the order says. Ends the process if that fails; what was wrong is told by then. */
+/*
+ * Load what the order says, whose texts must last as long as the app. Ends the process if that
+ * fails; what was wrong is told by then.
+ */
 void app_load(struct app_loaded *a, const struct binding *binding, struct binding_run *run,
-    const struct run_order *order);
+    const struct load_order *order);
 
 /*
  * Wait until the descriptor is readable, while the app's own affairs go on: true. false, at once: it
