@@ -24,12 +24,30 @@ struct binding_app;
 struct binding_call;
 struct binding_run;
 
+/*
+ * A setting of the language's own. By its name it is an option of `exthost serve` and `exthost
+ * request` and a key of the configuration file, in the sections [extension] and [app] too. It has
+ * no default.
+ */
+struct binding_setting {
+	const char *name; /* "python-path": the language's name first, so that no two are alike */
+	enum {
+		BINDING_DIRECTORY,  /* one directory */
+		BINDING_DIRECTORIES /* a list of directories, ':' between */
+	} kind;
+	const char *help; /* in --help, behind the name */
+};
+
 struct binding {
 	const char *name;            /* "python"; the word after exthost-cgi in a #! line */
 	const char *command;         /* `exthost COMMAND` is the plain interpreter; NULL: none */
 	const char *const *suffixes; /* ".py", ...; NULL-terminated */
 	const char *const *programs; /* names in #! lines that mean this language ("python3"); a
 	                                version behind the name ("python3.11") is allowed for */
+
+	/* Its own settings, in the order in which a run gets their values. NULL: there are none. */
+	const struct binding_setting *settings;
+	size_t setting_count;
 
 	/* The version of the language, "3.11.2". Needs no start. */
 	const char *(*version)(void);
@@ -120,8 +138,8 @@ struct binding_run {
 	const char *script;       /* absolute path: argv[0], __file__, [info script] */
 	char *const *environment; /* "NAME=value"..., NULL; the same as environ(7) */
 	int source;               /* the script itself, open for reading, at its beginning */
-	const char *path;         /* python-path, tcl-path: folders for modules, ':' between; NULL:
-	                             none. An app has its own. */
+	char *const *settings;    /* of each of the language's own settings the value that holds for
+	                             this script, in the order of struct binding; NULL: none */
 	int code;                 /* a file with what binding_keep_code was given in an earlier run
 	                             of the very same script, or -1 */
 	struct run_channel *channel; /* the host's own, */
@@ -136,10 +154,8 @@ struct binding_app {
 	struct binding_run
 	    *run; /* script and source; the environment that the process has; no code */
 	bool rerun;
-	bool debug;       /* --debug: check what the app does, where the language has a way to */
-	const char *path; /* python-path, tcl-path: folders for modules, ':' between; NULL: none */
-	const char *venv; /* python-venv: a virtual environment; NULL: none */
-	void *data;       /* the binding's own */
+	bool debug; /* --debug: check what the app does, where the language has a way to */
+	void *data; /* the binding's own */
 };
 
 /* One request for an app. */

@@ -31,11 +31,20 @@ static pid_t fork_python(pid_t (*make)(void));
 static const char *const suffixes[] = {".py", ".wsgi", NULL};
 static const char *const programs[] = {"python", NULL};
 
+static const struct binding_setting settings[] = {
+    [PYTHON_SETTING_VENV] = {"python-venv", BINDING_DIRECTORY,
+	"the virtual environment of Python apps"},
+    [PYTHON_SETTING_PATH] = {"python-path", BINDING_DIRECTORIES,
+	"folders in which Python extensions find modules, before the installed ones"},
+};
+
 const struct binding python_binding = {
     .name = "python",
     .command = "python",
     .suffixes = suffixes,
     .programs = programs,
+    .settings = settings,
+    .setting_count = sizeof(settings) / sizeof(settings[0]),
     .version = version,
     .interpret = python_interpret,
     .start = start,

@@ -40,6 +40,11 @@ static void unload(struct binding_app *app);
 static const char *const suffixes[] = {".tcl", NULL};
 static const char *const programs[] = {"tclsh", "wapptclsh", NULL};
 
+static const struct binding_setting settings[] = {
+    [TCL_SETTING_PATH] = {"tcl-path", BINDING_DIRECTORIES,
+	"folders in which Tcl extensions find packages, before the installed ones"},
+};
+
 /* Nothing is to be done: there is one thread, and no notifier yet. */
 static pid_t fork_tcl(pid_t (*make)(void))
 {
@@ -51,6 +56,8 @@ const struct binding tcl_binding = {
     .command = "tclsh",
     .suffixes = suffixes,
     .programs = programs,
+    .settings = settings,
+    .setting_count = sizeof(settings) / sizeof(settings[0]),
     .version = version,
     .interpret = tcl_shell_interpret,
     .start = start,

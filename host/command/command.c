@@ -104,10 +104,10 @@ static const struct command *find_command(const char *name)
 	return NULL;
 }
 
-static int print_command_help(const struct command *command)
+static int print_command_help(const struct command *command, const struct binding *const *bindings)
 {
 	printf("%s\n%s", command->help, command->options == CONFIG_CHECK ? "" : "options:\n");
-	config_print_options(stdout, command->options);
+	config_print_options(stdout, command->options, bindings);
 	fputs(command->note, stdout);
 	return 0;
 }
@@ -269,7 +269,7 @@ int command_run(const struct binding *const *bindings, int argc, char **argv)
 		return interpreter->interpret(argc - 1, argv + 1);
 	found = find_command(command);
 	if (found != NULL)
-		return wants_help(argc - 2, argv + 2) ? print_command_help(found)
+		return wants_help(argc - 2, argv + 2) ? print_command_help(found, bindings)
 						      : found->run(bindings, argc - 2, argv + 2);
 	return command_fail(2, "unknown command '%s'; 'exthost --help' lists them", command);
 }

@@ -108,6 +108,7 @@ static int prepare(struct once *o, int operands, char **argv, struct error *e)
 
 int command_request(const struct binding *const *bindings, int argc, char **argv)
 {
+	const struct config_source source = {.argc = argc, .argv = argv, .bindings = bindings};
 	struct config config;
 	struct once o = {.config = &config,
 	    .bindings = bindings,
@@ -118,7 +119,7 @@ int command_request(const struct binding *const *bindings, int argc, char **argv
 	int result;
 
 	request_init(&o.request);
-	if (config_read(&config, CONFIG_REQUEST, argc, argv, 2, &operands, &e) < 0 ||
+	if (config_read(&config, CONFIG_REQUEST, &source, 2, &operands, &e) < 0 ||
 	    prepare(&o, operands, argv, &e) < 0)
 		result = command_fail(2, "%s", e.message);
 	else {

@@ -32,12 +32,12 @@ static int open_control(struct listeners *listeners, const struct config *config
 	return 0;
 }
 
-static int serve_with_log(
-    const struct config_source *source, struct config *config, struct log *log)
+static int serve_with_log(const struct config_source *source, const struct binding *const *bindings,
+    struct config *config, struct log *log)
 {
 	struct listeners listeners;
 	struct master_setup setup = {
-	    .config = config, .log = log, .bindings = source->bindings, .source = source};
+	    .config = config, .log = log, .bindings = bindings, .source = source};
 	struct error e;
 	int result = listeners_open(&listeners, config, &e);
 
@@ -77,7 +77,9 @@ static const struct binding *language_of_app(
 	return found.language >= 0 ? bindings[found.language] : NULL;
 }
 
-static int serve(const struct config_source *source, struct config *config)
+/* These languages run; the configuration may speak of others too. */
+static int serve(const struct config_source *source, const struct binding *const *bindings,
+    struct config *config)
 {
 	struct log log = {.json = strcmp(config->log_format, "json") == 0,
 	    .least = config->debug ? LEVEL_DEBUG : LEVEL_INFO};
@@ -86,7 +88,7 @@ static int serve(const struct config_source *source, struct config *config)
 
 	if (log_open(&log, config->log, &e) < 0)
 		return command_fail(1, "%s", e.message);
-	result = serve_with_log(source, config, &log);
+	result = serve_with_log(source, bindings, config, &log);
 	log_release(&log);
 	return result;
 }
@@ -94,7 +96,7 @@ static int serve(const struct config_source *source, struct config *config)
 int command_serve(const struct binding *const *bindings, int argc, char **argv)
 {
 	const struct binding *only[2] = {NULL, NULL};
-	struct config_source source = {.argc = argc, .argv = argv, .bindings = bindings};
+	const struct config_source source = {.argc = argc, .argv = argv, .bindings = bindings};
 	struct config config;
 	struct error e;
 	int result;
@@ -104,11 +106,8 @@ int command_serve(const struct binding *const *bindings, int argc, char **argv)
 	else if (config.only_app != NULL &&
 		 (only[0] = language_of_app(&config, bindings, &e)) == NULL)
 		result = command_fail(2, "%s", e.message);
-	else {
-		if (config.only_app != NULL)
-			source.bindings = only;
-		result = serve(&source, &config);
-	}
+	else
+		result = serve(&source, config.only_app != NULL ? only : bindings, &config);
 	config_release(&config);
 	return result;
 }

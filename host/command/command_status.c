@@ -187,34 +187,36 @@ static bool says_where(const struct config *config)
 }
 
 /* Where nothing says where the host is, the system's configuration file does, if there is one. */
-static int read_config(struct config *config, int argc, char **argv, struct error *e)
+static int read_config(struct config *config, struct config_source source, struct error *e)
 {
 	char **more;
 	int operands;
-	int result = config_read(config, CONFIG_STATUS, argc, argv, 0, &operands, e);
+	int result = config_read(config, CONFIG_STATUS, &source, 0, &operands, e);
 
 	if (result < 0 || says_where(config) || access(DEFAULT_CONFIG, F_OK) < 0)
 		return result;
-	more = calloc((size_t)argc + 1, sizeof(*more));
+	more = calloc((size_t)source.argc + 1, sizeof(*more));
 	if (more == NULL)
 		return error_set(e, "out of memory");
 	more[0] = (char *)"--config=" DEFAULT_CONFIG;
-	memcpy(more + 1, argv, (size_t)argc * sizeof(*more));
+	memcpy(more + 1, source.argv, (size_t)source.argc * sizeof(*more));
+	source.argc++;
+	source.argv = more;
 	config_release(config);
-	result = config_read(config, CONFIG_STATUS, argc + 1, more, 0, &operands, e);
+	result = config_read(config, CONFIG_STATUS, &source, 0, &operands, e);
 	free(more);
 	return result;
 }
 
 int command_status(const struct binding *const *bindings, int argc, char **argv)
 {
+	const struct config_source source = {.argc = argc, .argv = argv, .bindings = bindings};
 	struct config config;
 	struct error e;
 	char *path = NULL;
 	int result;
 
-	(void)bindings;
-	if (read_config(&config, argc, argv, &e) < 0) {
+	if (read_config(&config, source, &e) < 0) {
 		result = command_fail(2, "%s", e.message);
 	} else {
 		path = listener_control_path(&config);

@@ -1,6 +1,8 @@
 /* Lists, and which limits and extension an extension has. */
 #include "config/config.h"
 
+#include "binding.h"
+
 #include <fnmatch.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,15 +36,22 @@ static void override_limits(const struct config_section *section, struct limits 
 			to[n] = from[n];
 }
 
+static void override_text(char **to, char *from)
+{
+	if (from != NULL)
+		*to = from;
+}
+
 static void override_extension_settings(
     const struct config_section *section, struct extension_settings *extension)
 {
-	char *const *from = (char *const *)&section->extension;
-	char **to = (char **)extension;
+	const struct extension_settings *from = &section->extension;
 
-	for (size_t n = 0; n < sizeof(*extension) / sizeof(char *); n++)
-		if (from[n] != NULL)
-			to[n] = from[n];
+	override_text(&extension->mode, from->mode);
+	override_text(&extension->reload, from->reload);
+	override_text(&extension->static_content, from->static_content);
+	for (size_t n = 0; n < LANGUAGE_SETTINGS_MAX; n++)
+		override_text(&extension->languages[n], from->languages[n]);
 }
 
 void config_override(const struct config_section *section, struct limits *limits,
@@ -67,6 +76,28 @@ void config_extension_settings(
 	for (size_t i = 0; i < config->section_count; i++)
 		if (fnmatch(config->sections[i].pattern, name, FNM_PERIOD) == 0)
 			override_extension_settings(&config->sections[i], extension);
+}
+
+char *const *config_language_values(
+    const struct extension_settings *extension, const struct binding *binding)
+{
+	const struct binding *const *at = extension->bindings;
+	size_t first = 0;
+
+	for (; at != NULL && *at != NULL; at++) {
+		if (*at == binding)
+			return extension->languages + first;
+		first += (*at)->setting_count;
+	}
+	return NULL;
+}
+
+void config_release_language_values(struct extension_settings *extension)
+{
+	for (size_t n = 0; n < LANGUAGE_SETTINGS_MAX; n++) {
+		free(extension->languages[n]);
+		extension->languages[n] = NULL;
+	}
 }
 
 const struct config_app *config_find_app(const struct config *config, const char *name)

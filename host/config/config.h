@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct binding;
 struct error;
 
 /* Values of an option that may be given more than once, in the order given. */
@@ -40,14 +41,20 @@ struct limits {
 	uint64_t max_rss;      /* bytes; a worker that has more is replaced */
 };
 
-/* What is said of an extension in words. "" is none. */
+#define LANGUAGE_SETTINGS_MAX 16 /* of all languages together */
+
+/* What is said of an extension in words. "" is none; in a section NULL: it says nothing of that. */
 struct extension_settings {
-	char *mode;                   /* "auto", "cgi", "app" or "rerun" */
-	char *reload;                 /* "keep" or "strict" */
-	char *python_path, *tcl_path; /* folders, ':' between */
-	char *python_venv;
+	char *mode;   /* "auto", "cgi", "app" or "rerun" */
+	char *reload; /* "keep" or "strict" */
 	char *
 	    static_content; /* "yes", "no" or patterns: static_content.h; of a file that is not run */
+	/*
+	 * The values of the languages' own settings: those that the first binding declares in its
+	 * order, then those of the next one. config_language_values knows where a language's begin.
+	 */
+	char *languages[LANGUAGE_SETTINGS_MAX];
+	const struct binding *const *bindings; /* these languages; in a section NULL */
 };
 
 /* [service NAME] in the configuration file: a program that the master keeps running. */
@@ -154,6 +161,16 @@ void config_limits(const struct config *config, const char *name, struct limits 
 /* Its extension, likewise; the strings are the configuration's. */
 void config_extension_settings(
     const struct config *config, const char *name, struct extension_settings *extension);
+
+/*
+ * The values of this language's own settings, in the order in which its binding declares them. It
+ * is one of extension->bindings; NULL if it is not.
+ */
+char *const *config_language_values(
+    const struct extension_settings *extension, const struct binding *binding);
+
+/* Free the values of all languages' own settings, which the caller has made. */
+void config_release_language_values(struct extension_settings *extension);
 
 /* The section [app NAME] of this name, or NULL. */
 const struct config_app *config_find_app(const struct config *config, const char *name);

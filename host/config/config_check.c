@@ -220,8 +220,7 @@ int config_check_read(
 {
 	const struct config_check check = {.check = check_value, .context = source->bindings};
 
-	if (config_read_again(config, CONFIG_SERVE, source->argc, source->argv, file, &check, e) <
-		0 ||
+	if (config_read_again(config, CONFIG_SERVE, source, file, &check, e) < 0 ||
 	    access_rules_check(config, e) < 0 || check_paths(config, e) < 0 ||
 	    listen_address_check_all(config, e) < 0)
 		return -1;

@@ -2,17 +2,10 @@
 #ifndef EXTHOST_CONFIG_CHECK_H
 #define EXTHOST_CONFIG_CHECK_H
 
-struct binding;
 struct config;
+struct config_source;
 struct error;
 struct log;
-
-/* Where it comes from, time and again. */
-struct config_source {
-	int argc;
-	char **argv; /* the options of the command line */
-	const struct binding *const *bindings;
-};
 
 /*
  * Read and check it. The configuration file is read from this descriptor, from its beginning, or

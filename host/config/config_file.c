@@ -26,7 +26,7 @@
 
 struct reading {
 	struct config *config;
-	const bool *given;
+	const struct option_table *table;
 	const struct config_check *check; /* NULL: none */
 	FILE *stream;
 	int line;
@@ -65,7 +65,10 @@ static struct config_section *add_section(struct config *config, const char *pat
 	return section;
 }
 
-/* Into a struct that stands at `within` in struct config: the defaults of the option table. */
+/*
+ * Into a struct that stands at `within` in struct config: the defaults of its options, which are
+ * all the host's own.
+ */
 static int set_defaults(void *values, size_t within, int commands, struct error *e)
 {
 	for (size_t i = 0; i < option_count; i++)
@@ -224,9 +227,10 @@ static const struct option *find_key(const struct reading *r, const char *name)
 	int commands = r->service != NULL ? CONFIG_SERVICE
 		       : r->app != NULL   ? CONFIG_APP
 					  : CONFIG_SERVE;
-	const struct option *o = option_find(name, strlen(name), commands);
+	const struct option *o = option_find(r->table, name, strlen(name), commands);
 
-	return o == NULL && r->app != NULL ? option_find(name, strlen(name), CONFIG_SERVE) : o;
+	return o == NULL && r->app != NULL ? option_find(r->table, name, strlen(name), CONFIG_SERVE)
+					   : o;
 }
 
 static int set_and_check(
@@ -241,6 +245,7 @@ static int set_and_check(
 static int set_key(struct reading *r, const char *name, const char *value, struct error *why)
 {
 	const struct option *o = find_key(r, name);
+	size_t row = o != NULL ? (size_t)(o - r->table->rows) : 0;
 	int result = 0;
 
 	if (o == NULL || o->offset == offsetof(struct config, config_file) ||
@@ -251,20 +256,20 @@ static int set_key(struct reading *r, const char *name, const char *value, struc
 	if (r->app != NULL && (o->commands & (CONFIG_APP | CONFIG_EXTENSION)) == 0)
 		return error_set(why, "%s cannot be set for one app only", name);
 	/* It would take the keys below it, if they are indented too, for its own values. */
-	if (r->service != NULL && r->indented && !r->seen[o - options])
+	if (r->service != NULL && r->indented && !r->seen[row])
 		return error_set(why, "a key begins at the beginning of its line");
 	/* An indented line is another value of the key above it; of a service it is the same one. */
-	if (r->seen[o - options] && (o->type != TYPE_LIST || (r->service != NULL && !r->indented)))
+	if (r->seen[row] && (o->type != TYPE_LIST || (r->service != NULL && !r->indented)))
 		return error_set(
 		    why, "%s has a value already, and cannot have '%s' too", name, value);
-	r->seen[o - options] = true;
+	r->seen[row] = true;
 	if (r->service != NULL)
 		result = option_set((char *)r->service + o->offset - SERVICE_OFFSET, o, value, why);
 	else if (r->app != NULL)
 		result = set_in_app(r->app, o, value, why);
 	else if (r->section != NULL)
 		result = set_in_section(r->section, o, value, why);
-	else if (!r->given[o - options])
+	else if (!r->table->given[row])
 		result = set_and_check(r, o, value, why);
 	return result < 0 ? error_prefix(why, "%s", name) : 0;
 }
@@ -283,10 +288,10 @@ static int read_key(void *user, const char *section, const char *name, const cha
 	return refuse(r, why.message);
 }
 
-int config_file_read(struct config *config, const bool *given, int file,
+int config_file_read(struct config *config, const struct option_table *table, int file,
     const struct config_check *check, struct error *e)
 {
-	struct reading r = {.config = config, .given = given, .check = check, .e = e};
+	struct reading r = {.config = config, .table = table, .check = check, .e = e};
 	int line;
 
 	if (file < 0)

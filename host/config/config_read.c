@@ -16,8 +16,8 @@
 struct reading {
 	struct config *config;
 	enum config_command command;
-	bool given[OPTIONS_MAX]; /* set on the command line */
-	int file;                /* the configuration file, or -1: open it by its name */
+	struct option_table table;
+	int file; /* the configuration file, or -1: open it by its name */
 	const struct config_check *check;
 	struct error *e;
 };
@@ -28,7 +28,7 @@ static int read_option(struct reading *r, int argc, char **argv, int *at)
 	const char *name = argv[*at] + 2;
 	const char *value = strchr(name, '=');
 	size_t size = value != NULL ? (size_t)(value - name) : strlen(name);
-	const struct option *o = option_find(name, size, r->command);
+	const struct option *o = option_find(&r->table, name, size, r->command);
 
 	if (o == NULL)
 		return error_set(r->e, "unknown option --%.*s", (int)size, name);
@@ -40,7 +40,7 @@ static int read_option(struct reading *r, int argc, char **argv, int *at)
 		value = argv[++*at];
 	else
 		return error_set(r->e, "option --%s needs a value: %s", o->name, o->argument);
-	r->given[o - options] = true;
+	r->table.given[o - r->table.rows] = true;
 	if (option_set((char *)r->config + o->offset, o, value, r->e) < 0)
 		return error_prefix(r->e, "option --%s", o->name);
 	return 0;
@@ -65,12 +65,15 @@ static int read_command_line(
 	return 0;
 }
 
-static int set_defaults(struct config *config, struct error *e)
+static int set_defaults(struct reading *r)
 {
-	for (size_t i = 0; i < option_count; i++)
-		if (options[i].fallback != NULL && option_set((char *)config + options[i].offset,
-						       &options[i], options[i].fallback, e) < 0)
+	for (size_t i = 0; i < r->table.count; i++) {
+		const struct option *o = &r->table.rows[i];
+
+		if (o->fallback != NULL &&
+		    option_set((char *)r->config + o->offset, o, o->fallback, r->e) < 0)
 			return -1;
+	}
 	return 0;
 }
 
@@ -92,39 +95,40 @@ static int folder_check(char **path, const char *what, struct error *e)
 	return 0;
 }
 
-static int read_all(struct reading *r, int argc, char **argv, int max_operands, int *operands)
+static int read_all(
+    struct reading *r, const struct config_source *source, int max_operands, int *operands)
 {
 	struct config *config = r->config;
 
-	*config = (struct config){0};
-	if (set_defaults(config, r->e) < 0)
+	*config = (struct config){.extension = {.bindings = source->bindings}};
+	if (option_table_build(&r->table, source->bindings, r->e) < 0 || set_defaults(r) < 0)
 		return -1;
-	if (read_command_line(r, argc, argv, max_operands, operands) < 0)
+	if (read_command_line(r, source->argc, source->argv, max_operands, operands) < 0)
 		return -1;
 	if (config->config_file != NULL &&
-	    config_file_read(config, r->given, r->file, r->check, r->e) < 0)
+	    config_file_read(config, &r->table, r->file, r->check, r->e) < 0)
 		return -1;
 	if (config->root != NULL && folder_check(&config->root, "extension root", r->e) < 0)
 		return -1;
 	return folder_check(&config->tmpdir, "folder for temporary files", r->e);
 }
 
-int config_read(struct config *config, enum config_command command, int argc, char **argv,
-    int max_operands, int *operands, struct error *e)
+int config_read(struct config *config, enum config_command command,
+    const struct config_source *source, int max_operands, int *operands, struct error *e)
 {
 	struct reading r = {.config = config, .command = command, .file = -1, .e = e};
 
-	return read_all(&r, argc, argv, max_operands, operands);
+	return read_all(&r, source, max_operands, operands);
 }
 
-int config_read_again(struct config *config, enum config_command command, int argc, char **argv,
-    int file, const struct config_check *check, struct error *e)
+int config_read_again(struct config *config, enum config_command command,
+    const struct config_source *source, int file, const struct config_check *check, struct error *e)
 {
 	struct reading r = {
 	    .config = config, .command = command, .file = file, .check = check, .e = e};
 	int operands;
 
-	return read_all(&r, argc, argv, 0, &operands);
+	return read_all(&r, source, 0, &operands);
 }
 
 /* The help text, broken at blanks to fit beside the names. */
@@ -146,10 +150,16 @@ static void print_wrapped(FILE *out, const char *text, size_t indent, size_t wid
 	}
 }
 
-void config_print_options(FILE *out, enum config_command command)
+void config_print_options(
+    FILE *out, enum config_command command, const struct binding *const *bindings)
 {
-	for (size_t i = 0; i < option_count; i++) {
-		const struct option *o = &options[i];
+	struct option_table table;
+	struct error e;
+
+	if (option_table_build(&table, bindings, &e) < 0)
+		fprintf(out, "  %s\n", e.message);
+	for (size_t i = 0; i < table.count; i++) {
+		const struct option *o = &table.rows[i];
 		char name[64];
 		char help[512];
 
@@ -186,15 +196,16 @@ static void release_values(void *values, size_t within, int commands)
 
 static void release_extension_settings(struct extension_settings *extension)
 {
-	char **texts = (char **)extension;
-
-	for (size_t i = 0; i < sizeof(*extension) / sizeof(char *); i++)
-		free(texts[i]);
+	free(extension->mode);
+	free(extension->reload);
+	free(extension->static_content);
+	config_release_language_values(extension);
 }
 
 void config_release(struct config *config)
 {
 	release_values(config, 0, ~0);
+	config_release_language_values(&config->extension);
 	for (size_t i = 0; i < config->section_count; i++) {
 		free(config->sections[i].pattern);
 		release_extension_settings(&config->sections[i].extension);

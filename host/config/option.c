@@ -1,15 +1,16 @@
 /*
- * The table of all options. A row is a name, a type, a default, a range and a sentence; the same
- * name is the option (--name VALUE) and the key in the file (name = VALUE).
+ * The table of the host's options. A row is a name, a type, a default, a range and a sentence; the
+ * same name is the option (--name VALUE) and the key in the file (name = VALUE). What the languages
+ * declare as their own settings is put in among them, and is an option like any other from there
+ * on.
  */
 #include "config/option.h"
 
 #include "base/error.h"
+#include "binding.h"
 #include "config/config.h"
 
 #include <errno.h>
-#include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -87,12 +88,7 @@ const struct option options[] = {
     {"reload", TYPE_CHOICE, OF_EXTENSION(reload), EACH, "keep", 0, 0, "keep|strict",
 	"when a changed app does not load: keep the old one serving, or answer 500 with the "
 	"reason"},
-    {"python-venv", TYPE_STRING, OF_EXTENSION(python_venv), EACH, "", 0, 0, "DIR",
-	"the virtual environment of Python apps"},
-    {"python-path", TYPE_STRING, OF_EXTENSION(python_path), EACH, "", 0, 0, "DIR:...",
-	"folders in which Python extensions find modules, before the installed ones"},
-    {"tcl-path", TYPE_STRING, OF_EXTENSION(tcl_path), EACH, "", 0, 0, "DIR:...",
-	"folders in which Tcl extensions find packages, before the installed ones"},
+    {.name = NULL}, /* what the languages declare stands here: option_table_build */
     {"static", TYPE_STRING, OF_EXTENSION(static_content), EACH, "yes", 0, 0, "yes|no|PATTERN...",
 	"which files that are not executable are sent: all, none, or those whose names beneath the "
 	"root "
@@ -158,16 +154,72 @@ const struct option options[] = {
 	"then the file of the script"},
 };
 
-_Static_assert(sizeof(options) / sizeof(options[0]) <= OPTIONS_MAX, "OPTIONS_MAX is too small");
+_Static_assert(sizeof(options) / sizeof(options[0]) + LANGUAGE_SETTINGS_MAX <= OPTIONS_MAX,
+    "OPTIONS_MAX is too small");
 
 const size_t option_count = sizeof(options) / sizeof(options[0]);
 
-const struct option *option_find(const char *name, size_t size, int commands)
+static bool is_taken(const struct option_table *table, const char *name)
 {
 	for (size_t i = 0; i < option_count; i++)
-		if (strlen(options[i].name) == size && memcmp(options[i].name, name, size) == 0 &&
-		    (options[i].commands & commands) != 0)
-			return &options[i];
+		if (options[i].name != NULL && strcmp(options[i].name, name) == 0)
+			return true;
+	return option_find(table, name, strlen(name), ~0) != NULL;
+}
+
+/* *values: how many values of languages there are before. */
+static int add_language(
+    struct option_table *table, const struct binding *binding, size_t *values, struct error *e)
+{
+	for (size_t i = 0; i < binding->setting_count; i++) {
+		const struct binding_setting *s = &binding->settings[i];
+
+		if (*values == LANGUAGE_SETTINGS_MAX)
+			return error_set(e,
+			    "language %s: there are more than %d settings of languages",
+			    binding->name, LANGUAGE_SETTINGS_MAX);
+		if (is_taken(table, s->name))
+			return error_set(e, "language %s: its setting %s is an option already",
+			    binding->name, s->name);
+		table->rows[table->count++] = (struct option){.name = s->name,
+		    .type = TYPE_STRING,
+		    .offset = OF_EXTENSION(languages) + (*values)++ * sizeof(char *),
+		    .commands = EACH,
+		    .fallback = "",
+		    .argument = s->kind == BINDING_DIRECTORIES ? "DIR:..." : "DIR",
+		    .help = s->help};
+	}
+	return 0;
+}
+
+int option_table_build(
+    struct option_table *table, const struct binding *const *bindings, struct error *e)
+{
+	size_t values = 0;
+
+	*table = (struct option_table){.count = 0};
+	for (size_t i = 0; i < option_count; i++) {
+		if (options[i].name != NULL) {
+			table->rows[table->count++] = options[i];
+			continue;
+		}
+		for (size_t n = 0; bindings != NULL && bindings[n] != NULL; n++)
+			if (add_language(table, bindings[n], &values, e) < 0)
+				return -1;
+	}
+	return 0;
+}
+
+const struct option *option_find(
+    const struct option_table *table, const char *name, size_t size, int commands)
+{
+	for (size_t i = 0; i < table->count; i++) {
+		const struct option *o = &table->rows[i];
+
+		if (strlen(o->name) == size && memcmp(o->name, name, size) == 0 &&
+		    (o->commands & commands) != 0)
+			return o;
+	}
 	return NULL;
 }
 
@@ -263,18 +315,4 @@ int option_set(void *place, const struct option *o, const char *text, struct err
 	case TYPE_LIST: bad = config_list_append(place, text); break;
 	}
 	return bad < 0 ? error_set(e, "out of memory") : 0;
-}
-
-const char *option_extension_setting(
-    const struct extension_settings *extension, const char *language, const char *what)
-{
-	char name[64];
-	int size = snprintf(name, sizeof(name), "%s-%s", language, what);
-	const struct option *o = option_find(name, (size_t)size, CONFIG_EXTENSION);
-	const char *text = NULL;
-
-	if (o != NULL)
-		memcpy(
-		    &text, (const char *)extension + o->offset - OF_EXTENSION(mode), sizeof(text));
-	return text != NULL ? text : "";
 }

@@ -1,14 +1,16 @@
 /*
- * The option table, and a value's way from text into its place. Nothing else in the program knows an
- * option's name, its default or its range.
+ * The option table, and a value's way from text into its place. Nothing else in the host knows an
+ * option's name, its default or its range; a language's own settings are known to its binding
+ * alone.
  */
 #ifndef EXTHOST_OPTION_H
 #define EXTHOST_OPTION_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-struct config;
+struct binding;
 struct error;
 
 enum option_type { TYPE_STRING, TYPE_LIST, TYPE_FLAG, TYPE_NUMBER, TYPE_SIZE, TYPE_CHOICE };
@@ -26,25 +28,32 @@ struct option {
 
 #define OPTIONS_MAX 96
 
+/* The host's own options. One row is no option: it has neither a name nor commands. */
 extern const struct option options[];
 extern const size_t option_count;
 
+/* All options: the host's own, and the settings of these languages. */
+struct option_table {
+	struct option rows[OPTIONS_MAX];
+	size_t count;
+	bool given[OPTIONS_MAX]; /* this row has been set on the command line */
+};
+
+/*
+ * Build it, with nothing given. bindings: NULL at the end; NULL: no language. 0, or -1 with *e: a
+ * binding declares a setting whose name is an option already, or there are too many.
+ */
+int option_table_build(
+    struct option_table *table, const struct binding *const *bindings, struct error *e);
+
 /* The option of this name (size bytes) that one of these commands has, or NULL. */
-const struct option *option_find(const char *name, size_t size, int commands);
+const struct option *option_find(
+    const struct option_table *table, const char *name, size_t size, int commands);
 
 /*
  * Put a value into its place (what was there is freed; lists grow). 0, or -1 with *e: the value and
  * what is allowed.
  */
 int option_set(void *place, const struct option *o, const char *text, struct error *e);
-
-struct extension_settings;
-
-/*
- * What is said of an extension in this language: the option LANGUAGE-WHAT, "tcl-path" for example. ""
- * if nothing is, or there is no such option.
- */
-const char *option_extension_setting(
-    const struct extension_settings *extension, const char *language, const char *what);
 
 #endif

@@ -29,8 +29,6 @@ struct field {
 
 static const struct field fields[] = {
     {"root", TEXT, PLACE(root), 0, false},
-    {"path", TEXT, PLACE(path), 0, false},
-    {"venv", TEXT, PLACE(venv), 0, false},
     {"rerun", FLAG, PLACE(rerun), 0, false},
     {"debug", FLAG, PLACE(debug), 0, false},
     {"cpu", NUMBER, PLACE(cpu), UINT64_MAX, false},

@@ -1,8 +1,9 @@
 /*
  * The order to load an app: all that an app worker is told then, which holds for its life. The
  * front packs it into strings, the worker unpacks them; both are here, over one table of the
- * fields. Files are not part of it: script and limits come with the struct run_order that carries
- * the strings, sockets with the struct run_serve_files behind it.
+ * fields. What a CGI script is told as well is not part of it: script, limits and the language's
+ * own settings come with the struct run_order that carries the strings. Sockets come with the
+ * struct run_serve_files behind it.
  */
 #ifndef EXTHOST_LOAD_ORDER_H
 #define EXTHOST_LOAD_ORDER_H
@@ -17,8 +18,6 @@ struct error;
 struct load_order {
 	/* For every app worker. */
 	const char *root; /* absolute path of the extension root, without a slash at its end */
-	const char *path; /* folders for modules, ':' between; "": none */
-	const char *venv; /* folder of a virtual environment; "": none */
 	bool rerun;       /* the script is a CGI script, run anew for each request */
 	bool debug;       /* --debug: check what the app does, show tracebacks to everybody */
 	uint64_t cpu;     /* seconds of processor time for each request; UINT64_MAX: no limit */

@@ -21,21 +21,29 @@
 
 struct order_head {
 	uint32_t kind;
-	uint32_t size;      /* of all strings together, the script's path and the folders first */
-	uint32_t variables; /* how many strings follow these two */
+	uint32_t size;      /* of all strings together, the script's path first */
+	uint32_t settings;  /* how many strings follow that, */
+	uint32_t variables; /* and how many follow these */
 	uint32_t flags;
 	int64_t accept;
 	uint64_t body_size;
 	struct run_limits limits;
 };
 
+static const char *text_of(const char *setting)
+{
+	return setting != NULL ? setting : "";
+}
+
 /* The head and behind it all strings, in one piece of memory; NULL with errno. */
 static char *pack(const struct run_order *order, struct order_head *head)
 {
-	const char *path = order->path != NULL ? order->path : "";
-	size_t size = strlen(order->script) + 1 + strlen(path) + 1;
+	size_t size = strlen(order->script) + 1;
 	char *memory, *at;
 
+	head->settings = (uint32_t)order->setting_count;
+	for (size_t i = 0; i < order->setting_count; i++)
+		size += strlen(text_of(order->settings[i])) + 1;
 	for (char **item = order->environment; *item != NULL; item++) {
 		size += strlen(*item) + 1;
 		head->variables++;
@@ -46,7 +54,8 @@ static char *pack(const struct run_order *order, struct order_head *head)
 	head->size = (uint32_t)size;
 	memcpy(memory, head, sizeof(*head));
 	at = stpcpy(memory + sizeof(*head), order->script) + 1;
-	at = stpcpy(at, path) + 1;
+	for (size_t i = 0; i < order->setting_count; i++)
+		at = stpcpy(at, text_of(order->settings[i])) + 1;
 	for (char **item = order->environment; *item != NULL; item++)
 		at = stpcpy(at, *item) + 1;
 	return memory;
@@ -108,16 +117,25 @@ static void take_descriptors(struct run_order *order, uint32_t flags, const int 
 		*places[i] = (flags & 1U << i) != 0 ? *fds++ : -1;
 }
 
-static void take_strings(struct run_order *order, char *strings, uint32_t count)
+/* Into these places: those of the environment, NULL at their end, and then those of the settings. */
+static void take_strings(
+    struct run_order *order, const struct order_head *head, char *strings, char **places)
 {
+	char **settings = places + head->variables + 1;
+
 	order->script = strings;
-	strings += strlen(strings) + 1;
-	order->path = strings[0] != '\0' ? strings : NULL;
-	for (uint32_t i = 0; i < count; i++) {
+	for (uint32_t i = 0; i < head->settings; i++) {
 		strings += strlen(strings) + 1;
-		order->environment[i] = strings;
+		settings[i] = strings[0] != '\0' ? strings : NULL;
 	}
-	order->environment[count] = NULL;
+	for (uint32_t i = 0; i < head->variables; i++) {
+		strings += strlen(strings) + 1;
+		places[i] = strings;
+	}
+	places[head->variables] = NULL;
+	order->environment = places;
+	order->settings = settings;
+	order->setting_count = head->settings;
 }
 
 /*
@@ -151,7 +169,7 @@ static int look_at_head(int channel, struct order_head *head)
 	return n > 0 ? 1 : (int)n;
 }
 
-/* The environment's pointers stand in front, then the head and the strings, in one piece of memory. */
+/* The pointers to the strings stand in front, then the head and the strings, in one piece of memory. */
 int run_order_receive(int channel, struct run_order *order, char **memory)
 {
 	struct order_head head;
@@ -162,7 +180,7 @@ int run_order_receive(int channel, struct run_order *order, char **memory)
 
 	if (n != 1)
 		return (int)n;
-	pointers = (head.variables + 1) * sizeof(char *);
+	pointers = ((size_t)head.variables + 1 + head.settings) * sizeof(char *);
 	*memory = malloc(pointers + sizeof(head) + head.size);
 	if (*memory == NULL)
 		return -1;
@@ -173,13 +191,12 @@ int run_order_receive(int channel, struct run_order *order, char **memory)
 	if (receive_rest(channel, strings, (size_t)n - sizeof(head), head.size) < 0)
 		return -1;
 	*order = (struct run_order){.kind = head.kind,
-	    .environment = (char **)*memory,
 	    .force = (head.flags & FORCE) != 0,
 	    .accept = head.accept,
 	    .body_size = head.body_size,
 	    .limits = head.limits};
 	take_descriptors(order, head.flags, fds);
-	take_strings(order, strings, head.variables);
+	take_strings(order, &head, strings, (char **)*memory);
 	return 1;
 }
 

@@ -60,7 +60,12 @@ struct run_serve_files {
 struct run_order {
 	enum run_order_kind kind;
 	const char *script; /* absolute path; "" with RUN_ORDER_ANSWER */
-	const char *path;   /* with RUN_ORDER_SCRIPT: folders for modules; NULL: none */
+	/*
+	 * With RUN_ORDER_SCRIPT and LOAD: the values of the language's own settings, in its order.
+	 * NULL, and "" when it is sent: there is none.
+	 */
+	char *const *settings;
+	size_t setting_count;
 	char **environment; /* NULL-terminated; with RUN_ORDER_LOAD a load order: load_order.h */
 	int source;         /* the script, open for reading, or -1 */
 	int code;           /* kept code, or -1 */

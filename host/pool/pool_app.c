@@ -145,11 +145,17 @@ static int set_text(char **place, const char *text)
 
 int app_copy_extension_settings(struct app_settings *to, const struct extension_settings *extension)
 {
-	int path = set_text(&to->extension.python_path, extension->python_path);
-	int venv = set_text(&to->extension.python_venv, extension->python_venv);
-	int tcl = set_text(&to->extension.tcl_path, extension->tcl_path);
+	int changed = 0;
 
-	return path < 0 || venv < 0 || tcl < 0 ? -1 : path | venv | tcl;
+	to->extension.bindings = extension->bindings;
+	for (size_t i = 0; i < LANGUAGE_SETTINGS_MAX && extension->languages[i] != NULL; i++) {
+		int result = set_text(&to->extension.languages[i], extension->languages[i]);
+
+		if (result < 0)
+			return -1;
+		changed |= result;
+	}
+	return changed;
 }
 
 static bool loads_alike(const struct app_settings *a, const struct app_settings *b)

@@ -59,8 +59,8 @@ struct app_settings {
 	int language; /* of one that serves it is found out when it is started */
 	bool rerun, debug, strict;
 	struct limits limits;
-	struct extension_settings
-	    extension; /* but for mode and reload, which are in rerun and strict */
+	/* The languages' own settings alone; mode and reload are in rerun and strict. */
+	struct extension_settings extension;
 };
 
 /* An app that serves sockets of its own. */
@@ -186,7 +186,10 @@ int app_take_settings(struct app *a, const struct config *config);
  */
 int app_settings_take(struct app_settings *to, const struct exchange *x, bool *changed);
 
-/* 1: they differ from those before; 0: they do not; -1: no memory. */
+/*
+ * Take over the languages' own settings. 1: they differ from those before; 0: they do not; -1: no
+ * memory.
+ */
 int app_copy_extension_settings(
     struct app_settings *to, const struct extension_settings *extension);
 

@@ -12,7 +12,6 @@
 #include "base/path.h"
 #include "binding.h"
 #include "config/config_share.h"
-#include "config/option.h"
 #include "ipc/load_order.h"
 #include "ipc/run_channel.h"
 #include "ipc/scoreboard.h"
@@ -92,10 +91,7 @@ static char **describe(const struct start *s)
 {
 	const struct app_pool_setup *setup = s->pool->setup;
 	const struct app_settings *settings = &s->settings;
-	const char *language = setup->bindings[settings->language]->name;
 	struct load_order order = {.root = setup->root_path,
-	    .path = option_extension_setting(&settings->extension, language, "path"),
-	    .venv = option_extension_setting(&settings->extension, language, "venv"),
 	    .rerun = settings->rerun,
 	    .debug = settings->debug,
 	    .cpu = settings->limits.cpu,
@@ -117,9 +113,12 @@ static char **describe(const struct start *s)
 static int order_load(struct start *s, int source, const char *script, struct error *e)
 {
 	const struct app_settings *settings = &s->settings;
+	const struct binding *binding = s->pool->setup->bindings[settings->language];
 	char **packed = describe(s);
 	struct run_order order = {.kind = RUN_ORDER_LOAD,
 	    .script = script,
+	    .settings = config_language_values(&settings->extension, binding),
+	    .setting_count = binding->setting_count,
 	    .environment = packed,
 	    .source = source,
 	    .code = -1,
@@ -252,9 +251,7 @@ static void finish(struct start *s, int result, const struct error *e)
 		add_worker(s);
 	else
 		refuse(s, e->message);
-	free(s->settings.extension.python_path);
-	free(s->settings.extension.python_venv);
-	free(s->settings.extension.tcl_path);
+	config_release_language_values(&s->settings.extension);
 }
 
 void supply_start(struct app_pool *p, struct app *a)

@@ -10,7 +10,6 @@
 #include "base/path.h"
 #include "binding.h"
 #include "config/config.h"
-#include "config/option.h"
 #include "ipc/run_channel.h"
 #include "request/exchange.h"
 #include "request/request.h"
@@ -56,10 +55,12 @@ void run_script(const struct run_shared *shared, struct exchange *x)
 /* A spare can have died while it waited; then the next one is taken. */
 static int hand_over(struct run *run)
 {
+	const struct binding *binding =
+	    scripts_bindings(run->shared->scripts)[run->x->found.language];
 	char path[REQUEST_PATH_MAX];
 	struct run_order order = {.kind = RUN_ORDER_SCRIPT,
-	    .path = option_extension_setting(&run->x->extension,
-		scripts_bindings(run->shared->scripts)[run->x->found.language]->name, "path"),
+	    .settings = config_language_values(&run->x->extension, binding),
+	    .setting_count = binding->setting_count,
 	    .environment = run->x->request->variables.items,
 	    .source = run->x->route.file,
 	    .code = run->x->found.code,

@@ -191,7 +191,7 @@ static void request_process_main(
 		binding_end(&run, 1);
 	}
 	run.script = order.script;
-	run.path = order.path;
+	run.settings = order.settings;
 	run.environment = order.environment;
 	run.source = fd_move_high(order.source);
 	run.code = fd_move_high(order.code);

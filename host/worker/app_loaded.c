@@ -49,11 +49,6 @@ void app_load(struct app_loaded *a, const struct binding *binding, struct bindin
 	getrusage(RUSAGE_SELF, &a->used);
 }
 
-static const char *text_or_null(const char *text)
-{
-	return text[0] != '\0' ? text : NULL;
-}
-
 static int open_folder(const char *path)
 {
 	return fd_move_high(open(path, O_PATH | O_DIRECTORY | O_CLOEXEC));
@@ -63,8 +58,6 @@ static void take_order(struct app_loaded *a, const struct load_order *order)
 {
 	a->app.rerun = order->rerun;
 	a->app.debug = order->debug;
-	a->app.path = text_or_null(order->path);
-	a->app.venv = text_or_null(order->venv);
 	a->cpu = order->cpu;
 	a->max_rss = order->max_rss;
 	a->left = order->max_requests;

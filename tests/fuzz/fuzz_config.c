@@ -5,6 +5,7 @@
 #include "replay.h"
 
 #include "base/error.h"
+#include "binding.h"
 #include "config/config_read.h"
 
 #include <stdio.h>
@@ -12,16 +13,25 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+/* A language, so that its settings are keys too. */
+static const struct binding_setting settings[] = {
+    {"python-venv", BINDING_DIRECTORY, "one"},
+    {"python-path", BINDING_DIRECTORIES, "many"},
+};
+static const struct binding python = {.name = "python", .settings = settings, .setting_count = 2};
+static const struct binding *const bindings[] = {&python, NULL};
+
 static int read_once(const char *path, struct error *e)
 {
 	char option[] = "--config", file[32];
 	char *arguments[] = {option, file, NULL};
+	const struct config_source source = {.argc = 2, .argv = arguments, .bindings = bindings};
 	struct config config;
 	int operands, result;
 
 	snprintf(file, sizeof(file), "%s", path);
 	*e = (struct error){""};
-	result = config_read(&config, CONFIG_SERVE, 2, arguments, 0, &operands, e);
+	result = config_read(&config, CONFIG_SERVE, &source, 0, &operands, e);
 	config_release(&config);
 	insist(result == 0 || result == -1, "neither read nor refused");
 	return result;

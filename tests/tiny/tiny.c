@@ -241,11 +241,19 @@ static pid_t fork_tiny(pid_t (*make)(void))
 static const char *const suffixes[] = {".tiny", NULL};
 static const char *const programs[] = {"tiny", NULL};
 
+/* Nothing else in the program knows these names. */
+static const struct binding_setting settings[] = {
+    {"tiny-home", BINDING_DIRECTORY, "what the command setting 0 prints"},
+    {"tiny-path", BINDING_DIRECTORIES, "what the command setting 1 prints"},
+};
+
 const struct binding tiny_binding = {
     .name = "tiny",
     .command = "tiny",
     .suffixes = suffixes,
     .programs = programs,
+    .settings = settings,
+    .setting_count = sizeof(settings) / sizeof(settings[0]),
     .version = version,
     .interpret = interpret,
     .start = start,

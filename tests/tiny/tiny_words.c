@@ -9,6 +9,7 @@
  *	when QUERY COMMAND, if that is the query string
  *	process, its number                      burn MILLISECONDS of processor time
  *	hold N, MiB of memory, for good          await FILE beside the script
+ *	setting N, the value of the Nth of the language's own settings
  *
  * and for apps:
  *
@@ -21,6 +22,8 @@
  *	take FILE, its first line, and depend on it; taken: print that
  */
 #include "tiny_words.h"
+
+#include "tiny.h"
 
 #include "host/base/error.h"
 #include "host/binding.h"
@@ -352,6 +355,16 @@ static void do_when(struct program *program, const char *argument)
 	free(rest);
 }
 
+static void do_setting(struct program *program, const char *argument)
+{
+	size_t n = strtoul(argument, NULL, 10);
+	const char *value = NULL;
+
+	if (program->run != NULL && n < tiny_binding.setting_count)
+		value = program->run->settings[n];
+	do_print(program, value != NULL ? value : "(not set)");
+}
+
 static const struct command commands[] = {
     {"print", do_print},
     {"env", do_env},
@@ -384,6 +397,7 @@ static const struct command commands[] = {
     {"take", do_take},
     {"taken", do_taken},
     {"needs", do_needs},
+    {"setting", do_setting},
 };
 
 /* Is this line for another time, when the app is loaded or ends? Else what to do of it. */

@@ -107,11 +107,8 @@ static int begin(void **state)
 	    .memory = UINT64_MAX,
 	    .cpu = UINT64_MAX,
 	    .processes = UINT64_MAX};
-	t.x.extension = (struct extension_settings){.mode = (char *)"app",
-	    .reload = (char *)"keep",
-	    .python_path = (char *)"",
-	    .tcl_path = (char *)"",
-	    .python_venv = (char *)""};
+	t.x.extension = (struct extension_settings){
+	    .mode = (char *)"app", .reload = (char *)"keep", .bindings = bindings};
 	t.x.route = (struct route){.name = (char *)"app.tiny", .file = -1};
 	t.x.found = (struct script_found){.kind = SCRIPT_APP, .code = -1};
 	t.x.config = &t.config;
@@ -798,6 +795,30 @@ static void the_time_that_has_come_starts_a_worker_of_it(void **state)
 	assert_true(is_asked(PATIENCE));
 }
 
+static void another_value_of_a_languages_setting_needs_other_workers(void **state)
+{
+	char path[] = "/lib", same[] = "/lib", other[] = "/other", none[] = "";
+	struct app_settings settings = {0};
+	bool changed;
+
+	(void)state;
+	t.x.extension.languages[0] = none;
+	t.x.extension.languages[1] = path;
+	assert_int_equal(app_settings_take(&settings, &t.x, &changed), 0);
+	assert_true(changed);
+	assert_string_equal(settings.extension.languages[1], "/lib");
+	assert_ptr_not_equal(settings.extension.languages[1], path);
+	t.x.extension.languages[1] = same;
+	assert_int_equal(app_settings_take(&settings, &t.x, &changed), 0);
+	assert_false(changed);
+	t.x.extension.languages[1] = other;
+	assert_int_equal(app_settings_take(&settings, &t.x, &changed), 0);
+	assert_true(changed);
+	assert_string_equal(settings.extension.languages[0], "");
+	assert_string_equal(settings.extension.languages[1], "/other");
+	config_release_language_values(&settings.extension);
+}
+
 static void who_stands_in_tries_again_after_a_quarter_of_a_second_or_a_change(void **state)
 {
 	struct app_sockets sockets = {.number = 1, .exchange = {-1, -1}};
@@ -948,6 +969,7 @@ int main(void)
 	    TEST(the_last_words_of_a_load_are_of_the_present_generation_alone),
 	    TEST(an_app_with_sockets_is_tried_again_later_each_time_up_to_a_minute),
 	    TEST(the_time_that_has_come_starts_a_worker_of_it),
+	    TEST(another_value_of_a_languages_setting_needs_other_workers),
 	    TEST(who_stands_in_tries_again_after_a_quarter_of_a_second_or_a_change),
 	    TEST(those_that_serve_and_are_stale_go_on_and_count_as_of_what_was_refused),
 	    TEST(what_a_worker_writes_within_a_request_or_just_behind_it_is_that_requests),

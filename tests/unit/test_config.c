@@ -24,15 +24,15 @@ struct call {
 static int call_read(
     struct call *c, enum config_command command, int max_operands, const char *line)
 {
+	struct config_source source = {.argv = c->argv};
 	char *rest;
-	int argc = 0;
 
 	*c = (struct call){0};
 	snprintf(c->text, sizeof(c->text), "%s", line);
 	for (char *word = strtok_r(c->text, " ", &rest); word != NULL;
 	     word = strtok_r(NULL, " ", &rest))
-		c->argv[argc++] = word;
-	return config_read(&c->config, command, argc, c->argv, max_operands, &c->operands, &c->e);
+		c->argv[source.argc++] = word;
+	return config_read(&c->config, command, &source, max_operands, &c->operands, &c->e);
 }
 
 static void serve(struct call *c, const char *line)
@@ -489,7 +489,7 @@ static void the_help_shows_each_option_of_the_command(void **state)
 
 	(void)state;
 	assert_non_null(out);
-	config_print_options(out, CONFIG_REQUEST);
+	config_print_options(out, CONFIG_REQUEST, bindings);
 	fclose(out);
 	assert_non_null(strstr(text, "--root DIR"));
 	assert_non_null(strstr(text, "--body FILE"));

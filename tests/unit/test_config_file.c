@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/fd.h"
+#include "binding.h"
 #include "config/config_read.h"
 #include "config/option.h"
 
@@ -10,6 +11,19 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+/* Two languages; the host knows of their settings what stands here, and no more. */
+static const struct binding_setting one_settings[] = {
+    {"one-home", BINDING_DIRECTORY, "the home of One"},
+    {"one-path", BINDING_DIRECTORIES, "where One looks"},
+};
+static const struct binding_setting two_settings[] = {
+    {"two-path", BINDING_DIRECTORIES, "where Two looks"},
+};
+static const struct binding one = {.name = "one", .settings = one_settings, .setting_count = 2};
+static const struct binding mute = {.name = "mute"};
+static const struct binding two = {.name = "two", .settings = two_settings, .setting_count = 1};
+static const struct binding *const bindings[] = {&one, &mute, &two, NULL};
 
 struct reading {
 	char *folder;
@@ -22,12 +36,13 @@ static int read_text(struct reading *r, const char *text)
 {
 	char option[512];
 	char *argv[] = {option};
+	const struct config_source source = {.argc = 1, .argv = argv, .bindings = bindings};
 	int operands;
 
 	r->folder = unit_folder_make();
 	unit_file_write(r->folder, "conf", text, 0644);
 	snprintf(option, sizeof(option), "--config=%s/conf", r->folder);
-	return config_read(&r->config, CONFIG_SERVE, 1, argv, 0, &operands, &r->e);
+	return config_read(&r->config, CONFIG_SERVE, &source, 0, &operands, &r->e);
 }
 
 static void accept(struct reading *r, const char *text)
@@ -157,12 +172,14 @@ static void a_pattern_is_as_long_as_a_line_may_be(void **state)
 static void the_section_of_an_app_takes_every_key_of_an_extensions(void **state)
 {
 	static const char app[] = "[app a]\nscript = x.py\nlisten = unix:/s\n";
+	struct option_table table;
 	struct reading r;
 	size_t tried = 0;
 
 	(void)state;
-	for (size_t i = 0; i < option_count; i++) {
-		const struct option *o = &options[i];
+	assert_int_equal(option_table_build(&table, bindings, &r.e), 0);
+	for (size_t i = 0; i < table.count; i++) {
+		const struct option *o = &table.rows[i];
 		char text[512], value[64] = "/x";
 
 		if ((o->commands & CONFIG_EXTENSION) == 0)
@@ -178,6 +195,98 @@ static void the_section_of_an_app_takes_every_key_of_an_extensions(void **state)
 		tried++;
 	}
 	assert_true(tried > 10);
+	assert_non_null(option_find(&table, "one-home", 8, CONFIG_EXTENSION));
+	assert_null(option_find(&table, "one-hom", 7, ~0));
+}
+
+/* The nth value of a language's own settings, for this extension. */
+static const char *value_of(
+    struct reading *r, const char *name, const struct binding *language, size_t n)
+{
+	struct extension_settings extension;
+
+	config_extension_settings(&r->config, name, &extension);
+	return config_language_values(&extension, language)[n];
+}
+
+static void a_languages_settings_are_keys_like_any_other(void **state)
+{
+	struct reading r;
+	struct extension_settings extension;
+	struct limits limits;
+
+	(void)state;
+	accept(&r,
+	    "one-path = /a:/b\ntwo-path = /t\n[extension x.*]\none-path = /c\none-home = /h\n"
+	    "[extension *.none]\none-path =\n"
+	    "[app a]\nscript = x.one\nlisten = unix:/s\ntwo-path = /app\n");
+	assert_string_equal(value_of(&r, "y.one", &one, 0), "");
+	assert_string_equal(value_of(&r, "y.one", &one, 1), "/a:/b");
+	assert_string_equal(value_of(&r, "y.one", &two, 0), "/t");
+	assert_string_equal(value_of(&r, "x.one", &one, 0), "/h");
+	assert_string_equal(value_of(&r, "x.one", &one, 1), "/c");
+	assert_string_equal(value_of(&r, "x.none", &one, 1), "");
+	config_extension_settings(&r.config, "x.one", &extension);
+	config_override(&config_find_app(&r.config, "a")->own, &limits, &extension);
+	assert_string_equal(config_language_values(&extension, &one)[1], "/c");
+	assert_string_equal(config_language_values(&extension, &two)[0], "/app");
+	done(&r);
+	assert_refused("three-path = /x\n", "conf:1: unknown key 'three-path'");
+	assert_refused("one-path = /a\none-path = /b\n",
+	    "conf:2: one-path has a value already, and cannot have '/b' too");
+	assert_refused("[service s]\none-path = /a\n", "conf:2: unknown key 'one-path'");
+}
+
+static void a_languages_values_are_found_by_its_binding_and_not_by_a_number(void **state)
+{
+	struct reading r;
+
+	(void)state;
+	accept(&r, "one-home = /h\none-path = /p\ntwo-path = /t\n");
+	assert_string_equal(value_of(&r, "x", &two, 0), "/t");
+	assert_ptr_equal(
+	    config_language_values(&r.config.extension, &(struct binding){.name = "x"}), NULL);
+	done(&r);
+}
+
+static void a_setting_that_is_an_option_already_is_a_mistake_of_its_binding(void **state)
+{
+	static const struct binding_setting root[] = {{"root", BINDING_DIRECTORY, "no"}};
+	static const struct binding bad = {.name = "bad", .settings = root, .setting_count = 1};
+	static const struct binding *const of_host[] = {&one, &bad, NULL};
+	static const struct binding *const of_another[] = {&one, &two, &one, NULL};
+	struct option_table table;
+	struct error e;
+
+	(void)state;
+	assert_int_equal(option_table_build(&table, of_host, &e), -1);
+	assert_string_equal(e.message, "language bad: its setting root is an option already");
+	assert_int_equal(option_table_build(&table, of_another, &e), -1);
+	assert_string_equal(e.message, "language one: its setting one-home is an option already");
+	assert_int_equal(option_table_build(&table, NULL, &e), 0);
+	assert_null(option_find(&table, "one-home", 8, ~0));
+}
+
+static void there_may_be_so_many_settings_of_languages_and_no_more(void **state)
+{
+	struct binding_setting many[LANGUAGE_SETTINGS_MAX + 1];
+	char names[LANGUAGE_SETTINGS_MAX + 1][16];
+	struct binding big = {.name = "big", .settings = many};
+	const struct binding *const languages[] = {&big, NULL};
+	struct option_table table;
+	struct error e;
+
+	(void)state;
+	for (size_t i = 0; i < UNIT_COUNT(many); i++) {
+		snprintf(names[i], sizeof(names[i]), "big-%zu", i);
+		many[i] = (struct binding_setting){names[i], BINDING_DIRECTORY, "one of many"};
+	}
+	big.setting_count = LANGUAGE_SETTINGS_MAX;
+	assert_int_equal(option_table_build(&table, languages, &e), 0);
+	big.setting_count++;
+	assert_int_equal(option_table_build(&table, languages, &e), -1);
+	assert_string_equal(
+	    e.message, "language big: there are more than 16 settings of languages");
 }
 
 static void what_an_apps_section_sets_holds_for_it_alone_and_above_its_paths(void **state)
@@ -251,6 +360,7 @@ static void a_file_is_read_from_a_descriptor_any_number_of_times(void **state)
 	struct reading r;
 	char option[512];
 	char *argv[] = {option};
+	const struct config_source source = {.argc = 1, .argv = argv};
 
 	(void)state;
 	accept(&r, "timeout = 6\n");
@@ -259,7 +369,7 @@ static void a_file_is_read_from_a_descriptor_any_number_of_times(void **state)
 	for (int i = 0; i < 2; i++) {
 		config_release(&r.config);
 		assert_int_equal(
-		    config_read_again(&r.config, CONFIG_SERVE, 1, argv, bytes, NULL, &r.e), 0);
+		    config_read_again(&r.config, CONFIG_SERVE, &source, bytes, NULL, &r.e), 0);
 		assert_int_equal(r.config.limits.timeout, 5);
 	}
 	close(bytes);
@@ -277,6 +387,10 @@ int main(void)
 	    cmocka_unit_test(unlimited_takes_a_limit_away_again),
 	    cmocka_unit_test(a_pattern_is_as_long_as_a_line_may_be),
 	    cmocka_unit_test(the_section_of_an_app_takes_every_key_of_an_extensions),
+	    cmocka_unit_test(a_languages_settings_are_keys_like_any_other),
+	    cmocka_unit_test(a_languages_values_are_found_by_its_binding_and_not_by_a_number),
+	    cmocka_unit_test(a_setting_that_is_an_option_already_is_a_mistake_of_its_binding),
+	    cmocka_unit_test(there_may_be_so_many_settings_of_languages_and_no_more),
 	    cmocka_unit_test(what_an_apps_section_sets_holds_for_it_alone_and_above_its_paths),
 	    cmocka_unit_test(a_key_of_the_whole_host_cannot_be_set_for_one_app),
 	    cmocka_unit_test(a_section_without_an_end_is_none),

@@ -16,12 +16,13 @@ static void make(struct config *config, int number)
 {
 	char grace[32], prefix[32];
 	char *argv[] = {grace, prefix};
+	const struct config_source source = {.argc = 2, .argv = argv};
 	struct error e;
 	int operands;
 
 	snprintf(grace, sizeof(grace), "--grace=%d", number);
 	snprintf(prefix, sizeof(prefix), "--prefix=/%d", number);
-	assert_int_equal(config_read(config, CONFIG_SERVE, 2, argv, 0, &operands, &e), 0);
+	assert_int_equal(config_read(config, CONFIG_SERVE, &source, 0, &operands, &e), 0);
 }
 
 static void replace(struct config_share *s, int number)

@@ -60,8 +60,10 @@ static void an_order_arrives_with_its_files(void **state)
 	struct ends *ends = *state;
 	char first[] = "A=1", empty[] = "EMPTY=", last[] = "LAST=a=b c";
 	char *environment[] = {first, empty, last, NULL};
+	char *settings[] = {first, NULL, (char *)"/first:/second", (char *)""};
 	struct run_order sent = {.script = "/root/x.py",
-	    .path = "/first:/second",
+	    .settings = settings,
+	    .setting_count = UNIT_COUNT(settings),
 	    .environment = environment,
 	    .source = file_with("source"),
 	    .code = file_with("code"),
@@ -72,7 +74,11 @@ static void an_order_arrives_with_its_files(void **state)
 	assert_int_equal(run_order_send(ends->front, &sent), 0);
 	assert_int_equal(run_order_receive(ends->process, &order, &memory), 1);
 	assert_string_equal(order.script, "/root/x.py");
-	assert_string_equal(order.path, "/first:/second");
+	assert_int_equal(order.setting_count, 4);
+	assert_string_equal(order.settings[0], "A=1");
+	assert_null(order.settings[1]);
+	assert_string_equal(order.settings[2], "/first:/second");
+	assert_null(order.settings[3]);
 	for (size_t i = 0; i < 3; i++)
 		assert_string_equal(order.environment[i], environment[i]);
 	assert_null(order.environment[3]);
@@ -102,7 +108,7 @@ static void what_an_order_lacks_is_not_there(void **state)
 
 	assert_int_equal(run_order_send(ends->front, &sent), 0);
 	assert_int_equal(run_order_receive(ends->process, &order, &memory), 1);
-	assert_null(order.path);
+	assert_int_equal(order.setting_count, 0);
 	assert_null(order.environment[0]);
 	assert_int_equal(order.code, -1);
 	assert_file(order.body, "body");

@@ -92,6 +92,7 @@ static int load_application(struct binding_app *app)
 static int prepare(struct binding_app *app)
 {
 	PyObject *script = PyUnicode_DecodeFSDefault(app->run->script);
+	char *const *settings = app->run->settings;
 	int result = -1;
 
 	/* Each of these puts itself in front of what is there. */
@@ -99,8 +100,10 @@ static int prepare(struct binding_app *app)
 	    python_lines_start(!app->rerun) == 0 &&
 	    python_run_take_environment((const char *const *)app->run->environment) == 0 &&
 	    python_run_set_argv(script) == 0 &&
-	    (app->venv == NULL || python_venv_enter(app->venv) == 0) &&
-	    (app->path == NULL || python_shadow_take_path(app->path) == 0))
+	    (settings[PYTHON_SETTING_VENV] == NULL ||
+		python_venv_enter(settings[PYTHON_SETTING_VENV]) == 0) &&
+	    (settings[PYTHON_SETTING_PATH] == NULL ||
+		python_shadow_take_path(settings[PYTHON_SETTING_PATH]) == 0))
 		result = python_run_take_path(app->run->script);
 	Py_XDECREF(script);
 	return result;

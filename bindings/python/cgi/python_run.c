@@ -101,11 +101,12 @@ static int run_script(struct binding_run *run)
 {
 	PyObject *globals = python_run_take_main();
 	PyObject *code = NULL, *result = NULL;
+	const char *path = run->settings[PYTHON_SETTING_PATH];
 
 	if (globals != NULL &&
 	    python_run_take_environment((const char *const *)run->environment) == 0 &&
 	    python_run_take_script(run->script, globals) == 0 &&
-	    (run->path == NULL || python_shadow_take_path(run->path) == 0) &&
+	    (path == NULL || python_shadow_take_path(path) == 0) &&
 	    python_run_take_path(run->script) == 0) {
 		code = python_code_load(run);
 		if (code != NULL) {

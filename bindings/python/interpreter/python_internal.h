@@ -15,6 +15,9 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+/* The language's own settings, in the order of their values in struct binding_run. */
+enum { PYTHON_SETTING_VENV, PYTHON_SETTING_PATH };
+
 struct binding_run;
 struct error;
 

@@ -50,7 +50,7 @@ int tcl_app_load(Tcl_Interp *interp, struct binding_app *app)
 		return -1;
 	tcl_environment_follow(interp);
 	path = tcl_run_prepare(interp, app->run->script);
-	tcl_path_add(interp, app->path);
+	tcl_path_add(interp, app->run->settings[TCL_SETTING_PATH]);
 	tcl_depends_watch(interp, app);
 	Tcl_Preserve(interp);
 	result = load(interp, app, path);

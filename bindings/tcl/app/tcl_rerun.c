@@ -130,7 +130,7 @@ static Tcl_Interp *make_interpreter(struct rerun *r)
 	}
 	Tcl_DecrRefCount(tcl_run_prepare(interp, r->app->run->script));
 	tcl_clock_share(interp, r->first);
-	tcl_path_add(interp, r->app->path);
+	tcl_path_add(interp, r->app->run->settings[TCL_SETTING_PATH]);
 	tcl_depends_watch(interp, r->app);
 	Tcl_Preserve(interp);
 	return interp;

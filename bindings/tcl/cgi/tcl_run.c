@@ -28,8 +28,8 @@ void tcl_run(Tcl_Interp *interp, struct binding_run *run)
 		binding_end(run, EXIT_FAILURE);
 	tcl_environment_follow(interp);
 	path = tcl_run_prepare(interp, run->script);
-	if (run->path != NULL)
-		tcl_path_add(interp, run->path);
+	if (run->settings[TCL_SETTING_PATH] != NULL)
+		tcl_path_add(interp, run->settings[TCL_SETTING_PATH]);
 	tcl_encoding_begin(interp);
 	tcl_error_assert_none(interp);
 	tcl_run_leave(interp, evaluate(interp, path, run));
