@@ -1,4 +1,6 @@
-/* One front at a time; a reload does not replace it. */
+/*
+ * There is one front at a time. A reload does not replace it: it reads the configuration again.
+ */
 #include "master/front_keeper.h"
 
 #include "base/clock.h"
@@ -7,22 +9,18 @@
 #include "front/front_main.h"
 #include "master/service.h"
 
-#include <errno.h>
-#include <signal.h>
 #include <stdio.h>
-#include <string.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#define BACKOFF_FIRST (100 * CLOCK_MILLISECOND)
-#define BACKOFF_MOST (5000 * CLOCK_MILLISECOND)
-#define AT_ONCE                                                                                    \
-	(1000 * CLOCK_MILLISECOND) /* dying within this is no accident, but a failure to start */
+static const struct child_rules rules = {
+    .first = 100 * CLOCK_MILLISECOND, .most = 5000 * CLOCK_MILLISECOND};
 
 void front_keeper_init(struct front_keeper *k, const struct log *log)
 {
-	*k = (struct front_keeper){.log = log, .channel = -1, .backoff = BACKOFF_FIRST};
+	*k = (struct front_keeper){.channel = -1};
+	child_init(&k->child, "front", log, &rules);
+	child_want(&k->child, 0);
 }
 
 static void start(struct front_keeper *k, const struct front_setup *setup, void (*in_child)(void *),
@@ -30,55 +28,41 @@ static void start(struct front_keeper *k, const struct front_setup *setup, void 
 {
 	struct front_setup own = *setup;
 	int ends[2];
-	pid_t pid = -1;
+	pid_t pid;
 
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
-		ends[0] = ends[1] = -1;
-	else
-		pid = fork();
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0) {
+		child_fail(&k->child, "socketpair");
+		return;
+	}
+	pid = child_fork(&k->child);
 	if (pid == 0) {
 		in_child(argument);
 		close(ends[0]);
 		own.master = ends[1];
 		front_main(&own);
 	}
-	if (pid < 0) {
-		/* A pid of -1 must not be kept: to kill(2) it is everybody. */
-		log_message(k->log, LEVEL_ERROR, "front: fork: %s", strerror(errno));
-		fd_close(&ends[0]);
-		k->at = clock_now() + BACKOFF_FIRST;
-	} else {
-		k->pid = pid;
+	if (pid > 0)
 		k->channel = ends[0];
-		k->at = clock_now();
-	}
-	fd_close(&ends[1]);
+	else
+		close(ends[0]);
+	close(ends[1]);
 }
 
 uint64_t front_keeper_work(struct front_keeper *k, const struct front_setup *setup,
     void (*in_child)(void *), void *argument)
 {
-	if (k->pid == 0 && clock_now() >= k->at)
+	if (child_is_due(&k->child))
 		start(k, setup, in_child, argument);
-	return k->pid == 0 ? k->at : 0;
+	return child_next_event(&k->child);
 }
 
 bool front_keeper_child_died(struct front_keeper *k, pid_t pid, const char *how)
 {
-	uint64_t now = clock_now();
-
-	if (pid != k->pid)
+	if (!child_died(&k->child, pid))
 		return false;
-	log_message(k->log, LEVEL_ERROR, "front: %s; starting another", how);
-	k->pid = 0;
+	log_message(k->child.log, LEVEL_ERROR, "%s: %s; starting another", k->child.name, how);
 	fd_close(&k->channel);
-	if (now - k->at >= AT_ONCE) {
-		k->backoff = BACKOFF_FIRST;
-		k->at = now;
-		return true;
-	}
-	k->at = now + k->backoff;
-	k->backoff = k->backoff * 2 < BACKOFF_MOST ? k->backoff * 2 : BACKOFF_MOST;
+	child_start_again(&k->child);
 	return true;
 }
 
@@ -95,9 +79,9 @@ void front_keeper_tell_services(struct front_keeper *k, struct services *service
 	struct front_message message = {
 	    .order = FRONT_SERVICES, .index = (uint32_t)services->count};
 
-	if (k->pid == 0 || (k->pid == k->told && !services->changed))
+	if (k->child.pid == 0 || (k->child.pid == k->services_told && !services->changed))
 		return;
-	k->told = k->pid;
+	k->services_told = k->child.pid;
 	services->changed = false;
 	front_keeper_tell(k, &message, -1);
 	message.order = FRONT_SERVICE;
@@ -114,10 +98,13 @@ void front_keeper_tell_services(struct front_keeper *k, struct services *service
 	}
 }
 
+void front_keeper_leave(struct front_keeper *k)
+{
+	child_forget(&k->child);
+}
+
 void front_keeper_release(struct front_keeper *k)
 {
-	if (k->pid > 0 && kill(k->pid, SIGKILL) == 0)
-		waitpid(k->pid, NULL, 0);
-	k->pid = 0;
+	child_end(&k->child);
 	fd_close(&k->channel);
 }

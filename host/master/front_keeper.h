@@ -1,11 +1,12 @@
 /*
- * The keeper of the front, in the master: starts it, starts another when it dies, and waits longer
- * before each that dies at once.
+ * The keeper of the front: the master starts the front with it, sends it orders, and starts another
+ * front when this one dies.
  */
 #ifndef EXTHOST_FRONT_KEEPER_H
 #define EXTHOST_FRONT_KEEPER_H
 
 #include "ipc/front_channel.h"
+#include "master/child.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -14,34 +15,39 @@
 struct services;
 
 struct front_keeper {
-	const struct log *log;
-	pid_t pid;   /* 0: there is none */
-	int channel; /* to it; -1: there is none */
-	uint64_t at; /* when to start one, or when this one was started; of clock_now() */
-	uint64_t backoff;
-	pid_t told; /* the one that knows the services */
+	struct child child;
+	int channel;         /* orders to the front; -1: there is no front */
+	pid_t services_told; /* pid of the front that knows the state of the services */
 };
 
+/* The first front is due at once. */
 void front_keeper_init(struct front_keeper *k, const struct log *log);
 
 /*
- * Start one if it is time to. `setup` is complete but for the channel. In the child, `in_child` is
- * called with `argument`, to close what is not for it. When the next is due, 0 if none.
+ * Start a front if one is due. `setup` is complete but for the channel. The new process calls
+ * `in_child` with `argument` first, to close what belongs to the master alone. Returns when the
+ * next start is due, of clock_now(), or 0.
  */
 uint64_t front_keeper_work(struct front_keeper *k, const struct front_setup *setup,
     void (*in_child)(void *argument), void *argument);
 
-/* A child of the master's has died; `how` it did. false: it was not the front. */
+/*
+ * The master has reaped a process; `how` says how it died ("exit status 1"). false: it was not the
+ * front.
+ */
 bool front_keeper_child_died(struct front_keeper *k, pid_t pid, const char *how);
 
 /* Send an order, with a descriptor unless it is -1. Without a front nothing happens. */
 void front_keeper_tell(
     const struct front_keeper *k, const struct front_message *message, int descriptor);
 
-/* Tell it what status shall show of the services, if it does not know. */
+/* Send the state of the services, for `exthost status`, unless this front knows it already. */
 void front_keeper_tell_services(struct front_keeper *k, struct services *services);
 
-/* End it at once, and reap it. */
+/* In a child of the master: close the pidfd of the front. The channel stays. */
+void front_keeper_leave(struct front_keeper *k);
+
+/* Kill the front, and reap it. */
 void front_keeper_release(struct front_keeper *k);
 
 #endif

@@ -1,7 +1,8 @@
 /*
- * One loop, three things to wait for: signals, what the front asks, and how templates that start
- * are doing. No interpreter and no request ever get in here, so nothing a client or an extension
- * does can end it. How a template is started and replaced is told in keeper.c.
+ * One loop waits for signals, for the front, for templates that start and for the output of
+ * services. No interpreter and no request ever gets into this process, so nothing that a client or
+ * an extension does can end it. template_keeper.c, front_keeper.c and service.c start and replace
+ * the other processes.
  */
 #include "master/master.h"
 
@@ -34,22 +35,22 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define LOOK_AT_SOCKETS (2 * CLOCK_SECOND) /* whether their files are there, so often */
+#define LOOK_AT_SOCKETS_NS (2 * CLOCK_SECOND) /* time between two checks of the sockets' files */
 
 struct master {
 	const struct master_setup *setup;
 	int signals;
 	struct front_keeper front;
 	struct services services;
-	uint64_t look_at;                              /* at the sockets' files, next time */
+	uint64_t look_at; /* time of the next check of the sockets' files */
 	struct template_keeper keepers[LANGUAGES_MAX]; /* one for each binding */
 	int languages;
-	bool ready;     /* every language has been, once */
-	bool reloading; /* and the supervisor waits to hear that it is done */
+	bool ready;     /* a template of every language has come up */
+	bool reloading; /* the supervisor waits for the end of a reload */
 	struct notify notify;
-	uint64_t ping_at; /* when the supervisor's watchdog is due; of clock_now() */
+	uint64_t ping_at; /* time of the next watchdog ping to the supervisor; of clock_now() */
 	bool stopping;
-	bool hurried; /* it was told twice to stop */
+	bool hurried; /* a second SIGTERM or SIGINT has come */
 	int exit_status;
 };
 
@@ -109,7 +110,7 @@ static void master_start(struct master *m)
 	    .in_child = become_child,
 	    .is_hurried = is_hurried,
 	    .argument = m};
-	m->look_at = clock_now() + LOOK_AT_SOCKETS;
+	m->look_at = clock_now() + LOOK_AT_SOCKETS_NS;
 	want_templates(m);
 }
 
@@ -120,8 +121,7 @@ static void wait_for_events(struct master *m, int timeout)
 	size_t count = 2 + (size_t)m->languages;
 
 	for (int i = 0; i < m->languages; i++)
-		events[2 + i] =
-		    (struct pollfd){.fd = m->keepers[i].starting.status, .events = POLLIN};
+		events[2 + i] = (struct pollfd){.fd = m->keepers[i].status, .events = POLLIN};
 	count += services_events(&m->services, events + count);
 	if (poll(events, count, timeout) <= 0)
 		return;
@@ -152,7 +152,7 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 	return a == 0 || (b != 0 && b < a) ? b : a;
 }
 
-/* Do what is due. Milliseconds until something is again, or -1. */
+/* Do what is due. Returns the milliseconds until something is due again, or -1. */
 static int work(struct master *m)
 {
 	uint64_t first = ping_watchdog(m), now = clock_now();
@@ -170,13 +170,13 @@ static int work(struct master *m)
 
 static void look_at_sockets(struct master *m)
 {
-	m->look_at = clock_now() + LOOK_AT_SOCKETS;
+	m->look_at = clock_now() + LOOK_AT_SOCKETS_NS;
 	for (size_t i = 0; i < m->setup->listener_count; i++)
 		if (listener_rebind_if_missing(&m->setup->listeners[i], m->setup->log))
 			tell_front(m, FRONT_LISTENER, (int)i, m->setup->listeners[i].fd);
 }
 
-/* From the loop and nowhere else: it says that the loop turns. When the next is due, 0 if never. */
+/* Called by the loop alone: a ping says that the loop turns. Returns when the next is due, or 0. */
 static uint64_t ping_watchdog(struct master *m)
 {
 	uint64_t every = notify_watchdog_every(&m->notify), now = clock_now();
@@ -206,7 +206,7 @@ static void take_signals(struct master *m)
 	}
 }
 
-/* Every process that writes to the log gets the new file, and none is replaced. */
+/* Every process that writes to the log gets the new file; no process is replaced. */
 static void reopen_log(struct master *m)
 {
 	struct error e;
@@ -218,12 +218,12 @@ static void reopen_log(struct master *m)
 	tell_front(m, FRONT_REOPEN, 0, -1);
 }
 
-/* The configuration is good, or it stays as it was. */
+/* A bad configuration is refused, and the present one stays. */
 static void reload(struct master *m)
 {
 	FD_OWNED int file = -1;
 
-	/* Before it was ready it has not said so, and will when the new ones are. */
+	/* If the host is not ready yet, it says READY when the new templates are ready. */
 	if (m->ready) {
 		notify_reloading(&m->notify);
 		m->reloading = true;
@@ -237,7 +237,7 @@ static void reload(struct master *m)
 	want_templates(m);
 }
 
-/* Each RELOADING is followed by READY, when no template starts any more. */
+/* READY follows each RELOADING when no template starts any more. */
 static void end_reload(struct master *m)
 {
 	for (int i = 0; i < m->languages; i++)
@@ -255,15 +255,15 @@ static bool is_service(const void *master, pid_t group)
 	return services_has(&m->services, group);
 }
 
-/* false: it was none of the master's own. */
-static bool child_died(struct master *m, pid_t pid, int wait_status)
+/* false: the process is not a child that the master has started. */
+static bool take_death(struct master *m, pid_t pid, int wait_status)
 {
 	bool known = services_child_died(&m->services, pid, wait_status);
 	char how[64];
 
 	process_describe_end(how, sizeof(how), wait_status);
 	if (front_keeper_child_died(&m->front, pid, how)) {
-		/* The templates' channels go with the front. */
+		/* The templates have lost their channel, whose other end the front held. */
 		for (int i = 0; i < m->languages; i++)
 			template_keeper_forget_template(&m->keepers[i]);
 		return true;
@@ -280,7 +280,10 @@ static bool child_died(struct master *m, pid_t pid, int wait_status)
 	return known;
 }
 
-/* A run whose template has died comes here to die, and then what it has started. */
+/*
+ * When a template dies, its request processes become children of the master, and so does what those
+ * have started.
+ */
 static void reap_children(struct master *m)
 {
 	bool foreign = false;
@@ -288,7 +291,7 @@ static void reap_children(struct master *m)
 	int wait_status;
 
 	while ((pid = waitpid(-1, &wait_status, WNOHANG)) > 0)
-		foreign = !child_died(m, pid, wait_status) || foreign;
+		foreign = !take_death(m, pid, wait_status) || foreign;
 	if (foreign)
 		orphans_kill(is_service, m);
 }
@@ -350,24 +353,21 @@ static void want_templates(struct master *m)
 		template_keeper_want(&m->keepers[i], 0);
 }
 
-/* What a child of the master's must not have of it. */
+/* In a child of the master: close what belongs to the master alone. */
 static void leave_master(void *master)
 {
-	const struct master *m = master;
+	struct master *m = master;
 
-	/* The signals stay blocked: a Ctrl-C at the terminal is the master's to deal with. */
+	/* The signals stay blocked: a Ctrl-C at the terminal is for the master to deal with. */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	close(m->signals);
-	for (int i = 0; i < m->languages; i++) {
-		const struct template_keeper *k = &m->keepers[i];
-
-		if (k->starting.pid > 0) {
-			close(k->starting.status);
-			close(k->starting.channel);
-		}
-	}
+	fd_close(&m->signals);
+	front_keeper_leave(&m->front);
+	services_leave(&m->services);
+	for (int i = 0; i < m->languages; i++)
+		template_keeper_leave(&m->keepers[i]);
 }
 
+/* The same for a child that serves no listener and does not get the front's orders. */
 static void become_child(void *master)
 {
 	struct master *m = master;
@@ -382,12 +382,12 @@ static void tell_front(const struct master *m, enum front_order order, int index
 {
 	const struct front_message message = {.order = order,
 	    .index = (uint32_t)index,
-	    .pid = order == FRONT_TEMPLATE ? m->keepers[index].template : 0};
+	    .pid = order == FRONT_TEMPLATE ? m->keepers[index].serving.pid : 0};
 
 	front_keeper_tell(&m->front, &message, descriptor);
 }
 
-/* Who says it twice does not want to wait. */
+/* A second SIGTERM or SIGINT means: do not wait. */
 static bool is_hurried(void *master)
 {
 	struct master *m = master;
@@ -399,8 +399,9 @@ static bool is_hurried(void *master)
 }
 
 /*
- * The front ends when its requests have; with it gone nobody needs the templates. Only what is the
- * host's own is waited for: as PID 1, and after an exec, there may be children of others.
+ * The front ends when its requests have ended; after that the templates are of no use. The master
+ * waits for its own children only: as PID 1, and after an exec, it may have children that it did
+ * not start.
  */
 static void stop(struct master *m)
 {
@@ -411,7 +412,7 @@ static void stop(struct master *m)
 
 	log_message(m->setup->log, LEVEL_INFO, "stopping");
 	notify_stopping(&m->notify);
-	/* What serves through this host ends before it. */
+	/* Services use this host, and so they end before it. */
 	services_stop(&m->services, deadline - 2 * CLOCK_SECOND);
 	tell_front(m, FRONT_STOP, 0, -1);
 	while (front.fd >= 0 && clock_now() < deadline && poll(&front, 1, 100) >= 0) {

@@ -1,19 +1,23 @@
 /*
- * Each is a process group of its own (service_process.c). One that ends within a second of its
- * start is started again later each time, up to a minute. One that has been described otherwise
- * starts when nobody is left of its predecessor: even a process that only finishes a request may hold
- * the port.
+ * A service that ends within a second of its start is started again later each time, up to a
+ * minute.
+ *
+ * Each service is a process group (service_process.c). A service that is configured differently
+ * after a reload starts when no process of its predecessor is left, since even one that only
+ * finishes a request may hold the port.
  */
 #include "master/service.h"
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/fd.h"
 #include "base/language.h"
 #include "base/log.h"
 #include "base/process.h"
 #include "binding.h"
 #include "config/command_words.h"
 #include "config/config.h"
+#include "master/child.h"
 #include "master/service_process.h"
 
 #include <signal.h>
@@ -23,32 +27,33 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define AT_ONCE CLOCK_SECOND /* ending within this is a failure to start */
-#define DELAY_MOST (60 * CLOCK_SECOND)
+#define BACKOFF_LEAST_NS (CLOCK_SECOND / 10)
+#define BACKOFF_MOST_NS (60 * CLOCK_SECOND)
+#define KILL_AGAIN_NS CLOCK_SECOND /* when processes are left in a group that was killed */
 
 struct service {
 	char *name;
-	char *command; /* as it is configured, to see whether it has changed */
-	char **words;  /* of it */
-	char **argv;   /* the words, or exthost's own with them behind */
-	char *program; /* what is executed */
+	char *title;   /* "service NAME" */
+	char *command; /* command line as it is configured, to see whether it has changed */
+	char **words;  /* words of the command line */
+	char **argv;   /* the same words, behind exthost's own for a script */
+	char *program; /* path of the file that is executed */
 	bool script;
 	char *restart;
-	uint64_t delay; /* before it is started again */
-	uint64_t backoff;
+	struct child child;
 	struct service_process process;
-	uint64_t at;  /* when to start it, or when it was started; 0: not any more */
-	bool leaving; /* it is not configured any more, and killed at `at` */
-	bool failed;  /* it has ended with another exit status than 0, the last time */
-	char how[64]; /* it ended then */
+	bool leaving;     /* no longer configured: it was sent SIGTERM */
+	uint64_t kill_at; /* time of its SIGKILL, when it is leaving; of clock_now() */
+	bool failed;      /* its last process did not end with exit status 0 */
+	char how[64];     /* how its last process ended; "": none has */
 };
 
 static void start(struct services *s, struct service *service);
 static void kill_group(const struct services *s, struct service *service);
-static void plan_restart(struct service *service, bool failed);
+static bool is_restarted(const struct service *service);
 static void service_release(struct service *service);
 
-/* exthost itself, as the interpreter of the script: "exthost tclsh /path/mailer.tcl ..." */
+/* Arguments of exthost as the interpreter of a script: "exthost tclsh /path/mailer.tcl ..." */
 static char **script_arguments(char **words, const char *interpreter)
 {
 	size_t count = 0;
@@ -65,8 +70,25 @@ static char **script_arguments(char **words, const char *interpreter)
 	return argv;
 }
 
+/* A delay in seconds, as it is configured, is the pause; the backoff begins with the double. */
+static struct child_rules rules_of(uint64_t delay)
+{
+	struct child_rules rules = {.pause = delay * CLOCK_SECOND,
+	    .first = 2 * delay * CLOCK_SECOND,
+	    .most = BACKOFF_MOST_NS};
+
+	if (rules.most < rules.pause)
+		rules.most = rules.pause;
+	if (rules.first < BACKOFF_LEAST_NS)
+		rules.first = BACKOFF_LEAST_NS;
+	if (rules.first > rules.most)
+		rules.first = rules.most;
+	return rules;
+}
+
 static struct service *service_create(const struct services *s, const struct config_service *config)
 {
+	const struct child_rules rules = rules_of(config->restart_delay);
 	struct service *service = calloc(1, sizeof(*service));
 	struct error e;
 	int language;
@@ -75,10 +97,12 @@ static struct service *service_create(const struct services *s, const struct con
 		return NULL;
 	service->process.output = -1;
 	service->name = strdup(config->name);
+	if (asprintf(&service->title, "service %s", config->name) < 0)
+		service->title = NULL;
+	child_init(&service->child, service->title, s->log, &rules);
+	child_want(&service->child, 0);
 	service->restart = strdup(config->restart);
 	service->command = service_command_line(config);
-	service->delay = service->backoff = config->restart_delay * CLOCK_SECOND;
-	service->at = clock_now();
 	service->script = config->script != NULL;
 	service->words =
 	    service->command != NULL ? command_words_split(service->command, &e) : NULL;
@@ -93,8 +117,8 @@ static struct service *service_create(const struct services *s, const struct con
 	service->process.argv = service->argv;
 	service->process.name = service->name;
 	service->process.program = service->program;
-	if (service->name == NULL || service->restart == NULL || service->program == NULL ||
-	    service->argv == NULL) {
+	if (service->name == NULL || service->title == NULL || service->restart == NULL ||
+	    service->program == NULL || service->argv == NULL) {
 		service_release(service);
 		return NULL;
 	}
@@ -103,11 +127,13 @@ static struct service *service_create(const struct services *s, const struct con
 
 static void service_release(struct service *service)
 {
+	child_forget(&service->child);
 	service_process_release(&service->process);
 	if (service->argv != service->words)
 		free(service->argv);
 	command_words_release(service->words);
 	free(service->name);
+	free(service->title);
 	free(service->restart);
 	free(service->command);
 	free(service->program);
@@ -151,16 +177,15 @@ void services_configure(struct services *s, const struct config *config)
 		if (service->leaving || is_configured(service, config))
 			continue;
 		service->leaving = true;
-		service->at = clock_now() + config->grace * CLOCK_SECOND;
-		if (service->process.pid > 0)
-			kill(service->process.pid, SIGTERM);
+		service->kill_at = clock_now() + config->grace * CLOCK_SECOND;
+		child_signal(&service->child, SIGTERM);
 	}
 	for (size_t i = 0; i < config->service_count; i++) {
+		const struct child_rules rules = rules_of(config->services[i].restart_delay);
 		struct service *service = find_same(s, &config->services[i]);
 
 		if (service != NULL) {
-			service->delay = service->backoff =
-			    config->services[i].restart_delay * CLOCK_SECOND;
+			child_set_rules(&service->child, &rules);
 			continue;
 		}
 		service = s->count < SERVICES_MAX ? service_create(s, &config->services[i]) : NULL;
@@ -172,13 +197,13 @@ void services_configure(struct services *s, const struct config *config)
 	}
 }
 
-/* Those that are not configured any more and of which nobody is left. */
+/* Remove the services that are not configured any more and have no process left. */
 static void forget_gone(struct services *s)
 {
 	for (size_t i = s->count; i-- > 0;) {
 		struct service *service = s->items[i];
 
-		if (service->process.pid > 0 || !service_process_is_gone(&service->process) ||
+		if (service->child.pid > 0 || !service_process_is_gone(&service->process) ||
 		    !service->leaving)
 			continue;
 		service_process_log(&service->process, s->log, true);
@@ -189,7 +214,7 @@ static void forget_gone(struct services *s)
 	}
 }
 
-/* Somebody is left of its predecessor. */
+/* A predecessor of the same name has a process left. */
 static bool must_wait(const struct services *s, const struct service *service)
 {
 	for (size_t i = 0; i < s->count; i++)
@@ -199,12 +224,12 @@ static bool must_wait(const struct services *s, const struct service *service)
 	return false;
 }
 
-/* When something is to be done about it, to start it or to kill it. 0: nothing. */
+/* When to start or kill this service, of clock_now(); 0: neither. */
 static uint64_t due(const struct services *s, const struct service *service)
 {
 	if (service->leaving)
-		return service->at;
-	return service->process.pid > 0 || must_wait(s, service) ? 0 : service->at;
+		return service->kill_at;
+	return must_wait(s, service) ? 0 : child_next_event(&service->child);
 }
 
 uint64_t services_work(struct services *s)
@@ -231,18 +256,16 @@ uint64_t services_work(struct services *s)
 
 static void kill_group(const struct services *s, struct service *service)
 {
-	log_message(s->log, LEVEL_WARNING, "service %s: killed at the end of the grace time",
-	    service->name);
+	log_message(
+	    s->log, LEVEL_WARNING, "%s: killed at the end of the grace time", service->title);
 	kill(-service->process.group, SIGKILL);
-	service->at = clock_now() + CLOCK_SECOND;
+	service->kill_at = clock_now() + KILL_AGAIN_NS;
 }
 
 static void start(struct services *s, struct service *service)
 {
 	s->changed = true;
-	service->at = clock_now();
-	if (service_process_start(&service->process, s->log, s->in_child, s->argument) < 0)
-		service->at += CLOCK_SECOND;
+	service_process_start(&service->process, &service->child, s->in_child, s->argument);
 }
 
 size_t services_events(const struct services *s, struct pollfd events[SERVICES_MAX])
@@ -265,44 +288,33 @@ bool services_child_died(struct services *s, pid_t pid, int wait_status)
 	for (size_t i = 0; i < s->count; i++) {
 		struct service *service = s->items[i];
 
-		if (service->process.pid != pid)
+		if (!child_died(&service->child, pid))
 			continue;
-		/* Those that are left of it may still write. */
+		/* Other processes of its group may still write. */
 		service_process_log(
 		    &service->process, s->log, service_process_is_gone(&service->process));
 		process_describe_end(service->how, sizeof(service->how), wait_status);
-		service->process.pid = 0;
 		service->failed = failed;
-		plan_restart(service, failed);
-		if (service->at == 0 || service->leaving)
+		if (is_restarted(service)) {
+			child_start_again(&service->child);
+			log_message(s->log, LEVEL_ERROR, "%s: %s; again in %.1f s", service->title,
+			    service->how,
+			    (double)(service->child.due - clock_now()) / CLOCK_SECOND);
+		} else {
 			log_message(s->log, failed && !service->leaving ? LEVEL_ERROR : LEVEL_INFO,
-			    "service %s: %s", service->name, service->how);
-		else
-			log_message(s->log, LEVEL_ERROR, "service %s: %s; again in %.1f s",
-			    service->name, service->how,
-			    (double)(service->at - clock_now()) / CLOCK_SECOND);
+			    "%s: %s", service->title, service->how);
+		}
 		s->changed = true;
 		return true;
 	}
 	return false;
 }
 
-static void plan_restart(struct service *service, bool failed)
+static bool is_restarted(const struct service *service)
 {
-	uint64_t now = clock_now();
-	uint64_t most = service->delay > DELAY_MOST ? service->delay : DELAY_MOST;
-	bool again = strcmp(service->restart, "always") == 0 ||
-		     (failed && strcmp(service->restart, "on-failure") == 0);
-
-	if (now - service->at >= AT_ONCE) {
-		service->backoff = service->delay;
-	} else {
-		service->backoff = service->backoff * 2 > most ? most : service->backoff * 2;
-		if (service->backoff < CLOCK_SECOND / 10)
-			service->backoff = CLOCK_SECOND / 10;
-	}
-	if (!service->leaving)
-		service->at = again ? now + service->backoff : 0;
+	return !service->leaving &&
+	       (strcmp(service->restart, "always") == 0 ||
+		   (service->failed && strcmp(service->restart, "on-failure") == 0));
 }
 
 bool services_has(const struct services *s, pid_t group)
@@ -318,30 +330,30 @@ void services_state(const struct services *s, size_t index, struct service_state
 	const struct service *service = s->items[index];
 
 	state->name = service->name;
-	state->pid = service->process.pid;
-	state->healthy =
-	    service->leaving || service->process.pid > 0 || (service->at == 0 && !service->failed);
+	state->pid = service->child.pid;
+	state->healthy = service->leaving || service->child.pid > 0 ||
+			 (service->child.due == 0 && !service->failed);
 	if (service->leaving)
 		snprintf(state->text, sizeof(state->text), "is being stopped");
-	else if (service->process.pid > 0)
+	else if (service->child.pid > 0)
 		snprintf(state->text, sizeof(state->text), "%s%s",
 		    service->how[0] != '\0' ? "runs; before: " : "runs", service->how);
 	else if (service->how[0] == '\0')
 		snprintf(state->text, sizeof(state->text), "not started yet");
-	else if (service->at != 0)
+	else if (service->child.due != 0)
 		snprintf(state->text, sizeof(state->text), "%s; to be started again", service->how);
 	else
 		snprintf(state->text, sizeof(state->text), "ended: %s", service->how);
 }
 
-/* It has until then; meanwhile its output is logged. */
+/* Stop a service; kill what is left at `until`. Its output is logged while it stops. */
 static void stop(struct services *s, struct service *service, uint64_t until)
 {
 	struct service_process *process = &service->process;
 
-	log_message(s->log, LEVEL_INFO, "service %s: stopping", service->name);
-	if (process->pid > 0)
-		kill(process->pid, SIGTERM);
+	log_message(s->log, LEVEL_INFO, "%s: stopping", service->title);
+	if (service->child.pid > 0)
+		child_signal(&service->child, SIGTERM);
 	else if (!service->leaving)
 		kill(-process->group, SIGTERM);
 	while (!service_process_is_gone(process) && clock_now() < until &&
@@ -357,12 +369,23 @@ static void stop(struct services *s, struct service *service, uint64_t until)
 	service_process_log(process, s->log, true);
 }
 
+void services_leave(struct services *s)
+{
+	for (size_t i = 0; i < s->count; i++) {
+		child_forget(&s->items[i]->child);
+		fd_close(&s->items[i]->process.output);
+	}
+}
+
 void services_stop(struct services *s, uint64_t deadline)
 {
 	for (size_t i = s->count; i-- > 0;) {
 		uint64_t now = clock_now();
 		uint64_t left = deadline > now ? deadline - now : 0;
-		/* Each of those before it has a second too. */
+		/*
+		 * Time for the services before this one: a second each, but at most half of what is
+		 * left.
+		 */
 		uint64_t others = i * CLOCK_SECOND < left / 2 ? i * CLOCK_SECOND : left / 2;
 
 		if (s->items[i]->process.group > 0)

@@ -1,6 +1,7 @@
 /*
- * The programs that the master keeps running beside the host ([service NAME]): started in order,
- * started again when they end, their output in the log, stopped in the reverse order.
+ * Services: programs that the master keeps running beside the host ([service NAME]). They are
+ * started in order, started again when they end, and stopped in reverse order; their output goes to
+ * the log.
  */
 #ifndef EXTHOST_SERVICE_H
 #define EXTHOST_SERVICE_H
@@ -21,51 +22,56 @@ struct service;
 struct services {
 	const struct binding *const *bindings;
 	const struct log *log;
-	void (*in_child)(void *argument);   /* called in a child, to close what is not for it */
-	bool (*is_hurried)(void *argument); /* whether services_stop shall not wait any more */
-	void *argument;
+	void (*in_child)(
+	    void *argument); /* called in a new process: closes the master's own files */
+	bool (*is_hurried)(void *argument); /* true: services_stop() must not wait any longer */
+	void *argument;                     /* of both functions */
 	struct service *items[SERVICES_MAX];
 	size_t count;
-	bool changed; /* something that status tells, since the caller last cleared it */
+	bool changed; /* set when a state changes; the caller clears it */
 };
 
-/* What status tells of one. */
+/* State of one service, for `exthost status`. */
 struct service_state {
 	const char *name;
-	pid_t pid;     /* 0: it does not run */
-	bool healthy;  /* it runs, or has ended as it may */
-	char text[96]; /* "runs", "ended with exit status 1; again in 2 s" ... */
+	pid_t pid;     /* 0: the service does not run */
+	bool healthy;  /* it runs, or has ended and its configuration lets it end */
+	char text[96]; /* "runs", "ended: exit status 0" ... */
 };
 
 /*
- * Keep those that are configured (checked before): a new one is started, one that is not there any
- * more is stopped, and one that is described otherwise is stopped and started anew. Nothing is
- * started before services_work.
+ * Take over the services of a configuration that was checked before. A new service is added, one
+ * that is not configured any more is stopped, and one that is configured differently is stopped and
+ * started anew. Nothing is started before services_work().
  */
 void services_configure(struct services *s, const struct config *config);
 
-/* Start what is due. When the next is, of clock_now(), or 0. */
+/* Start and kill what is due. Returns when something is due next, of clock_now(), or 0. */
 uint64_t services_work(struct services *s);
 
-/* Their outputs, for poll(2); the number of events put in. */
+/* The outputs of all services, for poll(2). Returns the number of events put in. */
 size_t services_events(const struct services *s, struct pollfd events[SERVICES_MAX]);
 
 /* Log the lines that have come. */
 void services_take_output(struct services *s);
 
-/* A child of the master's has died; `wait_status` says how. false: it was none of these. */
+/* The master has reaped a process; wait_status is waitpid(2)'s. false: it was not a service. */
 bool services_child_died(struct services *s, pid_t pid, int wait_status);
 
-/* Whether a process group is one of theirs. */
+/* Whether this process group is a service's. */
 bool services_has(const struct services *s, pid_t group);
 
-/* Of the one at this place. */
+/* State of the service at this index. */
 void services_state(const struct services *s, size_t index, struct service_state *state);
 
+/* In a child of the master: close every descriptor of the services. */
+void services_leave(struct services *s);
+
 /*
- * Stop all, the last first: each gets SIGTERM, and is done when its process group is empty, so that
- * what it has begun is finished. What is left at the deadline is killed; one that is not the first
- * a second earlier for each before it, so that none is killed that has not been told to end.
+ * Stop all services, the last one first: each gets SIGTERM, and is finished when its process group
+ * is empty, so that its processes finish what they have begun. What is left at the deadline is
+ * killed. Each service but the first must end some time before the deadline (a second for each
+ * service before it), so that none is killed that did not get its SIGTERM in time.
  */
 void services_stop(struct services *s, uint64_t deadline);
 

@@ -1,11 +1,12 @@
 /*
- * Its standard output and standard error are one pipe, whose lines go to the log with its name;
- * standard input is empty. No shell is in the way.
+ * Standard output and standard error of a service are one pipe, whose lines go to the log with the
+ * name of the service; its standard input is empty. No shell is in between.
  */
 #include "master/service_process.h"
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "master/child.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -16,40 +17,44 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define LINE_MOST 2048
-#define PIECES_MOST 16 /* at once: what a pipe holds, since some never stop writing */
+#define LINE_MAX_BYTES 2048
+#define PIECES_MAX 16 /* read at once: the size of a pipe, as some services never stop writing */
 
 static void run_program(const struct service_process *p, int output) __attribute__((noreturn));
 
 int service_process_start(
-    struct service_process *p, const struct log *log, void (*in_child)(void *), void *argument)
+    struct service_process *p, struct child *child, void (*in_child)(void *), void *argument)
 {
-	int ends[2] = {-1, -1};
-	pid_t pid = -1;
+	int ends[2];
+	pid_t pid;
 
-	service_process_log(p, log, true); /* of what is left of the one before */
-	if (pipe2(ends, O_CLOEXEC) == 0)
-		pid = fork();
+	service_process_log(p, child->log, true); /* the rest of the process before */
+	if (pipe2(ends, O_CLOEXEC) < 0) {
+		child_fail(child, "pipe");
+		return -1;
+	}
+	pid = child_fork(child);
 	if (pid == 0) {
 		in_child(argument);
 		run_program(p, ends[1]);
 	}
-	fd_close(&ends[1]);
+	close(ends[1]);
 	if (pid < 0) {
-		log_message(log, LEVEL_ERROR, "service %s: fork: %s", p->name, strerror(errno));
-		fd_close(&ends[0]);
+		close(ends[0]);
 		return -1;
 	}
-	/* On both sides, so that it is so whoever comes first. */
+	/* Parent and child both do this, so that it is done whichever of them runs first. */
 	setpgid(pid, pid);
 	fd_set_nonblocking(ends[0], true);
-	p->pid = p->group = pid;
+	p->group = pid;
 	p->output = ends[0];
-	log_message(log, LEVEL_INFO, "service %s: started as process %d", p->name, (int)pid);
+	log_message(child->log, LEVEL_INFO, "%s: started as process %d", child->name, (int)pid);
 	return 0;
 }
 
-/* Signals as a program expects them, and the environment that the host was started with. */
+/*
+ * Signals are as a program expects them; the environment is the one that the host was started with.
+ */
 static void run_program(const struct service_process *p, int output)
 {
 	int null = open("/dev/null", O_RDONLY);
@@ -61,7 +66,7 @@ static void run_program(const struct service_process *p, int output)
 	dup2(output, STDOUT_FILENO);
 	dup2(output, STDERR_FILENO);
 	fd_close_from(STDERR_FILENO + 1, -1);
-	/* Those from 32 to SIGRTMIN are the C library's own. */
+	/* The signals from 32 to SIGRTMIN are the C library's own. */
 	for (int number = 1; number < NSIG; number++)
 		if (number < 32 || number >= SIGRTMIN)
 			signal(number, SIG_DFL);
@@ -81,10 +86,10 @@ static void log_lines(struct service_process *p, const struct log *log, bool all
 		size_t size = newline != NULL ? (size_t)(newline - line->data) : line->size;
 		struct log_line entry;
 
-		if (newline == NULL && !all && size <= LINE_MOST)
+		if (newline == NULL && !all && size <= LINE_MAX_BYTES)
 			return;
-		if (size > LINE_MOST) {
-			size = LINE_MOST;
+		if (size > LINE_MAX_BYTES) {
+			size = LINE_MAX_BYTES;
 			newline = NULL;
 		}
 		log_begin(&entry, log, LEVEL_INFO, NULL, line->data, size);
@@ -99,7 +104,7 @@ void service_process_log(struct service_process *p, const struct log *log, bool 
 	char piece[4096];
 	ssize_t n = 1;
 
-	for (int i = 0; i < PIECES_MOST && p->output >= 0 && n > 0; i++) {
+	for (int i = 0; i < PIECES_MAX && p->output >= 0 && n > 0; i++) {
 		n = read(p->output, piece, sizeof(piece));
 		if (n > 0)
 			buffer_append(&p->line, piece, (size_t)n);
@@ -121,7 +126,7 @@ bool service_process_is_gone(struct service_process *p)
 		;
 	if (kill(-p->group, 0) == 0 || errno != ESRCH)
 		return false;
-	p->group = 0; /* the number may become another's */
+	p->group = 0; /* the kernel may give the number to another process */
 	return true;
 }
 

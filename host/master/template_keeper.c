@@ -1,15 +1,14 @@
 /*
- * A template is replaced by starting the next one beside it; when that says it is ready its channel
- * is passed to the front, and the old one ends by itself after the last run it forked. The same way
- * serves a template that died, a reload and modules to preload.
+ * To replace a template, the keeper starts the next one beside it. When the next one is ready, the
+ * front gets its channel, and the old one ends by itself after the last run that it forked. The
+ * same way serves after a death, on a reload and when there are more modules to preload.
  *
- * Only one starts at a time. What is wanted meanwhile is started when that one has come up or
- * failed.
+ * One template starts at a time. A start that is wanted in the meantime waits until that one has
+ * come up or failed.
  */
 #include "master/template_keeper.h"
 
 #include "base/clock.h"
-#include "base/error.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "binding.h"
@@ -17,30 +16,27 @@
 #include "ipc/template_channel.h"
 #include "template/template.h"
 
-#include <errno.h>
-#include <signal.h>
-#include <string.h>
+#include <stdio.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#define BACKOFF_FIRST (100 * CLOCK_MILLISECOND)
-#define BACKOFF_MOST (5000 * CLOCK_MILLISECOND)
-#define START_MAX (60000 * CLOCK_MILLISECOND) /* a template must say that it is ready */
-#define GATHER_NOTICED                                                                             \
-	(300 * CLOCK_MILLISECOND) /* names come in groups; one new template for all */
+/* Names of modules come in groups: one new template for all that come within this time. */
+#define GATHER_NOTICED_NS (300 * CLOCK_MILLISECOND)
+
+static const struct child_rules rules = {.first = 100 * CLOCK_MILLISECOND,
+    .most = 5000 * CLOCK_MILLISECOND,
+    .ready_within = 60000 * CLOCK_MILLISECOND};
 
 static void start(struct template_keeper *k, void (*in_child)(void *), void *argument);
-static void start_failed(struct template_keeper *k, const char *how);
-static void starting_release(struct template_keeper *k);
+static void start_failed(struct template_keeper *k, pid_t pid, const char *how);
 
 void template_keeper_init(struct template_keeper *k, const struct binding *binding, struct log *log,
     const struct config_list *configured)
 {
-	*k = (struct template_keeper){.binding = binding,
-	    .log = log,
-	    .starting = {.status = -1, .channel = -1},
-	    .backoff = BACKOFF_FIRST};
+	*k = (struct template_keeper){.binding = binding, .log = log, .status = -1, .channel = -1};
+	snprintf(k->name, sizeof(k->name), "%s template", binding->name);
+	child_init(&k->serving, k->name, log, &rules);
+	child_init(&k->next, k->name, log, &rules);
 	preload_init(&k->preload, configured, binding->name);
 }
 
@@ -51,16 +47,13 @@ void template_keeper_configure(struct template_keeper *k, const struct config_li
 
 void template_keeper_want(struct template_keeper *k, uint64_t delay)
 {
-	uint64_t at = clock_now() + delay;
-
-	if (k->start_at == 0 || at < k->start_at)
-		k->start_at = at;
+	child_want(&k->next, delay);
 }
 
 void template_keeper_reopen_log(struct template_keeper *k)
 {
-	if (k->starting.pid > 0)
-		template_set_log(k->starting.channel, k->log->fd);
+	if (k->next.pid > 0)
+		template_set_log(k->channel, k->log->fd);
 }
 
 void template_keeper_notice(struct template_keeper *k, const char *name)
@@ -68,62 +61,42 @@ void template_keeper_notice(struct template_keeper *k, const char *name)
 	if (!preload_add_noticed(&k->preload, name))
 		return;
 	log_message(k->log, LEVEL_INFO, "%s is preloaded from now on", name);
-	template_keeper_want(k, GATHER_NOTICED);
+	template_keeper_want(k, GATHER_NOTICED_NS);
 }
 
 void template_keeper_forget_template(struct template_keeper *k)
 {
-	k->template = 0;
+	child_forget(&k->serving);
 	template_keeper_want(k, 0);
 }
 
 uint64_t template_keeper_work(struct template_keeper *k, void (*in_child)(void *), void *argument)
 {
-	uint64_t now = clock_now();
-
-	if (k->start_at != 0 && k->starting.pid == 0 && now >= k->start_at)
+	child_kill_if_late(&k->next);
+	if (child_is_due(&k->next))
 		start(k, in_child, argument);
-	if (k->starting.pid == 0)
-		return k->start_at;
-	if (now >= k->starting.deadline) {
-		kill(k->starting.pid, SIGKILL);
-		k->starting.deadline = now + START_MAX;
-	}
-	return k->starting.deadline;
+	return child_next_event(&k->next);
 }
 
 bool template_keeper_is_at_rest(const struct template_keeper *k)
 {
-	return k->start_at == 0 && k->starting.pid == 0;
-}
-
-/* A pair of sockets; -1 after a message if there are no descriptors left. */
-static int open_pair(const struct template_keeper *k, int ends[2])
-{
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) == 0)
-		return 0;
-	log_message(
-	    k->log, LEVEL_ERROR, "%s template: socketpair: %s", k->binding->name, strerror(errno));
-	ends[0] = ends[1] = -1;
-	return -1;
+	return k->next.due == 0 && k->next.pid == 0;
 }
 
 static void start(struct template_keeper *k, void (*in_child)(void *), void *argument)
 {
-	int channel[2] = {-1, -1}, status[2] = {-1, -1};
 	struct template_setup setup = {.binding = k->binding,
 	    .preload = k->preload.names.items,
 	    .preload_count = k->preload.names.count,
 	    .log = k->log};
+	int channel[2] = {-1, -1}, status[2] = {-1, -1};
 	pid_t pid = -1;
 
-	k->start_at = 0;
-	if (open_pair(k, channel) == 0 && open_pair(k, status) == 0) {
-		pid = fork();
-		if (pid < 0)
-			log_message(k->log, LEVEL_ERROR, "%s template: fork: %s", k->binding->name,
-			    strerror(errno));
-	}
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, channel) < 0 ||
+	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, status) < 0)
+		child_fail(&k->next, "socketpair");
+	else
+		pid = child_fork(&k->next);
 	if (pid == 0) {
 		in_child(argument);
 		close(channel[0]);
@@ -135,40 +108,28 @@ static void start(struct template_keeper *k, void (*in_child)(void *), void *arg
 	fd_close(&channel[1]);
 	fd_close(&status[1]);
 	if (pid < 0) {
-		/* A pid of -1 must not be kept: to kill(2) it is everybody. */
 		fd_close(&channel[0]);
 		fd_close(&status[0]);
-		template_keeper_want(k, k->backoff);
 		return;
 	}
-	k->starting.pid = pid;
-	k->starting.status = status[0];
-	k->starting.channel = channel[0];
-	k->starting.deadline = clock_now() + START_MAX;
-}
-
-static void starting_release(struct template_keeper *k)
-{
-	k->starting.pid = 0;
-	fd_close(&k->starting.status);
-	fd_close(&k->starting.channel);
+	k->channel = channel[0];
+	k->status = status[0];
 }
 
 bool template_keeper_take_status(struct template_keeper *k, int *channel)
 {
 	struct template_status message;
 
-	if (k->starting.status < 0 ||
-	    template_status_receive(k->starting.status, &message, MSG_DONTWAIT) != 1)
+	if (k->status < 0 || template_status_receive(k->status, &message, MSG_DONTWAIT) != 1)
 		return false;
 	switch (message.event) {
 	case TEMPLATE_READY:
-		*channel = k->starting.channel;
-		k->starting.channel = -1;
-		k->template = k->starting.pid;
-		k->backoff = BACKOFF_FIRST;
+		*channel = k->channel;
+		k->channel = -1;
+		fd_close(&k->status);
+		child_set_ready(&k->next);
+		child_move(&k->next, &k->serving);
 		k->ready = true;
-		starting_release(k);
 		return true;
 	case TEMPLATE_REFUSED:
 		log_message(k->log, LEVEL_WARNING,
@@ -177,7 +138,7 @@ bool template_keeper_take_status(struct template_keeper *k, int *channel)
 		template_keeper_want(k, 0);
 		break;
 	case TEMPLATE_FAILED:
-		log_message(k->log, LEVEL_ERROR, "%s template: %s", k->binding->name, message.text);
+		log_message(k->log, LEVEL_ERROR, "%s: %s", k->name, message.text);
 		break;
 	default: break;
 	}
@@ -188,49 +149,54 @@ bool template_keeper_child_died(struct template_keeper *k, pid_t pid, const char
 {
 	int channel = -1;
 
-	if (pid == k->template) {
-		log_message(k->log, LEVEL_ERROR, "%s template: %s; starting another",
-		    k->binding->name, how);
+	if (child_died(&k->serving, pid)) {
+		log_message(k->log, LEVEL_ERROR, "%s: %s; starting another", k->name, how);
 		template_keeper_forget_template(k);
 		return true;
 	}
-	if (pid != k->starting.pid)
+	if (pid != k->next.pid)
 		return false;
-	/* It may have said why. Had it been ready before it died, it would be no use now. */
+	/*
+	 * Its last message may say why it died. If it says "ready", the template is dead all the
+	 * same.
+	 */
 	if (template_keeper_take_status(k, &channel)) {
 		fd_close(&channel);
 		return template_keeper_child_died(k, pid, how);
 	}
-	start_failed(k, how);
+	start_failed(k, pid, how);
 	return true;
 }
 
-/* What was noticed may be why, so the next one starts without. */
-static void start_failed(struct template_keeper *k, const char *how)
+/* A module that extensions use may be the reason, so the next template starts without these. */
+static void start_failed(struct template_keeper *k, pid_t pid, const char *how)
 {
 	bool dropped;
 
-	starting_release(k);
-	log_message(k->log, LEVEL_ERROR, "%s template: %s while starting", k->binding->name, how);
+	child_died(&k->next, pid);
+	fd_close(&k->status);
+	fd_close(&k->channel);
+	log_message(k->log, LEVEL_ERROR, "%s: %s while starting", k->name, how);
 	dropped = preload_drop_noticed(&k->preload);
-	if (!k->ready && !dropped && k->start_at == 0) {
+	if (!k->ready && !dropped && k->next.due == 0)
 		k->hopeless = true;
-	} else if (k->template == 0 || k->start_at != 0) {
-		template_keeper_want(k, k->backoff);
-		k->backoff = k->backoff * 2 < BACKOFF_MOST ? k->backoff * 2 : BACKOFF_MOST;
-	}
+	else if (k->serving.pid == 0 || k->next.due != 0)
+		child_start_again(&k->next);
 }
 
-static void end_process(pid_t pid)
+void template_keeper_leave(struct template_keeper *k)
 {
-	if (pid > 0 && kill(pid, SIGKILL) == 0)
-		waitpid(pid, NULL, 0);
+	child_forget(&k->serving);
+	child_forget(&k->next);
+	fd_close(&k->status);
+	fd_close(&k->channel);
 }
 
 void template_keeper_release(struct template_keeper *k)
 {
-	end_process(k->template);
-	end_process(k->starting.pid);
-	starting_release(k);
+	child_end(&k->serving);
+	child_end(&k->next);
+	fd_close(&k->status);
+	fd_close(&k->channel);
 	preload_release(&k->preload);
 }

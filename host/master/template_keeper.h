@@ -1,6 +1,6 @@
 /*
- * The keeper of one language's template, in the master: starts it, replaces it when it dies, on a
- * reload and when there is more to preload, and waits longer before each start that fails.
+ * The keeper of one language's template: the master starts the template with it, and replaces it
+ * when it dies, on a reload, and when there are more modules to preload.
  */
 #ifndef EXTHOST_TEMPLATE_KEEPER_H
 #define EXTHOST_TEMPLATE_KEEPER_H
@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "master/child.h"
 #include "template/preload.h"
 
 struct binding;
@@ -17,59 +18,65 @@ struct log;
 struct template_keeper {
 	const struct binding *binding;
 	struct log *log;
+	char name[32]; /* "python template" */
 	struct preload preload;
-	pid_t template; /* the one that forks now; 0: none */
-	struct {
-		pid_t pid;         /* of one that has not said yet that it is ready; 0: none */
-		int status;        /* from it */
-		int channel;       /* the front's end, passed on when it is ready */
-		uint64_t deadline; /* of clock_now() */
-	} starting;
-	uint64_t start_at; /* when to start the next one; 0: not */
-	uint64_t backoff;
-	bool ready;    /* has been, once */
-	bool hopeless; /* the first one could not start, and nothing is left to try */
+	struct child serving; /* the template that forks now */
+	struct child next;    /* a template that starts, or the plan to start one */
+	int status;           /* status messages of the template that starts; -1: none starts */
+	int channel;          /* its channel, for the front; -1: none starts */
+	bool ready;           /* at least one template has come up */
+	bool hopeless;        /* the first template could not start, and nothing is left to try */
 };
 
-/* `configured`: what to preload, of all languages. Nothing is started yet. */
+/* `configured`: the modules to preload, of all languages. No start is planned yet. */
 void template_keeper_init(struct template_keeper *k, const struct binding *binding, struct log *log,
     const struct config_list *configured);
 
-/* What is configured to be preloaded has changed. */
+/* Take over a changed list of modules to preload; for the next template. */
 void template_keeper_configure(struct template_keeper *k, const struct config_list *configured);
 
-/* Have a new template started after so many nanoseconds; the present one serves until then. */
+/*
+ * Start a new template after so many nanoseconds. The present one serves until the new one is
+ * ready.
+ */
 void template_keeper_want(struct template_keeper *k, uint64_t delay);
 
-/* The log was opened again: the template that starts now has the file of before. */
+/* The log file was opened again: give it to the template that starts, which has the old file. */
 void template_keeper_reopen_log(struct template_keeper *k);
 
-/* This module is in use ("language:module"): if it is new, it is preloaded from now on. */
+/* Extensions use this module ("language:module"). If it is new, it is preloaded from now on. */
 void template_keeper_notice(struct template_keeper *k, const char *name);
 
-/* The front is gone, and with it the use of the template. */
+/* The front is gone, and its channel to the template with it: start a new template at once. */
 void template_keeper_forget_template(struct template_keeper *k);
 
 /*
- * Do what is due, and return when the next thing will be, 0 if nothing. A template is started by a
- * fork: in the child, `in_child` is called with `argument`, to close what is not for it.
+ * Kill a template that is not ready in time; start one if it is due. The new process calls
+ * `in_child` with `argument` first, to close what belongs to the master alone. Returns when the
+ * next of these is due, of clock_now(), or 0.
  */
 uint64_t template_keeper_work(
     struct template_keeper *k, void (*in_child)(void *argument), void *argument);
 
-/* Whether nothing starts, and nothing is about to. */
+/* No template starts, and no start is planned. */
 bool template_keeper_is_at_rest(const struct template_keeper *k);
 
 /*
- * Read what the template that starts has to say, when starting.status is readable. true: it is
- * ready, and *channel is to be passed to the front, and closed.
+ * Read one message from k->status, when it is readable. true: the template is ready, and the caller
+ * passes *channel to the front and closes it.
  */
 bool template_keeper_take_status(struct template_keeper *k, int *channel);
 
-/* A child of the master's has died; `how` it did. false: it was none of this keeper's. */
+/*
+ * The master has reaped a process; `how` says how it died ("exit status 1"). false: it was not a
+ * process of this keeper's.
+ */
 bool template_keeper_child_died(struct template_keeper *k, pid_t pid, const char *how);
 
-/* End its processes at once, and reap them. */
+/* In a child of the master: close every descriptor of this keeper's. */
+void template_keeper_leave(struct template_keeper *k);
+
+/* Kill both templates, and reap them. */
 void template_keeper_release(struct template_keeper *k);
 
 #endif

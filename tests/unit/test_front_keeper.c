@@ -27,14 +27,15 @@ static uint64_t die(struct front_keeper *k, uint64_t age, uint64_t *slack)
 {
 	uint64_t before = clock_now(), after;
 
-	k->pid = 12345;
-	k->at = before - age;
+	k->child.pid = 12345;
+	k->child.due = 0;
+	k->child.started = before - age;
 	assert_true(front_keeper_child_died(k, 12345, "exit status 1"));
 	after = clock_now();
-	assert_int_equal(k->pid, 0);
+	assert_int_equal(k->child.pid, 0);
 	assert_int_equal(k->channel, -1);
 	*slack = after - before;
-	return k->at - before;
+	return k->child.due - before;
 }
 
 static void one_that_has_lived_is_replaced_at_once(void **state)
@@ -85,9 +86,9 @@ static void the_death_of_another_child_is_not_the_fronts(void **state)
 
 	(void)state;
 	front_keeper_init(&k, &log_file);
-	k.pid = 12345;
+	k.child.pid = 12345;
 	assert_false(front_keeper_child_died(&k, 12346, "exit status 0"));
-	assert_int_equal(k.pid, 12345);
+	assert_int_equal(k.child.pid, 12345);
 }
 
 static void before_its_time_none_is_started(void **state)
@@ -96,9 +97,9 @@ static void before_its_time_none_is_started(void **state)
 
 	(void)state;
 	front_keeper_init(&k, &log_file);
-	k.at = clock_now() + 60 * CLOCK_SECOND;
-	assert_int_equal(front_keeper_work(&k, NULL, NULL, NULL), k.at);
-	assert_int_equal(k.pid, 0);
+	k.child.due = clock_now() + 60 * CLOCK_SECOND;
+	assert_int_equal(front_keeper_work(&k, NULL, NULL, NULL), k.child.due);
+	assert_int_equal(k.child.pid, 0);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_log, close_log)

@@ -77,15 +77,13 @@ static struct fake begin(void)
 
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, status), 0);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, channel), 0);
-	fake = (struct fake){.pid = fork(), .status = status[1], .channel = channel[1]};
+	fake =
+	    (struct fake){.pid = child_fork(&k.next), .status = status[1], .channel = channel[1]};
 	assert_true(fake.pid >= 0);
 	if (fake.pid == 0)
 		do_nothing(NULL);
-	k.start_at = 0;
-	k.starting.pid = fake.pid;
-	k.starting.status = status[0];
-	k.starting.channel = channel[0];
-	k.starting.deadline = clock_now() + 60 * CLOCK_SECOND;
+	k.status = status[0];
+	k.channel = channel[0];
 	return fake;
 }
 
@@ -134,14 +132,14 @@ static uint64_t fail_to_start(uint64_t *slack)
 	before = clock_now();
 	assert_true(template_keeper_child_died(&k, fake.pid, "exit status 1"));
 	*slack = clock_now() - before;
-	return k.start_at != 0 ? k.start_at - before : 0;
+	return k.next.due != 0 ? k.next.due - before : 0;
 }
 
 static void nothing_is_started_that_nobody_wants(void **state)
 {
 	(void)state;
 	assert_int_equal(work(), 0);
-	assert_int_equal(k.starting.pid, 0);
+	assert_int_equal(k.next.pid, 0);
 	assert_true(template_keeper_is_at_rest(&k));
 }
 
@@ -151,14 +149,14 @@ static void one_is_started_when_its_time_has_come_and_not_before(void **state)
 
 	(void)state;
 	template_keeper_want(&k, 3600 * CLOCK_SECOND);
-	at = k.start_at;
+	at = k.next.due;
 	assert_false(template_keeper_is_at_rest(&k));
 	assert_int_equal(work(), at);
-	assert_int_equal(k.starting.pid, 0);
-	k.start_at = 1;
+	assert_int_equal(k.next.pid, 0);
+	k.next.due = 1;
 	work();
-	assert_true(k.starting.pid > 0);
-	assert_int_equal(k.start_at, 0);
+	assert_true(k.next.pid > 0);
+	assert_int_equal(k.next.due, 0);
 	assert_false(template_keeper_is_at_rest(&k));
 }
 
@@ -169,27 +167,27 @@ static void of_two_wishes_the_earlier_one_counts(void **state)
 	(void)state;
 	template_keeper_want(&k, 3600 * CLOCK_SECOND);
 	template_keeper_want(&k, 60 * CLOCK_SECOND);
-	at = k.start_at;
+	at = k.next.due;
 	assert_in_range(at - clock_now(), 1, 60 * CLOCK_SECOND);
 	template_keeper_want(&k, 3600 * CLOCK_SECOND);
-	assert_int_equal(k.start_at, at);
+	assert_int_equal(k.next.due, at);
 }
 
 static void only_one_starts_at_a_time(void **state)
 {
 	struct fake fake = begin();
-	uint64_t deadline = k.starting.deadline;
+	uint64_t deadline = k.next.deadline;
 
 	(void)state;
 	template_keeper_want(&k, 0);
 	assert_int_equal(work(), deadline);
-	assert_int_equal(k.starting.pid, fake.pid);
-	assert_int_not_equal(k.start_at, 0);
+	assert_int_equal(k.next.pid, fake.pid);
+	assert_int_not_equal(k.next.due, 0);
 	say(&fake, TEMPLATE_READY, "");
 	assert_true(template_keeper_take_status(&k, &(int){-1}));
 	work();
-	assert_true(k.starting.pid > 0);
-	assert_int_not_equal(k.starting.pid, fake.pid);
+	assert_true(k.next.pid > 0);
+	assert_int_not_equal(k.next.pid, fake.pid);
 	forget(&fake);
 }
 
@@ -200,7 +198,7 @@ static void it_has_a_minute_to_say_that_it_is_ready(void **state)
 	(void)state;
 	template_keeper_want(&k, 0);
 	due = work();
-	assert_int_equal(due, k.starting.deadline);
+	assert_int_equal(due, k.next.deadline);
 	assert_in_range(due, clock_now() + 30 * CLOCK_SECOND, clock_now() + 60 * CLOCK_SECOND);
 }
 
@@ -211,13 +209,13 @@ static void one_that_is_not_ready_in_time_is_killed_and_another_is_started(void 
 
 	(void)state;
 	k.ready = true;
-	k.starting.deadline = 1;
+	k.next.deadline = 1;
 	assert_true(work() > clock_now() + CLOCK_SECOND);
 	assert_int_equal(waitpid(fake.pid, &status, 0), fake.pid);
 	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
 	assert_true(template_keeper_child_died(&k, fake.pid, "signal 9 (Killed)"));
-	assert_int_equal(k.starting.pid, 0);
-	assert_int_not_equal(k.start_at, 0);
+	assert_int_equal(k.next.pid, 0);
+	assert_int_not_equal(k.next.due, 0);
 	assert_true(has_logged("tiny template: signal 9 (Killed) while starting"));
 	forget(&fake);
 }
@@ -257,7 +255,7 @@ static void the_first_that_comes_up_makes_the_waits_short_again(void **state)
 	for (int i = 0; i < 5; i++)
 		fail_to_start(&slack);
 	come_up();
-	k.template = 0;
+	child_forget(&k.serving);
 	wait = fail_to_start(&slack);
 	assert_in_range(wait, 100 * CLOCK_MILLISECOND, 100 * CLOCK_MILLISECOND + slack);
 }
@@ -277,7 +275,7 @@ static void after_one_that_came_up_there_is_hope(void **state)
 
 	(void)state;
 	come_up();
-	k.template = 0;
+	child_forget(&k.serving);
 	assert_int_not_equal(fail_to_start(&slack), 0);
 	assert_false(k.hopeless);
 }
@@ -303,7 +301,7 @@ static void as_long_as_an_old_one_serves_a_failed_one_is_not_tried_again(void **
 
 	(void)state;
 	assert_int_equal(fail_to_start(&slack), 0);
-	assert_int_equal(k.template, old);
+	assert_int_equal(k.serving.pid, old);
 	assert_false(k.hopeless);
 	assert_true(template_keeper_is_at_rest(&k));
 }
@@ -312,16 +310,16 @@ static void one_that_is_ready_takes_over_and_its_channel_is_passed_on(void **sta
 {
 	pid_t old = come_up();
 	struct fake fake = begin();
-	int passed = k.starting.channel, channel = -1;
+	int passed = k.channel, channel = -1;
 
 	(void)state;
 	assert_false(template_keeper_take_status(&k, &channel));
 	say(&fake, TEMPLATE_READY, "");
 	assert_true(template_keeper_take_status(&k, &channel));
 	assert_int_equal(channel, passed);
-	assert_int_equal(k.template, fake.pid);
-	assert_int_equal(k.starting.pid, 0);
-	assert_int_equal(k.starting.status, -1);
+	assert_int_equal(k.serving.pid, fake.pid);
+	assert_int_equal(k.next.pid, 0);
+	assert_int_equal(k.status, -1);
 	assert_true(k.ready);
 	/* The old one ends by itself: nobody's death it is by then. */
 	assert_false(template_keeper_child_died(&k, old, "exit status 0"));
@@ -343,11 +341,11 @@ static void what_does_not_load_ahead_is_left_out_from_then_on(void **state)
 	say(&fake, TEMPLATE_REFUSED, "tiny:thread");
 	assert_false(template_keeper_take_status(&k, &channel));
 	assert_int_equal(k.preload.names.count, 0);
-	assert_in_range(k.start_at, 1, clock_now());
+	assert_in_range(k.next.due, 1, clock_now());
 	assert_true(has_logged("tiny:thread starts a thread"));
-	k.start_at = 0;
+	k.next.due = 0;
 	template_keeper_notice(&k, "tiny:thread");
-	assert_int_equal(k.start_at, 0);
+	assert_int_equal(k.next.due, 0);
 	forget(&fake);
 }
 
@@ -369,9 +367,9 @@ static void a_template_that_dies_is_replaced_at_once(void **state)
 
 	(void)state;
 	assert_true(template_keeper_child_died(&k, pid, "signal 11 (Segmentation fault)"));
-	assert_in_range(k.start_at, 1, clock_now());
+	assert_in_range(k.next.due, 1, clock_now());
 	assert_true(has_logged("signal 11 (Segmentation fault); starting another"));
-	assert_int_equal(k.template, 0);
+	assert_int_equal(k.serving.pid, 0);
 	assert_int_equal(kill(pid, SIGKILL), 0);
 	assert_int_equal(waitpid(pid, NULL, 0), pid);
 }
@@ -385,9 +383,9 @@ static void one_that_was_ready_and_died_before_anybody_heard_is_a_template_that_
 	die(&fake);
 	assert_true(template_keeper_child_died(&k, fake.pid, "exit status 1"));
 	assert_false(k.hopeless);
-	assert_in_range(k.start_at, 1, clock_now());
-	assert_int_equal(k.starting.pid, 0);
-	assert_int_equal(k.starting.channel, -1);
+	assert_in_range(k.next.due, 1, clock_now());
+	assert_int_equal(k.next.pid, 0);
+	assert_int_equal(k.channel, -1);
 }
 
 static void a_child_of_somebody_else_is_not_this_keepers(void **state)
@@ -396,8 +394,8 @@ static void a_child_of_somebody_else_is_not_this_keepers(void **state)
 
 	(void)state;
 	assert_false(template_keeper_child_died(&k, getpid(), "exit status 0"));
-	assert_int_equal(k.starting.pid, fake.pid);
-	assert_int_equal(k.start_at, 0);
+	assert_int_equal(k.next.pid, fake.pid);
+	assert_int_equal(k.next.due, 0);
 	forget(&fake);
 }
 
@@ -407,14 +405,14 @@ static void modules_in_use_are_gathered_for_one_new_template(void **state)
 
 	(void)state;
 	template_keeper_notice(&k, "tiny:one");
-	at = k.start_at;
+	at = k.next.due;
 	assert_in_range(at - clock_now(), 1, 300 * CLOCK_MILLISECOND);
 	template_keeper_notice(&k, "tiny:two");
-	assert_int_equal(k.start_at, at);
+	assert_int_equal(k.next.due, at);
 	assert_int_equal(k.preload.names.count, 2);
-	k.start_at = 0;
+	k.next.due = 0;
 	template_keeper_notice(&k, "tiny:one");
-	assert_int_equal(k.start_at, 0);
+	assert_int_equal(k.next.due, 0);
 }
 
 static void without_a_front_a_new_template_is_wanted(void **state)
@@ -423,8 +421,8 @@ static void without_a_front_a_new_template_is_wanted(void **state)
 
 	(void)state;
 	template_keeper_forget_template(&k);
-	assert_int_equal(k.template, 0);
-	assert_in_range(k.start_at, 1, clock_now());
+	assert_int_equal(k.serving.pid, 0);
+	assert_in_range(k.next.due, 1, clock_now());
 	assert_int_equal(kill(old, SIGKILL), 0);
 	assert_int_equal(waitpid(old, NULL, 0), old);
 }
@@ -438,7 +436,7 @@ static void both_its_processes_are_ended_with_it(void **state)
 	template_keeper_release(&k);
 	assert_int_equal(kill(old, 0), -1);
 	assert_int_equal(kill(fake.pid, 0), -1);
-	k.template = 0;
+	child_forget(&k.serving);
 	forget(&fake);
 }
 
