@@ -1,4 +1,6 @@
-/* The master: owns the listening sockets, starts and replaces the other processes. */
+/*
+ * The master process: it owns the listening sockets, and starts and replaces the other processes.
+ */
 #ifndef EXTHOST_MASTER_H
 #define EXTHOST_MASTER_H
 
@@ -12,7 +14,7 @@ struct log;
 struct config_source;
 
 struct master_setup {
-	struct config *config; /* replaced in place by a reload */
+	struct config *config; /* a reload replaces its contents */
 	const struct config_source *source;
 	struct log *log;
 	const struct binding *const *bindings;
@@ -21,8 +23,8 @@ struct master_setup {
 };
 
 /*
- * Serve until SIGTERM, or SIGINT if that was not ignored when the program began. The exit status of the
- * program: 0, or 1 when the template cannot start at all.
+ * Serve until SIGTERM, or SIGINT unless that was ignored when the program began. Returns the exit
+ * status of the program: 0, or 1 when the first template of a language cannot start.
  */
 int master_run(const struct master_setup *setup);
 

@@ -1,7 +1,7 @@
 /*
- * A message is one datagram of lines NAME=VALUE, sent from a socket that is made for it and closed
- * again: so no child ever inherits a way to speak for the host. The kernel tells the receiver who
- * the sender is.
+ * A message is one datagram of lines NAME=VALUE. It is sent from a socket that is made for it and
+ * closed again, so that no child inherits a way to speak for the host. The kernel tells the
+ * receiver which process the sender is.
  *
  * Left out: vsock addresses, which are for virtual machines, and passing descriptors.
  */
@@ -17,14 +17,14 @@
 #include <string.h>
 #include <unistd.h>
 
-#define STATUS_MOST 512
-#define SEND_TIMEOUT 1 /* seconds */
+#define STATUS_MAX_BYTES 512
+#define SEND_TIMEOUT_S 1
 
 static void set_address(struct notify *n, const char *name)
 {
 	size_t size = strlen(name);
 
-	/* A path needs its NUL behind it, an abstract name has one in front, in place of the '@'. */
+	/* A path ends with a NUL; an abstract name begins with one, in place of the '@'. */
 	if ((name[0] != '/' && name[0] != '@') || size < 2 || size >= sizeof(n->address.sun_path))
 		return;
 	n->address.sun_family = AF_UNIX;
@@ -34,7 +34,7 @@ static void set_address(struct notify *n, const char *name)
 	n->size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + size + (name[0] == '/'));
 }
 
-/* A decimal number of an environment variable; 0 if it is none or out of range. */
+/* The decimal number in an environment variable; 0 if it is unset, no number or out of range. */
 static uint64_t read_number(const char *name)
 {
 	const char *text = getenv(name);
@@ -66,7 +66,7 @@ void notify_init(struct notify *n)
 
 static void send_message(const struct notify *n, const char *text, int flags)
 {
-	const struct timeval timeout = {.tv_sec = SEND_TIMEOUT};
+	const struct timeval timeout = {.tv_sec = SEND_TIMEOUT_S};
 	FD_OWNED int fd = -1;
 
 	if (n->size == 0)
@@ -101,13 +101,13 @@ void notify_stopping(const struct notify *n)
 
 void notify_status(const struct notify *n, const char *text)
 {
-	char message[STATUS_MOST];
+	char message[STATUS_MAX_BYTES];
 	size_t size = (size_t)snprintf(message, sizeof(message), "STATUS=%s", text);
 
 	if (size >= sizeof(message)) {
 		char *last = message + sizeof(message) - 2;
 
-		/* Half a character at the cut would make the whole line no UTF-8. */
+		/* A cut within a character would make the whole line invalid UTF-8. */
 		while (last > message && (*last & 0xc0) == 0x80)
 			last--;
 		if ((*last & 0x80) != 0)

@@ -1,6 +1,6 @@
 /*
- * How a child that nobody knows is told from one that a service has left to itself, as it may: it is
- * this very program, forked, or it has the environment of a CGI program.
+ * Services may leave processes behind, too, and those live on. A process that a run has left behind
+ * is this very program, forked, or has the environment of a CGI program.
  */
 #include "master/orphans.h"
 

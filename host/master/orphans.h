@@ -1,6 +1,6 @@
 /*
- * What runs have started, when the template above them died: it comes to the master, which is the
- * reaper of all that descends from it.
+ * Processes that runs have started and left behind. When the template above them dies, they become
+ * children of the master, which is the reaper of all its descendants.
  */
 #ifndef EXTHOST_ORPHANS_H
 #define EXTHOST_ORPHANS_H
@@ -9,8 +9,8 @@
 #include <sys/types.h>
 
 /*
- * Kill those children of this process that runs have left behind. `is_known` tells of a process
- * group whether it belongs to somebody else; that of this process does.
+ * Kill the children of this process that runs have left behind. Spared are the process group of
+ * this process and those for which is_known() returns true (with `who` as its argument).
  */
 void orphans_kill(bool (*is_known)(const void *who, pid_t group), const void *who);
 
