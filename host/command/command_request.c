@@ -1,60 +1,62 @@
 /*
- * exthost request: the same stages as in the front, once, with the reply on standard output. Its
- * template is a child of this process and starts only the language that is needed. The relay comes
- * here with --cgi when no host listens: then the request is in the environment and on standard
- * input, and the answer must be what the host would have given.
+ * exthost request: a local host answers one request, with the reply on standard output. The request
+ * is made here, from the command line. With --cgi, as the relay calls it when no host listens, the
+ * request is in the environment and on standard input, and the reply must be the one that a running
+ * host would give.
  */
-#include "base/clock.h"
+#include "command/command.h"
+
 #include "base/error.h"
 #include "base/fd.h"
-#include "base/language.h"
-#include "base/log.h"
-#include "binding.h"
-#include "command/command.h"
 #include "command/command_fail.h"
+#include "command/local_host.h"
 #include "config/config_read.h"
-#include "front/answer.h"
-#include "ipc/template_channel.h"
-#include "pool/app_pool.h"
-#include "request/exchange.h"
 #include "request/request.h"
-#include "request/route.h"
-#include "request/script.h"
-#include "run/spares.h"
-#include "template/template.h"
 
 #include <ctype.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#define APPS_STOP 3000000000 /* nanoseconds for app workers to end */
-
-struct once {
+/* The request that is made of the command line. */
+struct made {
 	struct config *config;
-	const struct binding *const *bindings;
-	struct log log;
-	struct front_shared shared;
-	struct app_pool_setup apps;
 	struct request request;
-	int refused; /* the status of a request that no web server would hand on; 0: it is well */
-	struct error why;
-	pid_t template;
+	int refused;      /* status for a request that no web server would pass on; 0: a good one */
+	struct error why; /* reason of that status */
 };
 
-static int describe(struct once *o, const char *method, const char *path, struct error *e);
-static int find_language(struct once *o);
-static int start_template(struct once *o, int language, struct error *e);
-static int answer(struct once *o, struct error *e);
+static int prepare(struct made *m, int operands, char **argv, struct error *e);
+static int describe(struct made *m, const char *method, const char *path, struct error *e);
+static int answer(struct made *m, const struct binding *const *bindings, struct error *e);
 
-/* Of a CGI request the root is the server's, or else the script's own folder. */
+int command_request(const struct binding *const *bindings, int argc, char **argv)
+{
+	const struct config_source source = {.argc = argc, .argv = argv, .bindings = bindings};
+	struct config config;
+	struct made m = {.config = &config};
+	struct error e;
+	int operands;
+	int result;
+
+	request_init(&m.request);
+	if (config_read(&config, CONFIG_REQUEST, &source, 2, &operands, &e) < 0 ||
+	    prepare(&m, operands, argv, &e) < 0) {
+		result = command_fail(2, "%s", e.message);
+	} else {
+		result = answer(&m, bindings, &e);
+		if (result < 0)
+			result = command_fail(1, "%s", e.message);
+	}
+	request_release(&m.request);
+	config_release(&config);
+	return result;
+}
+
+/* The root of a CGI request is the server's, or else the directory of the script. */
 static int set_cgi_root(struct config *config, const char *script, struct error *e)
 {
 	const char *root = getenv("DOCUMENT_ROOT");
@@ -74,21 +76,21 @@ static int set_cgi_root(struct config *config, const char *script, struct error 
 	return config->root == NULL ? error_errno(e, "extension root %s", root) : 0;
 }
 
-static int set_script(struct once *o, const char *script, struct error *e)
+static int set_script(struct made *m, const char *script, struct error *e)
 {
 	char path[PATH_MAX];
 
 	if (script[0] != '/' && realpath(script, path) == NULL)
 		return error_errno(e, "script %s", script);
 	if (cgi_variables_set(
-		&o->request.variables, "SCRIPT_FILENAME", script[0] != '/' ? path : script) < 0)
+		&m->request.variables, "SCRIPT_FILENAME", script[0] != '/' ? path : script) < 0)
 		return error_errno(e, "variables of the request");
 	return 0;
 }
 
-static int prepare(struct once *o, int operands, char **argv, struct error *e)
+static int prepare(struct made *m, int operands, char **argv, struct error *e)
 {
-	struct config *config = o->config;
+	struct config *config = m->config;
 
 	if (operands == 0)
 		return error_set(
@@ -96,40 +98,14 @@ static int prepare(struct once *o, int operands, char **argv, struct error *e)
 	if (config->cgi) {
 		if (set_cgi_root(config, argv[0], e) < 0)
 			return -1;
-		o->request.relay = true;
-		return set_script(o, argv[0], e);
+		m->request.relay = true;
+		return set_script(m, argv[0], e);
 	}
 	if (config->root == NULL)
-		return error_set(e, "request needs --root DIR, the folder whose files answer");
+		return error_set(e, "request needs --root DIR, the directory whose files answer");
 	if (operands == 1)
-		return describe(o, config->body != NULL ? "POST" : "GET", argv[0], e);
-	return describe(o, argv[0], argv[1], e);
-}
-
-int command_request(const struct binding *const *bindings, int argc, char **argv)
-{
-	const struct config_source source = {.argc = argc, .argv = argv, .bindings = bindings};
-	struct config config;
-	struct once o = {.config = &config,
-	    .bindings = bindings,
-	    .log = {.fd = STDERR_FILENO, .least = LEVEL_INFO},
-	    .shared = {.root = -1}};
-	struct error e;
-	int operands;
-	int result;
-
-	request_init(&o.request);
-	if (config_read(&config, CONFIG_REQUEST, &source, 2, &operands, &e) < 0 ||
-	    prepare(&o, operands, argv, &e) < 0)
-		result = command_fail(2, "%s", e.message);
-	else {
-		result = answer(&o, &e);
-		if (result < 0)
-			result = command_fail(1, "%s", e.message);
-	}
-	request_release(&o.request);
-	config_release(&config);
-	return result;
+		return describe(m, config->body != NULL ? "POST" : "GET", argv[0], e);
+	return describe(m, argv[0], argv[1], e);
 }
 
 /* "X-Thing: value" becomes HTTP_X_THING (RFC 3875, 4.1.18). */
@@ -151,22 +127,22 @@ static int set_header(struct cgi_variables *v, const char *header, struct error 
 	return cgi_variables_set(v, name, colon);
 }
 
-static int set_extra(struct once *o, struct error *e)
+static int set_extra(struct made *m, struct error *e)
 {
-	struct cgi_variables *v = &o->request.variables;
+	struct cgi_variables *v = &m->request.variables;
 
-	for (size_t i = 0; i < o->config->header.count; i++)
-		if (set_header(v, o->config->header.items[i], e) < 0)
+	for (size_t i = 0; i < m->config->header.count; i++)
+		if (set_header(v, m->config->header.items[i], e) < 0)
 			return -1;
-	for (size_t i = 0; i < o->config->env.count; i++) {
-		char *name = strdup(o->config->env.items[i]);
+	for (size_t i = 0; i < m->config->env.count; i++) {
+		char *name = strdup(m->config->env.items[i]);
 		char *value = name != NULL ? strchr(name, '=') : NULL;
 		int bad;
 
 		if (value == NULL || value == name) {
 			free(name);
 			return error_set(
-			    e, "option --env: '%s' is not NAME=VALUE", o->config->env.items[i]);
+			    e, "option --env: '%s' is not NAME=VALUE", m->config->env.items[i]);
 		}
 		*value++ = '\0';
 		bad = cgi_variables_set(v, name, value);
@@ -177,9 +153,9 @@ static int set_extra(struct once *o, struct error *e)
 	return 0;
 }
 
-static int read_body(struct once *o, struct error *e)
+static int read_body(struct made *m, struct error *e)
 {
-	const char *name = o->config->body;
+	const char *name = m->config->body;
 	FD_OWNED int file = -1;
 	char size[32];
 
@@ -188,20 +164,21 @@ static int read_body(struct once *o, struct error *e)
 	file = strcmp(name, "-") == 0 ? dup(STDIN_FILENO) : open(name, O_RDONLY | O_CLOEXEC);
 	if (file < 0)
 		return error_errno(e, "option --body: open %s", name);
-	if (request_read_body(&o->request, file, -1, o->config, e) != 0)
+	if (request_read_body(&m->request, file, -1, m->config, e) != 0)
 		return -1;
-	snprintf(size, sizeof(size), "%llu", (unsigned long long)o->request.body_size);
+	snprintf(size, sizeof(size), "%llu", (unsigned long long)m->request.body_size);
 	if (cgi_variables_default(
-		&o->request.variables, "CONTENT_TYPE", "application/x-www-form-urlencoded") < 0)
+		&m->request.variables, "CONTENT_TYPE", "application/x-www-form-urlencoded") < 0)
 		return -1;
-	return cgi_variables_set(&o->request.variables, "CONTENT_LENGTH", size);
+	return cgi_variables_set(&m->request.variables, "CONTENT_LENGTH", size);
 }
 
 /*
- * A URL's path (size bytes) as web servers hand it on: each %XX is the byte (RFC 3986, 2.1), a '+' stays.
- * They refuse a '%' with no two digits, and NUL; so does this, in *o. NULL: no memory.
+ * Decode the path of a URL (`size` bytes) as web servers do: %XX becomes that byte (RFC 3986, 2.1),
+ * and '+' stays. They refuse a '%' without two digits, and NUL; then m->refused is set. NULL: no
+ * memory.
  */
-static char *decode_path(struct once *o, const char *path, size_t size)
+static char *decode_path(struct made *m, const char *path, size_t size)
 {
 	char *decoded = malloc(size + 1), *to = decoded;
 
@@ -217,12 +194,12 @@ static char *decode_path(struct once *o, const char *path, size_t size)
 			byte = (char)strtoul(digits, NULL, 16);
 			i += 2;
 		} else if (byte == '%') {
-			o->refused = 400;
-			error_set(&o->why, "the path has a %% without two hexadecimal digits");
+			m->refused = 400;
+			error_set(&m->why, "the path has a %% without two hexadecimal digits");
 		}
 		if (byte == '\0') {
-			o->refused = 404;
-			error_set(&o->why, "the path has a NUL");
+			m->refused = 404;
+			error_set(&m->why, "the path has a NUL");
 		}
 		*to++ = byte;
 	}
@@ -231,12 +208,12 @@ static char *decode_path(struct once *o, const char *path, size_t size)
 	return decoded;
 }
 
-/* The variables of a request that a server would have sent. */
-static int describe(struct once *o, const char *method, const char *path, struct error *e)
+/* Make the variables that a web server would send. */
+static int describe(struct made *m, const char *method, const char *path, struct error *e)
 {
-	struct cgi_variables *v = &o->request.variables;
+	struct cgi_variables *v = &m->request.variables;
 	size_t size = strcspn(path, "?");
-	char *script = decode_path(o, path, size);
+	char *script = decode_path(m, path, size);
 	int bad;
 
 	if (path[0] != '/' || method[strcspn(method, "/: \t\r\n")] != '\0') {
@@ -254,122 +231,25 @@ static int describe(struct once *o, const char *method, const char *path, struct
 	free(script);
 	if (bad)
 		return error_errno(e, "variables of the request");
-	return set_extra(o, e) < 0 ? -1 : read_body(o, e);
+	return set_extra(m, e) < 0 ? -1 : read_body(m, e);
 }
 
-/* Which language the template must start: -1 when no script will run. */
-static int find_language(struct once *o)
+/* The exit status, or -1 with *e: there is no reply. */
+static int answer(struct made *m, const struct binding *const *bindings, struct error *e)
 {
-	const struct cgi_variables *v = &o->request.variables;
-	struct route route;
-	struct error e;
-	struct script_found found = {.language = -1, .code = -1};
+	static struct local_host host; /* it must stay until the process ends */
+	struct request *r = &m->request;
+	int result = local_host_open(&host, m->config, bindings, e);
 
-	if (o->request.relay)
-		route_find_script(&route, o->shared.root, o->config->root,
-		    cgi_variables_text(v, "SCRIPT_FILENAME"), &e);
-	else
-		route_find(&route, o->shared.root, cgi_variables_text(v, "SCRIPT_NAME"), &e);
-	if (route.kind == ROUTE_SCRIPT)
-		scripts_find(
-		    o->shared.run.scripts, route.name, route.file, &route.status, &found, &e);
-	route_release(&route);
-	fd_close(&found.code);
-	return found.language;
-}
-
-static int start_template(struct once *o, int language, struct error *e)
-{
-	int channel[2], status[2];
-	struct template_setup setup = {.binding = o->bindings[language],
-	    .preload = o->config->preload.items,
-	    .preload_count = o->config->preload.count,
-	    .log = &o->log};
-	struct template_status message = {0};
-
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, channel) < 0 ||
-	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, status) < 0)
-		return error_errno(e, "channel to the template");
-	o->template = fork();
-	if (o->template == 0) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		close(channel[0]);
-		close(status[0]);
-		setup.channel = channel[1];
-		setup.status = status[1];
-		template_main(&setup);
-	}
-	close(channel[1]);
-	close(status[1]);
-	if (template_status_receive(status[0], &message, 0) != 1 ||
-	    message.event != TEMPLATE_READY) {
-		close(channel[0]);
-		close(status[0]);
-		return error_set(e, "template: %s",
-		    message.event == TEMPLATE_REFUSED ? "a module to preload starts a thread"
-						      : message.text);
-	}
-	close(status[0]);
-	spares_connect(o->shared.run.spares, language, channel[0]);
-	return 0;
-}
-
-static void answer_once(struct once *o)
-{
-	struct exchange x;
-
-	exchange_init(&x, &o->request, o->config, &o->log);
-	x.quiet = true;
-	if (o->refused > 0)
-		exchange_refuse(&x, o->refused, "%s", o->why.message);
-	else
-		answer_request(&o->shared, &x, "");
-	answer_end(&o->shared, &x);
-}
-
-static int answer(struct once *o, struct error *e)
-{
-	struct config *config = o->config;
-	int languages = 0;
-	int language;
-	int result = 0;
-
-	signal(SIGPIPE, SIG_IGN);
-	while (o->bindings[languages] != NULL)
-		languages++;
-	o->request.trust_fossil = true;
-	o->request.hold = true;
-	o->request.response.fd = STDOUT_FILENO;
-	o->shared.root = open(config->root, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	o->shared.run.root = config->root;
-	o->shared.run.log = &o->log;
-	o->shared.run.spares = spares_create(languages, 1);
-	o->shared.run.scripts = scripts_create(o->bindings);
-	o->apps = (struct app_pool_setup){.log = &o->log,
-	    .spares = o->shared.run.spares,
-	    .scripts = o->shared.run.scripts,
-	    .bindings = o->bindings,
-	    .root_path = config->root,
-	    .root = o->shared.root};
-	o->shared.run.apps = app_pool_create(&o->apps);
-	if (o->shared.root < 0 || o->shared.run.apps == NULL || o->shared.run.spares == NULL ||
-	    o->shared.run.scripts == NULL)
-		return error_errno(e, "extension root %s", config->root);
-	if (config->cgi)
-		o->refused = request_read_cgi(&o->request, config, &o->why);
-	language = find_language(o);
-	if (o->refused == 0 && language >= 0 && start_template(o, language, e) < 0)
-		result = -1;
-	else
-		answer_once(o);
-	app_pool_stop(o->shared.run.apps, clock_now() + APPS_STOP);
-	app_pool_release(o->shared.run.apps);
-	spares_destroy(o->shared.run.spares);
-	scripts_destroy(o->shared.run.scripts);
-	fd_close(&o->shared.root);
-	if (o->template > 0) {
-		kill(o->template, SIGKILL);
-		waitpid(o->template, NULL, 0);
-	}
-	return result < 0 ? -1 : o->request.status >= 400 || o->request.status == 0 ? 1 : 0;
+	r->trust_fossil = true;
+	r->hold = true;
+	r->response.fd = STDOUT_FILENO;
+	if (result == 0 && m->config->cgi)
+		m->refused = request_read_cgi(r, m->config, &m->why);
+	if (result == 0 && m->refused != 0)
+		local_host_refuse(&host, r, m->refused, &m->why);
+	else if (result == 0)
+		result = local_host_answer(&host, r, e);
+	local_host_close(&host);
+	return result < 0 ? -1 : r->status >= 400 || r->status == 0 ? 1 : 0;
 }
