@@ -1,6 +1,6 @@
 /*
- * The command line: which command, or which interpreter when the program is called by the name of
- * one. All help texts are here.
+ * The command line: which command is run, or which interpreter, when the program is called by the
+ * name of an interpreter. All help texts are here.
  */
 #include "command/command.h"
 
@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 #define ENV_WORDS 1024
-#define LINKS_MAX 40 /* from one link to the next, as the kernel has it (path_resolution(7)) */
+#define LINKS_MAX 40 /* symbolic links followed, as many as the kernel does (path_resolution(7)) */
 
 static void print_help(const struct binding *const *bindings)
 {
@@ -49,12 +49,12 @@ static void print_help(const struct binding *const *bindings)
 	    "Manual: exthost(8), exthost.conf(5), exthost-cgi(1).\n");
 }
 
-/* A command, in the order in which --help names them. */
+/* One command; the table has the order of --help. */
 struct command {
 	const char *name;
-	const char *help;            /* before its options */
-	enum config_command options; /* those that it takes */
-	const char *note;            /* behind its options */
+	const char *help;            /* text before the list of options */
+	enum config_command options; /* options that the command takes */
+	const char *note;            /* text behind the list of options */
 	int (*run)(const struct binding *const *bindings, int argc, char **argv);
 };
 
@@ -137,7 +137,7 @@ static const struct binding *interpreter_by_command(
 	return NULL;
 }
 
-/* The name that the program was called by, when that is an interpreter's. */
+/* The interpreter whose name this path ends with; NULL: none. */
 static const struct binding *interpreter_by_name(
     const struct binding *const *bindings, const char *path)
 {
@@ -147,7 +147,9 @@ static const struct binding *interpreter_by_name(
 	return language >= 0 && bindings[language]->command != NULL ? bindings[language] : NULL;
 }
 
-/* Put what the link at this path (of PATH_MAX bytes) names in its place. False: it is no link. */
+/*
+ * Replace the path (PATH_MAX bytes) of a symbolic link by the path it names. false: it is no link.
+ */
 static bool follow_link(char *path)
 {
 	char target[PATH_MAX];
@@ -167,9 +169,9 @@ static bool follow_link(char *path)
 }
 
 /*
- * The file that was executed (AT_EXECFN, getauxval(3)), or a link on the way from there to the
- * program, has an interpreter's name. A caller may put anything into argv[0]:
- * subprocess.Popen(["worker", ...], executable=sys.executable).
+ * The interpreter by the name of the executed file (AT_EXECFN, getauxval(3)) or of a symbolic link
+ * on the way from there to the program. argv[0] is not enough, since a caller may put anything
+ * there: subprocess.Popen(["worker", ...], executable=sys.executable).
  */
 static const struct binding *interpreter_by_file(const struct binding *const *bindings)
 {
@@ -194,7 +196,7 @@ static bool is_env(const char *path)
 	return strcmp(slash != NULL ? slash + 1 : path, "env") == 0;
 }
 
-/* The words of one argument of env -S. Returns how many there are now. */
+/* Append the words of an argument of env -S. Returns the new number of words. */
 static int split_words(char *text, char **words, int count)
 {
 	char *rest;
@@ -206,8 +208,8 @@ static int split_words(char *text, char **words, int count)
 }
 
 /*
- * As env, in a script's first line: -S, whose words the kernel leaves in one, variables, the name of an
- * interpreter, and what that gets. Nothing else is started.
+ * Be env, as in a script's first line: -S (the kernel passes all that follows it as one word),
+ * variables, the name of an interpreter, and the arguments of that. No other program is started.
  */
 static int run_env(const struct binding *const *bindings, int argc, char **argv)
 {
@@ -216,7 +218,7 @@ static int run_env(const struct binding *const *bindings, int argc, char **argv)
 	char **words = given;
 	int count = 0, i = 1;
 
-	/* What is to be split stands behind -S, or is the next argument. */
+	/* The words follow in the same argument as -S, or are the next argument. */
 	if (argc > 2 && strcmp(argv[1], "-S") == 0) {
 		count = split_words(argv[2], words, 0);
 		i = 3;

@@ -1,7 +1,7 @@
 /*
- * exthost check: would the host take this configuration, and run what is in the extension root? Which
- * source, databases and keys are there that Fossil itself would send, without asking the relay, and which
- * scripts could it not start? Nothing is started and nothing is run.
+ * exthost check: three questions, answered without starting or running anything. Would the host
+ * take this configuration? Would every script of the extension root run? Which files are there that
+ * Fossil itself would send to visitors (source, databases, keys), or could not start?
  */
 #include "command/command.h"
 
@@ -24,15 +24,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define WARNINGS_MOST 20
+#define WARNINGS_MAX 20 /* warnings of a kind that are printed */
 
-/* nftw(3) gives its function no argument. */
+/* State of the walk. It is global, since nftw(3) passes no argument to its function. */
 static struct {
 	const char *root;
 	int root_fd;
 	struct scripts *scripts;
 	int scripts_found, complaints, warnings, not_started;
-	bool only_app; /* Fossil has no part in it */
+	bool only_app; /* option --app: Fossil serves none of these files */
 } walk;
 
 static void complain(const char *name, const char *reason)
@@ -42,8 +42,8 @@ static void complain(const char *name, const char *reason)
 }
 
 /*
- * Fossil executes the file itself, and sends an empty page when it cannot: when there is no #! line, or
- * the program that it names is not there.
+ * Fossil executes the file, whose #! line names the program to start. Without such a line, or
+ * without that program, Fossil sends an empty page.
  */
 static void check_first_line(const char *name, int file)
 {
@@ -58,7 +58,7 @@ static void check_first_line(const char *name, int file)
 	program[strcspn(program, " \t")] = '\0';
 	if (strncmp(line, "#!", 2) == 0 && access(program, X_OK) == 0)
 		return;
-	if (walk.not_started++ >= WARNINGS_MOST)
+	if (walk.not_started++ >= WARNINGS_MAX)
 		return;
 	if (strncmp(line, "#!", 2) != 0)
 		printf("%s: warning: it has no #! line, and Fossil cannot start it\n", name);
@@ -70,7 +70,7 @@ static void check_first_line(const char *name, int file)
 		    program, strerror(errno));
 }
 
-/* By the very rules that a request meets. */
+/* By the rules for a request. */
 static void check_script(const char *name)
 {
 	struct route route;
@@ -91,7 +91,10 @@ static void check_script(const char *name)
 	route_release(&route);
 }
 
-/* A file that Fossil would find by its name (serverext page: as in route.h) and send as it is. */
+/*
+ * A file that Fossil would find by its name (serverext page; route.h has the rules) and send as it
+ * is.
+ */
 static void check_static(const char *name, const char *path)
 {
 	struct stat status;
@@ -104,13 +107,13 @@ static void check_static(const char *name, const char *path)
 	file = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	if (file >= 0)
 		secret = static_content_secret(scripts_bindings(walk.scripts), name + 1, file);
-	if (secret != NULL && walk.warnings++ < WARNINGS_MOST)
+	if (secret != NULL && walk.warnings++ < WARNINGS_MAX)
 		printf(
 		    "%s: warning: it is not executable, and Fossil sends it to every visitor: %s\n",
 		    name + 1, secret);
 }
 
-/* What begins with a dot is nobody's business: it is never served. */
+/* Names that begin with a dot are never served. */
 static int visit(const char *path, const struct stat *status, int type, struct FTW *where)
 {
 	const char *name = path + (strcmp(walk.root, "/") == 0 ? 0 : strlen(walk.root));
@@ -124,7 +127,7 @@ static int visit(const char *path, const struct stat *status, int type, struct F
 	return FTW_CONTINUE;
 }
 
-/* An app with sockets of its own is named in the configuration, and may not be there. */
+/* The configuration names the scripts of apps that have sockets of their own. Do they exist? */
 static void check_apps(const struct config *config)
 {
 	for (size_t i = 0; i < config->app_count; i++) {
@@ -152,11 +155,11 @@ static int check_root(const struct binding *const *bindings, const struct config
 	check_apps(config);
 	if (nftw(config->root, visit, 16, FTW_PHYS | FTW_ACTIONRETVAL) != 0)
 		return command_fail(1, "extension root %s cannot be read", config->root);
-	if (walk.warnings > WARNINGS_MOST)
-		printf("warning: and %d more such files\n", walk.warnings - WARNINGS_MOST);
-	if (walk.not_started > WARNINGS_MOST)
+	if (walk.warnings > WARNINGS_MAX)
+		printf("warning: and %d more such files\n", walk.warnings - WARNINGS_MAX);
+	if (walk.not_started > WARNINGS_MAX)
 		printf("warning: and %d more files that Fossil cannot start\n",
-		    walk.not_started - WARNINGS_MOST);
+		    walk.not_started - WARNINGS_MAX);
 	scripts_destroy(walk.scripts);
 	fd_close(&walk.root_fd);
 	return walk.complaints > 0 ? 1 : 0;

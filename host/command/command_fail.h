@@ -1,8 +1,10 @@
-/* A command that cannot do what it was asked to do. */
+/* How a command fails. */
 #ifndef EXTHOST_COMMAND_FAIL_H
 #define EXTHOST_COMMAND_FAIL_H
 
-/* Print one line on standard error, "exthost: ...". Returns the status, to be returned at once. */
+/*
+ * Print one line on standard error, "exthost: ...", and return `status` for the caller to return.
+ */
 int command_fail(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 #endif

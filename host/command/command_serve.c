@@ -1,4 +1,4 @@
-/* exthost serve: check everything that was said, open the sockets, and be the master. */
+/* exthost serve: check the configuration, open the log and the sockets, and become the master. */
 #include "command/command.h"
 
 #include "base/error.h"
@@ -18,7 +18,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* That it cannot be opened where nobody asked for it is told, and no reason to end. */
+/* If the default control socket cannot be opened, log a warning and go on. */
 static int open_control(struct listeners *listeners, const struct config *config,
     const struct log *log, struct error *e)
 {
@@ -60,7 +60,7 @@ static int serve_with_log(const struct config_source *source, const struct bindi
 	return result;
 }
 
-/* The one language that --app needs: no other is started then. NULL with *e. */
+/* The language of the script of --app; no other language is started. NULL with *e. */
 static const struct binding *language_of_app(
     const struct config *config, const struct binding *const *bindings, struct error *e)
 {

@@ -1,6 +1,6 @@
 /*
- * exthost status: ask the host at its control socket, and print what it says as a table, or as it
- * came, or judge it.
+ * exthost status: ask the running host at its control socket. Its answer, in JSON, is printed as a
+ * table or as it is, or (--check) turned into an exit status.
  */
 #include "command/command.h"
 
@@ -24,23 +24,24 @@
 #include <unistd.h>
 
 #define DEFAULT_CONFIG "/etc/exthost.conf"
-#define WATCH_EVERY 2000 /* milliseconds */
-#define PATIENCE 10      /* seconds that the host may take to answer */
+#define WATCH_INTERVAL_MS 2000
+#define ANSWER_TIMEOUT_S 10
 
-/* The folder may have a longer path than a socket's address holds: it is opened first. */
+/* Connect by way of the directory, since the path may be longer than the address of a socket. */
 static int connect_to(const char *path, struct error *e)
 {
-	const struct timeval patience = {.tv_sec = PATIENCE};
+	const struct timeval timeout = {.tv_sec = ANSWER_TIMEOUT_S};
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	const char *slash = strrchr(path, '/');
-	char *folder = slash != NULL ? strndup(path, (size_t)(slash - path) + 1) : strdup("./");
-	FD_OWNED int stand = folder != NULL ? open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
+	char *parent = slash != NULL ? strndup(path, (size_t)(slash - path) + 1) : strdup("./");
+	FD_OWNED int directory =
+	    parent != NULL ? open(parent, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
 	int fd = -1;
 
-	free(folder);
-	if (stand >= 0) {
+	free(parent);
+	if (directory >= 0) {
 		snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d/%.80s",
-		    stand, slash != NULL ? slash + 1 : path);
+		    directory, slash != NULL ? slash + 1 : path);
 		fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	}
 	if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
@@ -48,11 +49,11 @@ static int connect_to(const char *path, struct error *e)
 		fd_close(&fd);
 		return -1;
 	}
-	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
 	return fd;
 }
 
-/* The answer to a question, parsed, and as it came in *raw. NULL with *e filled. */
+/* Ask the host. Returns its answer parsed, with the text in *raw, or NULL with *e filled. */
 static json_t *ask(const char *path, const char *question, struct buffer *raw, struct error *e)
 {
 	FD_OWNED int fd = connect_to(path, e);
@@ -64,7 +65,7 @@ static json_t *ask(const char *path, const char *question, struct buffer *raw, s
 	raw->size = 0;
 	if (fd < 0)
 		return NULL;
-	/* A host that refuses has closed the connection by now, and what is sent or read fails. */
+	/* A host that refuses this user has closed the connection by now: send or read fails. */
 	send(fd, question, strlen(question), MSG_NOSIGNAL);
 	while ((n = read(fd, piece, sizeof(piece))) > 0)
 		buffer_append(raw, piece, (size_t)n);
@@ -74,7 +75,7 @@ static json_t *ask(const char *path, const char *question, struct buffer *raw, s
 		return error_set(e, "the host at %s does not answer you", path), NULL;
 	answer = json_loadb(raw->data, raw->size, 0, &why);
 	if (answer == NULL)
-		return error_set(e, "what the host says is no JSON: %s", why.text), NULL;
+		return error_set(e, "the answer of the host is no JSON: %s", why.text), NULL;
 	return answer;
 }
 
@@ -138,7 +139,7 @@ static bool has_template(const json_t *status, const char *language)
 	return false;
 }
 
-/* 0, or -1 with *e: the first thing that is not as it should be. */
+/* 0: every template and service is healthy; -1 with *e: the first that is not. */
 static int judge(json_t *status, struct error *e)
 {
 	const json_t *service;
@@ -175,7 +176,7 @@ static int run(const struct config *config, const char *path)
 					     : show(config, path, &e);
 
 	while (result == 0 && config->watch && !config->check) {
-		poll(NULL, 0, WATCH_EVERY);
+		poll(NULL, 0, WATCH_INTERVAL_MS);
 		result = show(config, path, &e);
 	}
 	return result < 0 ? command_fail(1, "%s", e.message) : 0;
@@ -186,7 +187,7 @@ static bool says_where(const struct config *config)
 	return config->config_file != NULL || config->root != NULL || config->control[0] != '\0';
 }
 
-/* Where nothing says where the host is, the system's configuration file does, if there is one. */
+/* If no option says where the host is, read DEFAULT_CONFIG, if it exists. */
 static int read_config(struct config *config, struct config_source source, struct error *e)
 {
 	char **more;

@@ -1,4 +1,7 @@
-/* A table that fits a terminal of 80 columns. */
+/*
+ * The table of `exthost status`: 80 columns wide; names and texts that are longer are cut or
+ * wrapped.
+ */
 #include "command/command_status_table.h"
 
 #include "base/buffer.h"
@@ -54,7 +57,7 @@ const char *status_clean(struct buffer *out, const char *text)
 	return buffer_string(out);
 }
 
-/* Of a text that is longer than this, its end. */
+/* Print the text, or its end if it is longer than `most`. */
 static void print_end(const char *text, int most)
 {
 	int size = (int)strlen(text);
@@ -72,7 +75,7 @@ static void print_column(const char *text, int width)
 		printf("%*s", width - (int)strlen(text), "");
 }
 
-/* Seven columns: "1.616", "30012", "86400 s" */
+/* In seven columns: "1.616", "30012", "86400 s" */
 static void print_milliseconds(double ms)
 {
 	if (ms < 9999)
@@ -83,7 +86,10 @@ static void print_milliseconds(double ms)
 		printf(" %5.0f s", ms / 1000);
 }
 
-/* How much of the text stands in a line of this width: up to a blank, if there is one. */
+/*
+ * The size of the first line of the text when it is wrapped at `most` columns: at a blank, if there
+ * is one.
+ */
 static size_t line_size(const char *text, size_t most)
 {
 	size_t size = strcspn(text, "\n");
@@ -206,7 +212,7 @@ static void print_extensions(const json_t *status)
 	}
 }
 
-/* Of one with sockets of its own it is told here what it has answered. */
+/* An app with sockets of its own has two columns more: requests answered, and those with 5xx. */
 static void print_app(const json_t *app)
 {
 	char since[16], label[64];
