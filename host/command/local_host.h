@@ -21,7 +21,7 @@ struct request;
 struct local_host {
 	const struct config *config;
 	const struct binding *const *bindings;
-	struct log log; /* standard error */
+	struct log log; /* to standard error, unless the caller changes it after the open */
 	struct front_shared shared;
 	struct app_pool_setup apps;
 	pid_t templates[LANGUAGES_MAX]; /* 0: no template was started for the language */
