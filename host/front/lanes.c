@@ -63,6 +63,8 @@ enum lanes_verdict lanes_enter(struct lanes *l, const char *extension,
 	*lane = find(l, extension);
 	if (*lane != NULL)
 		verdict = enter(l, *lane, limits, client);
+	if (verdict != LANES_GO)
+		*lane = NULL;
 	pthread_mutex_unlock(&l->lock);
 	return verdict;
 }

@@ -30,9 +30,9 @@ enum lanes_verdict {
 struct lanes *lanes_create(void);
 
 /*
- * Wait for a place for a run of this extension. LANES_GO: *lane is to be given back. `client` is a
- * socket that is looked at while waiting, or -1. Limits that differ from those of an earlier call
- * hold from now on for those who wait, too.
+ * Wait for a place for a run of this extension. LANES_GO: *lane is to be given back; else it is
+ * NULL. `client` is a socket that is looked at while waiting, or -1. Limits that differ from those
+ * of an earlier call hold from now on for those who wait, too.
  */
 enum lanes_verdict lanes_enter(struct lanes *l, const char *extension,
     const struct lanes_limits *limits, int client, struct lane **lane);

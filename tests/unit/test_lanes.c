@@ -73,6 +73,8 @@ static void come_and_wait(struct visitor *v, struct lanes *l, const char *extens
 static enum lanes_verdict hear(struct visitor *v)
 {
 	assert_int_equal(pthread_join(v->thread, NULL), 0);
+	/* Without a place there is nothing to give back. */
+	assert_true((v->lane != NULL) == (v->verdict == LANES_GO));
 	return v->verdict;
 }
 
@@ -286,6 +288,7 @@ static void a_full_queue_refuses_at_once(void **state)
 	limits.queue = 1;
 	come_and_wait(&second, l, "b.py", &limits, -1);
 	assert_int_equal(lanes_enter(l, "c.py", &limits, -1, &lane), LANES_FULL);
+	assert_null(lane);
 	lanes_leave(l, first, limits.concurrency);
 	assert_int_equal(hear(&second), LANES_GO);
 	lanes_leave(l, second.lane, limits.concurrency);
