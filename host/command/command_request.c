@@ -1,8 +1,8 @@
 /*
  * exthost request: a local host answers one request, with the reply on standard output. The request
  * is made here, from the command line. With --cgi, as the relay calls it when no host listens, the
- * request is in the environment and on standard input, and the reply must be the one that a running
- * host would give.
+ * request is in the environment and on standard input, and the reply must be the same as that of a
+ * running host.
  */
 #include "command/command.h"
 

@@ -21,8 +21,8 @@ struct child_rules {
 };
 
 /*
- * A child has come up when it has said that it is ready. One that says nothing has come up when it
- * has lived for a second. All times are of clock_now().
+ * A child has come up when it has said that it is ready. A child that says nothing has come up when
+ * it has lived for a second. All times are of clock_now().
  */
 struct child {
 	const char *name; /* for log lines: "front", "service mailer"; the keeper owns it */
@@ -41,7 +41,7 @@ struct child {
 void child_init(
     struct child *c, const char *name, const struct log *log, const struct child_rules *rules);
 
-/* Change the rules; the doubling begins anew. */
+/* Change the rules; the doubling begins again. */
 void child_set_rules(struct child *c, const struct child_rules *rules);
 
 /*

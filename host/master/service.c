@@ -2,8 +2,8 @@
  * A service that ends within a second of its start is started again later each time, up to a
  * minute.
  *
- * Each service is a process group (service_process.c). A service that is configured differently
- * after a reload starts when no process of its predecessor is left, since even one that only
+ * Each service is a process group (service_process.c). A service whose configuration a reload has
+ * changed starts when no process of its predecessor is left, since even a process that only
  * finishes a request may hold the port.
  */
 #include "master/service.h"

@@ -35,14 +35,15 @@ struct services {
 struct service_state {
 	const char *name;
 	pid_t pid;     /* 0: the service does not run */
-	bool healthy;  /* it runs, or has ended and its configuration lets it end */
+	bool healthy;  /* it runs, is being stopped, or ended well and is not started again */
 	char text[96]; /* "runs", "ended: exit status 0" ... */
 };
 
 /*
- * Take over the services of a configuration that was checked before. A new service is added, one
- * that is not configured any more is stopped, and one that is configured differently is stopped and
- * started anew. Nothing is started before services_work().
+ * Take over the services of a configuration that was checked before. New services are added, and
+ * services that are not configured any more are stopped. If the configuration of a service has
+ * changed, it is stopped and then started as it is configured now. Nothing is started before
+ * services_work().
  */
 void services_configure(struct services *s, const struct config *config);
 

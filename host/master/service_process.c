@@ -52,9 +52,7 @@ int service_process_start(
 	return 0;
 }
 
-/*
- * Signals are as a program expects them; the environment is the one that the host was started with.
- */
+/* Signals are as a program expects them; the environment is that of the host at its start. */
 static void run_program(const struct service_process *p, int output)
 {
 	int null = open("/dev/null", O_RDONLY);

@@ -18,7 +18,7 @@
 
 #define HEAD "print Content-Type: text/plain\nprint\n"
 
-/* Each test has a host of its own: the thread that watches its apps stays until the process ends. */
+/* A host for each test: the thread that watches its apps stays until the process ends. */
 static struct local_host hosts[8];
 static size_t host_count;
 static struct local_host *h;
