@@ -8,9 +8,9 @@ import subprocess
 
 import pytest
 
-import fastcgi
+from support import fastcgi
+from support.waiting import wait_for
 from tiny_host import APP, HEAD, TINY, put
-from waiting import wait_for
 
 SETTINGS = HEAD + "setting 0\nsetting 1\n"
 NONE = "(not set)"

@@ -41,6 +41,7 @@ static int begin(void **state)
 	char *argv[2];
 	struct error e;
 	int operands;
+	struct config_source source;
 
 	(void)state;
 	other = tiny_binding;
@@ -48,6 +49,7 @@ static int begin(void **state)
 	other.suffixes = suffixes;
 	other.programs = programs;
 	other.start = start_other;
+	other.setting_count = 0; /* names of settings are one language's alone */
 	broken = false;
 	root = unit_folder_make();
 	unit_file_write(root, "query.tiny", HEAD "env QUERY_STRING\n", 0755);
@@ -57,7 +59,8 @@ static int begin(void **state)
 	argv[0] = (char *)"--root";
 	argv[1] = root;
 	h = &hosts[host_count++];
-	assert_int_equal(config_read(&config, CONFIG_REQUEST, 2, argv, 2, &operands, &e), 0);
+	source = (struct config_source){.argc = 2, .argv = argv, .bindings = bindings};
+	assert_int_equal(config_read(&config, CONFIG_REQUEST, &source, 2, &operands, &e), 0);
 	assert_int_equal(local_host_open(h, &config, bindings, &e), 0);
 	return 0;
 }
