@@ -1,6 +1,6 @@
 /*
- * One growable array of bytes, doubled when it is full. No sharing, no slices: what needs those
- * keeps offsets.
+ * One array of bytes, which doubles when it is full. There is no sharing and there are no slices: a
+ * caller that needs a part of a buffer keeps offsets.
  */
 #include "base/buffer.h"
 

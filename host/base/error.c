@@ -1,7 +1,7 @@
 /*
  * Errors are values: a function that can fail returns -1 and fills the caller's struct error. Only
- * the top of a process prints one and ends, so that a message is written once, where it is known
- * who reads it.
+ * the top of a process prints a message and exits, so each message is printed once, by the code
+ * that knows its reader.
  */
 #include "base/error.h"
 

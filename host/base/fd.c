@@ -1,7 +1,4 @@
-/*
- * The system calls on descriptors that are needed in more than one place, with their retries, so
- * that the callers read as what they mean.
- */
+/* System calls on file descriptors that several modules need, with their retries. */
 #include "base/fd.h"
 
 #include <errno.h>
@@ -15,8 +12,11 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* Not more than the kernel's table of descriptors holds in its next size, 256. */
-#define UP 250
+/*
+ * Duplicates get this number or a higher one. Below 256, the next size of the kernel's descriptor
+ * table, so that the table grows only once.
+ */
+#define FIRST_HIGH_FD 250
 
 void fd_close(int *fd)
 {
@@ -30,7 +30,7 @@ void fd_close(int *fd)
 
 int fd_dup_high(int fd)
 {
-	return fd >= 0 ? fcntl(fd, F_DUPFD_CLOEXEC, UP) : -1;
+	return fd >= 0 ? fcntl(fd, F_DUPFD_CLOEXEC, FIRST_HIGH_FD) : -1;
 }
 
 int fd_move_high(int fd)
@@ -85,7 +85,7 @@ int fd_set_nonblocking(int fd, bool on)
 	return fcntl(fd, F_SETFL, on ? flags | O_NONBLOCK : flags & ~O_NONBLOCK);
 }
 
-/* Not every C library has a function for it. */
+/* close_range(2) by its number, since not every C library has a function for it. */
 static void close_range_of(unsigned first, unsigned last)
 {
 	syscall(SYS_close_range, first, last, 0);

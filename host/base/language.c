@@ -1,6 +1,6 @@
 /*
- * What bindings and the host share that needs no run: where the languages' own files are, and which
- * language a word means.
+ * Where the languages' own files are installed, and how a language is found. Bindings and the host
+ * both use this, and it needs no run.
  */
 #include "base/language.h"
 
@@ -24,7 +24,7 @@ static bool ends_with(const char *text, const char *end)
 
 const char *binding_library(void)
 {
-	static char library[PATH_MAX]; /* the same for the life of the process */
+	static char library[PATH_MAX]; /* computed once per process */
 	char program[PATH_MAX - 32];
 	ssize_t n;
 	char *slash;

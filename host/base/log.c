@@ -1,6 +1,6 @@
 /*
- * A line is built in a fixed buffer on the caller's stack and written once. What cannot be written
- * (disk full, pipe closed) is lost: a log must never stop a request.
+ * A line is built in a fixed buffer on the caller's stack and written once. A line that cannot be
+ * written (disk full, pipe closed) is lost and counted: logging must never stop a request.
  */
 #include "base/log.h"
 
@@ -16,7 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Room that is kept for the end of a line: a cut value's "...", a quote, a brace, the newline. */
+/* Bytes reserved for the end of a line: "..." after a cut value, a quote, a brace, the newline. */
 #define LOG_TAIL 8
 
 static const char *const level_names[] = {"debug", "info", "warning", "error"};
@@ -51,7 +51,7 @@ int log_reopen(struct log *log, struct error *e)
 	fresh = open_file(log->path, e);
 	if (fresh < 0)
 		return -1;
-	/* The number stays the same, since other threads may be writing to it. */
+	/* Other threads may be writing to this descriptor, so its number must stay the same. */
 	dup3(fresh, log->fd, O_CLOEXEC);
 	fd_close(&fresh);
 	return 0;
@@ -97,7 +97,7 @@ static void put_string(struct log_line *line, const char *text)
 	put(line, text, strlen(text));
 }
 
-/* In JSON every byte above 0x7f is taken as UTF-8 when it is, and written as \ufffd when not. */
+/* The length of the UTF-8 sequence at s; 0 if the bytes are not valid UTF-8. */
 static size_t utf8_length(const unsigned char *s, size_t size)
 {
 	size_t n = s[0] < 0x80 ? 1 : s[0] >= 0xf0 ? 4 : s[0] >= 0xe0 ? 3 : s[0] >= 0xc2 ? 2 : 0;
@@ -114,7 +114,9 @@ static size_t utf8_length(const unsigned char *s, size_t size)
 	return n;
 }
 
-/* The longest piece is \uNNNN; behind it there must be room for "..." and a quote. */
+/*
+ * Bytes needed before a character is written: the longest escape, \uNNNN, then "..." and a quote.
+ */
 #define PIECE_ROOM (6 + 3 + 1)
 
 static void put_escaped(struct log_line *line, const char *text, size_t size, bool quoted)
@@ -148,7 +150,7 @@ static void put_escaped(struct log_line *line, const char *text, size_t size, bo
 	}
 }
 
-/* Decimal digits, with zeros in front up to this width. */
+/* Decimal digits, padded with zeros to this width. */
 static void put_digits(struct log_line *line, uint64_t value, int width)
 {
 	char text[24];
@@ -162,7 +164,7 @@ static void put_digits(struct log_line *line, uint64_t value, int width)
 	put(line, text + at, sizeof(text) - at);
 }
 
-/* 2026-11-24T10:00:00. and so on. strftime(3) would be a tenth of what a line costs. */
+/* As 2026-11-24T10:00:00. with the dot. strftime(3) would be a tenth of the cost of a line. */
 static void put_second(struct log_line *line, time_t second)
 {
 	static const char between[] = "--T::.";
@@ -179,7 +181,7 @@ static void put_second(struct log_line *line, time_t second)
 	}
 }
 
-/* 2026-11-24T10:00:00.123Z. Who gathers lines writes many in a second. */
+/* As 2026-11-24T10:00:00.123Z. A log that gathers writes many lines a second and keeps the text. */
 static void put_time(struct log_line *line)
 {
 	struct log_gather *gather = line->log->gather;
@@ -234,7 +236,9 @@ void log_string(struct log_line *line, const char *name, const char *value)
 {
 	bool quoted = line->log->json || value[0] == '\0' || strpbrk(value, " \t\"=") != NULL;
 
-	/* A field that would not fit whole is left out, so that what is there can be parsed. */
+	/*
+	 * A field with hardly any room left is omitted whole, so that the line can still be parsed.
+	 */
 	if (line->dropped || line->size + strlen(name) + 16 > sizeof(line->text) - LOG_TAIL)
 		return;
 	put_name(line, name);
@@ -266,7 +270,7 @@ void log_milliseconds(struct log_line *line, const char *name, uint64_t nanoseco
 	put_digits(line, microseconds % 1000, 3);
 }
 
-/* 0, or -1: what could not be written is lost, and counted. */
+/* 0, or -1: some lines could not be written; they are lost and counted. */
 static int write_lines(const struct log *log, const char *text, size_t size)
 {
 	ssize_t n = write(log->fd, text, size);
@@ -281,7 +285,7 @@ static int write_lines(const struct log *log, const char *text, size_t size)
 	return -1;
 }
 
-/* The log takes lines again: say how many it did not. */
+/* The log accepts lines again: report how many were lost. */
 static void tell_lost(const struct log *log)
 {
 	unsigned long lost =

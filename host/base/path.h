@@ -4,7 +4,9 @@
 
 #include <stddef.h>
 
-/* directory/name; with one slash between them where `directory` is "/". 0, or -1: it does not fit. */
+/*
+ * Write directory/name into `path`, or /name if `directory` is "/". 0, or -1 with errno: too long.
+ */
 int path_join(char *path, size_t size, const char *directory, const char *name);
 
 #endif

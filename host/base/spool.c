@@ -1,4 +1,7 @@
-/* What was in memory moves to the file when the limit is passed, so the bytes stay in one place. */
+/*
+ * When the limit is exceeded, the bytes in memory move to the file, so that all bytes are in one
+ * place.
+ */
 #include "base/spool.h"
 
 #include "base/error.h"

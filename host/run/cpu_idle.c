@@ -1,10 +1,9 @@
 /*
- * From /proc/uptime (proc(5)), which counts the time that all processors together had nothing to do,
- * in hundredths of a second. It is read twenty times a second at most; whoever comes meanwhile gets the
- * last answer.
+ * /proc/uptime (proc(5)) counts the idle time of all processors together, in hundredths of a
+ * second. It is read at most twenty times a second; calls in between return the last result.
  *
- * It tells of the machine, not of a container's share of it. That errs on the safe side: processors
- * that are idle give their time to whoever asks, within his share.
+ * The file describes the machine and not a container's share of it. That error is harmless: idle
+ * processors give their time to every process that asks, within its share.
  */
 #include "run/cpu_idle.h"
 
@@ -19,15 +18,15 @@
 #include <time.h>
 #include <unistd.h>
 
-#define LOOK_EVERY (CLOCK_SECOND / 20)
-#define IDLE_SHARE 4 /* a quarter of all processors' time is idle */
+#define SAMPLE_NS (CLOCK_SECOND / 20) /* shortest time between two samples */
+#define IDLE_SHARE 4                  /* divides all processor time: a quarter must be idle */
 
 struct cpu_idle {
 	pthread_mutex_t lock;
 	int file; /* /proc/uptime, or -1 */
 	uint64_t processors;
-	uint64_t looked; /* when; nanoseconds */
-	uint64_t unused; /* what all processors had not used until then */
+	uint64_t looked; /* time of the last sample, nanoseconds */
+	uint64_t unused; /* idle time of all processors at that sample, nanoseconds */
 	bool is;
 };
 
@@ -77,7 +76,7 @@ bool cpu_has_idle_time(struct cpu_idle *i)
 	bool is;
 
 	pthread_mutex_lock(&i->lock);
-	if (i->file >= 0 && t - i->looked >= LOOK_EVERY)
+	if (i->file >= 0 && t - i->looked >= SAMPLE_NS)
 		look(i, t);
 	is = i->is;
 	pthread_mutex_unlock(&i->lock);

@@ -1,16 +1,16 @@
 /*
- * A thread of the front guards each run. Five descriptors tell it everything: the script's output,
- * its standard error, the channel on which its end is told, the client's connection, and, if the
- * number of its processes is limited, the kernel's questions.
+ * A thread of the front guards each run. It polls five descriptors: the script's output, its
+ * standard error, the run channel (which reports the end), the client's connection and, if the
+ * number of processes is limited, the notifications of seccomp.
  *
  * A run ends when the channel says so, and not when the pipes are closed: a process that the script
- * left behind may keep those open for ever. What the script wrote before its end is in the pipes by
- * then, so they are emptied once more without waiting. Of a script's reply nothing is sent before it
- * is whole or large, so for the first milliseconds its output is left there altogether: most scripts
- * end within them, and each time that a thread wakes costs both processes.
+ * left behind may hold them open for ever. What the script wrote before its end is in the pipes by
+ * then, so the guard empties them once more without waiting. No byte of a CGI reply is sent before
+ * the reply is whole or large, so for the first milliseconds the guard does not read the output at
+ * all: most scripts end within them, and each wake-up of a thread costs both processes.
  *
- * A script that closes its output and goes on has said that its reply is complete. It is answered
- * then, and goes on within its limits, watched as before.
+ * A script that closes its output and goes on has completed its reply. The guard then answers the
+ * client, and the script goes on within its limits, still guarded.
  */
 #include "run/guard.h"
 
@@ -37,8 +37,8 @@
 #include <unistd.h>
 
 #define PIECE 65536
-#define LET_GO 5000000000 /* nanoseconds for an app to end a request that nobody waits for */
-#define QUIET 500000000   /* nanoseconds between the end of the output and that of the process */
+#define ABANDONED_GRACE_NS 5000000000    /* for an app to end a request that has failed */
+#define OUTPUT_CLOSED_GRACE_NS 500000000 /* for a process to end after its output */
 
 static int milliseconds(const struct run *run);
 static void take_output(struct run *run);
@@ -118,24 +118,24 @@ static int milliseconds(const struct run *run)
 }
 
 /*
- * A run that has failed is ended. An app worker serves others after this one, so it is only told, by
- * a pipe that nobody reads, and has some seconds to find out.
+ * End a failed run. An app worker serves other requests after this one, so it only finds its pipe
+ * closed, and has ABANDONED_GRACE_NS to stop.
  */
 static void end_failed(struct run *run)
 {
-	uint64_t due = clock_now() + LET_GO;
+	uint64_t due = clock_now() + ABANDONED_GRACE_NS;
 
 	if (!run->app) {
 		escalation_begin(&run->end);
 		return;
 	}
-	/* A client that took nothing until the deadline was no fault of the app's. */
+	/* The deadline may have passed because the client took nothing: no fault of the app's. */
 	if (run->process.output >= 0 || run->end.due > due)
 		run->end.due = due;
 	fd_close(&run->process.output);
 }
 
-/* What is due, and what has gone wrong on the way out. */
+/* Act on deadlines that have passed and on a response that has failed. */
 static void step(struct run *run)
 {
 	if (run->state != RUN_STATE_GOING)
@@ -172,7 +172,7 @@ static void step(struct run *run)
 	}
 }
 
-/* Read once. The number of bytes; 0 and the descriptor closed at its end; -1 when there are none. */
+/* Read once. The number of bytes; 0: end of file, and *fd is closed; -1: nothing to read now. */
 static ssize_t read_pipe(int *fd, char *piece, size_t size)
 {
 	ssize_t n = read(*fd, piece, size);
@@ -191,16 +191,16 @@ static void take_output(struct run *run)
 	struct error e;
 
 	if (n == 0)
-		run->answer_at = clock_now() + QUIET;
-	/* What a run says that has failed already is for nobody. */
+		run->answer_at = clock_now() + OUTPUT_CLOSED_GRACE_NS;
+	/* The output of a failed run is dropped. */
 	if (n > 0 && run->x->outcome.whole &&
 	    cgi_reply_feed(&run->x->reply, piece, (size_t)n, &e) < 0)
 		outcome_fail(&run->x->outcome, OUTCOME_REPLY, 500, "%s", e.message);
 }
 
 /*
- * The kernel tells that a process is dead before the template does. One that is still ending has lost
- * its memory, and so its program, before its descriptors.
+ * The pidfd shows a death before the template reports it. A process that is still exiting loses its
+ * memory, and so its /proc/PID/exe, before its descriptors.
  */
 static bool is_ending(const struct run *run)
 {
@@ -213,7 +213,7 @@ static bool is_ending(const struct run *run)
 	return poll(&event, 1, 0) > 0;
 }
 
-/* No end was told since the output was closed. If it was closed by the end, that will be told. */
+/* The output was closed and no end reported since. If the process is exiting, its end will be. */
 static void answer_early(struct run *run)
 {
 	struct error e;
@@ -257,10 +257,10 @@ static void take_notice(struct run *run)
 }
 
 /*
- * Of what a client can send now only ABORT_REQUEST means something at once; anything else is left
- * for later, and not looked at again. That it will send no more is no end: it may still read. If it
- * goes with its whole reply (nginx does so with fastcgi_keep_conn on, before END_REQUEST), the run
- * may do what is left to do.
+ * Of the records that a client can send now, only ABORT_REQUEST has an effect at once; anything
+ * else stays in the socket, which is then not polled for input any more. A client that has shut
+ * down its sending side has not left: it may still read. If a client closes after it has its whole
+ * reply (nginx does so with fastcgi_keep_conn on, before END_REQUEST), the run may finish its work.
  */
 static void look_at_client(struct run *run)
 {
@@ -335,13 +335,13 @@ static void take_report(struct run *run)
 	}
 }
 
-/* Line by line, tagged as what the script writes to standard error is. */
+/* Line by line, with the tags of the script's standard error. */
 static void log_stack(struct run *run, int file)
 {
 	char text[16384];
 	ssize_t n = pread(file, text, sizeof(text), 0);
 
-	/* Asked by somebody who looks in, it is for him; else for the log, and for the error page. */
+	/* A stack that the control socket asked for goes only there. */
 	if (n <= 0 || (run->x->outcome.whole &&
 			  stats_answer(run->shared->stats, run->x->entry, text, (size_t)n)))
 		return;
@@ -358,7 +358,7 @@ static bool is_readable(int fd)
 	return fd >= 0 && poll(&event, 1, 0) > 0;
 }
 
-/* Both pipes hold by now all that was written before the end was told. */
+/* Both pipes now hold all that was written before the end was reported. */
 static void empty_pipes(struct run *run)
 {
 	while (

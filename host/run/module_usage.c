@@ -1,4 +1,4 @@
-/* A fixed table: when it is full, further names are not noticed, which costs speed and no more. */
+/* The table is fixed: when it is full, further modules are not counted, which only costs speed. */
 #include "run/module_usage.h"
 
 #include "base/fd.h"
@@ -11,7 +11,7 @@
 #include <string.h>
 
 #define NAMES_MAX 512
-#define RUNS_TO_PRELOAD 2 /* once is chance, twice a habit */
+#define RUNS_TO_PRELOAD 2 /* a single run may be chance */
 
 struct name {
 	int language;

@@ -1,6 +1,6 @@
 /*
- * Modules that extensions keep loading. What several runs have loaded is worth having in the
- * template, and is told to the master once.
+ * Counts the modules that runs load. A module that several runs have loaded is worth preloading in
+ * the template, and is reported to the master once.
  */
 #ifndef EXTHOST_MODULE_USAGE_H
 #define EXTHOST_MODULE_USAGE_H
@@ -8,10 +8,12 @@
 struct binding;
 struct module_usage;
 
-/* Tell what was noticed over this SOCK_SEQPACKET, as "language:module". NULL: no memory. */
+/* Report modules over this SOCK_SEQPACKET, as "language:module". NULL: no memory. */
 struct module_usage *module_usage_create(const struct binding *const *bindings, int master);
 
-/* A run loaded this module. Safe to call from any thread; n may be NULL: nobody wants to know. */
+/*
+ * Count a run that loaded this module. Safe to call from any thread. If n is NULL, nothing happens.
+ */
 void module_usage_add(struct module_usage *n, int language, const char *module);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * A run from the front's side: a request process is taken and given its order, a thread guards it
- * (guard.c), and the process and what belongs to it are let go.
+ * A run from the front's side: take a request process, send it its order, guard the run (guard.c)
+ * and release the process.
  */
 #include "run/run.h"
 
@@ -24,7 +24,7 @@
 #include <string.h>
 
 #define SPARE_TRIES 8
-#define LEAVE_OUTPUT 2000000 /* nanoseconds in which a script's output may stay in the pipe */
+#define OUTPUT_DELAY_NS 2000000 /* a script's output is not read earlier */
 
 static int hand_over(struct run *run);
 
@@ -52,7 +52,7 @@ void run_script(const struct run_shared *shared, struct exchange *x)
 	guard_finish(&run);
 }
 
-/* A spare can have died while it waited; then the next one is taken. */
+/* A spare may have died while it waited; then the next one is taken. */
 static int hand_over(struct run *run)
 {
 	const struct binding *binding =
@@ -83,7 +83,7 @@ static int hand_over(struct run *run)
 			break;
 		result = run_order_send(run->process.channel, &order);
 		if (result < 0) {
-			error_errno(&e, "hand over to process %d", (int)run->process.pid);
+			error_errno(&e, "send the order to process %d", (int)run->process.pid);
 			process_handle_release(&run->process);
 		}
 	}
@@ -92,7 +92,7 @@ static int hand_over(struct run *run)
 		return result;
 	}
 	now = clock_now();
-	run->listen_at = now + LEAVE_OUTPUT;
+	run->listen_at = now + OUTPUT_DELAY_NS;
 	escalation_init(&run->end, &run->process, now + run->x->limits.timeout * CLOCK_SECOND);
 	run->x->request->response.deadline = run->end.due;
 	run->client_events = POLLIN;

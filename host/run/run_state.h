@@ -1,4 +1,4 @@
-/* One run while it lasts, as the thread of the front that guards it sees it. */
+/* The state of one run, as the thread of the front that guards it sees it. */
 #ifndef EXTHOST_RUN_STATE_H
 #define EXTHOST_RUN_STATE_H
 
@@ -17,7 +17,7 @@ struct scripts;
 struct spares;
 struct stats;
 
-/* What runs share. */
+/* Shared by all runs. */
 struct run_shared {
 	const char *root;
 	struct spares *spares;
@@ -28,16 +28,18 @@ struct run_shared {
 	const struct log *log;
 };
 
-/* What has become of the process that runs it. */
+/* What became of the process of a run. */
 enum run_state {
-	RUN_STATE_GOING,  /* it has not told of an end */
-	RUN_STATE_OVER,   /* a request process has ended, or an app worker ends with this request */
-	RUN_STATE_DEAD,   /* nothing more will come from the process */
-	RUN_STATE_UNREAD, /* dead, and it had not taken its order: another process can run it */
-	RUN_STATE_UNSENT, /* the order could not even be given to it: likewise */
-	RUN_STATE_ALIVE,  /* an app worker, which goes on after this request; */
-	RUN_STATE_RETIRES, /* or takes no other, */
-	RUN_STATE_STALE    /* or has not begun it, as the app's files have changed */
+	RUN_STATE_GOING, /* no end was reported */
+	/* A request process has ended, or an app worker exits after this request. */
+	RUN_STATE_OVER,
+	RUN_STATE_DEAD,    /* the process is dead */
+	RUN_STATE_UNREAD,  /* dead before it read its order: another process can run the request */
+	RUN_STATE_UNSENT,  /* the order could not be sent: another process can run the request */
+	RUN_STATE_ALIVE,   /* an app worker that can answer the next request */
+	RUN_STATE_RETIRES, /* an app worker that answers no other request */
+	/* An app worker that did not begin the request: the app's files have changed. */
+	RUN_STATE_STALE
 };
 
 struct run {
@@ -48,15 +50,16 @@ struct run {
 	struct escalation end;
 	struct stderr_log errors;
 	uint64_t began; /* clock_now() */
-	int notices;    /* of processes it starts; -1: they are not limited */
+	int notices;    /* notifications of process starts (seccomp_unotify(2)); -1: not limited */
 	uint64_t processes_left;
-	short client_events; /* what is still of interest on the connection */
-	uint64_t listen_at;  /* until then its output stays in the pipe; 0: that is over */
-	uint64_t answer_at;  /* the output is closed: when to answer; 0: it is not */
-	int32_t settle; /* RUN_STATE_STALE: milliseconds until the app's files have come to rest */
-	bool app;       /* an app worker answers it, and goes on after it */
-	bool left;      /* the client has gone, and has its whole reply: cgi_reply_is_sent */
-	bool no_memory; /* the process has told that it got none */
+	short client_events; /* poll(2) events of interest on the client's connection */
+	uint64_t listen_at;  /* the output is not read before this clock_now(); 0: it is read */
+	uint64_t answer_at;  /* the output is closed: answer at this clock_now(); 0: do not */
+	/* With RUN_STATE_STALE: app_files_settle() of the app's files, in milliseconds. */
+	int32_t settle;
+	bool app;       /* an app worker answers the request */
+	bool left;      /* the client left after its whole reply was sent (cgi_reply_is_sent) */
+	bool no_memory; /* the process reported that it is out of memory */
 };
 
 #endif

@@ -1,14 +1,15 @@
 /*
- * A pool for each language, with a lock and a template's channel of its own. Orders to the template
- * and its answers are packets on that channel; of what has been ordered the front has its ends of
- * the pipes already, and the answers come in the same order. No thread of its own reads it: whoever needs a
- * spare takes what has come; if nothing has, the first to need one waits at the channel and the
- * others wait for him, all of them without the lock.
+ * Each language has a pool with a lock and a channel to the template of its own. Orders to the
+ * template and its answers are packets on that channel. The front makes the pipes of a process when
+ * it orders it, and the answers come in the order of the orders. No thread is there only to read
+ * the channel: a thread that needs a spare takes the answers that have come. If there are none, the
+ * first such thread polls the channel and the others wait for that thread, all of them without the
+ * lock.
  *
- * A new one is ordered only after the reply to the request that took the last, since forking
- * competes with the request for the processors; only a request that finds none orders at once. For
- * the same reason a spare is warmed only while a processor is idle: it makes the next answer come
- * sooner, and costs more time than it saves.
+ * A new spare is ordered only after the reply to the request that took the last, since forking
+ * competes with the request for the processors; only a request that finds no spare orders one at
+ * once. For the same reason a spare is warmed only while a processor is idle: warming makes the
+ * next answer faster, and costs more time than it saves.
  */
 #include "run/spares.h"
 
@@ -28,26 +29,26 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#define TEMPLATE_DEADLINE                                                                          \
-	(20 * CLOCK_SECOND) /* a request waits so long while no template answers */
+#define TEMPLATE_TIMEOUT_NS (20 * CLOCK_SECOND) /* for a template to answer an order */
 #define POOL_MAX 256
 
 struct pool {
 	pthread_mutex_t lock;
-	pthread_cond_t changed; /* a template has come, or somebody has read the channel */
+	pthread_cond_t changed; /* signalled when a template connects or the channel was read */
 	int channel;            /* -1 while there is no template */
-	int retired;            /* a channel that somebody waits at, and that he shall close */
-	bool reading;           /* somebody waits at the channel */
-	size_t waiting;         /* so many find no spare */
-	unsigned long failures; /* orders that the template could not follow, ever */
+	/* An old channel, which the thread that polls it must close; -1: none. */
+	int retired;
+	bool reading;           /* a thread polls the channel */
+	size_t waiting;         /* threads that wait for a spare */
+	unsigned long failures; /* orders that failed, ever */
 	size_t asked, count;
-	struct process_handle ordered[POOL_MAX]; /* asked for and not yet there; the oldest first */
-	struct process_handle stack[POOL_MAX];   /* forked ahead */
+	struct process_handle ordered[POOL_MAX]; /* ordered and not forked yet, oldest first */
+	struct process_handle stack[POOL_MAX];   /* the spares */
 };
 
 struct spares {
 	int languages;
-	atomic_size_t wanted; /* of each language */
+	atomic_size_t wanted; /* spares to keep, for each language */
 	struct cpu_idle *idle;
 	struct pool pools[LANGUAGES_MAX];
 };
@@ -95,10 +96,10 @@ int spares_take(struct spares *s, int language, struct process_handle *p, struct
 	return result;
 }
 
-/* With the lock held, and given away while waiting: make sure that the stack is not empty. */
+/* Make sure that the stack is not empty. With the lock held, which is released while waiting. */
 static int fill(struct spares *s, struct pool *pool, struct error *e)
 {
-	uint64_t deadline = clock_now() + TEMPLATE_DEADLINE;
+	uint64_t deadline = clock_now() + TEMPLATE_TIMEOUT_NS;
 	unsigned long failures = pool->failures;
 	int result = 0;
 
@@ -118,7 +119,7 @@ static int fill(struct spares *s, struct pool *pool, struct error *e)
 	return result;
 }
 
-/* 0, also while there is no template or too much is ordered already; -1: no descriptors. */
+/* 0, also if there is no template or too many are ordered; -1 with *e: no file descriptors. */
 static int order(const struct spares *s, struct pool *pool, struct error *e)
 {
 	struct template_order message = {.warm = cpu_has_idle_time(s->idle)};
@@ -147,7 +148,7 @@ void spares_set_log(struct spares *s, int log)
 	}
 }
 
-/* Until something has changed. 0 or ETIMEDOUT. */
+/* Wait until something has changed. 0 or ETIMEDOUT. */
 static int wait_at_channel(struct pool *pool, uint64_t deadline)
 {
 	struct pollfd event = {.fd = pool->channel, .events = POLLIN};
@@ -166,7 +167,7 @@ static int wait_at_channel(struct pool *pool, uint64_t deadline)
 	return n == 0 ? ETIMEDOUT : 0;
 }
 
-/* Take one answer of the template, if there is one. */
+/* Take one answer of the template. false: there is none. */
 static bool receive_one(struct pool *pool)
 {
 	struct template_answer answer;
@@ -197,7 +198,10 @@ static bool receive_one(struct pool *pool)
 	return true;
 }
 
-/* Take what has come. While somebody waits at the channel it is his: he would not hear of it. */
+/*
+ * Take all answers that have come, but not while another thread polls the channel: it would miss
+ * them.
+ */
 static void receive_all(struct pool *pool)
 {
 	while (!pool->reading && receive_one(pool))
@@ -205,8 +209,8 @@ static void receive_all(struct pool *pool)
 }
 
 /*
- * The template is gone, and what it forked ahead with it. A channel that somebody waits at is his
- * to close, or he would wait at whatever gets its number next.
+ * The template is gone, and its spares with it. If a thread polls the channel, only that thread may
+ * close it: otherwise it would poll whatever descriptor gets the number next.
  */
 static void disconnect(struct pool *pool)
 {
@@ -239,7 +243,8 @@ void spares_connect(struct spares *s, int language, int channel)
 void spares_replace(struct spares *s, int language)
 {
 	struct pool *pool = &s->pools[language];
-	struct error ignored; /* the next request without a spare meets it too, and says so */
+	/* The next request without a spare fails the same way and reports it. */
+	struct error ignored;
 
 	pthread_mutex_lock(&pool->lock);
 	if (pool->count + pool->asked < atomic_load(&s->wanted))

@@ -1,10 +1,10 @@
 /*
- * One lock for all: it is held for some hundred nanoseconds twice a request, and a request takes a
- * millisecond.
+ * One lock for everything: it is held for some hundred nanoseconds twice a request, and a request
+ * takes a millisecond.
  *
- * How long requests take is kept as a histogram whose classes grow with the time: eight in each
- * doubling of microseconds, so that a percentile is right within a twelfth and an extension needs
- * a kilobyte, however many requests it had.
+ * The times of requests are kept as a histogram with eight classes in each doubling of
+ * microseconds. A percentile is then exact to a twelfth, and an extension needs a kilobyte for any
+ * number of requests.
  */
 #include "run/stats.h"
 
@@ -21,16 +21,16 @@
 #include <unistd.h>
 
 #define EXTENSIONS_MAX 1024
-#define STEPS 8     /* in each doubling */
+#define STEPS 8     /* classes in each doubling */
 #define CLASSES 288 /* up to 2 to the 36th microseconds, which is 19 hours */
-#define ASK (2 * CLOCK_SECOND)
+#define STACK_TIMEOUT_NS (2 * CLOCK_SECOND)
 
 struct stats_entry {
 	struct stats_run run;
 	int handle;
 	bool asked, answered;
 	struct buffer stack;
-	int users; /* the run itself, and those who ask */
+	int users; /* references: the run itself, and threads that ask for its stack */
 	struct stats_entry *next;
 };
 
@@ -41,7 +41,7 @@ struct extension {
 
 struct stats {
 	pthread_mutex_t lock;
-	pthread_cond_t told; /* a run has said where it is, or has ended */
+	pthread_cond_t told; /* signalled when a run has reported its stack, or has ended */
 	struct stats_entry *runs;
 	struct extension *extensions[EXTENSIONS_MAX];
 	size_t count;
@@ -58,9 +58,7 @@ struct stats *stats_create(void)
 	return s;
 }
 
-/*
- * Those that are going on.
- */
+/* Runs in progress. */
 
 struct stats_entry *stats_begin(
     struct stats *s, const char *id, const char *extension, const char *user)
@@ -146,7 +144,7 @@ struct stats_run *stats_list_runs(struct stats *s, size_t *count)
 		n++;
 	if (n > 0)
 		list = calloc(n, sizeof(*list));
-	/* The last to begin stands first; whoever reads wants the oldest there. */
+	/* The list has the youngest run first, the snapshot the oldest. */
 	*count = list != NULL ? n : 0;
 	for (const struct stats_entry *entry = s->runs; list != NULL && n > 0; entry = entry->next)
 		list[--n] = entry->run;
@@ -165,7 +163,7 @@ static struct stats_entry *find_run(struct stats *s, const char *id)
 
 static int wait_for_stack(struct stats *s, struct stats_entry *entry, const char **reason)
 {
-	uint64_t deadline = clock_now() + ASK;
+	uint64_t deadline = clock_now() + STACK_TIMEOUT_NS;
 	int late = 0;
 
 	entry->asked = true;
@@ -223,11 +221,9 @@ bool stats_answer(struct stats *s, struct stats_entry *entry, const char *text, 
 	return asked;
 }
 
-/*
- * Those that have ended.
- */
+/* Finished requests. */
 
-/* A longer name is cut, and two that begin alike are then one. */
+/* A longer name is cut: two extensions whose names are alike up to there share an entry. */
 static struct extension *find_extension(struct stats *s, const char *name)
 {
 	struct extension *found;

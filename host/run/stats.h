@@ -1,5 +1,5 @@
 /*
- * What the front knows of its runs: those that are going on, and for each extension how many there
+ * Statistics of the front: the runs in progress and, for each extension, how many requests there
  * were, how long they took and what went wrong. Safe to call from any thread.
  */
 #ifndef EXTHOST_STATS_H
@@ -21,33 +21,34 @@ struct stats_entry;
 
 enum stats_state { STATS_WAITS, STATS_RUNS, STATS_ENDS };
 
-/* A run that is going on, or a request that waits for one. */
+/* A run in progress, or a request that waits for its run. */
 struct stats_run {
 	char id[STATS_ID_SIZE];
 	char extension[STATS_NAME_MAX];
 	char user[STATS_USER_MAX];
 	enum stats_state state;
-	int pid;        /* 0 while it waits */
-	uint64_t since; /* clock_now() at which the state began */
+	int pid;        /* 0: it waits */
+	uint64_t since; /* clock_now() when the state began */
 };
 
-/* All that has ended, of one extension. */
+/* All finished requests of one extension. */
 struct stats_extension {
-	char name
-	    [STATS_NAME_MAX]; /* "" for what no extension answered, "*" for those beyond the table */
-	uint64_t answers[6];  /* by the first digit of the status; [0] is none */
-	uint64_t time, cpu;   /* sums: nanoseconds, microseconds */
-	uint64_t peak;        /* the most, KiB */
-	uint64_t p50, p95, p99;       /* nanoseconds, within a twelfth */
-	char error[STATS_REASON_MAX]; /* the last; "" if there was none */
+	/* "": requests that no extension answered; "*": extensions beyond the table. */
+	char name[STATS_NAME_MAX];
+	uint64_t answers[6]; /* by the first digit of the status; [0]: no status */
+	/* Sums: nanoseconds, microseconds. */
+	uint64_t time, cpu;
+	uint64_t peak;                /* the largest of all runs, KiB */
+	uint64_t p50, p95, p99;       /* nanoseconds, exact to a twelfth */
+	char error[STATS_REASON_MAX]; /* the last error; "": none */
 	int64_t error_time;           /* seconds since 1970 */
 };
 
-/* How one ended. */
+/* How a request ended. */
 struct stats_outcome {
-	const char *extension; /* NULL: none */
+	const char *extension; /* NULL: no extension answered */
 	int status;
-	uint64_t time; /* nanoseconds, of the whole request */
+	uint64_t time; /* of the whole request, nanoseconds */
 	uint64_t cpu, peak;
 	const char *error; /* NULL: none */
 };
@@ -55,37 +56,37 @@ struct stats_outcome {
 /* NULL: no memory. */
 struct stats *stats_create(void);
 
-/* A request for an extension waits for its run. NULL: no memory; the others take that as well. */
+/* A request for an extension waits for its run. NULL: no memory; all functions accept NULL. */
 struct stats_entry *stats_begin(
     struct stats *s, const char *id, const char *extension, const char *user);
 
-/* It runs in this process, of which `handle` is the pidfd as long as the state is not changed. */
+/* It runs in this process. `handle` is its pidfd, to be kept open until the state is changed. */
 void stats_runs(struct stats *s, struct stats_entry *entry, int pid, int handle);
 
 /* It is being ended, or has ended. */
 void stats_ends(struct stats *s, struct stats_entry *entry);
 
-/* It is no more. */
+/* Remove it. */
 void stats_leave(struct stats *s, struct stats_entry *entry);
 
-/* A request was answered, by an extension or not. */
+/* Count a request that was answered, by an extension or not. */
 void stats_count(struct stats *s, const struct stats_outcome *outcome);
 
 /*
- * Where is this run? Asks its process by a signal and waits for stats_answer. 0 with the text in
- * *text; -1: there is no such run, it does not run now, or it did not say within two seconds
- * (*reason).
+ * Ask a run for its stack: sends a signal to its process and waits for stats_answer. 0 with the
+ * text appended to *text; -1 with *reason: there is no such run, it does not run now, or its
+ * process did not answer within two seconds.
  */
 int stats_ask(struct stats *s, const char *id, struct buffer *text, const char **reason);
 
-/* The run has said where it is. true: somebody had asked. */
+/* The run has reported its stack. true: stats_ask was waiting for it. */
 bool stats_answer(struct stats *s, struct stats_entry *entry, const char *text, size_t size);
 
-/* Copies, for who looks in; the caller frees. NULL with *count 0: there are none. */
+/* Snapshots for `exthost status`, which the caller frees. NULL with *count 0: there are none. */
 struct stats_run *stats_list_runs(struct stats *s, size_t *count);
 struct stats_extension *stats_list_extensions(struct stats *s, size_t *count);
 
-/* All that were answered, whatever with. */
+/* The number of requests answered, with any status. */
 uint64_t stats_requests(const struct stats_extension *x);
 
 void stats_destroy(struct stats *s);

@@ -1,4 +1,4 @@
-/* One log line for each line of the script's, tagged with the request's id and the script. */
+/* One log line for each line of standard error, tagged with the request's id and the script. */
 #include "run/stderr_log.h"
 
 #include "base/log.h"

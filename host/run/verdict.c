@@ -13,7 +13,8 @@
 #include <string.h>
 #include <sys/wait.h>
 
-#define TEMPLATE_CLOSES 10000 /* milliseconds: it does at once, when it gets a processor */
+/* For the template to close its end of the channel: it does so as soon as it gets a processor. */
+#define TEMPLATE_CLOSE_TIMEOUT_MS 10000
 
 static void judge_exit(struct run *run, int status)
 {
@@ -42,8 +43,8 @@ static void judge_death(struct run *run, int wait_status)
 }
 
 /*
- * The process is dead: did it leave its order in the channel, unread? The kernel tells by a reset
- * once the template, too, has closed its end.
+ * The process is dead. true: it has left its order unread in the channel. The kernel shows that by
+ * a reset once the template, too, has closed its end.
  */
 static bool left_order(const struct run *run)
 {
@@ -51,7 +52,7 @@ static bool left_order(const struct run *run)
 	struct run_report report;
 	int descriptor;
 
-	return poll(&event, 1, TEMPLATE_CLOSES) > 0 &&
+	return poll(&event, 1, TEMPLATE_CLOSE_TIMEOUT_MS) > 0 &&
 	       run_report_receive(run->process.channel, &report, &descriptor) < 0 &&
 	       errno == ECONNRESET;
 }
@@ -60,7 +61,7 @@ void verdict_take_end(struct run *run, const struct run_report *report)
 {
 	run->x->outcome.cpu = report->cpu;
 	run->x->outcome.peak = report->peak;
-	/* An app worker can end before it has seen its order: that is known when it is dead. */
+	/* An app worker can end before it reads its order; only its death (RUN_DIED) shows that. */
 	if (report->type == RUN_ENDED && run->app)
 		return;
 	if (report->type == RUN_ENDED) {
