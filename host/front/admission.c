@@ -1,10 +1,10 @@
 /*
- * A connection that was accepted must be served, so there must be descriptors for what its request
- * will need before it is accepted. Where there are none, clients wait in the listeners' queues: the
- * listeners are left in the epoll but asked for nothing, so that no thread runs round them.
+ * A connection that was accepted must be served, so the descriptors that its request will need must
+ * be available before. If they are not, clients wait in the listeners' queues: the listeners stay
+ * in the epoll with an empty event mask, so that no thread spins on them.
  *
- * The need is counted for the worst, that every connection sends a request at once, and not looked
- * up when the time comes: an idle connection may begin a request at any moment.
+ * The need is counted for the worst case, that every connection sends a request at once, and is not
+ * measured: an idle connection may begin a request at any moment.
  */
 #include "front/admission.h"
 
@@ -17,12 +17,16 @@
 #include <sys/epoll.h>
 #include <sys/resource.h>
 
-/* One thread is called for each client: without EPOLLONESHOT, all that wait, in a chain. */
+/*
+ * Each client wakes one thread. Without EPOLLONESHOT a client would wake all waiting threads, in a
+ * chain.
+ */
 #define WANTED (EPOLLIN | EPOLLONESHOT)
-#define LISTENERS_MAX 256 /* those of the start, and those that were bound anew since */
-#define FOR_THE_FRONT 112 /* epoll, listeners, channels, the log; questions; kept code */
+#define LISTENERS_MAX 256 /* the first listeners, and those rebound since */
+/* Epoll, listeners, channels, the log; connections of the control socket; kept code. */
+#define FOR_THE_FRONT 112
 #define FOR_A_SPARE 4
-#define FOR_A_RUN 7        /* its process, notices, a held reply, what it reports */
+#define FOR_A_RUN 7        /* its process, notifications, a held reply, what the process reports */
 #define FOR_A_CONNECTION 4 /* itself; a copy and the body, twice; then the script and its code */
 
 struct admission {
@@ -30,7 +34,7 @@ struct admission {
 	int epoll;
 	const struct listener *_Atomic listeners[LISTENERS_MAX];
 	size_t count;
-	bool asleep[LISTENERS_MAX]; /* those of an app that has workers to accept */
+	bool asleep[LISTENERS_MAX]; /* true: a listener of an app whose workers accept */
 	uint64_t tag;
 	size_t most, taken;
 	bool paused, ended;

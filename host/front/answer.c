@@ -1,7 +1,7 @@
 /*
- * The stages of a request: it is routed to a file, admitted to a place in its lane, run, finished,
- * logged and released. Each stage returns whether the next one follows; one after which none follows
- * has answered the request itself.
+ * The stages of a request in the front: find its file, admit it to its lane, run it, finish the
+ * reply, log and release. A stage returns true if the next one follows; otherwise it has answered
+ * the request itself.
  */
 #include "front/answer.h"
 
@@ -57,7 +57,7 @@ bool answer_end(const struct front_shared *shared, struct exchange *x)
 	return exchange_release(x);
 }
 
-/* Never for the relay: Fossil would not ask for it, and its users are none of the host's. */
+/* Never for the relay: Fossil does not ask for metrics, and its users must not see the host's. */
 static bool is_metrics(
     const struct front_shared *shared, const struct exchange *x, const char *prefix)
 {
@@ -109,7 +109,10 @@ static bool find_file(const struct front_shared *shared, struct exchange *x, con
 	return true;
 }
 
-/* POST too, as Fossil has it. A client that was told 200 would think that its file is stored, or gone. */
+/*
+ * GET, HEAD or POST, as in Fossil. After a 200 to another method, a client would believe its file
+ * stored or deleted.
+ */
 static bool is_reading(const struct request *request)
 {
 	const char *method = cgi_variables_text(&request->variables, "REQUEST_METHOD");
@@ -118,7 +121,7 @@ static bool is_reading(const struct request *request)
 	       strcmp(method, "POST") == 0;
 }
 
-/* What the configuration does not offer is not there; what is never sent is forbidden. */
+/* A file that the configuration does not offer is not found; a secret one is forbidden. */
 static void answer_static(const struct front_shared *shared, struct exchange *x)
 {
 	const struct binding *const *bindings = scripts_bindings(shared->run.scripts);
@@ -132,7 +135,7 @@ static void answer_static(const struct front_shared *shared, struct exchange *x)
 	else if (secret != NULL)
 		exchange_refuse(x, 403, "%s is not executable, and %s is never sent", name, secret);
 	else if (!is_reading(x->request))
-		exchange_refuse(x, 405, "static content can be read only");
+		exchange_refuse(x, 405, "static content is read-only");
 	else
 		answer_file(x);
 }
@@ -147,7 +150,7 @@ static enum script_kind kind_by_mode(
 	}
 }
 
-/* Which language it is in, how it is run, and whether its limits allow the request. */
+/* Find the language and the kind of the script, and check the request against its limits. */
 static bool find_script(const struct front_shared *shared, struct exchange *x)
 {
 	const struct route *route = &x->route;
@@ -172,7 +175,7 @@ static bool find_script(const struct front_shared *shared, struct exchange *x)
 	return true;
 }
 
-/* Wait for a place to run. */
+/* Wait for a place to run, in the extension's lane and among all runs. */
 static bool admit(const struct front_shared *shared, struct exchange *x)
 {
 	const struct config *config = x->config;
@@ -197,7 +200,7 @@ static bool admit(const struct front_shared *shared, struct exchange *x)
 		    (unsigned long long)config->queue);
 		break;
 	case LANES_LATE:
-		exchange_refuse(x, 503, "no place for a run within %llu s, --queue-timeout",
+		exchange_refuse(x, 503, "waited %llu s for a place to run, --queue-timeout",
 		    (unsigned long long)config->queue_timeout);
 		break;
 	case LANES_GONE: exchange_leave(x, "the client went away while it waited"); break;
@@ -210,7 +213,7 @@ static void run(const struct front_shared *shared, struct exchange *x)
 	x->request->language = x->found.language;
 	exchange_begin_reply(x);
 	if (x->found.kind == SCRIPT_APP)
-		x->reply.buffer = 0; /* what it gives is wanted at once (PEP 3333) */
+		x->reply.buffer = 0; /* an app's output is sent at once (PEP 3333) */
 	if (x->found.kind == SCRIPT_CGI)
 		run_script(&shared->run, x);
 	else

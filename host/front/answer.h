@@ -10,21 +10,24 @@ struct exchange;
 struct lanes;
 struct status_sources;
 
-/* What all answers share. */
+/* Shared by all requests. */
 struct front_shared {
 	struct run_shared run;
-	struct lanes *lanes;           /* NULL: nothing is limited */
-	struct status_sources *status; /* for --metrics; NULL: there are none */
+	struct lanes *lanes;           /* NULL: runs are not limited */
+	struct status_sources *status; /* for --metrics; NULL: no metrics */
 	int root;                      /* descriptor of the extension root */
 };
 
 /*
- * Answer a complete request. `prefix` is taken off its path; a request from the relay names its
+ * Answer a complete request. `prefix` is removed from its path; a request from the relay names its
  * script by path instead.
  */
 void answer_request(const struct front_shared *shared, struct exchange *x, const char *prefix);
 
-/* The last stages of every request, also of one that was refused: as exchange_release. */
+/*
+ * The last stages of every request, also of a refused one: count, log, release. true: the
+ * connection can be used again.
+ */
 bool answer_end(const struct front_shared *shared, struct exchange *x);
 
 #endif

@@ -1,4 +1,4 @@
-/* A known length goes before the bytes; a file that has become shorter is a reply that is cut. */
+/* The length is sent before the bytes, so a file that is truncated meanwhile gives a cut reply. */
 #include "front/answer_file.h"
 
 #include "base/error.h"
@@ -48,7 +48,7 @@ void answer_file(struct exchange *x)
 	}
 }
 
-/* As many bytes as the length says that was sent. 0, also if the client is gone; -1 with *e. */
+/* Send as many bytes as the length says. 0, also if the client is gone; -1 with *e. */
 static int send_contents(struct response *response, const struct route *route, struct error *e)
 {
 	off_t left = route->status.st_size;

@@ -1,14 +1,14 @@
-/* Answers that need no run: static content, and the figures for Prometheus. */
+/* Requests that need no run: static content, and metrics for Prometheus. */
 #ifndef EXTHOST_ANSWER_FILE_H
 #define EXTHOST_ANSWER_FILE_H
 
 struct exchange;
 struct status_sources;
 
-/* The file that the route found, or 304. */
+/* Send the file that the route found, or 304. */
 void answer_file(struct exchange *x);
 
-/* The text of status_metrics. */
+/* Send the text of status_metrics. */
 void answer_metrics(struct exchange *x, struct status_sources *sources);
 
 #endif

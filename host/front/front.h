@@ -1,4 +1,4 @@
-/* The threads of the front: they serve, as many as there is work (front.c). */
+/* The threads of the front (front.c), as many as there is work. */
 #ifndef EXTHOST_FRONT_H
 #define EXTHOST_FRONT_H
 
@@ -10,7 +10,8 @@
 
 #include <stdatomic.h>
 
-#define LISTENER_TAG 0xffffffff00000000 /* and the listener's index: no connection's generation */
+/* Plus the listener's index: larger than any connection's tag. */
+#define LISTENER_TAG 0xffffffff00000000
 
 struct front_request;
 struct listener;
@@ -21,11 +22,12 @@ struct front {
 	struct app_pool_setup apps;
 	struct config_share *configs;
 	struct connections *connections;
-	struct front_request **begun; /* by a connection's index: its body still comes; or NULL */
+	/* By a connection's index: its request whose body still comes; or NULL. */
+	struct front_request **begun;
 	struct wire_rules rules;
 	int epoll;
 	struct admission *accepting;
-	int control_epoll; /* of the control socket, which has threads of its own */
+	int control_epoll; /* of the control socket, which threads of its own serve */
 	struct admission *control;
 	int languages;
 	struct status_sources status;
@@ -35,12 +37,12 @@ struct front {
 };
 
 /*
- * Answer `exthost status` at the control socket among these listeners, from now on, in threads that wait
- * for no place, thread or lane that requests may have taken. 0 or -1 with errno.
+ * Answer `exthost status` at the control socket among these listeners from now on, with threads
+ * that need no place, thread or lane that requests can exhaust. 0 or -1 with errno.
  */
 int front_start_control(struct front *f, const struct listener *listeners, size_t count);
 
-/* Have one more thread serve, unless there are as many as there may be connections. */
+/* Start one more thread, unless there are as many as --max-connections. */
 void front_start_thread(struct front *f);
 
 #endif

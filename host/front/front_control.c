@@ -1,8 +1,9 @@
 /*
- * An administrator looks in when something is wrong, and then every thread that serves may be held by a
- * run, and every connection be open. So the control socket is in an epoll of its own, with a thread that
- * does nothing but accept there, and takes no place from the clients. Each question gets a thread for as
- * long as it takes: the answer may have to wait for a run's stack. A connection that asks nothing is given up.
+ * An administrator runs `exthost status` when something is wrong: every thread of the front may
+ * then guard a run, and every connection may be open. So the control socket has an epoll and a
+ * thread of its own that only accepts there, and takes no place from the clients. Each question is
+ * answered by a thread of its own, since the answer may have to wait for a run's stack. A
+ * connection that asks nothing is closed.
  */
 #include "front/front.h"
 
@@ -21,17 +22,17 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define PATIENCE 5        /* seconds for a question to come, and for its answer to be taken */
-#define QUESTIONS_MOST 16 /* at once: each costs a descriptor */
+#define QUESTION_TIMEOUT_S 5 /* to send a question, and to read its answer */
+#define QUESTIONS_MOST 16    /* at once: each takes a descriptor */
 #define THREAD_STACK 1048576
 
-/* One who has connected. */
+/* A connection to the control socket. */
 struct question {
 	struct front *front;
 	int fd;
 };
 
-/* Nobody but the host's own user and root. */
+/* Only the host's own user and root may connect. */
 static bool is_allowed(const struct front *f, const struct listener *l, int fd)
 {
 	static const struct config nobody_else;
@@ -68,10 +69,10 @@ static void *answer(void *argument)
 	return NULL;
 }
 
-/* In a thread of its own, or right here where there is none to be had. */
+/* In a thread of its own; if none can be started, right here. */
 static void serve(struct front *f, int fd)
 {
-	const struct timeval patience = {.tv_sec = PATIENCE};
+	const struct timeval patience = {.tv_sec = QUESTION_TIMEOUT_S};
 	struct question *q = malloc(sizeof(*q));
 
 	if (q == NULL) {

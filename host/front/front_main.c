@@ -1,6 +1,6 @@
 /*
- * The front's first thread, which serves nobody: it starts the others, takes the master's orders and
- * ends the process.
+ * The first thread of the front: it starts the others, follows the master's orders and ends the
+ * process. It serves no requests.
  */
 #include "front/front_main.h"
 
@@ -34,7 +34,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-#define APPS_STOP 3 /* seconds for app workers to end, when all requests have */
+#define APPS_GRACE_S 3 /* for app workers to end after the last request */
 #define FIRST_THREADS 2
 
 static void front_start(struct front *f, const struct front_setup *setup);
@@ -75,7 +75,7 @@ static void front_start(struct front *f, const struct front_setup *setup)
 	f->setup = setup;
 	while (setup->bindings[f->languages] != NULL)
 		f->languages++;
-	/* Threads are many and ask for little memory: they need not have an arena each. */
+	/* There are many threads with little memory: they need no malloc arena each. */
 	mallopt(M_ARENA_MAX, 4);
 	most = admission_most(config, f->languages);
 	set_rules(f, most);
@@ -104,7 +104,7 @@ static void front_start(struct front *f, const struct front_setup *setup)
 		fail(setup, "apps");
 }
 
-/* What a client may send, and how many may at once: so many as there are descriptors for. */
+/* What a client may send, and how many may connect: as many as there are descriptors for. */
 static void set_rules(struct front *f, size_t most)
 {
 	const struct config *config = f->setup->config;
@@ -113,12 +113,12 @@ static void set_rules(struct front *f, size_t most)
 	if (most < connections) {
 		connections = most;
 		log_message(f->setup->log, LEVEL_INFO,
-		    "descriptors (ulimit -n) suffice for %zu connections at once; more wait", most);
+		    "file descriptors (ulimit -n) allow %zu connections; more clients wait", most);
 	}
 	f->rules = wire_rules_make(config->max_header, connections);
 }
 
-/* What the threads share. */
+/* Create what the threads share. */
 static void make_shared(struct front *f)
 {
 	const struct front_setup *setup = f->setup;
@@ -160,7 +160,7 @@ static void make_apps(struct front *f)
 		fail(f->setup, "start");
 }
 
-/* An app that has sockets of its own and does not load: its clients are told so here. */
+/* An app with direct workers that does not load: its clients are answered here. */
 static void stand_in(void *front, int app, bool on)
 {
 	struct front *f = front;
@@ -178,7 +178,7 @@ static void take_template(struct front *f, const struct front_message *message, 
 	config_let_go(f->configs, held);
 }
 
-/* The master has read the same bytes and found them good. */
+/* The master has checked the same bytes before. */
 static void reload(struct front *f, int file)
 {
 	struct config next;
@@ -199,8 +199,8 @@ static void reload(struct front *f, int file)
 }
 
 /*
- * The master has bound a listener's socket anew. The old one stays watched: who had connected to it
- * before its file was removed is served still.
+ * The master has rebound a listener's socket. The old one stays watched: clients that connected to
+ * it before its file was removed are still served.
  */
 static void take_listener(struct front *f, uint32_t index, int fd)
 {
@@ -219,14 +219,14 @@ static void take_listener(struct front *f, uint32_t index, int fd)
 	*fresh = f->setup->listeners[index];
 	fresh->fd = fd;
 	if (admission_add(fresh->control ? f->control : f->accepting, fresh) < 0) {
-		log_message(f->setup->log, LEVEL_ERROR, "%s: bound anew too often", fresh->address);
+		log_message(f->setup->log, LEVEL_ERROR, "%s: rebound too often", fresh->address);
 		free(fresh);
 		close(fd);
 	}
 	/* `fresh` is in the front's list. NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
 }
 
-/* One order of the master's. false: it is time to end. */
+/* Follow one order of the master. false: stop. */
 static bool take_order(struct front *f)
 {
 	struct front_message message = {0};
@@ -272,7 +272,7 @@ static void front_supervise(struct front *f)
 	}
 }
 
-/* Accept no more, let what is being answered end, and give up at the end of the grace time. */
+/* Accept no more, wait for the requests in progress, and give up at the end of the grace time. */
 static void front_stop(struct front *f)
 {
 	const struct config *config;
@@ -294,6 +294,6 @@ static void front_stop(struct front *f)
 	if (open > 0)
 		log_message(
 		    f->setup->log, LEVEL_WARNING, "stopped with %zu connections open", open);
-	app_pool_stop(f->shared.run.apps, deadline + APPS_STOP * CLOCK_SECOND);
+	app_pool_stop(f->shared.run.apps, deadline + APPS_GRACE_S * CLOCK_SECOND);
 	config_let_go(f->configs, held);
 }

@@ -4,7 +4,10 @@
 
 struct front_setup;
 
-/* Be the front. Ends with 0 after FRONT_STOP, or when the master is gone; with 1 when it cannot. */
+/*
+ * Run the front. The process exits with 0 after FRONT_STOP or when the master is gone, with 1 when
+ * it cannot start.
+ */
 void front_main(const struct front_setup *setup) __attribute__((noreturn));
 
 #endif

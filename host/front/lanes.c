@@ -1,7 +1,7 @@
 /*
- * A lane is there while somebody is in it or waits for it, so there are never more than there are
- * requests, and a list is enough. Those who wait stand in a second list, in the order they came,
- * each with a condition of its own: whoever leaves wakes exactly those who may go.
+ * A lane exists while a request runs or waits in it, so there are never more lanes than requests,
+ * and a list is enough. Waiting requests are in a second list, in the order they came, each with a
+ * condition of its own: a run that ends wakes exactly the requests that may go.
  */
 #include "front/lanes.h"
 
@@ -14,11 +14,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LOOK_EVERY (CLOCK_SECOND / 4) /* at the client, while waiting */
+#define CLIENT_CHECK_NS (CLOCK_SECOND / 4) /* while a request waits: is its client gone? */
 
 struct lane {
 	char *extension;
-	uint64_t limit; /* as it was for the last one who came */
+	uint64_t limit; /* as the last request had it */
 	size_t running, waiting;
 	struct lane *next;
 };
@@ -72,12 +72,12 @@ enum lanes_verdict lanes_enter(struct lanes *l, const char *extension,
 static enum lanes_verdict enter(
     struct lanes *l, struct lane *lane, const struct lanes_limits *limits, int client)
 {
-	/* A reload may have made room for those who wait already: they go first. */
+	/* A reload may have raised a limit: requests that wait already go first. */
 	lane->limit = limits->lane;
 	wake(l, limits->concurrency);
 	if (l->running < limits->concurrency && lane->running < limits->lane &&
 	    lane->waiting == 0) {
-		/* If somebody waits although there is room, he waits for another lane. */
+		/* A request that waits although there is room waits for another lane. */
 		lane->running++;
 		l->running++;
 		return LANES_GO;
@@ -129,7 +129,7 @@ static void take_out(struct lanes *l, struct waiter **place)
 	w->lane->waiting--;
 }
 
-/* Nothing is ever sent by a client that waits for its answer, so whatever is told is its end. */
+/* A client that waits for its reply sends nothing, so any event on its connection is its end. */
 static bool is_gone(int client)
 {
 	struct pollfd event = {.fd = client, .events = 0};
@@ -149,7 +149,8 @@ static enum lanes_verdict wait_in_queue(
 	put_last(l, &self);
 	while (!self.may_go && verdict == LANES_GO) {
 		uint64_t now = clock_now();
-		uint64_t until = now + LOOK_EVERY < deadline ? now + LOOK_EVERY : deadline;
+		uint64_t until =
+		    now + CLIENT_CHECK_NS < deadline ? now + CLIENT_CHECK_NS : deadline;
 
 		if (now >= deadline)
 			verdict = LANES_LATE;
@@ -168,7 +169,7 @@ static enum lanes_verdict wait_in_queue(
 	return verdict;
 }
 
-/* Those who may go are counted as running before they wake, so that nobody takes their place. */
+/* Count requests as running before they wake, so that no other takes their place. */
 static void wake(struct lanes *l, uint64_t concurrency)
 {
 	struct waiter **place = &l->queue;

@@ -1,7 +1,6 @@
 /*
- * How many runs there may be at once: of one extension (its lane), and of all together. A request
- * that must wait stands in one queue, and the first in it whose lane has room is the next to run.
- * Safe to call from any thread.
+ * Limits the runs: of one extension (its lane), and of all together. A request that must wait joins
+ * one queue; the first in it whose lane has room runs next. Safe to call from any thread.
  */
 #ifndef EXTHOST_LANES_H
 #define EXTHOST_LANES_H
@@ -16,31 +15,31 @@ struct lanes_limits {
 	uint64_t lane;        /* runs of this extension */
 	uint64_t concurrency; /* runs of all */
 	uint64_t queue;       /* requests that wait */
-	uint64_t timeout;     /* nanoseconds that one may wait */
+	uint64_t timeout;     /* nanoseconds that a request may wait */
 };
 
 enum lanes_verdict {
 	LANES_GO,
-	LANES_FULL, /* the queue */
-	LANES_LATE, /* it waited too long */
-	LANES_GONE  /* the client went away meanwhile */
+	LANES_FULL, /* the queue is full */
+	LANES_LATE, /* the request waited too long */
+	LANES_GONE  /* the client left while the request waited */
 };
 
 /* NULL: no memory. */
 struct lanes *lanes_create(void);
 
 /*
- * Wait for a place for a run of this extension. LANES_GO: *lane is to be given back; else it is
- * NULL. `client` is a socket that is looked at while waiting, or -1. Limits that differ from those
- * of an earlier call hold from now on for those who wait, too.
+ * Wait for a place for a run of this extension. LANES_GO: *lane must be given back with
+ * lanes_leave; else it is NULL. `client`: a socket that is checked while waiting, or -1. If the limits
+ * differ from those of an earlier call, they also hold for requests that wait already.
  */
 enum lanes_verdict lanes_enter(struct lanes *l, const char *extension,
     const struct lanes_limits *limits, int client, struct lane **lane);
 
-/* The run has ended; its limits may have changed meanwhile. */
+/* The run has ended. `concurrency` may have changed since lanes_enter. */
 void lanes_leave(struct lanes *l, struct lane *lane, uint64_t concurrency);
 
-/* How many run, and how many wait. */
+/* The number of runs, and of requests that wait. */
 void lanes_count(struct lanes *l, size_t *running, size_t *waiting);
 
 void lanes_destroy(struct lanes *l);

@@ -1,7 +1,7 @@
 /*
- * Built anew for each who asks, from copies, so that nobody waits for it. jansson writes the JSON.
- * Memory of a process is what /proc/PID/statm says is resident; pages that processes share are
- * counted in each.
+ * The report is built for each question from copies, so that no request waits for it. jansson
+ * writes the JSON. The memory of a process is the resident size in /proc/PID/statm, which counts
+ * pages that processes share in each of them.
  */
 #include "front/status.h"
 
@@ -26,7 +26,7 @@
 
 #define NANOSECONDS 1e9
 
-/* 0: it is gone. */
+/* 0: the process is gone. */
 static json_int_t resident_kib(pid_t pid)
 {
 	struct process_memory memory;
@@ -113,7 +113,7 @@ static json_t *list_spares(struct status_sources *sources)
 	return object;
 }
 
-/* Names and users are a client's bytes: what is no UTF-8 is not told. */
+/* Names and users are a client's bytes: if they are not UTF-8, "?" is shown. */
 static json_t *text(const char *bytes)
 {
 	json_t *string = json_string(bytes);

@@ -1,7 +1,4 @@
-/*
- * What the host is doing, for those who look in: as JSON over the control socket, and as Prometheus
- * text.
- */
+/* The state of the host, as JSON over the control socket and as Prometheus text. */
 #ifndef EXTHOST_STATUS_H
 #define EXTHOST_STATUS_H
 
@@ -24,11 +21,11 @@ struct lanes;
 struct spares;
 struct stats;
 
-/* Who knows what there is to tell. */
+/* Where the report comes from. */
 struct status_sources {
 	uint64_t began; /* clock_now() at the front's start */
 	const struct binding *const *bindings;
-	atomic_int templates[LANGUAGES_MAX]; /* their processes; 0: none has come yet */
+	atomic_int templates[LANGUAGES_MAX]; /* process id of each template; 0: none yet */
 	struct config_share *configs;
 	struct stats *stats;
 	struct spares *spares;
@@ -44,7 +41,7 @@ struct status_sources {
 	} services[STATUS_SERVICES_MAX];
 };
 
-/* So many services there are; what is told of each follows. */
+/* Set the number of services; status_set_service follows for each. */
 void status_set_services(struct status_sources *sources, size_t count);
 void status_set_service(
     struct status_sources *sources, size_t index, pid_t pid, bool well, const char *text);
@@ -56,8 +53,8 @@ int status_json(struct status_sources *sources, struct buffer *out);
 int status_metrics(struct status_sources *sources, struct buffer *out);
 
 /*
- * Answer who has connected to the control socket: one line, "status" or "stack ID", then a JSON
- * object comes back and the connection is closed. `fd` stays the caller's.
+ * Answer a connection to the control socket: read one line, "status" or "stack ID", and write a
+ * JSON object. `fd` stays the caller's.
  */
 void status_serve(struct status_sources *sources, int fd);
 

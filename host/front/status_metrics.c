@@ -1,4 +1,4 @@
-/* The same as Prometheus reads it: its text format, version 0.0.4. */
+/* The state of the host in the text format of Prometheus, version 0.0.4. */
 #include "front/status.h"
 
 #include "front/lanes.h"
@@ -68,7 +68,7 @@ static void put_requests(struct buffer *out, const struct stats_extension *list,
 
 static void put_times(struct buffer *out, const struct stats_extension *list, size_t count)
 {
-	put_family(out, "request_seconds", "summary", "How long requests took.");
+	put_family(out, "request_seconds", "summary", "Time that requests took.");
 	for (size_t i = 0; i < count; i++) {
 		const struct stats_extension *x = &list[i];
 
@@ -84,14 +84,14 @@ static void put_times(struct buffer *out, const struct stats_extension *list, si
 	put_family(out, "cpu_seconds_total", "counter", "Processor time of runs.");
 	for (size_t i = 0; i < count; i++)
 		put_sample(out, "cpu_seconds_total", list[i].name, "", (double)list[i].cpu / 1e6);
-	put_family(out, "peak_memory_bytes", "gauge", "The most memory a run had.");
+	put_family(out, "peak_memory_bytes", "gauge", "Peak memory of a run.");
 	for (size_t i = 0; i < count; i++)
 		put_sample(out, "peak_memory_bytes", list[i].name, "", (double)list[i].peak * 1024);
 }
 
 static void put_apps(struct buffer *out, const struct app_report *list, size_t count)
 {
-	put_family(out, "app_workers", "gauge", "App workers, by app and what they do.");
+	put_family(out, "app_workers", "gauge", "App workers, by app and state.");
 	for (size_t i = 0; i < count; i++) {
 		const char *name = list[i].name;
 
@@ -102,12 +102,12 @@ static void put_apps(struct buffer *out, const struct app_report *list, size_t c
 		put_labelled(
 		    out, "app_workers", "app", name, ",state=\"loading\"", (double)list[i].loading);
 	}
-	put_family(out, "app_loads_total", "counter", "How often an app was loaded.");
+	put_family(out, "app_loads_total", "counter", "Loads of an app.");
 	for (size_t i = 0; i < count; i++)
 		put_labelled(
 		    out, "app_loads_total", "app", list[i].name, "", (double)list[i].loads);
 	put_family(out, "app_requests_total", "counter",
-	    "Requests that an app with sockets of its own has answered, by status.");
+	    "Requests answered by apps with sockets of their own, by status.");
 	for (size_t i = 0; i < count; i++) {
 		const struct app_report *a = &list[i];
 
@@ -118,7 +118,7 @@ static void put_apps(struct buffer *out, const struct app_report *list, size_t c
 		put_labelled(out, "app_requests_total", "app", a->name, ",code=\"other\"",
 		    (double)(a->requests - a->failures));
 	}
-	put_family(out, "app_refused", "gauge", "1 if an app has changed and does not load.");
+	put_family(out, "app_refused", "gauge", "1 if the app, changed, does not load.");
 	for (size_t i = 0; i < count; i++)
 		put_labelled(out, "app_refused", "app", list[i].name, "",
 		    list[i].error[0] != '\0' ? 1.0 : 0.0);
@@ -132,9 +132,9 @@ int status_metrics(struct status_sources *sources, struct buffer *out)
 
 	lanes_count(sources->lanes, &running, &waiting);
 	connections_count(sources->connections, &open, &parked);
-	put_gauge(out, "running", "Runs that are going on.", running);
+	put_gauge(out, "running", "Runs in progress.", running);
 	put_gauge(out, "waiting", "Requests that wait for a run.", waiting);
-	put_gauge(out, "connections", "Connections that are open.", open);
+	put_gauge(out, "connections", "Open connections.", open);
 	put_requests(out, list, count);
 	put_times(out, list, count);
 	put_apps(out, apps, app_count);

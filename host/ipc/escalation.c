@@ -1,7 +1,7 @@
 /*
- * Signals go through the process's pidfd, so that they never reach another process that has got its
- * number; where the kernel (before 6.9) cannot reach a whole group that way, by the group's number,
- * which stays taken while the group has members.
+ * Signals go through the process's pidfd, so that they never reach another process that has the
+ * number by now. If the kernel (before 6.9) cannot signal a whole group that way, the group's
+ * number is used, which stays taken as long as the group has members.
  */
 #include "ipc/escalation.h"
 
@@ -18,9 +18,9 @@
 #define PIDFD_SIGNAL_PROCESS_GROUP 4U
 #endif
 
-#define ASKED_FOR (1000 * CLOCK_MILLISECOND)
-#define TERM_FOR (2000 * CLOCK_MILLISECOND)
-#define KILL_AGAIN (1000 * CLOCK_MILLISECOND)
+#define STACK_GRACE_NS (1000 * CLOCK_MILLISECOND)
+#define TERM_GRACE_NS (2000 * CLOCK_MILLISECOND)
+#define KILL_AGAIN_NS (1000 * CLOCK_MILLISECOND)
 
 void escalation_init(
     struct escalation *end, const struct process_handle *process, uint64_t deadline)
@@ -49,7 +49,7 @@ void escalation_ask(struct escalation *end)
 	if (end->stage != ESCALATION_GOES_ON)
 		return;
 	syscall(SYS_pidfd_send_signal, end->process->handle, RUN_STACK_SIGNAL, NULL, 0);
-	enter(end, ESCALATION_ASKED, ASKED_FOR);
+	enter(end, ESCALATION_ASKED, STACK_GRACE_NS);
 }
 
 void escalation_begin(struct escalation *end)
@@ -57,7 +57,7 @@ void escalation_begin(struct escalation *end)
 	if (end->stage >= ESCALATION_TERMED)
 		return;
 	signal_group(end, SIGTERM);
-	enter(end, ESCALATION_TERMED, TERM_FOR);
+	enter(end, ESCALATION_TERMED, TERM_GRACE_NS);
 }
 
 int escalation_timeout(const struct escalation *end)
@@ -77,7 +77,7 @@ enum escalation_stage escalation_step(struct escalation *end)
 	}
 	signal_group(end, SIGKILL);
 	end->kills++;
-	return enter(end, ESCALATION_KILLED, KILL_AGAIN);
+	return enter(end, ESCALATION_KILLED, KILL_AGAIN_NS);
 }
 
 void escalation_sweep(const struct escalation *end)

@@ -1,4 +1,4 @@
-/* What the master says to the front: at its start, and later. */
+/* The messages of the master to the front, and what the front is given at its start. */
 #ifndef EXTHOST_FRONT_CHANNEL_H
 #define EXTHOST_FRONT_CHANNEL_H
 
@@ -12,16 +12,20 @@ struct listener;
 struct log;
 struct config_source;
 
-/* Master to front, over the SOCK_SEQPACKET `master`. Front to master: "language:module" to preload. */
+/*
+ * Orders of the master to the front, over the SOCK_SEQPACKET `master`. On the same socket the front
+ * sends the names of modules to preload, "language:module".
+ */
 enum front_order {
-	FRONT_TEMPLATE =
-	    1,          /* with a descriptor: the channel of the template that forks from now on */
-	FRONT_LISTENER, /* with a descriptor: a listener's socket, bound anew */
-	FRONT_SERVICES, /* so many services there are, in `index`; FRONT_SERVICE for each follows */
-	FRONT_SERVICE,  /* what status tells of one: its name and state in `text` */
-	FRONT_RELOAD, /* read the configuration again; with the bytes of its file, if there is one */
-	FRONT_STOP,   /* finish what runs, within the grace time, and end */
-	FRONT_REOPEN  /* open the log file again */
+	/* With a descriptor: the channel of the template that forks from now on. */
+	FRONT_TEMPLATE = 1,
+	FRONT_LISTENER, /* with a descriptor: a listener's socket, rebound */
+	FRONT_SERVICES, /* the number of services is `index`; a FRONT_SERVICE for each follows */
+	FRONT_SERVICE,  /* for status: a service's name and state in `text` */
+	/* Reload the configuration; with a descriptor of its text, if it has a file. */
+	FRONT_RELOAD,
+	FRONT_STOP,  /* finish the requests in progress, within the grace time, and end */
+	FRONT_REOPEN /* reopen the log file */
 };
 
 #define FRONT_TEXT_MAX 160
@@ -30,13 +34,13 @@ struct front_message {
 	uint32_t order;
 	uint32_t index; /* of the template's language, of the listener or of the service */
 	int32_t pid;    /* the template's, or the service's */
-	bool healthy;   /* of a service */
+	bool healthy;   /* service: it runs, or has ended as it may */
 	char text[FRONT_TEXT_MAX]; /* "name", line feed, "state" */
 };
 
 struct front_setup {
 	const struct config *config;        /* at the start */
-	const struct config_source *source; /* of later ones */
+	const struct config_source *source; /* for reloads */
 	struct log *log;
 	const struct binding *const *bindings;
 	struct listener *listeners;

@@ -14,7 +14,7 @@ int process_handle_open(struct process_handle *p, struct process_ends *ends, str
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, channel) < 0 ||
 	    pipe2(output, O_CLOEXEC) < 0 || pipe2(errors, O_CLOEXEC) < 0)
-		result = error_errno(e, "pipes of a request process");
+		result = error_errno(e, "create the pipes of a request process");
 	*p = (struct process_handle){.pid = -1,
 	    .channel = channel[0],
 	    .output = output[0],

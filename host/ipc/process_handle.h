@@ -1,4 +1,4 @@
-/* What the front holds of a process that a template forks, and what that process has. */
+/* A request process or app worker as the front holds it, and the ends of its pipes that it gets. */
 #ifndef EXTHOST_PROCESS_HANDLE_H
 #define EXTHOST_PROCESS_HANDLE_H
 
@@ -17,15 +17,15 @@ struct process_handle {
 
 enum { PROCESS_ENDS = 3 };
 
-/* The process's side: the other ends of these three, in the order in which they are passed. */
+/* The process's side: the other ends, in the order in which they are passed. */
 struct process_ends {
 	int channel, output, errors;
 };
 
-/* In the front: make the channel and the pipes of a process that is to be forked. 0, or -1 with *e filled. */
+/* In the front: create the channel and the pipes of a process to be forked. 0, or -1 with *e. */
 int process_handle_open(struct process_handle *p, struct process_ends *ends, struct error *e);
 
-/* Close the descriptors of either side. */
+/* Close the descriptors of one side. */
 void process_handle_release(struct process_handle *p);
 void process_ends_close(struct process_ends *ends);
 

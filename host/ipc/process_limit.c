@@ -1,7 +1,8 @@
 /*
- * The filter looks at the number of the system call and, of clone(2), at CLONE_THREAD. The flags of
- * clone3(2) are in memory, where a filter cannot look: it is said not to exist, and the C library
- * then calls clone(2). Calls of a foreign ABI are refused, since their numbers mean other things.
+ * The filter checks the number of the system call and, for clone(2), the flag CLONE_THREAD. The
+ * flags of clone3(2) are in memory, which a filter cannot read: so clone3 fails with ENOSYS, and
+ * the C library then calls clone(2). Calls of a foreign ABI are refused, since their numbers mean
+ * other calls.
  */
 #include "ipc/process_limit.h"
 
@@ -34,7 +35,7 @@
 #define WORD(member) ((unsigned)offsetof(struct seccomp_data, member))
 #define LOAD(member) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, WORD(member))
 #define RETURN(action) BPF_STMT(BPF_RET | BPF_K, (action))
-/* If the word is this value, do the next instruction; else skip it. */
+/* If the word has this value, do the next instruction; else skip it. */
 #define IF(value) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (value), 0, 1)
 #define UNLESS(value) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (value), 1, 0)
 
@@ -43,7 +44,7 @@ int process_limit_install(void)
 	static struct sock_filter steps[] = {LOAD(arch), UNLESS(NATIVE),
 	    RETURN(SECCOMP_RET_ERRNO | ENOSYS), LOAD(nr),
 #ifdef __x86_64__
-	    /* x32 has the same architecture and other numbers, from this one up. */
+	    /* x32 has the same architecture and different numbers, from this one up. */
 	    BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, 0x40000000, 0, 1),
 	    RETURN(SECCOMP_RET_ERRNO | ENOSYS),
 #endif
@@ -81,7 +82,7 @@ int process_limit_answer(int notices, uint64_t *left)
 
 	memset(&notice, 0, sizeof(notice));
 	if (ioctl(notices, SECCOMP_IOCTL_NOTIF_RECV, &notice) < 0)
-		return errno == ENOENT || errno == EINTR ? 0 : -1; /* the asker is gone */
+		return errno == ENOENT || errno == EINTR ? 0 : -1; /* the process is gone */
 	answer = (struct seccomp_notif_resp){.id = notice.id};
 	if (refused)
 		answer.error = -EAGAIN;

@@ -1,7 +1,7 @@
 /*
- * SOCK_SEQPACKET, so that packets of two senders (the request process and the template) never mix.
- * An order can be larger than one packet may be, and is then sent in pieces, the descriptors with
- * the first.
+ * SOCK_SEQPACKET, so that the packets of two senders (the request process and the template) never
+ * mix. An order that is larger than a packet may be is sent in pieces, the descriptors with the
+ * first.
  */
 #include "ipc/run_channel.h"
 
@@ -17,7 +17,7 @@
 #define PIECE 16384
 
 #define DESCRIPTORS 4 /* of an order */
-#define FORCE 16U     /* in the flags, above one bit for each of them */
+#define FORCE 16U     /* in the flags, above one bit for each descriptor */
 
 struct order_head {
 	uint32_t kind;
@@ -35,7 +35,7 @@ static const char *text_of(const char *setting)
 	return setting != NULL ? setting : "";
 }
 
-/* The head and behind it all strings, in one piece of memory; NULL with errno. */
+/* The head and after it all strings, in one block of memory; NULL with errno. */
 static char *pack(const struct run_order *order, struct order_head *head)
 {
 	size_t size = strlen(order->script) + 1;
@@ -139,8 +139,8 @@ static void take_strings(
 }
 
 /*
- * One that is killed while it waits must not take the order with it, as another can follow that: a
- * process that dies in recv(2) may have taken what came meanwhile, in poll(2) it has not.
+ * A worker that is killed while it waits must not take an order with it that another worker can
+ * follow. A process that dies in recv(2) may already have taken the packet; in poll(2) it has not.
  */
 static void wait_for_order(int channel)
 {
@@ -157,7 +157,7 @@ bool run_order_wait(int channel)
 	return poll(&event, 1, -1) >= 0 || errno != EINTR;
 }
 
-/* The head alone, which stays in the channel. 1; 0 at its end; -1 with errno. */
+/* Read the head, which stays in the channel. 1; 0 at its end; -1 with errno. */
 static int look_at_head(int channel, struct order_head *head)
 {
 	ssize_t n;
@@ -169,7 +169,7 @@ static int look_at_head(int channel, struct order_head *head)
 	return n > 0 ? 1 : (int)n;
 }
 
-/* The pointers to the strings stand in front, then the head and the strings, in one piece of memory. */
+/* One block of memory: the pointers to the strings, then the head, then the strings. */
 int run_order_receive(int channel, struct run_order *order, char **memory)
 {
 	struct order_head head;
@@ -234,7 +234,7 @@ int run_report_receive(int channel, struct run_report *report, int *descriptor)
 	if (n <= 0)
 		return (int)n;
 	if ((size_t)n < offsetof(struct run_report, text)) {
-		/* A script wrote to the channel, which is not its business. */
+		/* A script has written to the channel, which it must not do. */
 		report->type = 0;
 		n = (ssize_t)offsetof(struct run_report, text);
 	}

@@ -1,7 +1,8 @@
 /*
- * The socket between the front and one request process: the run goes down as packets, and what the
- * front must know comes back up. The template holds a copy of the lower end and says there how the
- * process died, so the front hears of every end whether the process could tell it or not.
+ * The socket between the front and one request process: the front sends the run as packets, and the
+ * process sends back what the front must know. The template holds a copy of the lower end and
+ * reports on it how the process died, so the front learns of every end, whether the process could
+ * report it or not.
  */
 #ifndef EXTHOST_RUN_CHANNEL_H
 #define EXTHOST_RUN_CHANNEL_H
@@ -12,22 +13,24 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* Its lower end, in a request process. */
+/* The lower end of the channel, in a request process. */
 struct run_channel {
 	int socket;
-	pid_t owner; /* who may speak for the run: not what the script has forked */
-	void (*at_end)(void *context, int status); /* before the process is ended; may be NULL */
+	/* The process that may speak for the run, and no child that the script forks. */
+	pid_t owner;
+	/* Called before the process ends; may be NULL. */
+	void (*at_end)(void *context, int status);
 	void *context;
 };
 
-/* The front's question to a request process: where is it? The answer is RUN_STACK. */
+/* The signal by which the front asks a request process for its stack. The answer is RUN_STACK. */
 #define RUN_STACK_SIGNAL SIGRTMAX
 
-/* What the process sets for itself before it runs the script. UINT64_MAX: no limit. */
+/* The limits that a process sets for itself before it runs the script. UINT64_MAX: no limit. */
 struct run_limits {
-	uint64_t memory;    /* bytes beyond what it has */
+	uint64_t memory;    /* bytes beyond those of the fresh process */
 	uint64_t cpu;       /* seconds */
-	uint64_t processes; /* that it may start */
+	uint64_t processes; /* processes that it may start */
 };
 
 enum run_order_kind {
@@ -35,28 +38,29 @@ enum run_order_kind {
 	RUN_ORDER_LOAD,   /* become an app worker: load it; RUN_LOADED tells that it is */
 	RUN_ORDER_ANSWER, /* an app worker: answer a request; RUN_ANSWERED tells that it is, */
 			  /* or RUN_STALE that it was not begun */
-	RUN_ORDER_RESUME, /* one that serves and has found itself stale: go on as it is */
-	RUN_ORDER_LOG     /* one that serves: write log lines to `output` from now on */
+	/* A direct worker that has reported RUN_STALE: go on with the files it has loaded. */
+	RUN_ORDER_RESUME,
+	RUN_ORDER_LOG /* a direct worker: write log lines to `output` from now on */
 };
 
 #define RUN_SOCKETS_MAX 4
 
 enum run_serve_file {
 	RUN_SERVE_SLOT,     /* shared memory: struct scoreboard_slot */
-	RUN_SERVE_LOG,      /* where log lines go */
-	RUN_SERVE_GIVE,     /* connections for other workers of the app are put in here */
-	RUN_SERVE_TAKE,     /* and taken from here */
-	RUN_SERVE_LISTENERS /* and behind, RUN_SOCKETS_MAX at most */
+	RUN_SERVE_LOG,      /* the log */
+	RUN_SERVE_GIVE,     /* connections for other workers of the app go in here */
+	RUN_SERVE_TAKE,     /* connections from other workers of the app come out here */
+	RUN_SERVE_LISTENERS /* the first of up to RUN_SOCKETS_MAX listeners */
 };
 
 /* A packet with descriptors, which follows the order to load of a direct worker. */
 struct run_serve_files {
-	uint32_t listeners; /* how many */
-	uint32_t is_tcp;    /* bit n: the nth is a TCP socket, */
-	uint32_t trusted;   /* or who connects there is Fossil's relay */
+	uint32_t listeners; /* number of listeners */
+	uint32_t is_tcp;    /* bit n: the nth listener is a TCP socket */
+	uint32_t trusted;   /* bit n: clients of the nth listener are Fossil's relay */
 };
 
-/* What a request process is asked to do. On the way down the descriptors are passed. */
+/* An order to a request process or app worker. The descriptors are passed with it. */
 struct run_order {
 	enum run_order_kind kind;
 	const char *script; /* absolute path; "" with RUN_ORDER_ANSWER */
@@ -79,16 +83,18 @@ struct run_order {
 };
 
 enum run_report_type {
-	RUN_ENDED = 1, /* value: exit status; the process will not write any more */
+	RUN_ENDED = 1, /* value: exit status; the process will write no more */
 	RUN_DIED,      /* value: wait status as of waitpid(2); the process is gone */
 	RUN_CODE,      /* a descriptor: compiled code to keep */
 	RUN_NOTICED,   /* text: the name of a module the script loaded */
-	RUN_STACK, /* a descriptor: where the script is; value: SIGXCPU if that is why, else 0 */
-	RUN_NO_MEMORY, /* the language got no memory: the run fails, if it fails, for that */
-	RUN_PROCESSES, /* a descriptor, on which it is told when the script starts a process */
+	/* A descriptor: the stack; value: SIGXCPU if the processor time is used up, else 0. */
+	RUN_STACK,
+	RUN_NO_MEMORY, /* out of memory: if the run fails, this is why */
+	RUN_PROCESSES, /* a descriptor: the notifications of process_limit.h */
 	RUN_LOADED,    /* the app worker is ready */
 	RUN_ANSWERED,  /* value: BINDING_FAILED, BINDING_RETIRE, or-ed */
-	RUN_STALE      /* a file that the app is made of has changed; value: app_files_settle() */
+	/* The request is not begun: a file of the app has changed; value: app_files_settle(). */
+	RUN_STALE
 };
 
 #define RUN_TEXT_MAX 256
@@ -96,10 +102,10 @@ enum run_report_type {
 struct run_report {
 	uint32_t type;
 	int32_t value;
-	/* With ENDED, DIED and ANSWERED: */
-	uint64_t cpu;            /* microseconds that the process and its children have used */
-	uint64_t peak;           /* the most memory it had, in KiB */
-	char text[RUN_TEXT_MAX]; /* NUL-terminated; only sent as far as it is used */
+	/* With RUN_ENDED, RUN_DIED and RUN_ANSWERED: */
+	uint64_t cpu;            /* processor time of the process and its children, microseconds */
+	uint64_t peak;           /* peak memory, KiB */
+	char text[RUN_TEXT_MAX]; /* NUL-terminated; sent only as far as it is used */
 };
 
 /* Front: send an order. 0, or -1 with errno (EPIPE: the process is gone; take another). */
@@ -109,8 +115,8 @@ int run_order_send(int channel, const struct run_order *order);
 bool run_order_wait(int channel);
 
 /*
- * Request process: wait for the order. 1 when it is there; 0 when the front closed the channel;
- * -1 with errno. The order's strings live in *memory, which the caller frees at its end.
+ * Request process: wait for the order. 1: it is there; 0: the front has closed the channel; -1 with
+ * errno. The order's strings live in *memory, which the caller frees.
  */
 int run_order_receive(int channel, struct run_order *order, char **memory);
 
@@ -120,13 +126,13 @@ int run_report_send(
 
 struct rusage;
 
-/* The same for RUN_ENDED, RUN_DIED and RUN_ANSWERED, with what the run has used. */
+/* As run_report_send for RUN_ENDED, RUN_DIED and RUN_ANSWERED, with what the run has used. */
 int run_report_end(
     int channel, enum run_report_type type, int32_t value, const struct rusage *usage);
 
 /*
- * Front: take one report. 1, 0 when the channel is at its end, -1 with errno (EAGAIN: none yet).
- * *descriptor is what came with it, or -1, and the caller's to close.
+ * Front: receive one report. 1; 0 at the end of the channel; -1 with errno (EAGAIN: none yet).
+ * *descriptor came with the report, or is -1; the caller closes it.
  */
 int run_report_receive(int channel, struct run_report *report, int *descriptor);
 

@@ -1,4 +1,4 @@
-/* What of it is more than a field: how the worker and its guardian share the connections that wait. */
+/* How a worker and its guardian share the connections that wait for a request. */
 #include "ipc/scoreboard.h"
 
 #include <sched.h>
@@ -7,7 +7,10 @@ int scoreboard_claim(struct scoreboard_slot *slot, uint32_t index)
 {
 	int seen = atomic_load(&slot->idle[index]);
 
-	/* The guardian has it in its hands, for a system call: closed now, another would be given. */
+	/*
+	 * The guardian is sending the descriptor: if it were closed now, another might be sent in
+	 * its place.
+	 */
 	while (seen == SCOREBOARD_GIVING ||
 	       !atomic_compare_exchange_weak(&slot->idle[index], &seen, SCOREBOARD_NONE)) {
 		if (seen == SCOREBOARD_GIVING)

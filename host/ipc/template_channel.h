@@ -1,28 +1,36 @@
-/* What a template is told by the front, and what it tells the front and the master. */
+/* The messages of the front to a template, and those of a template to the front and the master. */
 #ifndef EXTHOST_TEMPLATE_CHANNEL_H
 #define EXTHOST_TEMPLATE_CHANNEL_H
 
 #include <stdint.h>
 
 /*
- * Front to template, with a struct process_ends: fork one that has these. The front makes
- * them, since a socket that lies in another one, unread, is dear: at each close of a unix socket,
- * whoever's, the kernel then looks whether it is garbage.
+ * Front to template, with a struct process_ends: fork a process that gets these descriptors. The
+ * front creates them, and not the template: a unix socket that is in flight, unread in another
+ * socket, makes each close() of a unix socket on the machine slower, since the kernel then checks
+ * for garbage.
  */
 struct template_order {
-	uint32_t warm; /* 1: it shall touch ahead the memory that a run will write */
-	uint32_t log;  /* 1: fork none, answer nothing; the log goes to the descriptor with it */
+	/* 1: the process touches the memory that a run will write before its order comes. */
+	uint32_t warm;
+	uint32_t log; /* 1: fork no process and send no answer: the descriptor is the new log */
 };
 
-/* Template to front, for each order and in their order: the process id, with its pidfd; -1: none. */
+/*
+ * Template to front, for each order and in their order: the process id, with its pidfd; -1: the
+ * fork failed.
+ */
 struct template_answer {
 	int32_t pid;
 };
 
 enum template_event {
 	TEMPLATE_READY = 1,
-	TEMPLATE_REFUSED, /* text: "language:module", which does not load here; try without it */
-	TEMPLATE_FAILED   /* text: why it ends */
+	/*
+	 * A module, "language:module" in `text`, cannot be preloaded; start a template without it.
+	 */
+	TEMPLATE_REFUSED,
+	TEMPLATE_FAILED /* text: why the template ends */
 };
 
 #define TEMPLATE_TEXT_MAX 480
@@ -33,12 +41,12 @@ struct template_status {
 };
 
 /*
- * On the channel to a template: from now on it writes the log to this descriptor. A template that is gone is
- * noticed elsewhere.
+ * Front: have the template at this channel write its log to this descriptor from now on. If the
+ * template is gone, nothing happens.
  */
 void template_set_log(int channel, int log);
 
-/* Read one status message. 1, 0 at end of file, -1 with errno. flags as for recvmsg(2). */
+/* Master: receive one message. 1; 0 at end of file; -1 with errno. flags: as for recvmsg(2). */
 int template_status_receive(int status, struct template_status *message, int flags);
 
 #endif

@@ -1,15 +1,16 @@
 /*
- * Whose turn it is. All of one app's workers stand in one list; a request takes the idle one that
- * was busy last, so that those beyond need stay idle and end.
+ * Which worker gets a request. All workers of an app are in one list; a request takes the idle
+ * worker that was busy last, so that surplus workers stay idle and end.
  *
- * An app's files have a generation, which counts up when a worker finds them changed. From then on
- * only a worker of the new generation will do, and the first request starts one and waits for it;
- * others go on with what they have. When the new one does not load, the old ones serve on (unless
- * that is not wanted) until the files change again, and it is tried again beside them every two
- * seconds, since what was wrong may have been in a file that nobody knows of.
+ * An app's files have a generation, which is incremented when a worker finds them changed. From
+ * then on only a worker of the new generation will do: the first request starts one and waits for
+ * it, and requests in progress finish with the workers they have. If the new generation does not
+ * load, the old workers serve on (unless reload = strict) until the files change again. A load is
+ * tried again beside them every two seconds, since the fault may have been in a file that is not
+ * known to belong to the app.
  *
- * A new template, too, begins a generation: its workers know no file of the app to have changed, so
- * the old ones serve until they are replaced.
+ * A new template begins a generation too. No file of the app has changed then, so the old workers
+ * serve until they are replaced.
  */
 #include "pool/app_pool.h"
 
@@ -94,13 +95,13 @@ static struct app *find(struct app_pool *p, const struct exchange *x)
 	return a;
 }
 
-/* The present generation has failed to load since there were so many failures. */
+/* The present generation has failed to load since `failures` was counted. */
 static bool has_failed(const struct app *a, unsigned failures)
 {
 	return app_is_refused(a) && a->failures != failures;
 }
 
-/* Should whoever waits start another? `failures`: when he began to. */
+/* True if a waiting request should start a worker. `failures`: the count when its wait began. */
 static bool wants_start(const struct app *a, unsigned failures)
 {
 	if (app_count(a) >= a->settings.limits.workers)
@@ -110,7 +111,7 @@ static bool wants_start(const struct app *a, unsigned failures)
 	return !has_failed(a, failures) && app_count_loading(a) < a->waiting;
 }
 
-/* An idle one that the request may have. */
+/* An idle worker that the request may have; NULL: none. */
 static struct app_worker_entry *choose(struct app_pool *p, struct app *a, int64_t *accept)
 {
 	struct app_worker_entry *w = app_youngest_idle(a, false);
@@ -129,7 +130,7 @@ static struct app_worker_entry *choose(struct app_pool *p, struct app *a, int64_
 	return w;
 }
 
-/* With the lock held. 0 with *w; else the HTTP status with *e. */
+/* Wait for a worker, with the lock held. 0 with *w; else the HTTP status with *e. */
 static int wait_for_worker(struct app_pool *p, struct app *a, struct app_worker_entry **w,
     int64_t *accept, struct error *e)
 {
@@ -155,14 +156,17 @@ static int wait_for_worker(struct app_pool *p, struct app *a, struct app_worker_
 	return 0;
 }
 
-/* Not needed any more, as there is a newer one, or because it must not answer. */
+/* A newer worker has replaced this one, or this one must not answer. */
 static bool is_outdated(const struct app *a, const struct app_worker_entry *w)
 {
 	return w->generation != a->generation &&
 	       (app_has_loaded(a, true) || (a->settings.strict && a->renewed != a->generation));
 }
 
-/* Its files have changed. If that is no news a new one is loading, and nothing else will do now. */
+/*
+ * The worker has found its files changed. If its generation is old already, a new worker is
+ * loading, and no other will do now.
+ */
 static void become_stale(struct app *a, const struct app_worker_entry *w, int32_t settle)
 {
 	if (w->generation == a->generation || w->accepted == a->generation)
@@ -196,7 +200,7 @@ void app_pool_give_back(
 	pthread_mutex_unlock(&p->lock);
 }
 
-/* As many as there are of the old ones. */
+/* Start as many workers as are loaded, to replace them. */
 static void renew(struct app_pool *p, struct app *a)
 {
 	for (size_t count = app_count_loaded(a);
@@ -205,7 +209,7 @@ static void renew(struct app_pool *p, struct app *a)
 	supply_keep_enough(p, a);
 }
 
-/* The lock is held throughout, so whoever starts a worker in between has the new template. */
+/* The lock is held throughout, so that a worker started in between comes from the new template. */
 void app_pool_connect(struct app_pool *p, int language, int channel, const struct config *config)
 {
 	pthread_mutex_lock(&p->lock);

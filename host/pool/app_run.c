@@ -1,9 +1,10 @@
 /*
- * The same guard as for a run (guard.c) watches a request to an app, with a pipe of its own for the
- * reply. What differs is that the worker goes on: it is given back, unless it died.
+ * The guard of a run (guard.c) also watches a request to an app, with a pipe of its own for the
+ * reply. The difference is that the worker goes on: it is given back to the pool, unless it died.
  *
- * A request that the worker has not begun, because it died before or its app has changed, goes to
- * another. Its body is a file that is read from its beginning, so nothing of it is lost.
+ * A request that its worker has not begun, because the worker died before or the app has changed,
+ * goes to another worker. The body is a file that is read from its beginning, so nothing of it is
+ * lost.
  */
 #include "pool/app_run.h"
 
@@ -25,7 +26,7 @@
 #include <unistd.h>
 
 #define TRIES 8
-#define SETTLE 5000000 /* nanoseconds that files are given to come to rest, more each time */
+#define STALE_DELAY_NS 5000000 /* times the number of stale attempts: for the files to settle */
 
 static bool attempt(struct run *run);
 static int hand_over(struct run *run, struct app_taken *taken);
@@ -35,25 +36,25 @@ void app_run(const struct run_shared *shared, struct exchange *x)
 {
 	struct run run;
 	bool begun = false;
-	uint64_t left = TRIES + x->limits.workers; /* all of them may have died */
+	uint64_t left = TRIES + x->limits.workers; /* all workers may have died */
 	int stale = 0;
 
 	guard_begin(&run, shared, x);
 	run.app = true;
 	while (!begun && x->outcome.whole && stale < TRIES && left-- > 0) {
 		if (stale > 1)
-			nanosleep(&(struct timespec){.tv_nsec = stale * SETTLE}, NULL);
+			nanosleep(&(struct timespec){.tv_nsec = stale * STALE_DELAY_NS}, NULL);
 		begun = attempt(&run);
 		stale += run.state == RUN_STATE_STALE;
 	}
 	if (!begun)
 		outcome_fail(&x->outcome, OUTCOME_HOST, 503,
 		    stale < TRIES ? "every app worker died before it began"
-				  : "its files change all the time");
+				  : "the app's files keep changing");
 	guard_finish(&run);
 }
 
-/* true: a worker has begun it, and it has ended. */
+/* true: a worker has begun the request, and it has ended. */
 static bool attempt(struct run *run)
 {
 	struct app_taken taken;
@@ -79,7 +80,7 @@ static bool attempt(struct run *run)
 		stats_ends(run->shared->stats, run->x->entry);
 	}
 	fd_close(&run->process.output);
-	/* The guard closes what has come to its end. */
+	/* The guard has closed what has ended. */
 	taken.process->errors = run->process.errors;
 	*taken.notices = run->notices;
 	app_pool_give_back(run->shared->apps, taken.worker, fate_of(run), run->settle);
@@ -87,7 +88,7 @@ static bool attempt(struct run *run)
 	       run->state != RUN_STATE_UNSENT;
 }
 
-/* A worker that has died meanwhile does not take it: another shall. */
+/* A worker that has died since does not take the order; another one gets it. */
 static int hand_over(struct run *run, struct app_taken *taken)
 {
 	struct run_order order = {.kind = RUN_ORDER_ANSWER,

@@ -1,9 +1,10 @@
 /*
- * Apps that serve sockets of their own. The front brings them nothing: it gives each worker the
- * listeners at its start, and from then on sees only what the worker shows of itself in its slot.
+ * Apps with direct workers. The front brings them no requests: it gives each worker the listeners
+ * when the worker starts, and then sees only what the worker shows in its scoreboard slot.
  *
- * All workers of such an app share a pair of sockets, through which they pass connections: one that
- * must not go on puts them in at one end, and the others take them out at the other.
+ * All workers of such an app share a pair of sockets for passing connections: a worker that must
+ * not go on with a connection sends it into one end, and the other workers receive it from the
+ * other end.
  */
 #include "pool/app_pool.h"
 
@@ -30,8 +31,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define TICK 10000000     /* nanoseconds: times of files are as coarse as that */
-#define A_WHILE 250000000 /* nanoseconds after which an app that did not load may be mended */
+#define FILE_TIME_TICK_NS 10000000 /* resolution of file times */
+/* After a failed load: a connection then has the app tried again. */
+#define RETRY_ON_CONNECT_NS 250000000
 
 static int add_serving(struct app_pool *p, const struct config *config, size_t index,
     const struct listener *listeners, size_t count);
@@ -99,7 +101,8 @@ static bool may_load_now(const struct app_pool *p, const struct app *a)
 
 	if (fstatat(p->setup->root, a->name, &status, 0) == 0)
 		changed = (int64_t)status.st_ctim.tv_sec * 1000000000 + status.st_ctim.tv_nsec;
-	return changed > a->refused_at - TICK || clock_now() > a->refused_clock + A_WHILE;
+	return changed > a->refused_at - FILE_TIME_TICK_NS ||
+	       clock_now() > a->refused_clock + RETRY_ON_CONNECT_NS;
 }
 
 bool app_pool_try_again(struct app_pool *p, int number)

@@ -1,4 +1,4 @@
-/* What the pools show of themselves. */
+/* The report of the pools for status and metrics. */
 #include "pool/app_pool.h"
 
 #include "ipc/scoreboard.h"

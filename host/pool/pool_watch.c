@@ -1,9 +1,9 @@
 /*
- * One thread watches all app workers that serve no request just now: those that load, wait or leave.
- * It hears of their ends, logs what they write to standard error, and sends away those that are too
- * many or too old.
+ * One thread watches all app workers that have no request of the front's: workers that load, are
+ * idle, leave or serve sockets of their own. It takes the reports of their ends, logs their
+ * standard error, and dismisses workers that are too many or too old.
  *
- * An event names the worker by a number, as it may be gone by the time the lock is held.
+ * An event names a worker by a number, since the worker may be gone when the lock is taken.
  */
 #include "pool/pool_watch.h"
 
@@ -30,9 +30,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define A_MOMENT 50000000 /* nanoseconds */
-#define EARLY                                                                                      \
-	CLOCK_SECOND /* a worker that dies so soon after it was loaded does so again, perhaps */
+/* After a request: standard error is still logged with the request's id. */
+#define LATE_OUTPUT_NS 50000000
+#define EARLY_DEATH_NS CLOCK_SECOND /* a worker that dies sooner after its load may do so again */
 
 static void *watch(void *argument);
 static struct app_worker_entry *find(struct app_pool *p, uint64_t id);
@@ -70,7 +70,7 @@ static void *watch(void *argument)
 	return NULL;
 }
 
-/* A guard may have taken it since, and given it back: what there was to read is his then. */
+/* A guard may have had the worker since the event: then there may be nothing left to read. */
 static void take_event(struct app_pool *p, struct app_worker_entry *w, unsigned kind)
 {
 	struct pollfd event = {.fd = *worker_descriptor(w, (int)kind), .events = POLLIN};
@@ -95,11 +95,12 @@ static struct app_worker_entry *find(struct app_pool *p, uint64_t id)
 	return NULL;
 }
 
-/* Whose messages these are: of the request that it is at, or was at a moment ago, if it serves. */
+/* Log standard error under the request that a direct worker is answering, or just has. */
 static void note_request(struct app_worker_entry *w)
 {
-	bool known = w->slot != NULL && (atomic_load(&w->slot->turn) % 2 == 1 ||
-					    clock_now() - atomic_load(&w->slot->ended) < A_MOMENT);
+	bool known =
+	    w->slot != NULL && (atomic_load(&w->slot->turn) % 2 == 1 ||
+				   clock_now() - atomic_load(&w->slot->ended) < LATE_OUTPUT_NS);
 
 	if (known)
 		memcpy(w->request, w->slot->id, sizeof(w->request) - 1);
@@ -159,7 +160,7 @@ static void take_report(struct app_pool *p, struct app_worker_entry *w)
 	}
 }
 
-/* The first word counts: a guardian's own, of its worker. What follows depends on how the channel ends. */
+/* The first report counts: a guardian's, of its worker. The rest depends on the channel's end. */
 static void take_death(struct app_worker_entry *w, const struct run_report *report)
 {
 	if (report->type != RUN_DIED || w->died)
@@ -168,7 +169,7 @@ static void take_death(struct app_worker_entry *w, const struct run_report *repo
 	w->wait_status = report->value;
 }
 
-/* The first of its generation: those of earlier ones are not needed any more. */
+/* If this is the first of its generation, workers of earlier ones are not needed any more. */
 static void take_loaded(struct app_pool *p, struct app_worker_entry *w)
 {
 	struct app *a = w->app;
@@ -190,7 +191,7 @@ static void take_loaded(struct app_pool *p, struct app_worker_entry *w)
 	    (int)w->process.pid, (unsigned long long)(clock_now() - w->since) / 1000000);
 	buffer_release(&w->errors.kept);
 	app_enter(w, a->sockets != NULL ? APP_SERVES : APP_IDLE);
-	/* What it got when it began to load may be the file of before. */
+	/* The log that it got when it began to load may have been rotated since. */
 	worker_tell_log(p, w);
 	if (app_is_ending(p, a))
 		worker_dismiss(w);
@@ -199,20 +200,20 @@ static void take_loaded(struct app_pool *p, struct app_worker_entry *w)
 	pthread_cond_broadcast(&a->changed);
 }
 
-/* A worker that serves has found its files changed, and begins no request until another takes over. */
+/* A direct worker has found its files changed. It begins no request until it hears from here. */
 static void take_stale(struct app_pool *p, struct app_worker_entry *w, int32_t settle)
 {
 	struct app *a = w->app;
 
 	w->stale = true;
-	/* Whether it has found what was refused nobody knows. */
+	/* It is unknown whether the worker has seen the refused files or later ones. */
 	if (w->generation == a->generation || w->accepted == a->generation ||
 	    a->refused == a->generation)
 		app_begin_generation(a, settle);
 	supply_keep_enough(p, a);
 }
 
-/* Whoever asked by status, or the guardian, as it takes too long; or it loads or leaves for too long. */
+/* The stack was asked for by the control socket, the guardian or escalation_step(). */
 static void take_stack(struct app_worker_entry *w, int file)
 {
 	char text[16384];
@@ -233,15 +234,15 @@ static void describe(char *text, size_t size, const struct run_report *end)
 		process_describe_death(text, size, end->value);
 }
 
-/* The first is replaced at once. */
+/* After a first early death the next worker starts at once; after more in a row it waits. */
 static void note_early_death(struct app *a, const struct app_worker_entry *w)
 {
-	a->early = clock_now() - w->since < EARLY ? a->early + 1 : 0;
+	a->early = clock_now() - w->since < EARLY_DEATH_NS ? a->early + 1 : 0;
 	if (a->early > 1)
-		a->hold_until = clock_now() + EARLY;
+		a->hold_until = clock_now() + EARLY_DEATH_NS;
 }
 
-/* What ends by itself before its first request would do so again, without end. */
+/* A worker that ends by itself before its first request would do so again, without end. */
 static bool has_served(const struct app_worker_entry *w)
 {
 	return w->state == APP_SERVES && atomic_load(&w->slot->requests) > 0;
@@ -274,7 +275,7 @@ static void take_end(struct app_pool *p, struct app_worker_entry *w, const struc
 	}
 }
 
-/* Neither is a failure of the app, which is loaded in another process. */
+/* The worker is lost through no fault of the app, which is loaded in another process. */
 static void take_loss(struct app_pool *p, struct app_worker_entry *w)
 {
 	empty_errors(w);
@@ -287,10 +288,10 @@ static void take_loss(struct app_pool *p, struct app_worker_entry *w)
 }
 
 /*
- * The channel has ended. A template tells of a worker's death before it closes its end, so an end without
- * a word means that the template itself is dead. A reset instead of an end means that an order was left
- * unread (unix(7)). If the worker was loading, that was its first order, and nothing of the app was tried.
- * A reset hides what was told before it.
+ * The channel has ended. A template reports a worker's death before it closes its end, so an end
+ * without a report means that the template itself is dead. A reset instead of an end means that an
+ * order was left unread (unix(7)): of a worker that was loading it was the first order, so nothing
+ * of the app was tried. Reports that came before a reset are still to be read.
  */
 static void take_last(struct app_pool *p, struct app_worker_entry *w, bool unread)
 {
@@ -311,7 +312,10 @@ static void take_last(struct app_pool *p, struct app_worker_entry *w, bool unrea
 	supply_remove(p, w);
 }
 
-/* Who has waited for so long that it is one too many. The first of a list is the youngest. */
+/*
+ * Dismiss workers that have been idle for --idle-exit and are more than --min-workers. The list has
+ * the youngest worker first.
+ */
 static void dismiss_idle(struct app *a)
 {
 	size_t count = app_count_loaded(a);
@@ -324,7 +328,7 @@ static void dismiss_idle(struct app *a)
 		}
 }
 
-/* What could not be started a moment ago. */
+/* Start the workers that could not be started before. */
 static void look_for_more(struct app_pool *p, struct app *a)
 {
 	if (a->sockets == NULL || app_count_loading(a) > 0)

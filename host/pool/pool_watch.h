@@ -1,4 +1,4 @@
-/* The thread that watches all app workers that serve no request of the front's. */
+/* The thread that watches all app workers that have no request of the front's. */
 #ifndef EXTHOST_POOL_WATCH_H
 #define EXTHOST_POOL_WATCH_H
 

@@ -11,7 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define LEAVE_WITHIN (5 * CLOCK_SECOND)
+#define LEAVE_GRACE_NS (5 * CLOCK_SECOND)
 
 int *worker_descriptor(struct app_worker_entry *w, int kind)
 {
@@ -43,7 +43,7 @@ void worker_dismiss(struct app_worker_entry *w)
 	app_enter(w, APP_LEAVES);
 	shutdown(w->process.channel, SHUT_WR);
 	escalation_init(&w->end, &w->process,
-	    clock_now() + LEAVE_WITHIN +
+	    clock_now() + LEAVE_GRACE_NS +
 		(w->slot != NULL ? w->app->settings.limits.timeout * CLOCK_SECOND : 0));
 }
 

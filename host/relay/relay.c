@@ -1,13 +1,14 @@
 /*
  * exthost-cgi, the relay: CGI on one side, FastCGI to the host on the other. Fossil starts it for
- * each request, as the interpreter in a script's first line, so it is static, knows no interpreter,
- * and uses the same small memory for any request.
+ * each request, as the interpreter in a script's shebang line, so it is static, knows no
+ * interpreter, and uses the same small memory for every request.
  *
- * What plain CGI suffers under Fossil is repaired here and in the host together. Here: exactly
- * CONTENT_LENGTH bytes are read, since Fossil does not close the pipe; both directions move at once,
- * since Fossil writes the whole body before it reads; and nothing is printed before the reply is
- * known to be whole, since Fossil takes whatever it has read for a reply and never looks at the exit
- * status. When no host listens, the relay replaces itself with exthost, which runs the request cold.
+ * The relay and the host together repair what plain CGI suffers under Fossil. The relay reads
+ * exactly CONTENT_LENGTH bytes, since Fossil does not close the pipe. It moves bytes in both
+ * directions at once, since Fossil writes the whole body before it reads. It prints nothing before
+ * the reply is known to be whole, since Fossil takes whatever it has read for a reply and never
+ * looks at the exit status. When no host listens, the relay replaces itself with exthost, which
+ * runs the request cold.
  */
 #include "net/wire.h"
 #include "relay/relay_reply.h"
@@ -27,25 +28,26 @@
 #include <unistd.h>
 
 #define REQUEST_ID 1
-#define PIECE 32768           /* content of the records sent; a multiple of 8 */
-#define BODY_DEADLINE 1000    /* milliseconds for the first byte of a body that may never come */
-#define CONNECT_DEADLINE 5000 /* milliseconds while the host's queue of connections is full */
+#define PIECE 32768             /* content of the records sent; a multiple of 8 */
+#define BODY_TIMEOUT_MS 1000    /* for the first byte of a body that may never come */
+#define CONNECT_TIMEOUT_MS 5000 /* while the host's queue of connections is full */
 #define SYSTEM_SOCKET "/run/exthost/exthost.sock"
 #define NO_HOST "no host listens, and exthost cannot be started"
 
 struct relay {
-	const char *script; /* from the command line; NULL: the environment says it */
+	const char *script; /* from the command line; NULL: the environment has it */
 	const char *socket_path;
 	long long body_left;
 	int host;
-	int refused_errno; /* why a socket that is there was not to be had; 0: none is there */
+	int refused_errno; /* why connecting to an existing socket failed; 0: no host was found */
 	struct relay_reply reply;
-	/* What goes to the host and has not gone yet: at most the end of PARAMS and of STDIN. */
-	char **variable;    /* the next of the environment */
-	size_t variable_at; /* bytes of its pair that are sent: it can be larger than the buffer */
+	/* Bytes for the host that are not sent yet: at most the end of PARAMS and of STDIN. */
+	char **variable; /* the next variable of the environment */
+	/* Bytes of its pair already sent: a pair can be larger than the buffer. */
+	size_t variable_at;
 	unsigned char out[WIRE_FIXED + WIRE_HEADER + PIECE + 2 * WIRE_HEADER];
 	size_t out_size, out_sent;
-	bool deaf; /* the host takes no more */
+	bool deaf; /* the host does not read any more */
 };
 
 static int read_command_line(struct relay *r, int argc, char **argv);
@@ -94,13 +96,13 @@ static int usage(int status)
 	    "When no host listens, exthost runs the request, slower. See exthost-cgi(1).\n";
 
 	(void)!write(status == 0 ? STDOUT_FILENO : STDERR_FILENO, text, sizeof(text) - 1);
-	/* A server that takes no output for success must be told too. */
+	/* A server that takes empty output for success needs a page as well. */
 	if (status != 0 && getenv("GATEWAY_INTERFACE") != NULL)
-		relay_reply_page(500, "the first line of the script is wrong");
+		relay_reply_page(500, "the shebang line of the script is wrong");
 	return status;
 }
 
-/* The kernel gives all that stands behind the program in a #! line as one argument. */
+/* The kernel passes everything after the program in a shebang line as one argument. */
 static int read_words(struct relay *r, char *words)
 {
 	char *rest = words;
@@ -119,7 +121,7 @@ static int read_words(struct relay *r, char *words)
 static int read_command_line(struct relay *r, int argc, char **argv)
 {
 	if (!relay_start_by_own_name(argc, argv)) {
-		/* Options of the interpreter, or its name behind env, are for the host if for anybody. */
+		/* Options of the interpreter, or its name after env, are at most for the host. */
 		r->script = argv[argc - 1];
 		return -1;
 	}
@@ -147,17 +149,17 @@ static void set_absolute(const char *name, const char *path)
 	setenv(name, absolute, 1);
 }
 
-/* Fossil keeps a body without a Content-Type to itself, and gives its CONTENT_LENGTH all the same. */
+/* Fossil does not pass on a body without a Content-Type, but sets CONTENT_LENGTH all the same. */
 static bool body_will_come(const struct relay *r)
 {
 	const char *type = getenv("CONTENT_TYPE");
 	struct pollfd body = {.fd = STDIN_FILENO, .events = POLLIN};
 
 	return r->body_left == 0 || (type != NULL && type[0] != '\0') ||
-	       getenv("FOSSIL_NONCE") == NULL || poll(&body, 1, BODY_DEADLINE) != 0;
+	       getenv("FOSSIL_NONCE") == NULL || poll(&body, 1, BODY_TIMEOUT_MS) != 0;
 }
 
-/* NULL, or what is wrong with it. */
+/* NULL, or what is wrong with the environment. */
 static const char *read_environment(struct relay *r)
 {
 	const char *length = getenv("CONTENT_LENGTH");
@@ -175,10 +177,10 @@ static const char *read_environment(struct relay *r)
 	r->body_left = strtoll(length, &end, 10);
 	if (length[0] < '0' || length[0] > '9' || *end != '\0' || errno != 0)
 		return "CONTENT_LENGTH is no number of bytes";
-	return body_will_come(r) ? NULL : "a body without a Content-Type does not get here";
+	return body_will_come(r) ? NULL : "Fossil does not pass on a body without a Content-Type";
 }
 
-/* Fill in the address; a path longer than its 107 bytes is reached from inside its folder. */
+/* Fill in the address. For a path longer than its 107 bytes, change into the socket's directory. */
 static int set_address(struct sockaddr_un *address, const char *path)
 {
 	const char *slash = strrchr(path, '/');
@@ -198,15 +200,15 @@ static int set_address(struct sockaddr_un *address, const char *path)
 	return 0;
 }
 
-/* Whether a host is there and will not have us, or none is known to be there. */
+/* True if a host may be there and refuses this user; false if no host is known to be there. */
 static bool is_refusal(const char *path, int reason)
 {
 	if (reason == EACCES && access(path, F_OK) < 0)
-		return false; /* a folder hides it */
+		return false; /* a directory hides it */
 	return reason != ENOENT && reason != ENOTDIR && reason != ECONNREFUSED;
 }
 
-/* 0; or -1: with refused_errno set when looking further would be wrong. */
+/* 0, or -1: refused_errno is set if no other socket must be tried. */
 static int connect_path(struct relay *r, const char *path)
 {
 	int before = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -215,7 +217,7 @@ static int connect_path(struct relay *r, const char *path)
 
 	if (set_address(&address, path) == 0) {
 		r->host = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-		for (int waited = 0; r->host >= 0 && waited < CONNECT_DEADLINE; waited += 5) {
+		for (int waited = 0; r->host >= 0 && waited < CONNECT_TIMEOUT_MS; waited += 5) {
 			result = connect(r->host, (struct sockaddr *)&address, sizeof(address));
 			if (result == 0 || errno != EAGAIN)
 				break;
@@ -235,7 +237,7 @@ static int connect_path(struct relay *r, const char *path)
 	return result;
 }
 
-/* The first socket of the three at which a host listens. */
+/* Connect to the first of the three sockets at which a host listens. */
 static int connect_host(struct relay *r)
 {
 	const char *root = getenv("DOCUMENT_ROOT");
@@ -250,7 +252,7 @@ static int connect_host(struct relay *r)
 	return r->refused_errno == 0 ? connect_path(r, SYSTEM_SOCKET) : -1;
 }
 
-/* Put a record's header in front of its content, which stands in its place, and the padding behind. */
+/* Put a record's header before its content, which is in place already, and padding after it. */
 static void finish_record(struct relay *r, enum wire_type type, size_t content)
 {
 	size_t padding = wire_padding(content);
@@ -260,7 +262,7 @@ static void finish_record(struct relay *r, enum wire_type type, size_t content)
 	r->out_size += padding;
 }
 
-/* As much as there is room for of the next variable's pair. Returns how many bytes. */
+/* Copy as much of the next variable's pair as there is room for. The number of bytes. */
 static size_t copy_variable(struct relay *r, unsigned char *out, size_t room)
 {
 	char *name = *r->variable;
@@ -292,7 +294,7 @@ static size_t copy_variable(struct relay *r, unsigned char *out, size_t room)
 	return have;
 }
 
-/* The environment, in as many fills as it needs. */
+/* Fill the buffer with the next part of the environment. */
 static void fill_params(struct relay *r)
 {
 	size_t content = 0;
@@ -309,7 +311,7 @@ static void fill_params(struct relay *r)
 		finish_record(r, WIRE_STDIN, 0);
 }
 
-/* The next piece of the body, never more than CONTENT_LENGTH. */
+/* Fill the buffer with the next part of the body, never more than CONTENT_LENGTH in all. */
 static void fill_body(struct relay *r)
 {
 	size_t want = r->body_left < PIECE ? (size_t)r->body_left : PIECE;
@@ -319,7 +321,7 @@ static void fill_body(struct relay *r)
 		return;
 	if (n > 0)
 		finish_record(r, WIRE_STDIN, (size_t)n);
-	/* A body that ends early is ended early; the host then answers 400. */
+	/* If the body ends early, so does its stream; the host then answers 400. */
 	r->body_left = n > 0 ? r->body_left - n : 0;
 	if (r->body_left == 0)
 		finish_record(r, WIRE_STDIN, 0);
@@ -332,7 +334,9 @@ static void send_some(struct relay *r)
 	if (n > 0)
 		r->out_sent += (size_t)n;
 	else if (errno != EAGAIN && errno != EINTR) {
-		/* The host may have answered without reading all; the answer is still to be read. */
+		/*
+		 * The host may have replied without reading everything, so go on reading the reply.
+		 */
 		r->deaf = true;
 		r->out_sent = r->out_size;
 	}
@@ -340,7 +344,7 @@ static void send_some(struct relay *r)
 		r->out_size = r->out_sent = 0;
 }
 
-/* Request down and reply up, whichever can move. 1: the reply is whole; -1: it never will be. */
+/* Send the request and read the reply at once. 1: the reply is whole; -1: it never will be. */
 static int exchange(struct relay *r)
 {
 	const short any = POLLIN | POLLHUP | POLLERR | POLLNVAL;
@@ -364,7 +368,7 @@ static int exchange(struct relay *r)
 
 		if (poll(events, 3, -1) < 0)
 			continue;
-		/* Fossil is gone: with the connection closed the host ends the run. */
+		/* Fossil is gone. The connection closes here, and so the host ends the run. */
 		if ((events[2].revents & any) != 0)
 			_exit(0);
 		if ((events[1].revents & any) != 0)
@@ -377,7 +381,7 @@ static int exchange(struct relay *r)
 	}
 }
 
-/* Who sends the body reads nothing before it is gone: what the host left of it is read away. */
+/* The sender of the body reads no reply before all of it is gone: read what the host has left. */
 static void drain_body(struct relay *r)
 {
 	struct pollfd body = {.fd = STDIN_FILENO, .events = POLLIN};

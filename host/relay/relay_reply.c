@@ -1,6 +1,7 @@
 /*
- * The first 64 KiB stay in memory, the rest goes to an unlinked file (in memory where no folder can
- * be written), so that a host killed in the middle of its reply cannot make half a page out of it.
+ * The first 64 KiB of a reply stay in memory, the rest goes into an unlinked file (in memory if no
+ * directory is writable). So a host that is killed in the middle of its reply cannot turn it into
+ * half a page.
  */
 #include "relay/relay_reply.h"
 
@@ -64,7 +65,7 @@ static int judge_end(struct relay_reply *reply)
 	return -1;
 }
 
-/* What the bytes of one read mean. */
+/* Decode the bytes of one read. */
 static int take(struct relay_reply *reply, const unsigned char *bytes, size_t size)
 {
 	for (;;) {

@@ -1,13 +1,14 @@
 /*
- * What the relay is called as, and how it becomes exthost.
+ * The names that the relay is started by, and how it becomes exthost.
  *
- * A link to the relay may have the name of an interpreter, or be env: a script whose first line names
- * that is relayed when Fossil starts it. Started by anybody else, the relay becomes exthost under the
- * name it was called by, and so the interpreter. That what is small is asked first costs an interpreter
- * one more exec, and a request nothing.
+ * A link to the relay may have the name of an interpreter, or be called env: a script whose shebang
+ * line names that link is relayed when Fossil starts it. Started by any other program, the relay
+ * becomes exthost under the same name, and so the interpreter. The small program decides first:
+ * that costs an interpreter one more exec, and a request nothing.
  *
- * What a run starts is no request, or an extension that starts itself would be asked for again
- * without end. A run has a PATH, which the host has filled in, and what Fossil starts has none.
+ * A program started by a run is no request: an extension that starts itself would otherwise be
+ * requested again without end. A run has a PATH, which the host has filled in; a program started by
+ * Fossil has none.
  */
 #include "relay/relay_start.h"
 
@@ -54,7 +55,7 @@ void relay_start_cold(void)
 	start_exthost(arguments, "no host listens, and ");
 }
 
-/* exthost stands beside the relay. Returns only when that fails, which is told. */
+/* exthost is in the relay's directory. Returns only if that fails, after printing the reason. */
 static void start_exthost(char **arguments, const char *why)
 {
 	char path[PATH_MAX];

@@ -1,10 +1,11 @@
 /*
  * Each order comes with the descriptors of one request: the body as a file, and a pipe for the
- * reply. So nothing of one request can get into the reply of another, and a reply ends where its pipe
- * does.
+ * reply. So no byte of one request can get into the reply of another, and a reply ends where its
+ * pipe ends.
  *
- * Before each request the files that the app is made of are looked at. If one has changed the request
- * is not begun but sent back, and the front gives it to a worker that has loaded the new ones.
+ * Before each request the worker checks the files that the app is made of. If one has changed, the
+ * request is not begun but sent back, and the front gives it to a worker that has loaded the new
+ * files.
  */
 #include "template/app_orders.h"
 
@@ -25,14 +26,14 @@ void app_orders_follow(struct app_loaded *a)
 	app_leave(a);
 }
 
-/* One order. false: there will be no other. */
+/* Follow one order. false: no other will come. */
 static bool follow_one(struct app_loaded *a)
 {
 	struct run_order order;
 	char *memory = NULL;
 	bool goes_on = true;
 
-	/* After a signal the binding looks whether the app has a handler for it. */
+	/* After a signal the binding checks whether the app has a handler for it. */
 	while (!app_wait(a, a->channel) && !run_order_wait(a->channel))
 		;
 	if (run_order_receive(a->channel, &order, &memory) != 1)
@@ -63,7 +64,7 @@ static bool answer(struct app_loaded *a, struct run_order *order)
 	struct rusage usage;
 	int outcome = app_answer(a, &call);
 
-	/* The pipe is closed first, so that the front finds the end of the reply there. */
+	/* Closed before the report, so that the front finds the end of the reply in the pipe. */
 	fd_close(&order->output);
 	app_take_usage(a, &usage);
 	run_report_end(a->channel, RUN_ANSWERED, outcome, &usage);

@@ -1,7 +1,7 @@
 /*
- * An app worker is a request process that was told to stay. Whether it is fed by the front, or serves
- * sockets of its own and is watched by a guardian, it loads its app, says so, and answers one
- * request after another.
+ * An app worker is a request process whose order is to load an app. It loads the app, reports that,
+ * and answers one request after another. A plain app worker gets its requests from the front; a
+ * direct worker serves sockets of its own, watched by its guardian.
  */
 #include "template/app_worker.h"
 

@@ -7,8 +7,9 @@ struct binding_run;
 struct run_order;
 
 /*
- * In a request process that was told to: load the app, and answer until the channel is closed or the
- * worker is to retire. Limits, working folder and descriptors are set, but for descriptor 1.
+ * Become an app worker, in a request process: load the app of the order, and answer until the
+ * channel is closed or the worker retires. Limits, working directory and descriptors are set,
+ * except for descriptor 1.
  */
 void app_worker_main(const struct binding *binding, struct binding_run *run,
     const struct run_order *order) __attribute__((noreturn));

@@ -1,11 +1,11 @@
 /*
- * What is asked of malloc(3) comes from where something was freed, and when a language has started,
- * such holes are all over its heap. In a request process each of them lies in a page of its own that
- * is shared with the template, and copied when it is written. So the template takes them all.
+ * malloc(3) fills holes that free(3) has left, and a language leaves such holes all over its heap
+ * when it starts. In a request process each of them lies in a page of its own that is shared with
+ * the template, and copied when it is written. So the template allocates all of them.
  *
- * They are found by asking, for large pieces first. When two pieces of a size lie side by side, they
- * are from the end of the heap: a hole with room for both would have been taken as one of the
- * sizes before, which are at most twice as large.
+ * The holes are found by allocating, large blocks first. When two blocks of one size lie side by
+ * side, they are from the end of the heap: a hole with room for both would have been filled by one
+ * of the sizes before, which are at most twice as large.
  */
 #include "template/heap_fill.h"
 
@@ -18,19 +18,19 @@
 
 enum {
 	LARGEST = 16384,    /* bytes: a larger hole keeps many allocations together */
-	CACHED_MOST = 1032, /* what is freed up to here glibc keeps for the next of its size, */
-	CACHED = 7,         /* so many of each */
-	STEP = 16,          /* its sizes differ by this */
-	MOST = 1048576      /* bytes in holes of one size: beyond that nothing is known */
+	CACHED_MOST = 1032, /* bytes: glibc caches freed blocks up to this size */
+	CACHED = 7,         /* freed blocks that glibc caches of each size */
+	STEP = 16,          /* bytes between two sizes of glibc's */
+	MOST = 1048576      /* bytes in holes of one size: more are not looked for */
 };
 
-/* The blocks lie side by side but for the size in front of each. */
+/* Side by side, except for the size that glibc keeps in front of each block. */
 static bool are_neighbours(char *block, const char *next)
 {
 	return block != NULL && block + malloc_usable_size(block) + sizeof(size_t) == next;
 }
 
-/* false: no end of it was found. Another allocator may stand in the place of glibc's. */
+/* Fill the holes of one size. false: no end of the heap was found (is it another allocator?). */
 static bool fill(size_t size)
 {
 	char *volatile last = NULL, *volatile block = NULL;
@@ -43,7 +43,7 @@ static bool fill(size_t size)
 		block = malloc(size);
 		found = block != NULL && are_neighbours(last, block);
 	}
-	/* These two go back to the end of the heap; smaller ones would be kept aside. */
+	/* These two return to the end of the heap. Smaller blocks would stay in the cache. */
 	if (found && size > CACHED_MOST) {
 		free(block);
 		free(last);

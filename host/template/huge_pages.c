@@ -1,11 +1,11 @@
 /*
- * A fork copies the page table of all private memory, an entry for each 4 KiB, and counts each of
- * those pages; the end of the process takes all of that back. Both cost more than the pages that a
- * small script writes. Of a huge page one entry is copied, and when a part of it is written and it is
- * mapped in small pieces after all, those are still counted together.
+ * A fork copies the page table of all private memory, an entry for each 4 KiB, and counts a
+ * reference to each of those pages; the end of the process undoes all of that. Both cost more than
+ * the pages that a small script writes. For a huge page one entry is copied. If a part of it is
+ * written, it is mapped in small pages after all, but these are still counted together.
  *
- * MADV_COLLAPSE (madvise(2)) does it at once, and only here: whether huge pages are given by
- * themselves elsewhere is not the host's to decide.
+ * MADV_COLLAPSE (madvise(2)) makes huge pages at once, and only here: whether other memory gets
+ * huge pages is not for the host to decide.
  */
 #include "template/huge_pages.h"
 
@@ -17,9 +17,9 @@
 #include <unistd.h>
 
 #define SIZE_MOST 0x400000      /* bytes: a larger huge page would be mostly empty */
-#define MAPPING_MOST 0x10000000 /* bytes: a larger one is a reserve and no heap */
+#define MAPPING_MOST 0x10000000 /* bytes: a larger mapping is a reserve of addresses, not a heap */
 #define PAGES_MOST 4096
-#define FULL_ENOUGH 4 /* a quarter of its pages are there already */
+#define FULL_ENOUGH 4 /* divides the pages of a huge one: a quarter must be resident */
 
 /* 2 MiB on x86-64, and on AArch64 with pages of 4 KiB. */
 size_t huge_pages_size(void)
@@ -35,7 +35,7 @@ uintptr_t huge_pages_round_up(uintptr_t address, size_t size)
 	return (address + size - 1) / size * size;
 }
 
-/* The allocator finds that the heap goes on further up. */
+/* Move the break to the beginning of a huge page. The allocator notices, and goes on from there. */
 static void grow_heap(size_t size)
 {
 	uintptr_t end = (uintptr_t)sbrk(0);
@@ -51,7 +51,7 @@ void huge_pages_align_heap(void)
 		grow_heap(size);
 }
 
-/* How many pages of this piece of memory are there. */
+/* The number of resident pages in this range. */
 static size_t count_pages(uintptr_t begin, size_t size)
 {
 	unsigned char there[PAGES_MOST];
@@ -81,7 +81,7 @@ static void gather(uintptr_t begin, uintptr_t end, size_t size)
 			madvise((void *)begin, size, MADV_COLLAPSE);
 }
 
-/* The heap's last huge page can be had only when all of it is the heap's. */
+/* The heap's last huge page can be made only if all of it belongs to the heap. */
 static void complete_heap(size_t size)
 {
 	uintptr_t end = (uintptr_t)sbrk(0), begin = end / size * size;
@@ -90,7 +90,7 @@ static void complete_heap(size_t size)
 		grow_heap(size);
 }
 
-/* Private memory of no file: proc_pid_maps(5). */
+/* Private memory without a file: proc_pid_maps(5). */
 void huge_pages_gather(void)
 {
 	size_t size = huge_pages_size();

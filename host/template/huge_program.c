@@ -1,27 +1,27 @@
 /*
  * The program itself in huge pages: its code and constants for all processes of the host, and its
- * variables for those of a template.
+ * variables for a template and its children.
  *
- * A mapped file comes into a process sixteen pages at a time, each time by a fault, and at its end
- * each page is counted off again. For a request process that lives two milliseconds this is a sixth
- * of its time: it looks at 3 MB of the program in some fifty places. A huge page comes in one fault
- * and goes as one entry.
+ * A mapped file comes into a process sixteen pages at a time, each time by a page fault, and the
+ * end of the process counts each page off again. For a request process that lives two milliseconds
+ * this is a sixth of its time: it touches 3 MB of the program in some fifty places. A huge page
+ * needs one fault and one entry.
  *
- * Pages of a file on disk cannot be made huge everywhere (it needs CONFIG_READ_ONLY_THP_FOR_FS),
- * those of a memfd can (MADV_COLLAPSE, since Linux 6.1), so the text moves into one, and is mapped
- * from there at the place where it was. The mapping is private, as that of a program is: a debugger
- * can set its breakpoints.
+ * Pages of a file on disk cannot be made huge on every kernel (it needs
+ * CONFIG_READ_ONLY_THP_FOR_FS). Pages of a memfd can (MADV_COLLAPSE, since Linux 6.1), so the text
+ * is copied into a memfd that is mapped in its place. The mapping is private, as that of a program
+ * is, so that a debugger can set breakpoints.
  *
- * The variables are the template's own memory once they are written, as a language does at its start
- * with three hundred pages of them. They move into memory of no file, which takes their place.
+ * Variables become the template's own memory once they are written, and a language writes three
+ * hundred pages of them when it starts. They move into anonymous memory, which takes their place.
  *
- * The linker puts both at the beginning of a huge page each (CMakeLists.txt). What follows them up to
- * its end is given to them, if nothing lies there.
+ * The linker aligns both to huge pages (CMakeLists.txt). The rest of the last huge page is used as
+ * well, if nothing else is mapped there.
  *
- * Where a step is refused (an older kernel, vm.memfd_noexec, no huge page to be had) all stays as the
- * kernel loaded it. A program that may be loaded anywhere is left alone: such are those built with a
- * sanitizer, which finds the names of functions by the file that is mapped. So does perf(1): for
- * names build with -DEXTHOST_STATIC_LANGUAGES=OFF.
+ * If a step is refused (an older kernel, vm.memfd_noexec, no free huge page), everything stays as
+ * the kernel loaded it. A position-independent program is left alone: such are builds with a
+ * sanitizer, which finds the names of functions by the mapped file. So does perf(1): for names
+ * build with -DEXTHOST_STATIC_LANGUAGES=OFF.
  */
 #include "template/huge_pages.h"
 
@@ -40,13 +40,13 @@
 #define MFD_EXEC 0x10U
 #endif
 
-#define ENTRIES 4096 /* of pagemap: the pages of a huge one at most */
+#define ENTRIES 4096 /* entries of pagemap: the most pages that a huge one can have */
 
 struct range {
 	uintptr_t begin, end;
 };
 
-/* A part of the program, as its file has it. */
+/* A segment of the program. */
 struct part {
 	ElfW(Word) flags; /* PF_R and PF_X, or PF_R and PF_W */
 	struct range range;
@@ -80,7 +80,7 @@ void huge_pages_move_text(void)
 		    MAP_PRIVATE | MAP_FIXED, fd, 0);
 }
 
-/* The first object is the program. 1: no more of them, please. */
+/* The first object is the program: 1 ends the iteration (dl_iterate_phdr(3)). */
 static int look_at_object(struct dl_phdr_info *object, size_t size, void *wanted)
 {
 	struct part *part = wanted;
@@ -95,7 +95,10 @@ static int look_at_object(struct dl_phdr_info *object, size_t size, void *wanted
 	return 1;
 }
 
-/* In whole pages at its end; {0, 0}: there is none, or the program may be loaded anywhere. */
+/*
+ * The segment with these flags, its end rounded up to a page. {0, 0}: there is none, or the program
+ * is position-independent.
+ */
 static struct range find_part(ElfW(Word) flags)
 {
 	struct part part = {.flags = flags};
@@ -105,7 +108,7 @@ static struct range find_part(ElfW(Word) flags)
 	return part.range;
 }
 
-/* Asked by trying. A kernel that does not know the flag (before 4.17) may give another place. */
+/* Tried with mmap(2). A kernel without this flag (before 4.17) may choose another address. */
 static bool is_free(struct range range)
 {
 	size_t size = range.end - range.begin;
@@ -126,7 +129,7 @@ static int copy_to_memory(struct range text, size_t length)
 {
 	int fd = memfd_create("exthost", MFD_CLOEXEC | MFD_EXEC);
 
-	if (fd < 0 && errno == EINVAL) /* before Linux 6.3 all were so, and the flag is unknown */
+	if (fd < 0 && errno == EINVAL) /* before Linux 6.3: all are executable */
 		fd = memfd_create("exthost", MFD_CLOEXEC);
 	if (fd >= 0 && !write_huge(fd, text, length))
 		fd_close(&fd);
@@ -139,7 +142,7 @@ static bool write_huge(int fd, struct range text, size_t length)
 	char *space, *memory;
 	bool done;
 
-	/* Beyond the limit for files a signal would come. */
+	/* Beyond this limit a write would raise SIGXFSZ. */
 	if (getrlimit(RLIMIT_FSIZE, &most) < 0 || most.rlim_cur < length ||
 	    ftruncate(fd, (off_t)length) < 0)
 		return false;
@@ -157,8 +160,8 @@ static bool write_huge(int fd, struct range text, size_t length)
 }
 
 /*
- * Addresses for so many bytes from the beginning of a huge page, within a space that is larger by one;
- * NULL: there are none.
+ * Reserve addresses for `length` bytes from the beginning of a huge page, inside *space, which is
+ * larger by one huge page. NULL: there are none.
  */
 static char *reserve(size_t length, char **space)
 {
@@ -175,7 +178,7 @@ void huge_pages_move_data(void)
 
 	if (size == 0 || data.end == 0)
 		return;
-	/* In front of it is what the linker has made read-only. */
+	/* In front of the first boundary is what the linker has made read-only. */
 	data.begin = huge_pages_round_up(data.begin, size);
 	if (data.begin < data.end && data.end - data.begin <= size &&
 	    huge_pages_are_worth(count_own(data)) &&
@@ -183,7 +186,7 @@ void huge_pages_move_data(void)
 		move_variables(data, size);
 }
 
-/* How many of these pages are this process's own, and no more the file's: proc_pid_pagemap(5). */
+/* The number of these pages that are no longer the file's but private: proc_pid_pagemap(5). */
 static size_t count_own(struct range range)
 {
 	FD_OWNED int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
@@ -199,7 +202,10 @@ static size_t count_own(struct range range)
 	return count;
 }
 
-/* From the copy to the move nothing may be written to them: there is one thread, and it calls only the kernel. */
+/*
+ * No variable may be written between the copy and the move: there is one thread, which only makes
+ * system calls there.
+ */
 static void move_variables(struct range data, size_t size)
 {
 	char *space;

@@ -1,4 +1,4 @@
-/* Two short lists of names; nothing here is worth more than a walk along them. */
+/* Two short lists of names, which are searched from end to end. */
 #include "template/preload.h"
 
 #include <stdlib.h>
@@ -34,7 +34,7 @@ void preload_configure(
 	struct preload next;
 
 	preload_init(&next, configured, language);
-	/* What was refused may be asked for again by name; noticed it is not. */
+	/* A refused module may be configured by name, but is not noticed again. */
 	next.refused = p->refused;
 	for (size_t i = p->configured; i < p->names.count; i++)
 		preload_add_noticed(&next, p->names.items[i]);
@@ -70,7 +70,7 @@ bool preload_drop_noticed(struct preload *p)
 
 void preload_refuse(struct preload *p, const char *name)
 {
-	/* The caller's name may be the very string that is taken out: only the copy stays. */
+	/* `name` may be the very string that is removed: from here on it is the copy. */
 	if (config_list_append(&p->refused, name) < 0)
 		return;
 	name = p->refused.items[p->refused.count - 1];

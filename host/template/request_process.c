@@ -1,8 +1,8 @@
 /*
- * Everything a script must find as under CGI is made here, just before the binding runs it: the
- * descriptors 0, 1 and 2, the environment, the working folder, its own process group, no signal
- * blocked. The one descriptor of the host's that is left, the channel, stands at a high
- * number and is closed on exec, so a script that opens a file gets 3 as under any CGI server.
+ * Everything that a script must find as under CGI is set up here, just before the binding runs it:
+ * descriptors 0, 1 and 2, the environment, the working directory, a process group of its own, no
+ * signal blocked. The only other descriptor of the host's, the channel, has a high number and is
+ * closed on exec, so a script that opens a file gets 3 as under any CGI server.
  */
 #include "template/request_process.h"
 
@@ -26,7 +26,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-/* A signal handler is given no argument; this is for take_stack alone. */
+/* A signal handler gets no argument: take_stack finds its run here. */
 static struct {
 	const struct binding *binding;
 	struct binding_run *run;
@@ -53,8 +53,8 @@ pid_t request_process_fork(
 }
 
 /*
- * The template has them blocked, and else as the languages left them. A question where the run is may come
- * before answer_questions, and would end the process.
+ * The template has signals blocked. RUN_STACK_SIGNAL stays blocked until answer_questions has
+ * installed its handler, since it would kill the process before.
  */
 static void unblock_signals(void)
 {
@@ -75,7 +75,7 @@ static void take_descriptors(const struct process_ends *ends, struct run_channel
 	fd_close_from(3, channel->socket);
 }
 
-/* The folder of the script is its working folder (RFC 3875, 7.2). */
+/* A script's working directory is the directory it is in (RFC 3875, 7.2). */
 static int enter_folder(const char *script)
 {
 	char *folder = strdup(script);
@@ -89,7 +89,7 @@ static int enter_folder(const char *script)
 	return result;
 }
 
-/* Where is it? Told when the front asks, and when the processor time is used up. */
+/* Report the stack: when the front asks for it, and when the processor time is used up. */
 static void take_stack(int number)
 {
 	int saved = errno;
@@ -142,7 +142,7 @@ static int limit_processes(int channel)
 /* 0, or -1 with errno. */
 static int take_limits(const struct run_limits *limits, int channel)
 {
-	/* At the soft limit comes SIGXCPU, a second later the kernel ends the process. */
+	/* SIGXCPU comes at the soft limit; a second later the kernel kills the process. */
 	const struct rlimit cpu = {limits->cpu, limits->cpu + 1};
 
 	if (limits->cpu != UINT64_MAX && setrlimit(RLIMIT_CPU, &cpu) < 0)
@@ -150,7 +150,7 @@ static int take_limits(const struct run_limits *limits, int channel)
 	return take_lasting_limits(limits, channel);
 }
 
-/* Those that hold for an app worker as well. */
+/* The limits that hold for an app worker as well. */
 static int take_lasting_limits(const struct run_limits *limits, int channel)
 {
 	if (limits->memory != UINT64_MAX && limit_memory(limits->memory) < 0)
@@ -167,9 +167,9 @@ static void request_process_main(
 	struct run_order order;
 	char *memory;
 
-	/* Nobody is left to end it once the template is gone. */
+	/* Without its template there is no process that would end this one. */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	/* What the script starts stays below this process, and in reach, until it ends. */
+	/* Descendants of the script stay below this process, and in reach, until it ends. */
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	if (getppid() != template)
 		_exit(0);
@@ -186,7 +186,7 @@ static void request_process_main(
 	}
 	environ = order.environment;
 	if (enter_folder(order.script) < 0) {
-		dprintf(STDERR_FILENO, "exthost: working folder of %s: %s\n", order.script,
+		dprintf(STDERR_FILENO, "exthost: enter the directory of %s: %s\n", order.script,
 		    strerror(errno));
 		binding_end(&run, 1);
 	}
@@ -198,8 +198,8 @@ static void request_process_main(
 	answer_questions(binding, &run);
 	if ((order.kind == RUN_ORDER_LOAD ? take_lasting_limits : take_limits)(
 		&order.limits, channel.socket) < 0) {
-		dprintf(
-		    STDERR_FILENO, "exthost: limits of %s: %s\n", order.script, strerror(errno));
+		dprintf(STDERR_FILENO, "exthost: set the limits of %s: %s\n", order.script,
+		    strerror(errno));
 		binding_end(&run, 1);
 	}
 	if (order.kind == RUN_ORDER_LOAD)

@@ -1,11 +1,11 @@
 /*
- * One thread, one loop, two things to wait for: orders from the front, and children that died.
- * A child's death is told on the child's own channel, of which the template keeps the lower end.
+ * One thread and one loop wait for two things: orders from the front, and deaths of children. The
+ * template keeps the lower end of each child's channel, and reports the child's death there.
  *
- * Nothing of an extension ever gets in here: scripts, compiled code and modules of the extension
- * root are seen by request processes only. What the template loads are installed modules, and one
- * that starts a thread makes it useless (a process that forks has one thread), so it then ends and
- * says which it was.
+ * No part of an extension ever gets in here: only request processes see scripts, compiled code and
+ * modules of the extension root. The template loads installed modules. A module that starts a
+ * thread would make it useless (a forked process has one thread), so the template then reports that
+ * module and exits.
  */
 #include "template/template.h"
 
@@ -38,10 +38,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define GUARDS_LOOKED_AT 64 /* at a time, while draining */
-#define CHILDREN_FIRST 512  /* how many there is room for at first: a page */
-#define REAP_LATER 10       /* milliseconds */
-#define LOG_LEAST 10        /* out of the way of what languages open */
+#define GUARDS_LOOKED_AT 64 /* children polled at a time while draining */
+#define CHILDREN_FIRST 512  /* room in the first table of children: a page */
+#define REAP_DELAY_MS 10    /* after an order */
+/* The lowest number for the log's descriptor, out of the way of those that languages open. */
+#define LOG_LEAST 10
 
 struct child {
 	pid_t pid;
@@ -54,9 +55,9 @@ struct template
 	struct child *children;
 	size_t count, capacity;
 	int signals;   /* signalfd for SIGCHLD */
-	int kin;       /* the kernel's list of our children; -1: it has none */
-	bool ordered;  /* just now */
-	bool draining; /* the front wants no more of it: only wait for the children */
+	int kin;       /* /proc/thread-self/children; -1: the kernel does not have it */
+	bool ordered;  /* an order came within the last REAP_DELAY_MS */
+	bool draining; /* the front has closed the channel: only wait for the children */
 };
 
 static void prepare_process(struct template *t);
@@ -88,16 +89,17 @@ void template_main(const struct template_setup *setup)
 }
 
 /*
- * A child that ends has told the front so itself, and only what is left of it has to be cleared
- * away. So for a moment after an order its death wakes nobody: where one request follows the other,
- * the next order does. One that has told nothing (a crash, _exit(2), an exec) is that much later.
+ * A child that ends has reported that to the front itself, and only has to be reaped. So for
+ * REAP_DELAY_MS after an order a death does not wake the template: under load the next order does.
+ * For a child that could not report its end (a crash, _exit(2), an exec), the template's report
+ * comes later by as much.
  */
 static void wait_for_orders(struct template *t)
 {
 	struct pollfd events[2] = {
 	    {.fd = t->setup->channel, .events = POLLIN}, {.fd = t->signals, .events = POLLIN}};
 
-	if (poll(events, t->ordered ? 1 : 2, t->ordered ? REAP_LATER : -1) < 0)
+	if (poll(events, t->ordered ? 1 : 2, t->ordered ? REAP_DELAY_MS : -1) < 0)
 		return;
 	t->ordered = events[0].revents != 0;
 	if (t->ordered)
@@ -105,7 +107,7 @@ static void wait_for_orders(struct template *t)
 	reap_children(t);
 }
 
-/* Descriptors 0, 1 and 2 are not the host's: what a module prints at import goes nowhere. */
+/* Descriptors 0, 1 and 2 become /dev/null: what a module prints at import is dropped. */
 static void prepare_process(struct template *t)
 {
 	static const int blocked[] = {SIGCHLD, SIGTERM, SIGINT, SIGHUP, SIGUSR1};
@@ -114,7 +116,7 @@ static void prepare_process(struct template *t)
 
 	prctl(PR_SET_NAME, "exthost-templ");
 	/*
-	 * When it ends is the master's to say, by closing the channel. Signals are blocked and not
+	 * A template ends when its channel is closed, and by no signal. Signals are blocked and not
 	 * ignored, so that the languages find them, and leave them to scripts, as under CGI.
 	 */
 	for (int number = 1; number < NSIG; number++)
@@ -133,7 +135,7 @@ static void prepare_process(struct template *t)
 	t->signals = signalfd(-1, &children, SFD_CLOEXEC | SFD_NONBLOCK);
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	t->kin = open("/proc/thread-self/children", O_RDONLY | O_CLOEXEC);
-	/* The host's own environment is nobody's business: extensions see the request's. */
+	/* Extensions see the request's environment, never the host's own. */
 	clearenv();
 	setenv("PATH", "/usr/bin:/bin", 1);
 	setenv("LANG", "C.UTF-8", 1);
@@ -172,7 +174,7 @@ static void preload_one(const struct template_setup *setup, const char *item, in
 	}
 }
 
-/* `threads` is how many there were before: a sanitizer has one of its own. */
+/* `threads`: how many there were before the start, since a sanitizer has one of its own. */
 static void start_language(const struct template_setup *setup, int threads)
 {
 	struct error e;
@@ -190,8 +192,8 @@ static void start_language(const struct template_setup *setup, int threads)
 }
 
 /*
- * The front takes no more from here: it has another template, and guards to its end each run that
- * this one has forked, or it is gone. What nobody guards has no way to its end but this.
+ * Either the front has another template and still guards the runs that were forked here, or the
+ * front is gone. A process that has lost its guard is killed here, since nothing else would end it.
  */
 static void drain(struct template *t)
 {
@@ -203,7 +205,10 @@ static void drain(struct template *t)
 			events[1 + i].fd = t->children[i].channel;
 		if (poll(events, (nfds_t)(1 + looked), -1) < 0)
 			continue;
-		/* Their ends of the channel are what the guards hold; from here they show as a hang-up. */
+		/*
+		 * A guard holds the other end of its run's channel. When that is closed, a hang-up
+		 * shows here.
+		 */
 		for (size_t i = 0; i < looked; i++)
 			if (events[1 + i].revents != 0) {
 				kill(-t->children[i].pid, SIGKILL);
@@ -233,8 +238,8 @@ static void take_orders(struct template *t)
 }
 
 /*
- * In memory of its own that no child gets. In the heap, where children share it until it is written,
- * each fork would make the next write to it copy a page, and break a huge one to pieces.
+ * The table is in a mapping that children do not inherit. In the heap, which children share until
+ * it is written, each fork would make the next write copy a page and break up a huge page.
  */
 static int children_reserve(struct template *t)
 {
@@ -256,8 +261,8 @@ static int children_reserve(struct template *t)
 }
 
 /*
- * A fork that failed is answered too, so that nobody waits for it. The channel's end is kept: on it
- * the child's death is told.
+ * A failed fork is answered too, so that the front does not wait for it. The channel's end is kept,
+ * to report the child's death on it.
  */
 static void fork_one(struct template *t, bool warm, struct process_ends *ends)
 {
@@ -303,9 +308,9 @@ static bool is_ours(const struct template *t, pid_t pid)
 }
 
 /*
- * What a run has started and left behind, in whatever process group, has come to this process when
- * the run's own process died: it is the reaper of all its descendants. Those whom a killed one
- * leaves behind come with the next SIGCHLD.
+ * Processes that a run has left behind, in any process group, became children of the template when
+ * the run's own process died, since the template is a subreaper. The children of a process that is
+ * killed here come with the next SIGCHLD.
  */
 static void kill_orphans(const struct template *t)
 {

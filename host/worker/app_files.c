@@ -1,7 +1,7 @@
 /*
- * A file is told from its later self by device, inode, size and its two times. Looking at each of
- * them before each request costs a microsecond a file; notices from the kernel would be cheaper,
- * but do not come from every file system, and come late.
+ * A file counts as changed when its device, inode, size, mtime or ctime differ. Checking that
+ * before each request costs a microsecond a file. Notifications from the kernel would be cheaper,
+ * but not every file system sends them, and they come late.
  */
 #include "worker/app_files.h"
 
@@ -12,13 +12,14 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define TICK (10 * CLOCK_MILLISECOND)            /* times of files are as coarse as that, */
-#define COARSE_TICK (2000LL * CLOCK_MILLISECOND) /* or so where they seem to be whole seconds */
+#define TICK_NS (10 * CLOCK_MILLISECOND) /* resolution of file times */
+/* The same where file times seem to be whole seconds. */
+#define COARSE_TICK_NS (2000LL * CLOCK_MILLISECOND)
 
 struct app_file {
 	char *path;
 	bool exists;
-	bool unsure; /* it may have changed while it was read */
+	bool unsure; /* the file may have changed while it was read */
 	dev_t device;
 	ino_t inode;
 	off_t size;
@@ -81,14 +82,17 @@ void app_files_add_open(struct app_files *files, const char *path, const struct 
 
 static int64_t tick_of(const struct timespec *changed)
 {
-	return changed->tv_nsec == 0 ? COARSE_TICK : TICK;
+	return changed->tv_nsec == 0 ? COARSE_TICK_NS : TICK_NS;
 }
 
-/* Perhaps. A time that is yet to come tells nothing: the clock has been set back since. */
+/*
+ * True if the change may be later. A time in the future proves nothing: the clock has been set back
+ * since.
+ */
 static bool is_later(const struct timespec *changed, int64_t than)
 {
 	return clock_nanoseconds(changed) > than - tick_of(changed) &&
-	       clock_nanoseconds(changed) <= clock_real() + TICK;
+	       clock_nanoseconds(changed) <= clock_real() + TICK_NS;
 }
 
 int32_t app_file_settle(const struct stat *status)
@@ -96,7 +100,7 @@ int32_t app_file_settle(const struct stat *status)
 	int64_t left =
 	    clock_nanoseconds(&status->st_ctim) + tick_of(&status->st_ctim) - clock_real();
 
-	if (left <= 0 || left > tick_of(&status->st_ctim) + TICK)
+	if (left <= 0 || left > tick_of(&status->st_ctim) + TICK_NS)
 		return 0;
 	return (int32_t)((left + CLOCK_MILLISECOND - 1) / CLOCK_MILLISECOND);
 }

@@ -1,7 +1,7 @@
 /*
- * Two ways. From a worker that the front feeds a reply goes into a pipe, and the front checks, holds
- * and frames it; a client that has gone shows as a pipe that nobody reads. A worker that serves its
- * own sockets does the same itself, by the same stages.
+ * A reply goes one of two ways. A plain app worker writes it into a pipe, and the front checks,
+ * holds and frames it; when the client leaves, the front closes the pipe. A direct worker does all
+ * of that itself, by the same functions (cgi_reply.h).
  */
 #include "worker/app_reply.h"
 
@@ -20,11 +20,11 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#define PIECES_MAX 64           /* at a time */
+#define PIECES_MAX 64           /* for one writev(2) */
 #define FILE_PIECE 0x40000000UL /* bytes */
 #define MEMORY_PIECE 32768
 
-/* Leave out of the pieces what has been written. */
+/* Remove the bytes that were written from the pieces. */
 static void advance(struct iovec **pieces, int *count, size_t written)
 {
 	while (*count > 0 && written >= (*pieces)->iov_len) {
@@ -69,8 +69,8 @@ static int pipe_write(int fd, const struct iovec *pieces, int count)
 }
 
 /*
- * A child that the app has forked holds the connection as well, which may carry another request by now.
- * (A pipe carries one request and no more.)
+ * A child that the app has forked holds the connection too, which may carry another request by now.
+ * (A pipe carries only one request.)
  */
 static bool is_child(const struct binding_reply *r)
 {
@@ -101,7 +101,7 @@ int binding_reply_finish(struct binding_call *call, const struct iovec *pieces, 
 		errno = EPIPE;
 		return -1;
 	}
-	/* What a program of the app's has written by the descriptor comes before this. */
+	/* What the app's programs have written to the lent descriptor comes before this. */
 	app_reply_take_memory(r);
 	for (int i = 0; i < count; i++)
 		if (feed(r, pieces[i].iov_base, pieces[i].iov_len) < 0)
@@ -169,7 +169,7 @@ int binding_reply_descriptor(struct binding_call *call)
 	return r->memory;
 }
 
-/* Nothing has held the writer back but this: see app_guardian.c. */
+/* Only the guardian (guardian.c) has limited what was written, and it may have been too late. */
 static bool is_too_large(const struct binding_reply *r)
 {
 	struct stat status;

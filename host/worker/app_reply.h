@@ -1,4 +1,4 @@
-/* Where the reply of an app goes: what binding.h promises of binding_reply_write and its like. */
+/* Where an app's reply goes: behind binding_reply_write and its like in binding.h. */
 #ifndef EXTHOST_APP_REPLY_H
 #define EXTHOST_APP_REPLY_H
 
@@ -11,26 +11,27 @@
 struct cgi_reply;
 
 struct binding_reply {
-	int pipe;                /* to the front; -1: straight to the client */
-	struct cgi_reply *reply; /* straight to the client: what it has become so far */
-	pid_t owner;             /* straight to the client: the one process that may write */
-	/* Straight to the client: a file that binding_reply_descriptor lends; -1: none yet. It is lent again only
-	   after a rerun that has left nothing behind, since whatever keeps it can write later. */
+	int pipe;                /* plain app worker: the pipe to the front; -1: direct worker */
+	struct cgi_reply *reply; /* direct worker: the reply so far */
+	pid_t owner;             /* direct worker: the only process that may write */
+	/*
+	 * Direct worker: the file that binding_reply_descriptor lends; -1: none yet. It is lent
+	 * again only after a rerun that has left nothing behind, since a process that keeps it can
+	 * write to it later.
+	 */
 	int memory;
-	atomic_int *lent; /* straight to the client: the same, for the guardian to watch */
-	bool refused;     /* it is no reply, for this reason: */
-	struct error why;
+	atomic_int *lent; /* direct worker: `memory`, for the guardian to watch */
+	bool refused;     /* what the app wrote is no valid reply */
+	struct error why; /* if refused */
 };
 
-/*
- * Append what was written to the memory, if anything, to the reply, and empty the memory. For a reply
- * straight to the client.
- */
+/* Direct worker: append what was written to `memory`, if anything, to the reply, and empty it. */
 void app_reply_take_memory(struct binding_reply *r);
 
 /*
- * The same for the last time. alone: nothing but this process has the memory, which can be lent again; else
- * what is written to it later reaches no reply. The memory, empty, or -1.
+ * As app_reply_take_memory, for the last time in a request. `alone`: no other process has `memory`,
+ * so that it can be lent again; otherwise it is closed, and what is written to it later reaches no
+ * reply. The empty `memory`, or -1.
  */
 int app_reply_end(struct binding_reply *r, bool alone);
 

@@ -1,6 +1,6 @@
 /*
- * What binding.h promises to a binding, in a request process and in an app worker. A script may have
- * forked, and its child comes through here as well: the child must not speak for its parent.
+ * The functions that binding.h offers to a binding, in a request process and in an app worker. A
+ * child that the script has forked can call them too: it must not speak for its parent.
  */
 #include "base/fd.h"
 #include "binding.h"
@@ -29,7 +29,7 @@ void binding_notice(struct binding_run *run, const char *module)
 		run_report_send(run->channel->socket, RUN_NOTICED, 0, module, -1);
 }
 
-/* Safe in a signal handler, as Python calls it there. */
+/* Async-signal-safe, as Python calls it in a signal handler. */
 void binding_stack_done(struct binding_run *run, int file)
 {
 	run_report_send(run->channel->socket, RUN_STACK, run->asked, "", file);
