@@ -49,7 +49,7 @@ bool answer_end(const struct front_shared *shared, struct exchange *x)
 		lanes_leave(shared->lanes, x->lane, x->config->concurrency);
 	if (x->entry != NULL)
 		stats_leave(shared->run.stats, x->entry);
-	/* The request keeps no other one waiting by now: this can take its time. */
+	/* The lane is free again, so this wait for the client delays no other request. */
 	if (response->broken || response->late) {
 		response_cut(response);
 		response->broken = true;

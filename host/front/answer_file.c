@@ -1,4 +1,4 @@
-/* The length is sent before the bytes, so a file that is truncated meanwhile gives a cut reply. */
+/* The length is sent before the bytes, so a file that is truncated in between gives a cut reply. */
 #include "front/answer_file.h"
 
 #include "base/error.h"

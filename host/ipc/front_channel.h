@@ -34,7 +34,7 @@ struct front_message {
 	uint32_t order;
 	uint32_t index; /* of the template's language, of the listener or of the service */
 	int32_t pid;    /* the template's, or the service's */
-	bool healthy;   /* service: it runs, or has ended as it may */
+	bool healthy;   /* service: it runs, or has ended and need not run */
 	char text[FRONT_TEXT_MAX]; /* "name", line feed, "state" */
 };
 

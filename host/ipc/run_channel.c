@@ -21,9 +21,10 @@
 
 struct order_head {
 	uint32_t kind;
-	uint32_t size;      /* of all strings together, the script's path first */
-	uint32_t settings;  /* how many strings follow that, */
-	uint32_t variables; /* and how many follow these */
+	/* Bytes of all strings together; the script's path comes first. */
+	uint32_t size;
+	uint32_t settings;  /* number of strings after the path */
+	uint32_t variables; /* number of strings after the settings */
 	uint32_t flags;
 	int64_t accept;
 	uint64_t body_size;

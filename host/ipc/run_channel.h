@@ -34,10 +34,10 @@ struct run_limits {
 };
 
 enum run_order_kind {
-	RUN_ORDER_SCRIPT, /* run it as a CGI program, and end */
-	RUN_ORDER_LOAD,   /* become an app worker: load it; RUN_LOADED tells that it is */
-	RUN_ORDER_ANSWER, /* an app worker: answer a request; RUN_ANSWERED tells that it is, */
-			  /* or RUN_STALE that it was not begun */
+	RUN_ORDER_SCRIPT, /* run the script as a CGI program, and end */
+	RUN_ORDER_LOAD,   /* become an app worker: load the app; the answer is RUN_LOADED */
+	/* App worker: answer a request; the answer is RUN_ANSWERED, or RUN_STALE if not begun. */
+	RUN_ORDER_ANSWER,
 	/* A direct worker that has reported RUN_STALE: go on with the files it has loaded. */
 	RUN_ORDER_RESUME,
 	RUN_ORDER_LOG /* a direct worker: write log lines to `output` from now on */
@@ -75,9 +75,12 @@ struct run_order {
 	int code;           /* kept code, or -1 */
 	int body;           /* the request body at its beginning, or -1: empty */
 	int output;         /* with RUN_ORDER_ANSWER: takes the reply */
-	int64_t accept; /* with RUN_ORDER_ANSWER and RESUME: even if files have changed until then,
-	                   and let it be so; CLOCK_REALTIME, nanoseconds; 0: no */
-	bool force;     /* with RUN_ORDER_RESUME: go on answering; else answer 500 */
+	/*
+	 * With RUN_ORDER_ANSWER and RUN_ORDER_RESUME: accept the changes of files up to this time
+	 * (app_files_accept); CLOCK_REALTIME, nanoseconds; 0: none.
+	 */
+	int64_t accept;
+	bool force; /* with RUN_ORDER_RESUME: go on answering; else answer 500 */
 	uint64_t body_size;
 	struct run_limits limits;
 };

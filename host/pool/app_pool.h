@@ -55,7 +55,7 @@ void app_pool_give_back(
     struct app_pool *p, struct app_worker_entry *worker, enum app_fate fate, int32_t settle);
 
 /*
- * Connect a new template of this language, at this channel (spares_connect), and load its apps anew
+ * Connect a new template of this language, at this channel (spares_connect), and reload its apps
  * with this configuration. Old workers answer requests until there are new ones.
  */
 void app_pool_connect(struct app_pool *p, int language, int channel, const struct config *config);

@@ -5,7 +5,7 @@
 #include "pool/pool_app.h"
 
 /*
- * Start a worker for the app: take a spare and order it to load. The lock is released meanwhile.
+ * Start a worker for the app: take a spare and order it to load. Releases the lock for that time.
  * The result of the load goes to pool_watch.c; if the worker cannot even be started, the app's
  * failures are incremented here.
  */

@@ -41,7 +41,7 @@
 #define GUARDS_LOOKED_AT 64 /* children polled at a time while draining */
 #define CHILDREN_FIRST 512  /* room in the first table of children: a page */
 #define REAP_DELAY_MS 10    /* after an order */
-/* The lowest number for the log's descriptor, out of the way of those that languages open. */
+/* The lowest number for the log's descriptor: languages get the lower ones. */
 #define LOG_LEAST 10
 
 struct child {

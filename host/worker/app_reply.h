@@ -1,4 +1,4 @@
-/* Where an app's reply goes: behind binding_reply_write and its like in binding.h. */
+/* Where an app's reply goes: the host's side of binding_reply_write and its like in binding.h. */
 #ifndef EXTHOST_APP_REPLY_H
 #define EXTHOST_APP_REPLY_H
 
