@@ -121,7 +121,7 @@ static int read_words(struct relay *r, char *words)
 static int read_command_line(struct relay *r, int argc, char **argv)
 {
 	if (!relay_start_by_own_name(argc, argv)) {
-		/* Options of the interpreter, or its name after env, are at most for the host. */
+		/* Options of the interpreter, and its name after env, are not for the relay. */
 		r->script = argv[argc - 1];
 		return -1;
 	}
