@@ -200,7 +200,7 @@ static bool admit(const struct front_shared *shared, struct exchange *x)
 		    (unsigned long long)config->queue);
 		break;
 	case LANES_LATE:
-		exchange_refuse(x, 503, "waited %llu s for a place to run, --queue-timeout",
+		exchange_refuse(x, 503, "no place to run within %llu s, --queue-timeout",
 		    (unsigned long long)config->queue_timeout);
 		break;
 	case LANES_GONE: exchange_leave(x, "the client went away while it waited"); break;

@@ -3,7 +3,7 @@
  * worker that was busy last, so that surplus workers stay idle and end.
  *
  * An app's files have a generation, which is incremented when a worker finds them changed. From
- * then on only a worker of the new generation will do: the first request starts one and waits for
+ * then on only a worker of the new generation may answer: the first request starts one and waits for
  * it, and requests in progress finish with the workers they have. If the new generation does not
  * load, the old workers serve on (unless reload = strict) until the files change again. A load is
  * tried again beside them every two seconds, since the fault may have been in a file that is not
@@ -165,7 +165,7 @@ static bool is_outdated(const struct app *a, const struct app_worker_entry *w)
 
 /*
  * The worker has found its files changed. If its generation is old already, a new worker is
- * loading, and no other will do now.
+ * loading, and requests wait for that.
  */
 static void become_stale(struct app *a, const struct app_worker_entry *w, int32_t settle)
 {
