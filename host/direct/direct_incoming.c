@@ -1,7 +1,7 @@
 /*
- * Whoever sends slowly costs a place in a table: the head of a request is gathered in memory, its body
- * in a file, and the thread turns to others meanwhile. A connection with a request half sent has a
- * deadline.
+ * A slow client costs a place in a table: the head of its request is gathered in memory, its body
+ * in a file, and the thread serves others until more has come. A connection with a half-sent
+ * request has a deadline.
  */
 #include "direct/direct_incoming.h"
 
@@ -15,7 +15,7 @@
 #include "request/request.h"
 #include "worker/app_loaded.h"
 
-#define REFUSAL_PATIENCE (3 * CLOCK_SECOND) /* for a client that is to take the page of a refusal */
+#define REFUSAL_PATIENCE (3 * CLOCK_SECOND) /* for a client to take an error page */
 
 static bool give_away(struct direct_server *s, struct connection *c);
 static bool take_turn(struct direct_server *s, struct connection *c);
@@ -44,7 +44,7 @@ static void close_connection(struct direct_server *s, struct connection *c)
 	connections_close(s->connections, c);
 }
 
-/* true: there may be more to read, at once. */
+/* true: more may be there to read already. */
 static bool park(struct direct_server *s, struct connection *c, uint64_t deadline)
 {
 	bool idle = c->taken.size == 0 && !s->incoming[c->index].begun && !c->draining;
@@ -55,7 +55,7 @@ static bool park(struct direct_server *s, struct connection *c, uint64_t deadlin
 	return !connections_park(s->connections, c, deadline);
 }
 
-/* Numbers in a row from a random one on, mixed so that they look like those of others (splitmix64). */
+/* A counter that starts at a random number, mixed so that ids look random (splitmix64). */
 static uint64_t next_id(struct direct_server *s)
 {
 	uint64_t n = s->last_id += 0x9e3779b97f4a7c15;
@@ -65,7 +65,7 @@ static uint64_t next_id(struct direct_server *s)
 	return n ^ (n >> 31);
 }
 
-/* To another worker, where this one begins no request any more. true: the connection has gone. */
+/* If this worker begins no more requests, give the connection to another. true: it is given. */
 static bool give_away(struct direct_server *s, struct connection *c)
 {
 	if (!s->stale && app_files_changed(&s->app->files))
@@ -76,7 +76,7 @@ static bool give_away(struct direct_server *s, struct connection *c)
 	return true;
 }
 
-/* With no request begun. As direct_incoming_go_on. */
+/* The turn of a connection without a request. Returns as direct_incoming_go_on. */
 static bool take_turn(struct direct_server *s, struct connection *c)
 {
 	struct connection_turn turn;
@@ -108,7 +108,7 @@ static bool begin(struct direct_server *s, struct connection *c, struct connecti
 	return status == REQUEST_MORE ? take_body(s, c) : finish(s, c, status, &turn->why);
 }
 
-/* As much of the body as has come. As direct_incoming_go_on. */
+/* Read as much of the body as has come. Returns as direct_incoming_go_on. */
 static bool take_body(struct direct_server *s, struct connection *c)
 {
 	struct direct_incoming *in = &s->incoming[c->index];
@@ -122,14 +122,14 @@ static bool take_body(struct direct_server *s, struct connection *c)
 	return finish(s, c, status, &why);
 }
 
-/* A part of the reply is in the connection, which closes now for the app and later for the client. */
+/* Part of the reply has left: the connection is closed for the app now, for the client later. */
 static void cut_later(struct direct_server *s, struct response *r)
 {
 	late_clients_add(&s->cuts, r);
 	direct_server_tick(s);
 }
 
-/* Answered without the app, which waits meanwhile. */
+/* Answer without the app. The one thread waits for the client, so only for a short time. */
 static void end_early(struct exchange *x, int status, const char *why)
 {
 	x->request->response.deadline = clock_now() + REFUSAL_PATIENCE;
@@ -137,7 +137,7 @@ static void end_early(struct exchange *x, int status, const char *why)
 	exchange_log(x);
 }
 
-/* The stages of a request that is whole, or will never be. true: its connection can be used again. */
+/* The stages of a request that is whole, or refused. true: its connection can be used again. */
 static bool answer(struct direct_server *s, struct request *r, int status, const char *why)
 {
 	struct exchange x;
@@ -152,7 +152,7 @@ static bool answer(struct direct_server *s, struct request *r, int status, const
 	return exchange_release(&x);
 }
 
-/* The request is whole, or will never be. As direct_incoming_go_on. */
+/* The request is whole, refused or broken. Returns as direct_incoming_go_on. */
 static bool finish(
     struct direct_server *s, struct connection *c, int status, const struct error *why)
 {
@@ -162,7 +162,7 @@ static bool finish(
 	const char *reason = why->message;
 
 	r->followed = c->taken.size > 0;
-	/* It had begun to come before; those that had not were given to other workers. */
+	/* The request had begun before; connections without one were given to other workers. */
 	if (status == 0 && s->app->spent) {
 		status = 503;
 		reason = "an earlier run left something behind in the process";
@@ -188,6 +188,6 @@ static bool finish(
 		return false;
 	}
 	c->is_taken = true;
-	/* The others first: more will be told by an event. */
+	/* Other connections come first: an event tells when there is more to read. */
 	return c->draining || c->taken.size > 0 || park(s, c, 0);
 }

@@ -1,6 +1,6 @@
 /*
- * The state of a direct worker's one thread: direct_serve.c has the events, direct_incoming.c makes
- * requests of bytes.
+ * State of a direct worker's one thread: direct_serve.c handles its events, direct_incoming.c
+ * turns bytes into requests.
  */
 #ifndef EXTHOST_DIRECT_SERVER_H
 #define EXTHOST_DIRECT_SERVER_H
@@ -14,7 +14,7 @@ struct direct_setup;
 struct connection;
 struct connections;
 
-/* A request that is not whole yet, by its connection's index. */
+/* A request that is not whole yet; the table is indexed as that of the connections. */
 struct direct_incoming {
 	bool begun;
 	struct request request;
@@ -32,27 +32,30 @@ struct direct_server {
 	struct late_clients cuts;
 	unsigned char *buffer; /* rules.max_head bytes */
 	int epoll, timer;
-	uint64_t last_id; /* of a request, before it is mixed */
+	uint64_t last_id; /* id of the last request, before mixing */
 	bool accepting, ticking;
-	bool stale;   /* the app has changed: no request is begun any more */
-	bool refuses; /* the changed app does not load, and nothing else is to be served */
+	bool stale;   /* the app has changed: begin no more requests */
+	bool refuses; /* the changed app does not load, and the old one must not serve */
 	bool ends;
 };
 
-/* Tags of events that are no connection's; a connection's generation never comes so far. */
+/* Tags of events that belong to no connection; a connection's generation stays below them. */
 enum { TAG_LISTENER = 1, TAG_TAKE, TAG_CHANNEL, TAG_TIMER };
 #define TAG(what, index) (0xffffffff00000000 | (uint64_t)(what) << 16 | (uint64_t)(index))
 
-/* Have epoll tell of this descriptor. 0, or -1 with errno. */
+/* Add the descriptor to the epoll. 0, or -1 with errno. */
 int direct_server_watch(struct direct_server *s, int fd, uint32_t events, uint64_t tag);
 
 /* Whether the worker accepts connections and takes those that other workers give. */
 void direct_server_set_accepting(struct direct_server *s, bool on);
 
-/* The app's files have changed: the front is told, and no request is begun until it has answered. */
+/*
+ * The app's files have changed: report it to the front, and begin no request until it has
+ * answered.
+ */
 void direct_server_become_stale(struct direct_server *s);
 
-/* Look at deadlines each second from now on, as long as anything has one. */
+/* Check deadlines each second from now on, until nothing has one. */
 void direct_server_tick(struct direct_server *s);
 
 #endif

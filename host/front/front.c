@@ -1,12 +1,12 @@
 /*
- * Threads share one epoll, in which are the listeners and every parked connection. A thread takes
- * one event, and what follows is its own affair until the connection is parked again or closed:
- * take_turn and serve_request below are the way of a request down the page. What a client has still
- * to send no thread waits for: a request whose body comes is kept with its connection.
+ * Threads share one epoll with the listeners and all parked connections. A thread takes one event
+ * and serves its connection until that is parked again or closed: take_turn and serve_request
+ * below are the way of a request, down the page. No thread waits for bytes of a client: a request
+ * whose body still comes is kept with its connection.
  *
- * There are as many threads as there is work, up to --max-connections: whoever goes to serve while
- * no other thread waits starts one more. They are cheap guards; the work is done in request
- * processes.
+ * There are as many threads as there is work, up to --max-connections: a thread that begins to
+ * serve while no other waits starts one more. They are cheap guards; request processes do the
+ * work.
  */
 #include "front/front.h"
 
@@ -31,10 +31,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define CLIENT_TIMEOUT 60 /* seconds in which a client takes something */
+#define CLIENT_TIMEOUT 60 /* seconds of SO_RCVTIMEO and SO_SNDTIMEO */
 #define THREAD_STACK 1048576
 
-/* A request, from its head to its answer. While its body comes no thread has it. */
+/* A request, from its head to its answer. While its body comes, no thread holds it. */
 struct front_request {
 	struct request request;
 	struct request_taken taken;
@@ -47,7 +47,7 @@ enum next { NEXT_GO_ON, NEXT_PARK, NEXT_CLOSE };
 
 struct turn {
 	struct connection_turn connection;
-	int language; /* of the request process that was taken; -1: none */
+	int language; /* language of the request process that was taken; -1: none */
 };
 
 static void *thread_main(void *argument);
@@ -124,12 +124,12 @@ static void accept_connection(struct front *f, size_t listener, unsigned char *b
 	serve_connection(f, c, buffer);
 }
 
-/* A client, for whom a place is taken. -1: there is none, or no place. */
+/* Accept a client and take a place for it. -1: there is no client, or no place. */
 static int accept_one(struct front *f, const struct listener *l)
 {
 	int fd;
 
-	/* Of an app that does not load: perhaps it does by now. */
+	/* The app did not load: perhaps it does now. */
 	if (l->app != 0 && app_pool_try_again(f->shared.run.apps, l->app))
 		return -1;
 	if (!admission_take(f->accepting))
@@ -190,7 +190,7 @@ static void close_connection(struct front *f, struct connection *c)
 	admission_give_back(f->accepting);
 }
 
-/* After all else, since a socket that is on its way makes each close of another dear: template.h. */
+/* Last, because a descriptor in flight slows every close() of a unix socket: template.h. */
 static void replace_spare(struct front *f, int language)
 {
 	if (language >= 0)
@@ -198,8 +198,8 @@ static void replace_spare(struct front *f, int language)
 }
 
 /*
- * Read the request, as far as it is there, and answer it once it is whole. With turn->connection.status
- * it is refused.
+ * Read the request as far as it is there, and answer it once it is whole, or refuse it with
+ * turn->connection.status.
  */
 static enum next serve_request(
     struct front *f, struct connection *c, unsigned char *buffer, struct turn *turn)
@@ -242,7 +242,7 @@ static void begin_request(struct front *f, struct connection *c, struct front_re
 	q->held = config_hold(f->configs, &q->config);
 }
 
-/* Until more of its body comes, to whichever thread. 0 or -1 with errno. */
+/* Keep it until more of its body comes, for any thread. 0 or -1 with errno. */
 static int keep_request(struct front *f, struct connection *c, struct front_request *q)
 {
 	struct front_request *kept = malloc(sizeof(*kept));

@@ -1,9 +1,9 @@
 /*
- * The epoll is edge-triggered, since bytes that were only looked at stay in the socket and would
- * make a level-triggered one fire without end. So an event can come for a connection that a thread
- * has in hands; it is then marked, and the thread looks once more before it parks it. Places are
- * never freed and carry a generation in the event's tag, so a late event for a connection that is
- * closed finds nobody.
+ * The epoll is edge-triggered: bytes that were only looked at stay in the socket and would make a
+ * level-triggered one fire without end. So an event can come for a connection that a thread owns;
+ * it is then marked, and the thread looks once more before parking it. Places are never freed and
+ * an event's tag has their generation, so a late event for a closed connection finds no
+ * connection.
  */
 #include "net/connection.h"
 
@@ -101,7 +101,10 @@ struct connection *connections_claim(struct connections *t, uint64_t tag)
 	return mine;
 }
 
-/* The first parking puts the descriptor into the epoll, which at once tells of bytes already there. */
+/*
+ * The first parking adds the descriptor to the epoll, which raises an event if bytes are there
+ * already.
+ */
 static int watch(struct connections *t, struct connection *c)
 {
 	struct epoll_event event = {.events = EPOLLIN | EPOLLRDHUP | EPOLLET,
@@ -145,8 +148,8 @@ void connections_forget(struct connections *t, struct connection *c)
 }
 
 /*
- * An open connection is ready to be written to, so asking for that makes an event at once. Where it is
- * not, nothing can be answered.
+ * A connection can usually be written to, so asking for EPOLLOUT raises an event at once. If it
+ * cannot, there is no room for an answer either, and it is shut down.
  */
 static void wake(struct connections *t, struct connection *c)
 {
@@ -168,7 +171,7 @@ static bool expire(struct connections *t, uint64_t now, bool idle)
 	for (size_t i = 0; i < t->most; i++) {
 		struct connection *c = &t->places[i];
 
-		/* What is owned is its thread's to read. */
+		/* Only its owner may read the fields of a connection that is not parked. */
 		if (c->state != PARKED)
 			continue;
 		if (idle && (c->check.state.seen == 0 || c->draining))
@@ -219,7 +222,7 @@ void connections_count(struct connections *t, size_t *open, size_t *parked)
 	pthread_mutex_unlock(&t->lock);
 }
 
-/* Take bytes off the socket: to forget them, or into c->taken. */
+/* Take bytes off the socket, into c->taken (`keep`) or to drop them. */
 static int take(struct connection *c, unsigned char *buffer, size_t size, bool keep)
 {
 	while (size > 0) {
@@ -232,7 +235,7 @@ static int take(struct connection *c, unsigned char *buffer, size_t size, bool k
 	return 0;
 }
 
-/* Drop what the check has dealt with, and send its answer. */
+/* Drop the bytes that wire_check has dealt with, and send its answer. */
 static int answer(struct connection *c, unsigned char *buffer)
 {
 	struct wire_check *check = &c->check;
@@ -250,8 +253,8 @@ static int answer(struct connection *c, unsigned char *buffer)
 }
 
 /*
- * The bytes to be judged: those in the socket, or those taken and what has come since. Their number;
- * 0 when the peer has ended; -1 with errno.
+ * The bytes to be judged: those in the socket, or those taken before and since. Returns their
+ * number; 0: the peer has ended; -1 with errno.
  */
 static ssize_t look_at(struct connection *c, unsigned char *buffer, const unsigned char **bytes)
 {
@@ -273,16 +276,16 @@ static ssize_t look_at(struct connection *c, unsigned char *buffer, const unsign
 }
 
 /*
- * What libfcgi may be given as it is: a request that is all there with its body, nothing odd in it,
- * and nothing of a next one behind it. In a body that still comes there may be an ABORT_REQUEST,
- * which libfcgi does not know.
+ * libfcgi may be given a request that is there with its whole body, nothing that libfcgi misreads
+ * in it and no byte behind it. A body that still comes may bring an ABORT_REQUEST, which libfcgi
+ * does not know.
  */
 static bool is_for_libfcgi(const struct connection *c, const unsigned char *bytes, size_t size)
 {
 	return c->check.unfit == NULL && wire_check_end(&c->check, bytes, size) == size;
 }
 
-/* Nothing more of a head is there. */
+/* No more bytes of the head have come. */
 static enum connection_look wait_for_head(const struct connection *c, struct error *e)
 {
 	if (c->deadline == 0 || clock_now() < c->deadline)
@@ -311,8 +314,8 @@ enum connection_look connection_look(
 		switch (wire_check(check, bytes, (size_t)n)) {
 		case WIRE_MORE:
 			/*
-			 * Left in the socket they could fill it, and the rest would never fit: a unix
-			 * socket counts each write of the client's as a kilobyte.
+			 * Left in the socket, the bytes could fill it and leave no room for the
+			 * rest: a unix socket counts each write of the client as a kilobyte.
 			 */
 			if (!c->is_taken && take(c, buffer, (size_t)n, true) < 0)
 				return LOOK_CLOSE;
@@ -364,7 +367,7 @@ uint64_t connection_drain(struct connection *c, unsigned char *buffer, uint64_t 
 	uint64_t next = now + DRAIN_WAIT;
 	ssize_t n = 1;
 
-	/* It was parked, and this is all that has come since. */
+	/* Nothing has come since it was parked. */
 	if (c->deadline != 0 && now >= c->deadline)
 		return 0;
 	while (n > 0 && c->drained < DRAIN_MOST) {
@@ -407,7 +410,7 @@ enum connection_step connection_take_turn(struct connection *c, unsigned char *b
 	return CONNECTION_CLOSE;
 }
 
-/* Records of types that FastCGI does not know, within a request: they may be ignored (3.3). */
+/* Within a request, records of a type that FastCGI does not know may be ignored (FastCGI, 3.3). */
 static void log_ignored(const struct connection *c, const struct log *log)
 {
 	if (c->check.ignored > 0)

@@ -1,7 +1,7 @@
 /*
- * The connections of the front: a table of as many places as there may be connections. A connection
- * belongs to the one thread that serves it, or to nobody: then it is parked and the shared epoll
- * watches it. Half-sent requests cost a place and a deadline, never a thread.
+ * The connections of the front, or of a direct worker: a table with a place for each. A connection
+ * is owned by the thread that serves it, or it is parked and the shared epoll watches it. A
+ * half-sent request costs a place and a deadline, never a thread.
  */
 #ifndef EXTHOST_CONNECTION_H
 #define EXTHOST_CONNECTION_H
@@ -23,37 +23,37 @@ struct connection {
 	const struct listener *listener;
 	struct wire_check check;
 	/*
-	 * Bytes taken off the socket, when a head does not come whole or is none that libfcgi reads
-	 * rightly: then it is decoded from here (request_taken_read), and what is behind it stays.
+	 * Bytes taken off the socket, because the head did not come whole or libfcgi would misread
+	 * it. request_taken_read decodes the request from here, and bytes behind it stay here.
 	 */
 	struct buffer taken;
 	bool is_taken;
-	size_t judged; /* so many of the bytes taken were not enough for the check */
-	bool draining; /* answered for the last time: what the client still sends is forgotten */
+	size_t judged; /* bytes of `taken` that wire_check has seen, and found incomplete */
+	bool draining; /* answered for the last time: bytes that still come are dropped */
 	size_t drained;
-	uint64_t drain_end; /* clock_now() until which that goes on at most */
-	/* the table's */
+	uint64_t drain_end; /* clock_now() at which draining ends at the latest */
+	/* Private to the table. */
 	uint32_t index, generation;
 	int state;
 	bool watched;
-	uint64_t deadline; /* clock_now() when its owner wants to look again; 0: never */
+	uint64_t deadline; /* clock_now() at which a thread must look at it again; 0: never */
 };
 
 /* NULL: no memory. epoll is the shared one. */
 struct connections *connections_create(size_t most, int epoll, const struct wire_rules *rules);
 
-/* Take up an accepted descriptor, as the caller's own. NULL: the table is full. */
+/* Add an accepted descriptor, owned by the caller. NULL: the table is full. */
 struct connection *connections_add(struct connections *t, int fd, const struct listener *l);
 
 /*
- * An event came with this tag: take the connection as the caller's own. NULL: another thread has
- * it, and will look again before it parks it.
+ * An event came with this tag: the caller now owns the connection. NULL: another thread owns it,
+ * and will look at it again before parking it.
  */
 struct connection *connections_claim(struct connections *t, uint64_t tag);
 
 /*
- * Leave the connection to the epoll. An event comes at the deadline, too (0: none). false: bytes came
- * meanwhile, it is still the caller's and must be looked at again.
+ * Leave the connection to the epoll. An event also comes at the deadline (0: none). false: bytes
+ * have come since the caller looked; the caller still owns it and must look again.
  */
 bool connections_park(struct connections *t, struct connection *c, uint64_t deadline);
 
@@ -61,93 +61,93 @@ bool connections_park(struct connections *t, struct connection *c, uint64_t dead
 void connections_close(struct connections *t, struct connection *c);
 
 /*
- * The same for one whose other end lives on in another process: the epoll would watch it for as long as
- * that.
+ * As connections_close, for a descriptor that stays open in another process: the epoll would watch
+ * it until that process closes it.
  */
 void connections_forget(struct connections *t, struct connection *c);
 
 /*
- * Have an event come for whatever is parked beyond its deadline: a thread of the caller's then judges
- * what becomes of it, and can still answer. true: something has a deadline.
+ * Raise an event for each connection that is parked beyond its deadline, so that a thread looks at
+ * it and can still answer. true: some parked connection has a deadline.
  */
 bool connections_expire(struct connections *t, uint64_t now);
 
-/* The same, and shut down all that is parked and has no request: the host stops. */
+/* As connections_expire, and shut down parked connections without a request: the host stops. */
 void connections_expire_idle(struct connections *t, uint64_t now);
 
-/* One that is parked and has begun no request, as the caller's own. NULL: there is none. */
+/* A parked connection that has begun no request, now owned by the caller. NULL: there is none. */
 struct connection *connections_take_idle(struct connections *t);
 
-/* How many are open; how many of them are parked. */
+/* The numbers of open connections, and of parked ones among them. */
 void connections_count(struct connections *t, size_t *open, size_t *parked);
 
 enum connection_look {
 	LOOK_READY, /* a whole head is there */
-	LOOK_WAIT,  /* not yet */
-	LOOK_CLOSE, /* the client is gone or talks nonsense; *e says what, "" for a plain end */
-	LOOK_REFUSE /* answer *status, with the reason in *e, and close */
+	LOOK_WAIT,  /* the head is not whole yet */
+	LOOK_CLOSE, /* the client has ended, or broke the protocol: *e; "" after a plain end */
+	LOOK_REFUSE /* answer *status, for the reason in *e, and close */
 };
 
 /*
- * Look at the bytes at the head of the connection, into a buffer of rules->max_head bytes: without
- * taking them if a whole request is there, else they are taken into c->taken. What needs no request
- * (FCGI_GET_VALUES, unknown types, unknown roles) is answered here.
+ * Look at the bytes at the head of the connection, through a buffer of rules->max_head bytes. A
+ * whole request is left in the socket; anything else is taken into c->taken. Records that belong
+ * to no request (FCGI_GET_VALUES, unknown types, unknown roles) are answered here.
  */
 enum connection_look connection_look(
     struct connection *c, unsigned char *buffer, int *status, struct error *e);
 
 /*
- * Until when a connection may be parked without a whole head: for ever, unless a head has begun; then for
- * CONNECTION_HEAD seconds.
+ * clock_now() until which a connection may be parked without a whole head: 0, without end, unless
+ * a head has begun; then CONNECTION_HEAD seconds after its first bytes.
  */
 uint64_t connection_deadline(const struct connection *c, uint64_t now);
 
 #define CONNECTION_HEAD 10
 
 /*
- * The connection was answered and cannot be used again, but its client may still send: end the sending side.
- * What comes is to be drained, so that the client reads the answer and not a reset. After a refusal, and
- * where a body was whole before the end of its stream.
+ * The connection has had its last answer, but its client may still send: after a refusal, and
+ * where a body was whole before the end of its stream. Shut down the sending side; bytes that come
+ * must be drained, so that the client reads the answer and not a reset.
  */
 void connection_leave(struct connection *c, uint64_t now);
 
 /*
- * Forget what has come on a refused connection. 0: close it now; else park it until then. Bounded in
- * bytes and in time.
+ * Drop the bytes that have come after connection_leave. 0: close it now; else park it until this
+ * clock_now(). Limited in bytes and in time.
  */
 uint64_t connection_drain(struct connection *c, unsigned char *buffer, uint64_t now);
 
-/* After the request was served: the next head begins. */
+/* After the answer to a request: the next head begins. */
 void connection_next(struct connection *c);
 
-/* What follows from the bytes that are there. */
+/* What to do with a connection, after its turn. */
 enum connection_step {
-	CONNECTION_REQUEST, /* a request: begin it, or refuse it with `status` for the reason `why` */
-	CONNECTION_PARK,    /* nothing yet: park it until `deadline` */
-	CONNECTION_CLOSE    /* close it, which is logged where it has a reason */
+	CONNECTION_REQUEST, /* begin its request, or refuse it with `status` for the reason `why` */
+	CONNECTION_PARK,    /* park it until `deadline` */
+	CONNECTION_CLOSE    /* close it; the reason, if there is one, has been logged */
 };
 
 struct connection_turn {
 	int status;        /* 0: the request is not refused */
-	struct error why;  /* of the refusal; "" for none */
+	struct error why;  /* reason of the refusal */
 	uint64_t deadline; /* clock_now(); 0: none */
 };
 
 /*
- * The turn of a connection with no request begun: drain it after its last answer, or look at its head.
- * The buffer is as for connection_look.
+ * The turn of a connection with no request begun: drain it after its last answer, or look at its
+ * head. The buffer is as for connection_look.
  */
 enum connection_step connection_take_turn(struct connection *c, unsigned char *buffer,
     const struct log *log, struct connection_turn *turn);
 
-/* Log why it is closed, unless the reason is "". */
+/* Log the reason for closing it; "" is none. */
 void connection_log_close(
     const struct connection *c, const struct log *log, const struct error *why);
 
 /*
- * Its request is answered. `keep`: it can be used again. `linger`: bytes may still come that mean
- * nothing, so the client must read the answer before it is closed. true: take its next turn, for the
- * next request or to drain it; false: close it.
+ * After the answer to its request. `keep`: the connection can be used again. `linger`: the client
+ * may still send bytes without a meaning, which must be drained. true: take its next turn; false:
+ * close it.
  */
 bool connection_go_on(struct connection *c, bool keep, bool linger);
 

@@ -1,25 +1,24 @@
 /*
- * What a FastCGI client has sent, judged without taking it.
+ * The checker walks over records, and in PARAMS over name-value pairs, which records may split
+ * anywhere. It keeps only counters: PARAMS that are too large are refused by the lengths that they
+ * announce, before they are held in memory.
  *
- * The checker walks over records, and in PARAMS over name-value pairs, which may be split over
- * records anywhere. It keeps only counters: how large a request's PARAMS may be is decided from
- * the lengths they announce, before any of it is held anywhere.
- *
- * Whatever stands in front of a request and is none (management records, leftovers of a request
- * that was refused) is answered or ignored by taking it off the connection. What stands between a
- * request's own records cannot be taken out, since the bytes are only looked at. There libfcgi
- * has to cope, and where it is known that it does not, `unfit` says so:
+ * Records in front of a request that belong to none (management records, leftovers of a refused
+ * request) are answered or ignored, and taken off the connection. Records between those of a
+ * request cannot be taken out, since the bytes are only looked at. libfcgi misreads some of them,
+ * and then `unfit` is set:
  *
  *  - it forgets the padding behind BEGIN_REQUEST and behind the empty PARAMS record, and reads it
  *    as the next header (its reader is reset at both places);
- *  - a record of the same request and of another type ends the PARAMS for it;
- *  - a management record's content is taken for PARAMS;
+ *  - it takes a record of the same request and of another type for the end of the PARAMS;
+ *  - it takes the content of a management record for PARAMS;
  *  - behind an empty record of another request it drops the content of the next record.
  *
- * The padding of a body's end record it leaves in the socket when a piece that it reads ends in front
- * of that, to be taken for the next request: wire_check_end finds no such end.
+ * It also leaves the padding of a body's end record in the socket, where it would pass for the
+ * next request, when one of its reads ends right before that padding: wire_check_end accepts no
+ * such record.
  *
- * Only responders are served. What a body may look like is not judged here, but once it is read.
+ * Only responders are served. A body is not judged here, but once it is read (request_make.c).
  */
 #include "net/wire_check.h"
 
@@ -91,7 +90,7 @@ enum wire_verdict wire_check(struct wire_check *check, const unsigned char *byte
 	return verdict;
 }
 
-/* One record, or as much of it as is there. WIRE_MORE: go on, if anything was there. */
+/* Judge one record, or as much of it as is there. WIRE_MORE: go on, if any byte was there. */
 static enum wire_verdict step(struct wire_check *check, const unsigned char *bytes, size_t size)
 {
 	struct wire_check_state *state = &check->state;
@@ -134,7 +133,7 @@ static bool is_own(const struct wire_check *check)
 	return check->state.begun && check->state.header.request_id == check->request_id;
 }
 
-/* What can be said of a record before its content is there. */
+/* Judge a record by its header alone. */
 static enum wire_verdict judge_header(struct wire_check *check)
 {
 	const struct wire_check_state *state = &check->state;
@@ -169,7 +168,7 @@ static enum wire_verdict judge_begin(struct wire_check *check)
 	return WIRE_MORE;
 }
 
-/* The lengths in front of a pair are known, and took so many bytes. */
+/* The two lengths in front of a pair are known; they are `taken` bytes. */
 static enum wire_verdict pair_begin(struct wire_check *check, size_t taken)
 {
 	struct wire_check_state *state = &check->state;
@@ -186,8 +185,8 @@ static enum wire_verdict pair_begin(struct wire_check *check, size_t taken)
 }
 
 /*
- * The next of the bytes in front of a pair, as many as belong to its lengths: nearly always they lie
- * together. They are gathered one by one where a record ends among them.
+ * Read the lengths in front of a pair. Nearly always they lie in one record; where a record ends
+ * among them, their bytes are gathered one by one.
  */
 static enum wire_verdict pair_lengths(
     struct wire_check *check, const unsigned char *bytes, size_t size, size_t *at)
@@ -245,7 +244,7 @@ static size_t pair_value(struct wire_check_state *state, const unsigned char *by
 	return n;
 }
 
-/* The next content bytes of a record, if they are the request's PARAMS: a stream of pairs. */
+/* Judge the next content bytes of a record, if they are the request's PARAMS: a stream of pairs. */
 static enum wire_verdict judge_pairs(
     struct wire_check *check, const unsigned char *bytes, size_t size)
 {
@@ -345,8 +344,9 @@ static enum wire_verdict params_end(struct wire_check *check)
 }
 
 /*
- * Not the request's: in front of one it is taken off; between its PARAMS libfcgi answers a second
- * BEGIN_REQUEST with CANT_MPX_CONN and skips the rest, but for the mistake told at the top.
+ * A record of another request. In front of a request it is taken off. Between PARAMS both decoders
+ * answer BEGIN_REQUEST with CANT_MPX_CONN and skip other records; for libfcgi's mistake see the
+ * top.
  */
 static enum wire_verdict foreign_record(struct wire_check *check)
 {

@@ -1,13 +1,13 @@
 /*
- * What a FastCGI client has sent, judged before anybody acts on it. The bytes are only looked at
- * (the caller has them from MSG_PEEK, or in a buffer), so that a request reaches libfcgi only once
- * its BEGIN_REQUEST and all its PARAMS are there and well-formed.
+ * Judges the bytes that a FastCGI client has sent, before they are decoded. The bytes are only
+ * looked at (the caller has them from MSG_PEEK, or in a buffer), so that a request reaches a
+ * decoder only once its BEGIN_REQUEST and all its PARAMS are there and well-formed.
  *
  *	struct wire_check check = {.rules = &rules};
  *	again: look at the head of the connection; switch (wire_check(&check, bytes, size)) ...
  *
- * Bytes that were looked at once are not looked at again: the next call must be given the same
- * ones, and what came behind them.
+ * No byte is looked at twice: the next call must be given the same bytes, and those that have come
+ * behind them.
  */
 #ifndef EXTHOST_WIRE_CHECK_H
 #define EXTHOST_WIRE_CHECK_H
@@ -20,12 +20,13 @@
 struct wire_rules {
 	size_t max_params; /* content of all PARAMS of a request; more: WIRE_TOO_LARGE */
 	/*
-	 * All bytes up to the end of PARAMS, headers and padding too; more: WIRE_TOO_LARGE. At least
-	 * 66 KiB, so that any one record fits. connection_look needs a buffer of this size.
+	 * All bytes up to the end of PARAMS, with headers and padding; more: WIRE_TOO_LARGE. At
+	 * least 66 KiB, so that any single record fits. connection_look needs a buffer of this
+	 * size.
 	 */
 	size_t max_head;
 	unsigned max_ignored; /* records of unknown type before a request is ready: 16 */
-	unsigned max_conns, max_reqs, mpxs_conns; /* what GET_VALUES is answered */
+	unsigned max_conns, max_reqs, mpxs_conns; /* the answer to GET_VALUES */
 };
 
 /*
@@ -39,18 +40,18 @@ enum wire_verdict {
 	WIRE_READY, /* a responder's request, its PARAMS complete and good; they end at `take` */
 	/*
 	 * Take the first `take` bytes off the connection; send `answer` if answer_size is not 0;
-	 * close if `close` is set; else check again. `reason` says what it was, for a debug line.
+	 * close if `close` is set; else check again. `reason` names the records, for a debug line.
 	 */
 	WIRE_ANSWER,
 	/*
-	 * The PARAMS are, or say they will be, larger than the rules allow: answer 431 and close.
-	 * Only request_id and keep_conn are known.
+	 * The PARAMS are larger than the rules allow, or announce that they will be: answer 431 and
+	 * close. Only request_id and keep_conn are known.
 	 */
 	WIRE_TOO_LARGE,
 	/*
-	 * Whole, well-formed, and no request that a script may see: answer 400. The PARAMS end at
+	 * Whole and well-formed, but no script may see this request: answer 400. The PARAMS end at
 	 * `take`; the body's records may follow, and if the first `take` bytes are taken off, later
-	 * calls have them ignored. `reason` says why.
+	 * calls have them ignored. `reason` is set.
 	 */
 	WIRE_BAD_REQUEST,
 	WIRE_MALFORMED /* close, and log `reason` */
@@ -59,32 +60,32 @@ enum wire_verdict {
 struct wire_check {
 	const struct wire_rules *rules;
 	/*
-	 * The client is the relay, and SCRIPT_FILENAME its word for what to run: two of them are a
-	 * BAD_REQUEST. From a web server the last one counts, as of any other parameter.
+	 * The client is the relay, whose SCRIPT_FILENAME names the script to run: two of them are a
+	 * BAD_REQUEST. Of a web server's the last one counts, as of any other parameter.
 	 */
 	bool from_relay;
 
 	/* Results. */
 	uint16_t request_id; /* READY, TOO_LARGE, BAD_REQUEST */
-	bool keep_conn;      /* the same three */
+	bool keep_conn;      /* READY, TOO_LARGE, BAD_REQUEST */
 	size_t take;
 	bool close;
 	unsigned char answer[WIRE_ANSWER_MAX];
 	size_t answer_size;
 	const char *reason;
 	/*
-	 * READY: NULL, or why libfcgi would not read this request rightly although it is good (padding
-	 * where libfcgi forgets it, records between the PARAMS). Close and log it, or decode it
-	 * without libfcgi. Also fits BAD_REQUEST: libfcgi must not be given what is set here.
+	 * READY, BAD_REQUEST: NULL, or why libfcgi would misread this request although it is good
+	 * (padding where libfcgi forgets it, records between the PARAMS): decode it without
+	 * libfcgi.
 	 */
 	const char *unfit;
 	/*
-	 * Records of unknown type that were taken off the connection so far. Kept from call to call;
-	 * the caller zeroes it when a request was served.
+	 * Number of records of unknown type that were taken off the connection since the last
+	 * request. wire_check_restart zeroes it.
 	 */
 	unsigned ignored;
 
-	/* Private: how far the bytes are known. All zero at the head of a connection. */
+	/* Private: what is known of the bytes so far. All zero at the head of a connection. */
 	struct wire_check_state {
 		size_t seen; /* bytes judged */
 		struct wire_header header;
@@ -95,27 +96,27 @@ struct wire_check {
 		unsigned lengths_have;
 		size_t name_at, name_left, value_left;
 		unsigned ignored;
-		const char *bad; /* why it will be BAD_REQUEST when it is complete */
+		const char *bad; /* reason to answer BAD_REQUEST once it is complete */
 		bool in_record, begun;
 		bool is_filename, has_filename;
-		bool skip_next; /* libfcgi would lose the content of the next record */
+		bool skip_next; /* libfcgi would drop the content of the next record */
 	} state;
 };
 
 /*
- * Judge the bytes at the head of the connection. After WIRE_ANSWER, and when the caller has had a
- * request's bytes taken, the state is for a new head: the former by itself, the latter by
- * wire_check_restart.
+ * Judge the bytes at the head of the connection. After WIRE_ANSWER the next call begins at a new
+ * head by itself; once a request's bytes are taken off, call wire_check_restart.
  */
 enum wire_verdict wire_check(struct wire_check *check, const unsigned char *bytes, size_t size);
 
-/* Begin at a new head of the same connection; also forgets the ignored records. */
+/* Begin at a new head of the same connection. */
 void wire_check_restart(struct wire_check *check);
 
 /*
- * After WIRE_READY or BAD_REQUEST, with the same bytes (and more): the offset at which the request's
- * last record ends, its empty STDIN, or 0 when that is not among them, or is padded, or something that
- * is not its body stands before it. Bytes behind it are the next request, which libfcgi would lose.
+ * After WIRE_READY or BAD_REQUEST, with the same bytes (and more): the offset at which the
+ * request's last record ends, its empty STDIN. 0: that record is not among the bytes, or has
+ * padding, or a record that is no STDIN of the request stands before it. libfcgi would lose bytes
+ * behind this offset.
  */
 size_t wire_check_end(const struct wire_check *check, const unsigned char *bytes, size_t size);
 

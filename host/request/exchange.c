@@ -9,7 +9,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-#define CLIENT_LEFT 499 /* the status of a request that nobody waits for, as nginx logs it */
+#define CLIENT_LEFT 499 /* status in the log when the client has left, as in nginx */
 
 void exchange_init(
     struct exchange *x, struct request *request, const struct config *config, const struct log *log)
@@ -71,7 +71,7 @@ bool exchange_shows_errors(const struct exchange *x)
 	return x->config->debug || request_may_see_traceback(x->request);
 }
 
-/* What was let go but has not left does not count: the page takes its place. */
+/* Bytes of the reply that were released but have not been sent are dropped for the page. */
 static void send_failure(struct exchange *x)
 {
 	struct response *response = &x->request->response;
@@ -94,7 +94,7 @@ static void fail(struct exchange *x)
 		x->request->status = CLIENT_LEFT;
 		response->failed = true;
 	} else if (response->late) {
-		response->failed = true; /* it is cut when the client takes more */
+		response->failed = true; /* cut once the client takes more */
 	} else if (x->outcome.why == OUTCOME_ABORTED) {
 		x->request->status = CLIENT_LEFT;
 		response->waiting.size = 0;

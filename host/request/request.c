@@ -1,12 +1,13 @@
 /*
- * libfcgi decodes for the front: it is given a connection only when wire_check has seen a whole and well-formed
- * head there, so it never waits for parameters and never meets bytes it would misread. It would
- * also accept, write and close; its accept and close cost a third of its speed, so the connection
- * is set from outside before FCGX_Accept_r (keepConnection is set too, as that call first finishes
- * the request before), and FCGX_Free takes its memory away without its touching the connection.
+ * libfcgi decodes for the front. It is given a connection only when a whole and well-formed
+ * request is there (connection_look), so it never waits and never meets bytes that it would
+ * misread. It would also accept, write and close; its accept and close cost a third of its speed,
+ * so the connection is set from outside before FCGX_Accept_r (with keepConnection, since that call
+ * first finishes the request before), and FCGX_Free frees its memory without touching the
+ * connection.
  *
- * What does not come whole, and whatever libfcgi would misread, is decoded by request_records.c. The
- * two differ in where bytes and variables come from; request_make.c has the rules.
+ * request_records.c decodes requests that come in pieces, or that libfcgi would misread. Both
+ * decoders hand over variables and pieces of the body to request_make.c, which has the rules.
  */
 #include "request/request.h"
 
@@ -74,7 +75,7 @@ int request_read(struct request *r, int connection, const struct config *config,
 	FCGX_InitRequest(&decoded, -1, 0);
 	decoded.keepConnection = 1;
 	decoded.detached = 1;
-	/* On failure libfcgi has closed the descriptor, so it is given one of its own. */
+	/* libfcgi closes its descriptor on failure, so it gets one of its own. */
 	decoded.ipcFd = dup(connection);
 	if (decoded.ipcFd < 0)
 		return error_errno(e, "connection"), -1;
@@ -88,7 +89,7 @@ int request_read(struct request *r, int connection, const struct config *config,
 	return result;
 }
 
-/* As "NAME=value" strings in one block; those of libfcgi and of the environment stay theirs. 0 or 500. */
+/* Copy "NAME=value" strings, of libfcgi or of the environment, into one block. 0 or 500. */
 static int copy_variables(struct request *r, char **params, struct error *e)
 {
 	size_t size = 0, item_size;
@@ -109,7 +110,7 @@ static int copy_variables(struct request *r, char **params, struct error *e)
 	return status;
 }
 
-/* Take the whole STDIN stream. */
+/* Read the whole STDIN stream. */
 static int read_stream(
     struct request *r, FCGX_Stream *in, const struct config *config, struct error *e)
 {
@@ -126,8 +127,8 @@ static int read_stream(
 }
 
 /*
- * b->length bytes, or with -1 all to the end. `result`: a refusal that is known already. 0 or a status;
- * with a length all is read, whatever is refused.
+ * Read b->length bytes, or with -1 all to the end. `result`: 0, or a refusal that is known
+ * already. 0 or a status. A body of known length is read to its end even if it is refused.
  */
 static int read_body(struct request *r, struct request_body *b, int from,
     const struct config *config, int result, struct error *e)
@@ -195,9 +196,14 @@ int request_complete_variables(struct request *r, struct error *e)
 {
 	struct cgi_variables *v = &r->variables;
 
-	/* A header named Proxy would steer HTTP clients, some of which look for it in small letters. */
+	/*
+	 * A header named Proxy would steer HTTP clients, some of which look for it in small
+	 * letters.
+	 */
 	cgi_variables_remove_any_case(v, "HTTP_PROXY");
-	/* The body is decoded (RFC 9112, 7.1.3): beside this Werkzeug 2.3 believes no length. */
+	/*
+	 * The body is decoded (RFC 9112, 7.1.3); given this, Werkzeug 2.3 ignores CONTENT_LENGTH.
+	 */
 	cgi_variables_remove(v, "HTTP_TRANSFER_ENCODING");
 	if (!r->trust_fossil)
 		cgi_variables_remove_prefix(v, "FOSSIL_");
@@ -215,7 +221,7 @@ int request_complete_variables(struct request *r, struct error *e)
 	return 0;
 }
 
-/* Without the slashes at its end. */
+/* The size of a prefix without the slashes at its end. */
 static size_t prefix_size(const char *prefix)
 {
 	size_t size = strlen(prefix);
@@ -242,7 +248,7 @@ const char *request_path(
 	return path + skip;
 }
 
-/* There is room: the path that was asked for begins with it (request_path). */
+/* The text fits: it is the beginning of the path that was asked for (request_path). */
 static int set_script_name(struct cgi_variables *v, const struct script_place *place)
 {
 	char text[REQUEST_PATH_MAX];

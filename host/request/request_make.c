@@ -1,7 +1,7 @@
 /*
- * A body is in memory (a file of the kernel's) while it is small, since it is passed on as a
- * descriptor, and in a file of --tmpdir once it is large. It is read to its end before anything runs,
- * so that a slow client holds no process.
+ * A body is read to its end before anything runs, so that a slow client holds no process. It is
+ * passed on as a descriptor: of memory (memfd_create(2)) while it is small, of a file in --tmpdir
+ * once it is large.
  */
 #include "request/request_make.h"
 
@@ -110,7 +110,7 @@ static int append(
 	return 0;
 }
 
-/* A full disk will be emptied, so the client may try again. */
+/* A full disk is likely to be emptied, so the client may try again. */
 static int no_place(const struct config *config, struct error *e)
 {
 	bool full = errno == ENOSPC || errno == EDQUOT;
@@ -139,8 +139,8 @@ int request_body_end(struct request *r, struct request_body *b, struct error *e)
 }
 
 /*
- * CONTENT_LENGTH, where the web server did not know it, or passes on what its client has sent: Tcl reads 0100
- * as 64.
+ * Set CONTENT_LENGTH, where the web server did not know it or passes on a number with zeros in
+ * front: Tcl reads 0100 as 64.
  */
 static int set_length(struct request *r, struct error *e)
 {

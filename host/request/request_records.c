@@ -1,9 +1,9 @@
 /*
- * A request decoded by wire alone, record by record, without waiting: for direct workers, whose one
- * thread may not wait, and for what the front cannot give to libfcgi. A head that a client writes in
- * many small pieces would fill the socket before it is complete; libfcgi misreads one with padding
- * behind BEGIN_REQUEST; and of two requests sent at once it would lose the second. Those are taken off
- * the socket, and read from here.
+ * Decodes a request record by record, without libfcgi and without waiting: for direct workers,
+ * whose one thread must not wait, and for requests that the front cannot give to libfcgi. A head
+ * that a client writes in many small pieces would fill the socket before it is complete; libfcgi
+ * misreads a head with padding behind BEGIN_REQUEST; and of two requests sent at once it would
+ * lose the second.
  */
 #include "base/clock.h"
 #include "request/request.h"
@@ -17,11 +17,11 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#define LISTEN 4096 /* bytes of a record that is looked at while its request is answered */
+#define LISTEN 4096 /* bytes looked at behind a request that is being answered */
 
 /*
- * The pairs become "NAME=value" where they lie: the two lengths in front of a pair leave at least the
- * room for '=' and the NUL. 0 or 500.
+ * Turn the pairs into "NAME=value" strings in place: the two lengths in front of a pair leave room
+ * for '=' and the NUL. 0 or 500.
  */
 static int take_variables(struct request *r, unsigned char *block, size_t size, struct error *e)
 {
@@ -43,7 +43,7 @@ static int take_variables(struct request *r, unsigned char *block, size_t size, 
 	return status;
 }
 
-/* Multiplexing is not for us (FastCGI, 3.3): a second request meanwhile is told so, if it listens. */
+/* A second request on the connection: there is no multiplexing (FastCGI, 3.3). Never waits. */
 static void refuse_second(int connection, uint16_t id)
 {
 	unsigned char end[WIRE_FIXED];
@@ -52,7 +52,7 @@ static void refuse_second(int connection, uint16_t id)
 	send(connection, end, n, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
-/* The contents of the request's PARAMS, one behind the other; there is room for all. */
+/* Join the contents of the request's PARAMS records in `block`, which is as large as the head. */
 static size_t join_params(
     const struct wire_check *check, const unsigned char *bytes, unsigned char *block)
 {
@@ -70,7 +70,7 @@ static size_t join_params(
 	return size;
 }
 
-/* Those that have begun between the request's PARAMS. */
+/* Refuse requests that began between the request's PARAMS. */
 static void refuse_others(
     const struct wire_check *check, const unsigned char *bytes, int connection)
 {
@@ -118,7 +118,7 @@ static int aborted(struct error *e)
 	return error_set(e, "the client aborted the request"), REQUEST_ABORTED;
 }
 
-/* A record's header is there. 0, or -1: it must not come here. */
+/* A record's header is there. 0, or -1 with *e: such a record must not come here. */
 static int begin_record(struct request *r, struct request_taken *t, struct error *e)
 {
 	bool ours;
@@ -146,8 +146,8 @@ static size_t least(size_t a, size_t b)
 }
 
 /*
- * Some bytes of the present record, or of the next one's header. REQUEST_MORE, or what
- * request_taken_read returns.
+ * Take bytes of the present record, or of the next one's header. Returns REQUEST_MORE, or as
+ * request_taken_read.
  */
 static int feed_some(struct request *r, struct request_taken *t, const unsigned char *bytes,
     size_t size, size_t *used, struct error *e)
@@ -177,15 +177,15 @@ static int feed_some(struct request *r, struct request_taken *t, const unsigned 
 	return t->header.type == WIRE_ABORT_REQUEST ? aborted(e) : request_body_end(r, &t->body, e);
 }
 
-/* The record in which its last byte came is over. */
+/* The body is whole, and the record with its last byte is at its end. */
 static bool is_whole(const struct request *r, const struct request_taken *t)
 {
 	return t->have + t->content + t->padding == 0 && request_body_is_whole(r, &t->body);
 }
 
 /*
- * Behind a body whose length was known the rest of its stream may have come with it, or an abort.
- * Whatever else is there is left, and taken for a record of no request later.
+ * Behind a body of known length, the rest of its stream or an abort may have come with it. Other
+ * bytes are left; later they pass for records of no request.
  */
 static int take_end(struct request *r, struct request_taken *t, const unsigned char *bytes,
     size_t size, size_t *used, struct error *e)
@@ -212,7 +212,7 @@ static int take_end(struct request *r, struct request_taken *t, const unsigned c
 	return request_body_end(r, &t->body, e);
 }
 
-/* The bytes that have come, of which *used belong to the request. As feed_some. */
+/* Take the bytes that have come; *used of them belong to the request. Returns as feed_some. */
 static int feed(struct request *r, struct request_taken *t, const unsigned char *bytes, size_t size,
     size_t *used, struct error *e)
 {
@@ -259,14 +259,14 @@ int request_taken_read(struct request *r, struct request_taken *t, struct buffer
 		status = feed(r, t, buffer, (size_t)n, &used, e);
 		if (used < (size_t)n && buffer_append(taken, buffer + used, (size_t)n - used) < 0)
 			return error_errno(e, "request"), -1;
-		/* Bytes that come without end need not be the body's. */
+		/* Records that are no body may come without end. */
 		if (status == REQUEST_MORE && is_late(r, t))
 			return late(t, e);
 	}
 	return status;
 }
 
-/* A record of the request's stream that is whole; take it. */
+/* Take a record off the connection, if it is whole and of the request's stream. */
 static bool take_rest(
     const struct request *r, const struct wire_header *header, unsigned char *bytes, size_t size)
 {

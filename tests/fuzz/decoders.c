@@ -126,7 +126,9 @@ static char *describe(struct way *w, int status, const char *why)
 	return text_of(&b);
 }
 
-/* The stream's end was seen, bytes behind the request are taken, bytes are left on the connection. */
+/*
+ * The stream's end was seen, bytes behind the request are taken, bytes are left on the connection.
+ */
 static char *describe_moment(const struct way *w, int status)
 {
 	struct buffer b = {0};

@@ -1,7 +1,7 @@
 /*
- * The two ways from bytes to a request, compared: as the front decodes (libfcgi wherever a request is
- * whole and libfcgi reads it rightly) and as direct workers do (record by record). For the unit test
- * of the decoders and for their fuzz harness.
+ * The two ways from bytes to a request, compared: as the front decodes (libfcgi wherever a request
+ * is whole and libfcgi reads it rightly) and as direct workers do (record by record). For the unit
+ * test of the decoders and for their fuzz harness.
  */
 #ifndef EXTHOST_DECODERS_H
 #define EXTHOST_DECODERS_H
@@ -27,8 +27,8 @@ struct decoders_seen {
 };
 
 /*
- * Send these bytes in pieces of this size (0: all at once) over a connection, and end it. `front`: decode
- * as the front does. `trusted`: it is the relay's.
+ * Send these bytes in pieces of this size (0: all at once) over a connection, and end it. `front`:
+ * decode as the front does. `trusted`: it is the relay's.
  */
 void decoders_see(struct decoders_seen *seen, const uint8_t *bytes, size_t size, size_t piece,
     bool front, bool trusted);
@@ -42,8 +42,9 @@ void decoders_release(struct decoders_seen *seen);
 const char *decoders_differ(const struct decoders_seen *front, const struct decoders_seen *direct);
 
 /*
- * Compare pieces with the bytes at once. The same requests must be made; but a client can only abort one
- * that is not whole yet, and in pieces one with a CONTENT_LENGTH is whole before the abort comes.
+ * Compare pieces with the bytes at once. The same requests must be made; but a client can only
+ * abort one that is not whole yet, and in pieces one with a CONTENT_LENGTH is whole before the
+ * abort comes.
  */
 const char *decoders_differ_in_pieces(
     const struct decoders_seen *whole, const struct decoders_seen *pieces);

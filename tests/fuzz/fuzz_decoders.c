@@ -1,7 +1,7 @@
 /*
  * Fuzz harness for the two ways from bytes to a request: libfcgi's, in the front, and that of the
- * records, in direct workers. The input is what a client sends; and it is the PARAMS of a request with
- * a body. Each is sent whole and in pieces, over a web server's connection and the relay's.
+ * records, in direct workers. The input is what a client sends; and it is the PARAMS of a request
+ * with a body. Each is sent whole and in pieces, over a web server's connection and the relay's.
  */
 #include "replay.h"
 

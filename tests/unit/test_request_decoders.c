@@ -1,8 +1,8 @@
 /*
- * The same bytes by both ways that there are to a request: that of the front, in which libfcgi decodes
- * whatever is whole and it reads rightly, and that of direct workers, in which the records are decoded
- * as they come. Whole and in pieces of 1, 7 and 64 bytes, all fields of the requests must be the same,
- * and the statuses and words of refusals (tests/fuzz/decoders.c).
+ * The same bytes by both ways that there are to a request: that of the front, in which libfcgi
+ * decodes whatever is whole and it reads rightly, and that of direct workers, in which the records
+ * are decoded as they come. Whole and in pieces of 1, 7 and 64 bytes, all fields of the requests
+ * must be the same, and the statuses and words of refusals (tests/fuzz/decoders.c).
  */
 #include "unit.h"
 
