@@ -40,8 +40,8 @@ def without_documentation(tree):
 
 def compiled(source, name):
     data = source.read_bytes()
-    tree = without_documentation(ast.parse(data))
-    code = compile(tree, name, "exec", dont_inherit=True, optimize=0)
+    code = compile(without_documentation(ast.parse(data)), name, "exec",
+                   dont_inherit=True, optimize=0)
     # An unchecked hash: nothing is compared with a source that is not there (PEP 552).
     return (importlib.util.MAGIC_NUMBER + (1).to_bytes(4, "little")
             + importlib.util.source_hash(data) + marshal.dumps(code))
