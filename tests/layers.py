@@ -37,8 +37,6 @@ YET = {
     "bindings/tcl/interpreter/tcl_encoding": {"app/tcl_app", "app/tcl_channel"},
     "bindings/tcl/interpreter/tcl_shell": {"packages/tcl_wapp"},
     "bindings/tcl/interpreter/tcl_warm": {"cgi/tcl_run", "cgi/tcl_source"},
-    "bindings/python/interpreter/python_modules": {"cgi/python_end"},
-    "bindings/python/interpreter/python_warm": {"cgi/python_end", "cgi/python_run"},
 }
 CIRCLES_YET = {"bindings/python", "bindings/tcl"}
 
@@ -100,8 +98,8 @@ def check_include(inside, ours, name):
     if "tests/" in name:
         return f"{name} belongs to the tests"
     if name in ("Python.h", "tcl.h") and not re.fullmatch(
-            r"bindings/\w+/interpreter/\w+_internal\.h", inside):
-        return f"{name} stands outside of a binding's *_internal.h"
+            r"bindings/\w+/interpreter/\w+_(internal|include)\.h", inside):
+        return f"{name} stands outside of a binding's interpreter/*_include.h"
     if name == "fcgiapp.h" and inside != "host/request/request.c":
         return "fcgiapp.h stands outside of request.c"
     if not ours:

@@ -14,14 +14,29 @@
  * app worker waits: for the next request, and for a client that takes its time, when others want it.
  */
 #include "python.h"
+#include "interpreter/python_settings.h"
+#include "interpreter/python_include.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "app/python_app.h"
+#include "cgi/python_code.h"
+#include "cgi/python_end.h"
+#include "cgi/python_run.h"
+#include "cgi/python_stack.h"
+#include "cgi/python_warm.h"
 #include "host/base/error.h"
-#include "interpreter/python_internal.h"
+#include "interpreter/python_collect.h"
+#include "interpreter/python_config.h"
+#include "interpreter/python_error.h"
+#include "interpreter/python_flush.h"
+#include "interpreter/python_memory.h"
+#include "interpreter/python_modules.h"
+#include "interpreter/python_path.h"
+#include "interpreter/python_stdio.h"
 
 static const char *version(void);
 static int start(struct error *e);
@@ -81,7 +96,8 @@ static int start(struct error *e)
 	python_stdio_return(&stdio);
 	if (result == -1)
 		return -1;
-	if (python_config_add_library() == -1 || python_modules_start() == -1 ||
+	if (python_path_add_library() == -1 || python_modules_start() == -1 ||
+	    python_flush_start() == -1 || python_collect_start() == -1 ||
 	    python_code_start() == -1 || python_run_start() == -1 || python_end_start() == -1 ||
 	    python_warm_start() == -1)
 		return python_error_set(e, "start Python");
@@ -95,11 +111,11 @@ static int settle(struct error *e)
 	if (python_modules_freeze() == -1)
 		return python_error_set(e, "settle Python");
 	python_warm_rehearse();
-	if (python_run_prepare() == -1)
+	if (python_run_prepare() == -1 || python_path_hold() == -1)
 		return python_error_set(e, "settle Python");
 	python_run_drop_environment();
-	python_modules_put_aside();
-	python_heap_reserve();
+	python_collect_put_aside();
+	python_memory_reserve();
 	python_error_assert_none();
 	return 0;
 }

@@ -20,6 +20,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "interpreter/tcl_settings.h"
 #include "app/tcl_app.h"
 #include "host/base/error.h"
 #include "interpreter/tcl_internal.h"

@@ -12,7 +12,9 @@
  * What the app is made of, for the host to look at, is the files of all modules that came since the
  * fork, and those that a traceback names when it could not be loaded.
  */
-#include "interpreter/python_internal.h"
+#include "app/python_app.h"
+#include "interpreter/python_settings.h"
+#include "interpreter/python_include.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -21,8 +23,17 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "app/python_lines.h"
 #include "app/python_rerun.h"
+#include "app/python_venv.h"
+#include "cgi/python_code.h"
+#include "cgi/python_end.h"
+#include "cgi/python_run.h"
 #include "host/binding.h"
+#include "interpreter/python_error.h"
+#include "interpreter/python_flush.h"
+#include "interpreter/python_modules.h"
+#include "interpreter/python_path.h"
 #include "wsgi/python_wsgi.h"
 
 static int prepare(struct binding_app *app);
@@ -55,7 +66,7 @@ int python_app_load(struct binding_app *app)
 		python_error_print();
 	}
 	tell_files(app);
-	python_end_flush_quietly();
+	python_flush_standard();
 	python_lines_end();
 	python_error_assert_none();
 	return result;
@@ -103,8 +114,8 @@ static int prepare(struct binding_app *app)
 	    (settings[PYTHON_SETTING_VENV] == NULL ||
 		python_venv_enter(settings[PYTHON_SETTING_VENV]) == 0) &&
 	    (settings[PYTHON_SETTING_PATH] == NULL ||
-		python_shadow_take_path(settings[PYTHON_SETTING_PATH]) == 0))
-		result = python_run_take_path(app->run->script);
+		python_path_take_list(settings[PYTHON_SETTING_PATH]) == 0))
+		result = python_path_take_script(app->run->script);
 	Py_XDECREF(script);
 	return result;
 }

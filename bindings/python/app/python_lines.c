@@ -8,7 +8,8 @@
  * writelines and logging find first. What is written past it (to the descriptor, by a program that
  * the app started) is not seen.
  */
-#include "interpreter/python_internal.h"
+#include "app/python_lines.h"
+#include "interpreter/python_include.h"
 
 struct watched {
 	const char *name; /* of sys */

@@ -13,13 +13,24 @@
  * not be written, as its client was gone: the rest of it is thrown away.
  */
 #include "app/python_rerun.h"
+#include "interpreter/python_include.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "app/python_rerun_process.h"
+#include "app/python_rerun_system.h"
+#include "app/python_rerun_writers.h"
+#include "cgi/python_code.h"
+#include "cgi/python_end.h"
+#include "cgi/python_run.h"
 #include "host/binding.h"
+#include "interpreter/python_collect.h"
+#include "interpreter/python_error.h"
+#include "interpreter/python_flush.h"
 
 static bool drain(void);
 static int run(struct binding_app *app, struct binding_call *call, bool *lost);
@@ -33,7 +44,7 @@ static struct {
 	PyObject *code;
 	PyObject *idle_main; /* __main__ between two runs */
 	pid_t worker;
-	long young;         /* python_end_count_young before the run */
+	long young;         /* python_collect_count_young before the run */
 	Py_ssize_t modules; /* in sys.modules, when the collector last put its objects aside */
 	char **environment; /* what C sees, with room for so many variables */
 	size_t capacity;
@@ -115,7 +126,7 @@ static PyObject *begin(struct binding_app *app, struct binding_call *call)
 	}
 	if (take_environment(call->environment) == -1 || rerun_system_begin() == -1)
 		return NULL;
-	script.young = python_end_count_young();
+	script.young = python_collect_count_young();
 	globals = python_run_take_main();
 	if (globals == NULL || python_run_take_script(app->run->script, globals) == -1)
 		return NULL;
@@ -153,7 +164,7 @@ static int finish(struct binding_run *run, PyObject *globals, PyObject *result, 
 	int status = 0;
 
 	/* Output of the script comes before the traceback, and before that of its threads and handlers. */
-	python_end_flush_quietly();
+	python_flush_standard();
 	if (result == NULL && PyErr_ExceptionMatches(PyExc_MemoryError))
 		binding_no_memory(run);
 	if (result == NULL)
@@ -198,18 +209,18 @@ static void release(PyObject *globals)
 	others = Py_REFCNT(globals) - 1;
 	Py_DECREF(globals);
 	/* Other rings that it has left would print into another reply when they are collected. */
-	if (others > 0 || python_end_count_young() != script.young) {
+	if (others > 0 || python_collect_count_young() != script.young) {
 		/* See release_script in python_end.c. */
 		if (rerun_process_has_files())
-			python_end_flush_writers();
-		python_end_collect();
+			python_flush_writers();
+		python_collect();
 		/* What was collected has perhaps written; a file that is put aside is not found any more. */
 		if (rerun_process_has_files())
-			python_end_flush_writers();
+			python_flush_writers();
 	}
 	rerun_writers_look();
 	if (PyDict_Size(all) != script.modules) {
 		script.modules = PyDict_Size(all);
-		python_modules_put_aside();
+		python_collect_put_aside();
 	}
 }

@@ -8,7 +8,8 @@
  * nobody leaves a hole. What is not looked at: resource limits, priority, user, session, timers
  * of timer_create(2). A process that does such things to itself is no good for rerun.
  */
-#include "app/python_rerun.h"
+#include "app/python_rerun_process.h"
+#include "interpreter/python_include.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -20,6 +21,8 @@
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "cgi/python_end.h"
 
 static bool restore_handlers(void);
 static bool restore_locale(void);

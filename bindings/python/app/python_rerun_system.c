@@ -6,7 +6,8 @@
  * does); they are given their settings back. One that was closed or detached is made anew, and so is
  * standard input after each request that had a body, of which it could hold a part.
  */
-#include "app/python_rerun.h"
+#include "app/python_rerun_system.h"
+#include "interpreter/python_include.h"
 
 /* What is in a module, and what shall be. */
 struct names {

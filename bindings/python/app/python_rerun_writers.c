@@ -9,10 +9,13 @@
  * sys.stdout's buffer holds a reference to that. Only then is it worth looking through all objects, and
  * since this is done before they are put aside (gc.freeze), the young ones are enough.
  */
-#include "app/python_rerun.h"
+#include "app/python_rerun_writers.h"
+#include "interpreter/python_include.h"
 
 #include <stdio.h>
 #include <string.h>
+
+#include "interpreter/python_flush.h"
 
 enum { PARTS = 3 }; /* sys.__stdout__, its buffer, and the file beneath that */
 
@@ -73,7 +76,7 @@ void rerun_writers_look(void)
 
 	if (!has_new_owner())
 		return;
-	found = python_end_find_writers();
+	found = python_flush_find_writers();
 	for (Py_ssize_t i = 0; found != NULL && i < PyList_GET_SIZE(found); i++)
 		remember(PyList_GET_ITEM(found, i));
 	Py_XDECREF(found);
@@ -139,7 +142,7 @@ static bool flush_files(void)
 		PyObject *file = weak != NULL ? PyObject_CallNoArgs(weak) : NULL;
 
 		if (file != NULL && file != Py_None)
-			good = python_end_flush(file) && good;
+			good = python_flush_file(file) && good;
 		else
 			PyDict_DelItem(writers.files, key);
 		Py_XDECREF(file);
@@ -154,6 +157,6 @@ bool rerun_writers_flush(void)
 {
 	bool good = PyDict_GET_SIZE(writers.files) == 0 || flush_files();
 
-	good = python_end_flush_quietly() && good;
+	good = python_flush_standard() && good;
 	return fflush(NULL) == 0 && good;
 }

@@ -9,10 +9,12 @@
  *
  * It must have been made for this version of Python; which program of it does not matter.
  */
-#include "interpreter/python_internal.h"
+#include "app/python_venv.h"
+#include "interpreter/python_include.h"
 
 #include <ctype.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +22,8 @@
 #include <unistd.h>
 
 #include "host/binding.h"
+#include "interpreter/python_modules.h"
+#include "interpreter/python_shadow.h"
 
 struct venv {
 	const char *folder;

@@ -10,9 +10,10 @@
  * UTF-8, and the text of every syntax error) the script is run from its file instead, so that
  * python3's own words come out. That is rare, or the end of the script anyway.
  */
-#include "interpreter/python_internal.h"
+#include "cgi/python_code.h"
 
 #include <marshal.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -6,14 +6,21 @@
  * modules keep it; sys.argv and sys.path are set; then the code is run straight from C, so that a
  * traceback begins with the script and shows nothing of the host.
  */
-#include "interpreter/python_internal.h"
+#include "cgi/python_run.h"
 
-#include <libgen.h>
-#include <stdlib.h>
+#include <stdbool.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "interpreter/python_settings.h"
+#include "cgi/python_code.h"
+#include "cgi/python_end.h"
 #include "host/binding.h"
+#include "interpreter/python_error.h"
+#include "interpreter/python_flush.h"
+#include "interpreter/python_memory.h"
+#include "interpreter/python_path.h"
+#include "interpreter/python_shadow.h"
 
 static int run_script(struct binding_run *run);
 static PyObject *make_main(void);
@@ -36,8 +43,6 @@ static struct {
  */
 static struct {
 	PyObject *main, *argv, *orig_argv, *loader;
-	PyObject *path;   /* the list, which a run gets, */
-	PyObject *places; /* and a copy of it */
 } held;
 
 int python_run_start(void)
@@ -82,8 +87,6 @@ int python_run_prepare(void)
 	held.main = PyImport_ImportModule("__main__");
 	held.argv = hold_of_system("argv");
 	held.orig_argv = hold_of_system("orig_argv");
-	held.path = hold_of_system("path");
-	held.places = held.path != NULL ? PySequence_List(held.path) : NULL;
 	return PyErr_Occurred() == NULL ? 0 : -1;
 }
 
@@ -92,7 +95,7 @@ void python_run(struct binding_run *run)
 	pid_t runner = getpid();
 
 	python_error_assert_none();
-	python_heap_begin();
+	python_memory_begin();
 	python_end(run, runner, run_script(run));
 }
 
@@ -106,8 +109,8 @@ static int run_script(struct binding_run *run)
 	if (globals != NULL &&
 	    python_run_take_environment((const char *const *)run->environment) == 0 &&
 	    python_run_take_script(run->script, globals) == 0 &&
-	    (path == NULL || python_shadow_take_path(path) == 0) &&
-	    python_run_take_path(run->script) == 0) {
+	    (path == NULL || python_path_take_list(path) == 0) &&
+	    python_path_take_script(run->script) == 0) {
 		code = python_code_load(run);
 		if (code != NULL) {
 			python_code_close(run);
@@ -118,7 +121,7 @@ static int run_script(struct binding_run *run)
 		Py_XDECREF(code);
 	}
 	/* As python3 does: before it waits for threads, too. */
-	python_end_flush_quietly();
+	python_flush_standard();
 	if (result != NULL) {
 		Py_DECREF(result);
 		return 0;
@@ -265,43 +268,4 @@ int python_run_set_argv(PyObject *script)
 	Py_XDECREF(argv);
 	Py_XDECREF(original);
 	return result;
-}
-
-/* The first place for modules is the folder where the script truly lies, links followed. */
-int python_run_take_path(const char *script)
-{
-	char *real = realpath(script, NULL);
-	PyObject *path = PySys_GetObject("path");
-	PyObject *folder;
-	int result = -1;
-
-	if (path == NULL || !PyList_Check(path)) {
-		PyErr_SetString(PyExc_RuntimeError, "sys.path is no list");
-		free(real);
-		return -1;
-	}
-	folder = real != NULL ? PyUnicode_DecodeFSDefault(dirname(real))
-			      : PyErr_SetFromErrnoWithFilename(PyExc_OSError, script);
-	if (folder != NULL && PyList_Insert(path, 0, folder) == 0)
-		result = python_shadow_take(real);
-	Py_XDECREF(folder);
-	free(real);
-	return result;
-}
-
-static bool is_place(const PyObject *item)
-{
-	for (Py_ssize_t i = 0; i < PyList_GET_SIZE(held.places); i++)
-		if (PyList_GET_ITEM(held.places, i) == item)
-			return true;
-	return false;
-}
-
-void python_run_drop_path(void)
-{
-	if (held.path == NULL || held.places == NULL)
-		return;
-	for (Py_ssize_t i = PyList_GET_SIZE(held.path); i-- > 0;)
-		if (!is_place(PyList_GET_ITEM(held.path, i)))
-			PyList_SetSlice(held.path, i, i + 1, NULL);
 }

@@ -5,7 +5,8 @@
  * (faulthandler(3) is made of it). It is private, though its form has not changed since 3.6; a
  * library that hides it is asked for the stack between two instructions instead.
  */
-#include "interpreter/python_internal.h"
+#include "cgi/python_stack.h"
+#include "interpreter/python_include.h"
 
 #include <unistd.h>
 

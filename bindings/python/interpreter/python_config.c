@@ -20,10 +20,12 @@
  * (https://docs.python.org/3/using/windows.html#finding-modules, and in getpath.py for all systems).
  * A copy of the program, away from our library folder, looks for everything as CPython does.
  */
-#include "interpreter/python_internal.h"
+#include "interpreter/python_config.h"
+#include "interpreter/python_include.h"
 
 #include <limits.h>
 #include <locale.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,6 +34,9 @@
 
 #include "host/base/error.h"
 #include "host/binding.h"
+#include "interpreter/python_error.h"
+#include "interpreter/python_memory.h"
+#include "interpreter/python_path.h"
 
 /* Where the plain interpreter was called from. */
 struct place {
@@ -61,7 +66,7 @@ int python_config_start(struct error *e)
 
 	clean_environment();
 	setlocale(LC_CTYPE, "C.UTF-8");
-	python_arena_start();
+	python_memory_start();
 	PyPreConfig_InitPythonConfig(&early);
 	early.parse_argv = 0;
 	early.configure_locale = 0;
@@ -132,18 +137,6 @@ static PyStatus set_string(PyConfig *config, wchar_t **member, const char *value
 	return PyConfig_SetBytesString(config, member, value);
 }
 
-int python_config_add_library(void)
-{
-	PyObject *folder = PyUnicode_FromFormat("%s/%s", binding_library(), "python");
-	PyObject *path = PySys_GetObject("path");
-	int result = -1;
-
-	if (folder != NULL && path != NULL)
-		result = PyList_Append(path, folder);
-	Py_XDECREF(folder);
-	return result;
-}
-
 static void program_path(char *path)
 {
 	snprintf(path, PATH_MAX, "%s/bin/python3", binding_library());
@@ -178,7 +171,7 @@ int python_interpret(int argc, char **argv)
 	if (PyStatus_Exception(status))
 		Py_ExitStatusException(status);
 	/* A ._pth file says all of sys.path. */
-	if (!place.pth && python_config_add_library() == -1)
+	if (!place.pth && python_path_add_library() == -1)
 		python_error_clear();
 	return Py_RunMain();
 }

@@ -7,7 +7,7 @@
  * finalizing the whole interpreter on the way (8 ms, and the host is not told). So its steps are
  * done here one by one: SystemExit gives a status; anything else goes to sys.excepthook.
  */
-#include "interpreter/python_internal.h"
+#include "interpreter/python_error.h"
 
 #include <stdio.h>
 
@@ -193,4 +193,9 @@ int python_error_status(struct error *e, PyStatus status)
 void python_error_clear(void)
 {
 	PyErr_Clear();
+}
+
+void python_error_assert_none(void)
+{
+	assert(PyErr_Occurred() == NULL);
 }

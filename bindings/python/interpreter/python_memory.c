@@ -14,18 +14,26 @@
  *
  * Not since Python 3.12: its interpreters may run side by side, each with an allocator of its own.
  */
-#include "interpreter/python_internal.h"
+#include "interpreter/python_memory.h"
+#include "interpreter/python_include.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
+
+enum {
+	PIECE = 0x200000, /* bytes: a huge page of x86-64 */
+	ARENA_LEAST = 0x40000,
+	RETURNED_MOST = 8
+};
 
 enum {
 	SMALL = 512, /* bytes */
 	STEP = 16,
 	SIZES = SMALL / STEP,
 	SLICE = 1024,
-	SLICES = PYTHON_PIECE / SLICE,
+	SLICES = PIECE / SLICE,
 	PLACES = 1024, /* in the table: a power of two */
 	PIECES_MOST = PLACES / 2
 };
@@ -52,13 +60,13 @@ static struct {
 
 static uintptr_t piece_of(const void *memory)
 {
-	return (uintptr_t)memory & -(uintptr_t)PYTHON_PIECE;
+	return (uintptr_t)memory & -(uintptr_t)PIECE;
 }
 
 /* The entry for this piece, or the free one where it would be. */
 static uintptr_t *entry_of(uintptr_t piece)
 {
-	size_t i = piece / PYTHON_PIECE % PLACES;
+	size_t i = piece / PIECE % PLACES;
 
 	while (heap.pieces[i] != 0 && (heap.pieces[i] & ~(uintptr_t)OF_TEMPLATE) != piece)
 		i = (i + 1) % PLACES;
@@ -74,30 +82,113 @@ static bool remember(const void *piece, uintptr_t flags)
 	return true;
 }
 
-void python_heap_leave(const void *piece)
+static struct {
+	char *at; /* what is left of the last piece */
+	size_t left;
+} arenas;
+
+/*
+ * Arenas that were given back. They stay part of their piece for the next one: a hole would make the
+ * rest of it small pages for good.
+ */
+static struct {
+	char *at[RETURNED_MOST];
+	size_t count, size; /* bytes of each: Python's arenas are all alike */
+} returned;
+
+static char *map(size_t size)
 {
-	remember(piece, OF_TEMPLATE);
+	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	return memory != MAP_FAILED ? memory : NULL;
+}
+
+/* Twice as much, less what is too much. */
+static void *map_piece(void)
+{
+	char *memory = map(2 * (size_t)PIECE);
+	size_t before;
+
+	if (memory == NULL)
+		return NULL;
+	before = -(uintptr_t)memory % PIECE;
+	if (before > 0)
+		munmap(memory, before);
+	munmap(memory + before + PIECE, PIECE - before);
+	return memory + before;
+}
+
+/* Python asks here for other memory too, 16 KiB for frames: it would take an arena's place. */
+static bool is_arena(size_t size)
+{
+	return size >= ARENA_LEAST && size <= PIECE;
+}
+
+static void *allocate_arena(void *unused, size_t size)
+{
+	char *memory;
+
+	(void)unused;
+	if (!is_arena(size))
+		return map(size);
+	if (returned.count > 0 && returned.size == size)
+		return returned.at[--returned.count];
+	if (arenas.left < size) {
+		memory = map_piece();
+		if (memory == NULL)
+			return NULL;
+		/* What is left of the last one is not used any more, and never was. */
+		if (arenas.left > 0)
+			munmap(arenas.at, arenas.left);
+		arenas.at = memory;
+		arenas.left = PIECE;
+		remember(memory, OF_TEMPLATE);
+	}
+	memory = arenas.at;
+	arenas.at += size;
+	arenas.left -= size;
+	return memory;
+}
+
+static void give_back_arena(void *unused, void *memory, size_t size)
+{
+	(void)unused;
+	if (!is_arena(size) || returned.count == RETURNED_MOST ||
+	    (returned.count > 0 && returned.size != size) ||
+	    madvise(memory, size, MADV_DONTNEED) < 0) {
+		munmap(memory, size);
+		return;
+	}
+	returned.at[returned.count++] = memory;
+	returned.size = size;
+}
+
+void python_memory_start(void)
+{
+	PyObjectArenaAllocator allocator = {NULL, allocate_arena, give_back_arena};
+
+	PyObject_SetArenaAllocator(&allocator);
 }
 
 /* A piece that the table knows. */
 static struct piece *make_piece(void)
 {
-	struct piece *piece = python_arena_piece();
+	struct piece *piece = map_piece();
 
 	if (piece != NULL && !remember(piece, 0)) {
-		munmap(piece, PYTHON_PIECE);
+		munmap(piece, PIECE);
 		piece = NULL;
 	}
 	return piece;
 }
 
 /* Its few pages shall be small ones, even where huge ones are given without being asked for. */
-void python_heap_reserve(void)
+void python_memory_reserve(void)
 {
 #if PY_VERSION_HEX < 0x030c0000
 	heap.reserved = make_piece();
 	if (heap.reserved != NULL)
-		madvise(heap.reserved, PYTHON_PIECE, MADV_NOHUGEPAGE);
+		madvise(heap.reserved, PIECE, MADV_NOHUGEPAGE);
 #endif
 }
 
@@ -214,7 +305,7 @@ static void *change(void *unused, void *memory, size_t bytes)
 	return other;
 }
 
-void python_heap_begin(void)
+void python_memory_begin(void)
 {
 	PyMemAllocatorEx own = {NULL, allocate, allocate_zeros, change, give_back};
 

@@ -11,7 +11,7 @@
  *
  * Modules whose import is not loading but doing (`import this` prints) are never told.
  */
-#include "interpreter/python_internal.h"
+#include "interpreter/python_modules.h"
 
 #include <dirent.h>
 #include <stdio.h>
@@ -19,8 +19,10 @@
 
 #include "host/base/error.h"
 #include "host/binding.h"
+#include "interpreter/python_collect.h"
+#include "interpreter/python_error.h"
+#include "interpreter/python_flush.h"
 
-static int freeze(void);
 static PyObject *list_new(void);
 static bool is_installed(PyObject *name, PyObject *script_folder);
 static PyObject *get_origin(PyObject *name);
@@ -150,32 +152,12 @@ int python_modules_freeze(void)
 {
 	PyObject *names;
 
-	python_end_flush_quietly();
+	python_flush_standard();
 	names = PySet_New(PyImport_GetModuleDict());
 	if (names == NULL)
 		return -1;
 	Py_XSETREF(modules.baseline, names);
-	python_end_collect();
-	return freeze();
-}
-
-static int freeze(void)
-{
-	PyObject *gc = PyImport_ImportModule("gc");
-	PyObject *result = gc != NULL ? PyObject_CallMethod(gc, "freeze", NULL) : NULL;
-
-	Py_XDECREF(gc);
-	Py_XDECREF(result);
-	/* Finds nothing; but it empties the lists of free objects, which lie in shared memory. */
-	PyGC_Collect();
-	return result != NULL ? 0 : -1;
-}
-
-void python_modules_put_aside(void)
-{
-	python_end_collect();
-	if (freeze() == -1)
-		python_error_clear();
+	return python_collect_freeze();
 }
 
 void python_modules_notice(struct binding_run *run)

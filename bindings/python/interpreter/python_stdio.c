@@ -12,7 +12,8 @@
  * true standard error afterwards. The pipe does not block, so a flood of it ends in an error and
  * not in a deadlock.
  */
-#include "interpreter/python_internal.h"
+#include "interpreter/python_stdio.h"
+#include "interpreter/python_include.h"
 
 #include <fcntl.h>
 #include <unistd.h>

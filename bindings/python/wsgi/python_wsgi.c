@@ -17,9 +17,16 @@
 #include "wsgi/python_wsgi.h"
 
 #include <pthread.h>
+#include <stdbool.h>
 #include <unistd.h>
 
+#include "cgi/python_end.h"
 #include "host/binding.h"
+#include "interpreter/python_error.h"
+#include "wsgi/python_wsgi_environ.h"
+#include "wsgi/python_wsgi_file.h"
+#include "wsgi/python_wsgi_input.h"
+#include "wsgi/python_wsgi_reply.h"
 
 static int call_app(
     PyObject *application, struct binding_run *run, PyObject *environ, struct wsgi_reply *reply);
@@ -88,7 +95,7 @@ static int call_app(
 		return report(run, reply);
 	if (send_result(run, reply, result) == -1)
 		flags = report(run, reply);
-	else if (reply->gone)
+	else if (wsgi_reply_is_gone(reply))
 		flags = BINDING_FAILED;
 	/* The reply is complete, so a failing close does not spoil it. */
 	if (close_result(result) == -1)
@@ -202,7 +209,8 @@ static int close_result(PyObject *result)
 /* What the pending exception means for the request, told on standard error. */
 static int report(struct binding_run *run, const struct wsgi_reply *reply)
 {
-	if (reply != NULL && reply->gone && PyErr_ExceptionMatches(PyExc_BrokenPipeError)) {
+	if (reply != NULL && wsgi_reply_is_gone(reply) &&
+	    PyErr_ExceptionMatches(PyExc_BrokenPipeError)) {
 		PyErr_Clear();
 		return BINDING_FAILED;
 	}

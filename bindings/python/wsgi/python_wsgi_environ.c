@@ -12,13 +12,14 @@
  * one name the first counts, as in a CGI program's environment. HTTP_CONTENT_TYPE and
  * HTTP_CONTENT_LENGTH, which nginx sends beside those without HTTP_, do not belong into an environ.
  */
-#include "wsgi/python_wsgi.h"
+#include "wsgi/python_wsgi_environ.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include "host/binding.h"
+#include "wsgi/python_wsgi_file.h"
 
 static int update(char *const *environment);
 static int replace(size_t i, const char *text);

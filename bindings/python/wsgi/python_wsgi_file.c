@@ -7,10 +7,12 @@
  * open() makes them in binary mode, and tempfile around such a one, are sent as a whole, from where
  * the object stands to the end; pipes, and everything else, are read block by block.
  */
-#include "wsgi/python_wsgi.h"
+#include "wsgi/python_wsgi_file.h"
 
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "wsgi/python_wsgi_reply.h"
 
 struct wrapper {
 	PyObject_HEAD PyObject *file;

@@ -7,7 +7,7 @@
  * to the connection ("hop-by-hop"), names that are no token (RFC 9110); and a header Status, which a
  * CGI reply has for the status itself.
  */
-#include "wsgi/python_wsgi.h"
+#include "wsgi/python_wsgi_header.h"
 
 #include <string.h>
 #include <strings.h>

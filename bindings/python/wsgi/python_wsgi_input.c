@@ -10,9 +10,10 @@
  * An app can keep the object. When its request is over it is closed for ever, and says so; only one
  * that nobody kept is used again.
  */
-#include "wsgi/python_wsgi.h"
+#include "wsgi/python_wsgi_input.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <string.h>
 #include <unistd.h>
 

@@ -12,13 +12,28 @@
  * The object that the app calls as start_response holds no other Python object, so nothing that the
  * app does with exc_info makes a cycle of references.
  */
-#include "wsgi/python_wsgi.h"
+#include "wsgi/python_wsgi_reply.h"
 
 #include <errno.h>
 #include <string.h>
 #include <sys/uio.h>
+#include <unistd.h>
 
+#include "cgi/python_end.h"
 #include "host/binding.h"
+#include "wsgi/python_wsgi_header.h"
+
+struct wsgi_reply {
+	PyObject_HEAD vectorcallfunc vectorcall;
+	struct binding_call *call; /* NULL: the request has ended */
+	struct wsgi_header header;
+	bool head;        /* the method is HEAD */
+	bool sent;        /* the header was given to the host, or the client left first */
+	bool gone;        /* the client has gone */
+	unsigned writers; /* threads that have come to write */
+	unsigned turn;    /* threads that have written: the number of the thread whose turn it is */
+	uint64_t written; /* bytes of the body */
+};
 
 static PyObject *start_response(
     PyObject *self, PyObject *const *arguments, size_t flags, PyObject *keywords);
@@ -38,6 +53,59 @@ enum { PIECES = 64 };
 
 static PyTypeObject type;
 static struct wsgi_reply *spare;
+
+/*
+ * An app's threads. A thread that writes to the host does so without Python's lock, and may still be
+ * writing when the request ends, since a client takes its time. The call that it writes to, and the
+ * descriptor behind the call, belong to another request a moment later. So one thread writes at a
+ * time, in the order in which they came (otherwise a thread that writes again and again would keep the
+ * others out), and a request does not end before the last of them has returned.
+ */
+static void begin_turn(struct wsgi_reply *reply)
+{
+	unsigned mine = reply->writers++;
+
+	while (reply->turn != mine) {
+		PyThreadState *released = PyEval_SaveThread();
+
+		usleep(100);
+		PyEval_RestoreThread(released);
+	}
+}
+
+/* Wait until no thread writes. */
+static void wait_for_writers(struct wsgi_reply *reply)
+{
+	begin_turn(reply);
+	reply->turn++;
+}
+
+/*
+ * Begin to write to the reply's call: without Python's lock where there are other threads. Returns false
+ * if the request ended while this thread waited for its turn; the client counts as gone then.
+ */
+static bool begin_writing(struct wsgi_reply *reply, PyThreadState **released)
+{
+	begin_turn(reply);
+	reply->gone = reply->gone || reply->call == NULL;
+	if (reply->gone) {
+		reply->turn++;
+		return false;
+	}
+	*released = python_end_has_threads() ? PyEval_SaveThread() : NULL;
+	return true;
+}
+
+/* Keeps errno. */
+static void end_writing(struct wsgi_reply *reply, PyThreadState *released)
+{
+	int reason = errno;
+
+	if (released != NULL)
+		PyEval_RestoreThread(released);
+	reply->turn++;
+	errno = reason;
+}
 
 struct wsgi_reply *wsgi_reply_new(struct binding_call *call, bool head)
 {
@@ -64,11 +132,16 @@ struct wsgi_reply *wsgi_reply_new(struct binding_call *call, bool head)
 void wsgi_reply_end(struct wsgi_reply *reply)
 {
 	reply->call = NULL;
-	wsgi_writing_wait(reply);
+	wait_for_writers(reply);
 	if (Py_REFCNT((PyObject *)reply) == 1 && spare == NULL)
 		spare = reply;
 	else
 		Py_DECREF((PyObject *)reply);
+}
+
+bool wsgi_reply_is_gone(const struct wsgi_reply *reply)
+{
+	return reply->gone;
 }
 
 static void reply_free(PyObject *self)
@@ -266,11 +339,11 @@ int wsgi_reply_file(struct wsgi_reply *reply, int file, uint64_t size)
 		size = reply->header.length - reply->written;
 	if (size == 0)
 		return after(reply, cut);
-	if (!wsgi_writing_begin(reply, &released))
+	if (!begin_writing(reply, &released))
 		return WSGI_ENOUGH;
 	result = binding_reply_file(call, file, size);
 	reason = errno;
-	wsgi_writing_end(reply, released);
+	end_writing(reply, released);
 	if (result == 0) {
 		reply->written += size;
 		return after(reply, cut);
@@ -352,11 +425,11 @@ static int send_pieces(struct wsgi_reply *reply, struct iovec *pieces, int count
 	PyThreadState *released;
 	int result;
 
-	if (!wsgi_writing_begin(reply, &released))
+	if (!begin_writing(reply, &released))
 		return 0;
 	result = last ? binding_reply_finish(call, pieces, count)
 		      : binding_reply_write(call, pieces, count);
-	wsgi_writing_end(reply, released);
+	end_writing(reply, released);
 	return result == 0 ? 0 : fail(reply);
 }
 

@@ -23,6 +23,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "interpreter/tcl_settings.h"
 #include "host/binding.h"
 
 struct loaded {

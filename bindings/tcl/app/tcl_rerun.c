@@ -28,6 +28,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "interpreter/tcl_settings.h"
 #include "host/base/fd.h"
 #include "host/binding.h"
 

@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "interpreter/tcl_settings.h"
 #include "host/binding.h"
 
 static void reseed(Tcl_Interp *interp);

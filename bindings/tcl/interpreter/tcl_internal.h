@@ -13,9 +13,6 @@
 
 #include <stdbool.h>
 
-/* The language's own settings, in the order of their values in struct binding_run. */
-enum { TCL_SETTING_PATH };
-
 #ifndef TCL_SIZE_MAX
 typedef int Tcl_Size;
 #endif

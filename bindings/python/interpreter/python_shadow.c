@@ -7,15 +7,18 @@
  * taken out of sys.modules, with all that is below it. Not so for what python3 has loaded by itself
  * before a script starts, nor for what is built in: these win there too.
  */
-#include "interpreter/python_internal.h"
+#include "interpreter/python_shadow.h"
+#include "interpreter/python_include.h"
 
 #include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "interpreter/python_modules.h"
 
 enum { ENTRIES = 2048 }; /* bytes of a folder that are read at a time */
 
@@ -42,27 +45,6 @@ int python_shadow_take(const char *folder)
 			at += entry->d_reclen;
 		}
 	close(fd);
-	return result;
-}
-
-int python_shadow_take_path(const char *folders)
-{
-	PyObject *path = PySys_GetObject("path");
-	char *copy = strdup(folders), *rest = copy, *folder;
-	int result = copy != NULL && path != NULL ? 0 : -1;
-
-	for (Py_ssize_t i = 0; result == 0 && (folder = strsep(&rest, ":")) != NULL;) {
-		PyObject *name;
-
-		if (*folder == '\0')
-			continue;
-		name = PyUnicode_DecodeFSDefault(folder);
-		result = name != NULL ? PyList_Insert(path, i++, name) : -1;
-		if (result == 0)
-			result = python_shadow_take(folder);
-		Py_XDECREF(name);
-	}
-	free(copy);
 	return result;
 }
 

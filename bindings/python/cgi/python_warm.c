@@ -11,10 +11,16 @@
  * (MADV_POPULATE_WRITE, from a list that a trial run made) was tried: the copying is the cost, not
  * the faults, and it was no faster.
  */
-#include "interpreter/python_internal.h"
+#include "cgi/python_warm.h"
+#include "interpreter/python_include.h"
 
 #include <marshal.h>
 #include <unistd.h>
+
+#include "cgi/python_run.h"
+#include "interpreter/python_collect.h"
+#include "interpreter/python_error.h"
+#include "interpreter/python_flush.h"
 
 static int run_sample(void);
 
@@ -62,17 +68,17 @@ void python_warm_rehearse(void)
 {
 	for (int i = 0; i < REHEARSALS; i++)
 		python_warm();
-	python_end_rehearse();
+	python_flush_rehearse();
 }
 
 void python_warm(void)
 {
 	if (run_sample() == -1)
 		python_error_clear();
-	python_end_flush_quietly();
+	python_flush_standard();
 	/* The sample is garbage now; and an end looks at what is left. */
-	python_modules_put_aside();
-	python_end_flush_writers();
+	python_collect_put_aside();
+	python_flush_writers();
 	python_error_assert_none();
 }
 

@@ -1,0 +1,99 @@
+/*
+ * sys.path, where Python looks for modules: what a run puts in front of the template's, and takes out
+ * again.
+ */
+#include "interpreter/python_path.h"
+#include "interpreter/python_include.h"
+
+#include <libgen.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "host/binding.h"
+#include "interpreter/python_shadow.h"
+
+/* The template's own, which a run gets: see python_run.c. */
+static struct {
+	PyObject *path;   /* the list */
+	PyObject *places; /* a copy of it */
+} held;
+
+int python_path_add_library(void)
+{
+	PyObject *folder = PyUnicode_FromFormat("%s/%s", binding_library(), "python");
+	PyObject *path = PySys_GetObject("path");
+	int result = -1;
+
+	if (folder != NULL && path != NULL)
+		result = PyList_Append(path, folder);
+	Py_XDECREF(folder);
+	return result;
+}
+
+int python_path_hold(void)
+{
+	held.path = Py_XNewRef(PySys_GetObject("path"));
+	held.places = held.path != NULL ? PySequence_List(held.path) : NULL;
+	return PyErr_Occurred() == NULL ? 0 : -1;
+}
+
+int python_path_take_list(const char *folders)
+{
+	PyObject *path = PySys_GetObject("path");
+	char *copy = strdup(folders), *rest = copy, *folder;
+	int result = copy != NULL && path != NULL ? 0 : -1;
+
+	for (Py_ssize_t i = 0; result == 0 && (folder = strsep(&rest, ":")) != NULL;) {
+		PyObject *name;
+
+		if (*folder == '\0')
+			continue;
+		name = PyUnicode_DecodeFSDefault(folder);
+		result = name != NULL ? PyList_Insert(path, i++, name) : -1;
+		if (result == 0)
+			result = python_shadow_take(folder);
+		Py_XDECREF(name);
+	}
+	free(copy);
+	return result;
+}
+
+/* The first place for modules is the folder where the script truly lies, links followed. */
+int python_path_take_script(const char *script)
+{
+	char *real = realpath(script, NULL);
+	PyObject *path = PySys_GetObject("path");
+	PyObject *folder;
+	int result = -1;
+
+	if (path == NULL || !PyList_Check(path)) {
+		PyErr_SetString(PyExc_RuntimeError, "sys.path is no list");
+		free(real);
+		return -1;
+	}
+	folder = real != NULL ? PyUnicode_DecodeFSDefault(dirname(real))
+			      : PyErr_SetFromErrnoWithFilename(PyExc_OSError, script);
+	if (folder != NULL && PyList_Insert(path, 0, folder) == 0)
+		result = python_shadow_take(real);
+	Py_XDECREF(folder);
+	free(real);
+	return result;
+}
+
+static bool is_place(const PyObject *item)
+{
+	for (Py_ssize_t i = 0; i < PyList_GET_SIZE(held.places); i++)
+		if (PyList_GET_ITEM(held.places, i) == item)
+			return true;
+	return false;
+}
+
+void python_path_drop(void)
+{
+	if (held.path == NULL || held.places == NULL)
+		return;
+	for (Py_ssize_t i = PyList_GET_SIZE(held.path); i-- > 0;)
+		if (!is_place(PyList_GET_ITEM(held.path, i)))
+			PyList_SetSlice(held.path, i, i + 1, NULL);
+}
