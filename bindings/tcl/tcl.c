@@ -15,17 +15,33 @@
  * Tcl_Finalize.
  */
 #include "tcl_binding.h"
+#include "interpreter/tcl_include.h"
 
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <unistd.h>
 
 #include "interpreter/tcl_settings.h"
 #include "app/tcl_app.h"
+#include "app/tcl_rerun.h"
+#include "app/tcl_wait.h"
+#include "cgi/tcl_end.h"
+#include "cgi/tcl_run.h"
+#include "cgi/tcl_stack.h"
+#include "cgi/tcl_warm.h"
 #include "host/base/error.h"
-#include "interpreter/tcl_internal.h"
+#include "interpreter/tcl_encoding.h"
+#include "interpreter/tcl_environment.h"
+#include "interpreter/tcl_error.h"
+#include "interpreter/tcl_memory.h"
+#include "interpreter/tcl_shell.h"
+#include "packages/tcl_packages.h"
+#include "packages/tcl_wapp.h"
 
 static const char *version(void);
+static int interpret(int argc, char **argv);
+static int begin_shell(Tcl_Interp *interp, const char *name);
 static int start(struct error *e);
 static int start_interpreter(struct error *e);
 static int make_channels(struct error *e);
@@ -60,7 +76,7 @@ const struct binding tcl_binding = {
     .settings = settings,
     .setting_count = sizeof(settings) / sizeof(settings[0]),
     .version = version,
-    .interpret = tcl_shell_interpret,
+    .interpret = interpret,
     .start = start,
     .preload = preload,
     .settle = settle,
@@ -91,6 +107,17 @@ static const char *version(void)
 	return number;
 }
 
+static int interpret(int argc, char **argv)
+{
+	return tcl_shell_interpret(argc, argv, begin_shell);
+}
+
+static int begin_shell(Tcl_Interp *interp, const char *name)
+{
+	tcl_wapp_watch(interp);
+	return tcl_wapp_called(interp, name);
+}
+
 static int start(struct error *e)
 {
 	char **environment = tcl_environment_lend();
@@ -108,6 +135,7 @@ static int start_interpreter(struct error *e)
 		return -1;
 	if (tcl_shell_init(interpreter) != TCL_OK)
 		return tcl_error_set(interpreter, e, "start Tcl");
+	tcl_wapp_watch(interpreter);
 	if (tcl_packages_start(interpreter, e) == -1)
 		return -1;
 	if (tcl_end_start(interpreter) != TCL_OK || tcl_warm_start(interpreter) != TCL_OK)

@@ -23,8 +23,22 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "interpreter/tcl_settings.h"
+#include "app/tcl_channel.h"
+#include "app/tcl_depends.h"
+#include "app/tcl_events.h"
+#include "app/tcl_exit.h"
+#include "app/tcl_rerun.h"
+#include "app/tcl_wait.h"
+#include "cgi/tcl_end.h"
+#include "cgi/tcl_run.h"
+#include "cgi/tcl_source.h"
 #include "host/binding.h"
+#include "interpreter/tcl_environment.h"
+#include "interpreter/tcl_error.h"
+#include "interpreter/tcl_settings.h"
+#include "interpreter/tcl_words.h"
+#include "packages/tcl_path.h"
+#include "packages/tcl_wapp.h"
 
 struct loaded {
 	Tcl_Obj *application; /* the command */
@@ -39,7 +53,7 @@ int tcl_app_load(Tcl_Interp *interp, struct binding_app *app)
 	Tcl_Obj *path;
 	int result;
 
-	if (tcl_end_prepare_app(interp, app->run) == -1) {
+	if (tcl_end_prepare_app(interp, app->run, tcl_channel_discard) == -1) {
 		dprintf(STDERR_FILENO, "%s: no memory\n", app->run->script);
 		return -1;
 	}

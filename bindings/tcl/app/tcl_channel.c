@@ -17,7 +17,7 @@
  * The file with the body is always ready, and so is the host for the reply: an event is due as soon
  * as one is wanted. Nonblocking mode makes no difference therefore. Left out: seeking in the body.
  */
-#include "app/tcl_app.h"
+#include "app/tcl_channel.h"
 
 #include <errno.h>
 #include <stdint.h>
@@ -26,7 +26,9 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "app/tcl_children.h"
 #include "host/binding.h"
+#include "interpreter/tcl_encoding.h"
 
 #define HIDING "exthost_log" /* the name of what stands in the place of a hidden stdout */
 
@@ -51,6 +53,7 @@ static bool has_errors(Tcl_Interp *interp);
 static void make(
     Tcl_Interp *interp, int type, const char *name, int mode, struct standard *standard);
 static const char *encoding(void);
+static void follow_encoding(void);
 static bool is_untouched(const struct standard *standard);
 static void release(struct standard *standard);
 static int close_standard(void *data, Tcl_Interp *interp, int flags);
@@ -320,13 +323,18 @@ void tcl_channel_loaded(void)
 {
 	end_line();
 	snprintf(standards.encoding, sizeof(standards.encoding), "%s", Tcl_GetEncodingName(NULL));
+	tcl_encoding_notify(follow_encoding);
 }
 
-void tcl_channel_follow_encoding(void)
+/*
+ * The app has changed the system's encoding, in a request perhaps: the request's channels have it
+ * too, unless they have been used or another encoding was chosen for them.
+ */
+static void follow_encoding(void)
 {
 	struct standard *const all[] = {standards.in, standards.out};
 
-	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]) && standards.encoding[0] != '\0'; i++)
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
 		if (all[i] != NULL && all[i]->call != NULL && is_untouched(all[i]))
 			Tcl_SetChannelOption(
 			    NULL, all[i]->channel, "-encoding", Tcl_GetEncodingName(NULL));

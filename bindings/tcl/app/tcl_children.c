@@ -4,7 +4,9 @@
  * are replaced, they are here too. A safe interpreter has none unless the app has shared them, and
  * is left without.
  */
-#include "app/tcl_app.h"
+#include "app/tcl_children.h"
+
+#include "interpreter/tcl_words.h"
 
 /* What is done to each. name and other: as the public functions have them; NULL: not used. */
 struct change {

@@ -7,8 +7,9 @@
  *
  * The price: in an app, `yield` cannot be called across a `source`.
  */
-#include "app/tcl_app.h"
+#include "app/tcl_depends.h"
 
+#include <stdbool.h>
 #include <string.h>
 #include <unistd.h>
 

@@ -15,9 +15,12 @@
  *
  * The channel itself is not touched: what has it, as a `chan copy` in the background has, goes on.
  */
-#include "app/tcl_app.h"
+#include "app/tcl_events.h"
 
+#include <stdbool.h>
 #include <string.h>
+
+#include "app/tcl_channel.h"
 
 #define COMMAND "::exthost::of_request"
 

@@ -6,7 +6,7 @@
  *
  * Outside of a request, and in an interpreter that the script has made itself, `exit` is Tcl's.
  */
-#include "app/tcl_app.h"
+#include "app/tcl_exit.h"
 
 #include <stdlib.h>
 

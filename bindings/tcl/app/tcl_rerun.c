@@ -15,11 +15,12 @@
  * be done when the process ends, limits of the process. Sharing one interpreter's compiled
  * procedures with the next is nothing Tcl has.
  */
-#include "app/tcl_app.h"
+#include "app/tcl_rerun.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,9 +29,26 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "interpreter/tcl_settings.h"
+#include "app/tcl_channel.h"
+#include "app/tcl_depends.h"
+#include "app/tcl_exit.h"
+#include "cgi/tcl_end.h"
+#include "cgi/tcl_run.h"
+#include "cgi/tcl_source.h"
+#include "cgi/tcl_stack.h"
 #include "host/base/fd.h"
 #include "host/binding.h"
+#include "interpreter/tcl_clock.h"
+#include "interpreter/tcl_encoding.h"
+#include "interpreter/tcl_environment.h"
+#include "interpreter/tcl_error.h"
+#include "interpreter/tcl_shell.h"
+#include "interpreter/tcl_settings.h"
+#include "interpreter/tcl_words.h"
+#include "packages/tcl_packages.h"
+#include "packages/tcl_path.h"
+#include "packages/tcl_trial.h"
+#include "packages/tcl_wapp.h"
 
 #define SIGNALS 32
 
@@ -117,13 +135,19 @@ static int save_process(struct rerun *r)
 	return r->folder == -1 || r->log == -1 || r->null == -1 || r->nowhere == -1 ? -1 : 0;
 }
 
+/* wapp watches `package` beneath what tcl_packages does. */
+static bool watch_packages(const struct rerun *r, Tcl_Interp *interp)
+{
+	tcl_wapp_watch(interp);
+	return tcl_packages_share(interp, r->first) == 0;
+}
+
 /* NULL: standard error has the reason. */
 static Tcl_Interp *make_interpreter(struct rerun *r)
 {
 	Tcl_Interp *interp = Tcl_CreateInterp();
 
-	if (tcl_shell_init_like(interp, r->first) != TCL_OK ||
-	    tcl_packages_share(interp, r->first) == -1 ||
+	if (tcl_shell_init_like(interp, r->first) != TCL_OK || !watch_packages(r, interp) ||
 	    tcl_exit_watch(interp, &r->exits) != TCL_OK) {
 		tcl_error_print(interp, TCL_ERROR);
 		Tcl_DeleteInterp(interp);

@@ -12,7 +12,8 @@
  * A package in C may start threads, each of which has handlers of its own then, and wake one
  * another (Tcl_AlertNotifier); that goes by an eventfd, made when it is first needed.
  */
-#include "app/tcl_app.h"
+#include "app/tcl_wait.h"
+#include "interpreter/tcl_include.h"
 
 #include <errno.h>
 #include <poll.h>

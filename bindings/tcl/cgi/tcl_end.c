@@ -19,8 +19,7 @@
  * Tcl_Finalize, which also frees the interpreter, is nothing that tclsh does: what sqlite has open
  * is closed by the kernel here as there.
  */
-#include "app/tcl_app.h"
-#include "interpreter/tcl_internal.h"
+#include "cgi/tcl_end.h"
 
 #include <stdarg.h>
 #include <stdbool.h>
@@ -31,6 +30,8 @@
 #include <unistd.h>
 
 #include "host/binding.h"
+#include "interpreter/tcl_words.h"
+#include "packages/tcl_packages.h"
 
 static void note_panic(const char *format, ...) __attribute__((noreturn, format(printf, 1, 2)));
 static void note_event(int descriptor, int mask, Tcl_FileProc *function, void *data);
@@ -59,6 +60,7 @@ static struct {
 	bool known;  /* the status; else something called exit(3) past Tcl */
 	bool waited; /* a channel waited for an event */
 	enum { NO_APP, APP_LOADS, APP_LIVES } app;
+	void (*failed)(void); /* called where an app ends with another status than 0 */
 } ending;
 
 int tcl_end_start(Tcl_Interp *interp)
@@ -84,8 +86,9 @@ int tcl_end_prepare(Tcl_Interp *interp, struct binding_run *run)
 	return atexit(end_process) == 0 ? 0 : -1;
 }
 
-int tcl_end_prepare_app(Tcl_Interp *interp, struct binding_run *run)
+int tcl_end_prepare_app(Tcl_Interp *interp, struct binding_run *run, void (*failed)(void))
 {
+	ending.failed = failed;
 	ending.app = APP_LOADS;
 	return tcl_end_prepare(interp, run);
 }
@@ -135,7 +138,7 @@ static void note_status(void *status)
 	if (getpid() == ending.process && ending.app == APP_LOADS)
 		note_early_exit();
 	if (ending.app != NO_APP && ending.status != EXIT_SUCCESS)
-		tcl_channel_discard();
+		ending.failed();
 	if (ours && getpid() == ending.process && ending.app == NO_APP)
 		tcl_packages_notice(ending.interp, ending.run);
 	if (ours && !ending.waited && is_plain(ending.interp))

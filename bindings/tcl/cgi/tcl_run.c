@@ -8,15 +8,22 @@
  * How it ends, by whatever `exit`, is told in tcl_end.c. Left out on purpose: the main loop that Tk
  * would want after the script.
  */
-#include "interpreter/tcl_internal.h"
+#include "cgi/tcl_run.h"
 
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 
-#include "interpreter/tcl_settings.h"
+#include "cgi/tcl_end.h"
+#include "cgi/tcl_source.h"
 #include "host/binding.h"
+#include "interpreter/tcl_encoding.h"
+#include "interpreter/tcl_environment.h"
+#include "interpreter/tcl_error.h"
+#include "interpreter/tcl_settings.h"
+#include "interpreter/tcl_words.h"
+#include "packages/tcl_path.h"
 
 static void reseed(Tcl_Interp *interp);
 static int evaluate(Tcl_Interp *interp, Tcl_Obj *path, struct binding_run *run);

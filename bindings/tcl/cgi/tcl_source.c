@@ -6,13 +6,15 @@
  * file by now. So the path is put into a filesystem of its own, which holds this one file, as long
  * as it takes to open it. From then on the path means again what it means to everybody.
  */
-#include "interpreter/tcl_internal.h"
+#include "cgi/tcl_source.h"
 
 #include <errno.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "packages/tcl_wapp.h"
 
 struct source {
 	const char *path;

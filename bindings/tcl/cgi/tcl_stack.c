@@ -4,13 +4,14 @@
  * `after` and in `vwait` alike. A script that waits within one command (reads from a pipe, say, or
  * matches an expression without end) does not come there, and says nothing.
  */
-#include "interpreter/tcl_internal.h"
+#include "cgi/tcl_stack.h"
 
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "host/binding.h"
+#include "interpreter/tcl_words.h"
 
 enum { LEVELS_MAX = 50, WORDS_MAX = 200 };
 

@@ -8,7 +8,11 @@
  * one: then Tcl's own script is loaded, as the procedures would have done that stand in these places
  * in tclsh.
  */
-#include "interpreter/tcl_internal.h"
+#include "interpreter/tcl_clock.h"
+
+#include "interpreter/tcl_environment.h"
+#include "interpreter/tcl_error.h"
+#include "interpreter/tcl_words.h"
 
 static int ask_first(void *first, Tcl_Interp *interp, int count, Tcl_Obj *const words[]);
 static int load_own(Tcl_Interp *interp);

@@ -8,7 +8,10 @@
  * it then, in which the standard ones are first ("tclIO", among the interpreter's associated data).
  * The host's own work before the script makes one as well, which is taken away again.
  */
-#include "app/tcl_app.h"
+#include "interpreter/tcl_encoding.h"
+
+/* Given by tcl_encoding_notify; NULL: none. */
+static void (*notified)(void);
 
 /* What Tcl calls the table of an interpreter's channels, in 8.6 and 9.0. */
 static const char table[] = "tclIO";
@@ -43,6 +46,11 @@ bool tcl_encoding_has_begun(Tcl_Interp *interp)
 	return Tcl_GetAssocData(interp, table, NULL) != NULL;
 }
 
+void tcl_encoding_notify(void (*function)(void))
+{
+	notified = function;
+}
+
 static int system_command(void *data, Tcl_Interp *interp, int count, Tcl_Obj *const words[])
 {
 	const Tcl_CmdInfo *command = data;
@@ -50,10 +58,10 @@ static int system_command(void *data, Tcl_Interp *interp, int count, Tcl_Obj *co
 
 	if (code != TCL_OK || count < 2)
 		return code;
-	if (tcl_encoding_has_begun(interp))
-		tcl_channel_follow_encoding();
-	else
+	if (!tcl_encoding_has_begun(interp))
 		follow();
+	else if (notified != NULL)
+		notified();
 	return code;
 }
 

@@ -11,11 +11,14 @@
  * exists) is the only thing that must be removed. As Tcl keeps array and environ(7) in step when a
  * script writes to either, those can only be the variables of the last environ(7).
  */
-#include "interpreter/tcl_internal.h"
+#include "interpreter/tcl_environment.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "interpreter/tcl_error.h"
+#include "interpreter/tcl_words.h"
 
 struct copy {
 	char **room;

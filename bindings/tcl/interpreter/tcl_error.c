@@ -2,7 +2,7 @@
  * Errors of Tcl: into struct error for the host, or onto standard error as tclsh prints them, and
  * then out of the interpreter. A script must not find in ::errorInfo what the template caught.
  */
-#include "interpreter/tcl_internal.h"
+#include "interpreter/tcl_error.h"
 
 #include <stdlib.h>
 #include <string.h>

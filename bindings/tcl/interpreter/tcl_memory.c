@@ -9,8 +9,10 @@
  * From the largest size down, as Tcl cuts larger blocks where a list is empty: so what is left of one
  * size is where the next one's blocks come from, and all of them are in a few pages.
  */
-#include "interpreter/tcl_internal.h"
+#include "interpreter/tcl_memory.h"
+#include "interpreter/tcl_include.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum {

@@ -9,12 +9,14 @@
  *
  * Where no locale is set at all, text is UTF-8, as for extensions; tclsh would take it for Latin-1.
  */
-#include "interpreter/tcl_internal.h"
+#include "interpreter/tcl_shell.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "host/binding.h"
+#include "interpreter/tcl_encoding.h"
+#include "interpreter/tcl_words.h"
 
 static int init_like(Tcl_Interp *interp, Tcl_Interp *first);
 static Tcl_Obj *read_init(Tcl_Interp *first);
@@ -27,8 +29,10 @@ static int is_unset(const char *name);
 static struct {
 	/* What Tcl_Main gives no way to hand to init_main: */
 	const char *name; /* the name called by */
-	int lent_locale;  /* LC_CTYPE was set here and must go again */
-	Tcl_Obj *init;    /* the text of init.tcl, for further interpreters */
+	int (*begin)(
+	    Tcl_Interp *interp, const char *name); /* as tcl_shell_interpret was given it */
+	int lent_locale;                           /* LC_CTYPE was set here and must go again */
+	Tcl_Obj *init; /* the text of init.tcl, for further interpreters */
 } shell;
 
 int tcl_shell_init(Tcl_Interp *interp)
@@ -45,7 +49,6 @@ int tcl_shell_init(Tcl_Interp *interp)
 	Tcl_FindExecutable(link);
 	if (code != TCL_OK || append_library(interp) != TCL_OK)
 		return TCL_ERROR;
-	tcl_wapp_watch(interp);
 	Tcl_SetVar2(interp, "tcl_rcFileName", NULL, "~/.tclshrc", TCL_GLOBAL_ONLY);
 	return TCL_OK;
 }
@@ -57,7 +60,6 @@ int tcl_shell_init_like(Tcl_Interp *interp, Tcl_Interp *first)
 		return TCL_ERROR;
 	copy_variable(interp, first, "auto_path");
 	Tcl_SetVar2(interp, "tcl_rcFileName", NULL, "~/.tclshrc", TCL_GLOBAL_ONLY);
-	tcl_wapp_watch(interp);
 	tcl_encoding_watch(interp);
 	return TCL_OK;
 }
@@ -105,11 +107,12 @@ static void copy_variable(Tcl_Interp *interp, Tcl_Interp *first, const char *nam
 		Tcl_SetVar2Ex(interp, name, NULL, value, TCL_GLOBAL_ONLY);
 }
 
-int tcl_shell_interpret(int argc, char **argv)
+int tcl_shell_interpret(int argc, char **argv, int (*begin)(Tcl_Interp *interp, const char *name))
 {
 	char link[4096];
 
 	shell.name = argv[0];
+	shell.begin = begin;
 	if (is_unset("LC_ALL") && is_unset("LC_CTYPE") && is_unset("LANG"))
 		shell.lent_locale = setenv("LC_CTYPE", "C.UTF-8", 1) == 0;
 	snprintf(link, sizeof(link), "%s/bin/tclsh", binding_library());
@@ -134,7 +137,7 @@ static int init_main(Tcl_Interp *interp)
 		tcl_encoding_watch(interp);
 		tcl_encoding_begin(interp);
 	}
-	return tcl_wapp_called(interp, shell.name);
+	return shell.begin(interp, shell.name);
 }
 
 static int append_library(Tcl_Interp *interp)

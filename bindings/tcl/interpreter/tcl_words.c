@@ -2,7 +2,7 @@
  * Commands as words. Tcl quotes nothing in a list of words, so no value can turn into code; most of
  * this binding's calls into Tcl are of this kind.
  */
-#include "interpreter/tcl_internal.h"
+#include "interpreter/tcl_words.h"
 
 #include <stdarg.h>
 

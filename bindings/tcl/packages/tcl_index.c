@@ -12,6 +12,10 @@
 #include "packages/tcl_index.h"
 
 #include <string.h>
+#include <sys/stat.h>
+
+#include "interpreter/tcl_words.h"
+#include "packages/tcl_index_query.h"
 
 static void look_for_modules(
     struct tcl_index *index, Tcl_Interp *interp, int count, Tcl_Obj *const words[]);
@@ -22,14 +26,9 @@ static void mark_folders(struct tcl_index *index, Tcl_Interp *interp);
 static bool is_changed(Tcl_Obj *folder, Tcl_Obj *mark);
 static void restore_path(Tcl_Interp *interp, Tcl_Obj *old, Tcl_Size given);
 static void note_installed(struct tcl_index *index, Tcl_Interp *interp);
-static bool has_better(
-    const struct tcl_index *index, Tcl_Interp *interp, int count, Tcl_Obj *const words[]);
-static bool satisfies(const struct tcl_index *index, Tcl_Interp *interp, Tcl_Obj *version,
-    int count, Tcl_Obj *const words[]);
-static bool is_present(
-    const struct tcl_index *index, Tcl_Interp *interp, int count, Tcl_Obj *const words[]);
-static Tcl_Obj *ask(const struct tcl_index *index, Tcl_Interp *interp, const char *verb,
-    const char *name, const char *version);
+static void need_reader(struct tcl_index *index, Tcl_Interp *interp);
+static void declare(struct tcl_index *index, Tcl_Interp *interp, Tcl_Obj *name);
+static Tcl_WideInt change_time(Tcl_Obj *folder);
 static Tcl_Obj *new_dictionary(void);
 
 int tcl_index_start(struct tcl_index *index, Tcl_Interp *interp)
@@ -61,7 +60,7 @@ void tcl_index_first_look(
 	Tcl_Obj *folders;
 
 	if (index->shared && count > 0)
-		tcl_index_declare(index, interp, words[0]);
+		declare(index, interp, words[0]);
 	if (index->looked)
 		return;
 	index->looked = true;
@@ -104,7 +103,7 @@ int tcl_index_unknown(void *data, Tcl_Interp *interp, int count, Tcl_Obj *const 
 
 	index->looked = true;
 	if (index->shared && count > 1) {
-		tcl_index_declare(index, interp, words[1]);
+		declare(index, interp, words[1]);
 		look_for_modules(index, interp, count - 1, words + 1);
 	}
 	return folders == NULL ? TCL_OK : read_folders(index, interp, folders, name);
@@ -141,7 +140,7 @@ static int read_folders(
 	int code;
 
 	Tcl_ListObjLength(NULL, folders, &count);
-	tcl_index_need_reader(index, interp);
+	need_reader(index, interp);
 	Tcl_IncrRefCount(old);
 	Tcl_SetVar2Ex(interp, "auto_path", NULL, folders, TCL_GLOBAL_ONLY);
 	code = tcl_words(interp, TCL_INDEX_READER, name, NULL);
@@ -160,16 +159,15 @@ static void mark_folders(struct tcl_index *index, Tcl_Interp *interp)
 	if (path == NULL || Tcl_ListObjGetElements(NULL, path, &count, &elements) != TCL_OK)
 		return;
 	for (Tcl_Size i = 0; i < count; i++)
-		Tcl_DictObjPut(NULL, index->scanned, elements[i],
-		    Tcl_NewWideIntObj(tcl_folder_time(elements[i])));
+		Tcl_DictObjPut(
+		    NULL, index->scanned, elements[i], Tcl_NewWideIntObj(change_time(elements[i])));
 }
 
 static bool is_changed(Tcl_Obj *folder, Tcl_Obj *mark)
 {
 	Tcl_WideInt time;
 
-	return Tcl_GetWideIntFromObj(NULL, mark, &time) != TCL_OK ||
-	       time != tcl_folder_time(folder);
+	return Tcl_GetWideIntFromObj(NULL, mark, &time) != TCL_OK || time != change_time(folder);
 }
 
 /* The old auto_path, and behind it what the reading has added to the given folders. */
@@ -188,21 +186,22 @@ static void restore_path(Tcl_Interp *interp, Tcl_Obj *old, Tcl_Size given)
 
 static void note_installed(struct tcl_index *index, Tcl_Interp *interp)
 {
-	Tcl_Obj *names = ask(index, interp, "names", NULL, NULL);
+	Tcl_Obj *names = tcl_index_ask(index, interp, "names", NULL, NULL);
 	Tcl_Obj **name;
 	Tcl_Size count = 0;
 
 	Tcl_ListObjGetElements(NULL, names, &count, &name);
 	for (Tcl_Size i = 0; i < count; i++) {
-		Tcl_Obj *versions = ask(index, interp, "versions", Tcl_GetString(name[i]), NULL);
+		Tcl_Obj *versions =
+		    tcl_index_ask(index, interp, "versions", Tcl_GetString(name[i]), NULL);
 		Tcl_Obj **version;
 		Tcl_Size known = 0;
 
 		Tcl_ListObjGetElements(NULL, versions, &known, &version);
 		for (Tcl_Size j = 0; j < known; j++) {
 			Tcl_Obj *pair[2] = {name[i], version[j]};
-			Tcl_Obj *script = ask(index, interp, "ifneeded", Tcl_GetString(name[i]),
-			    Tcl_GetString(version[j]));
+			Tcl_Obj *script = tcl_index_ask(index, interp, "ifneeded",
+			    Tcl_GetString(name[i]), Tcl_GetString(version[j]));
 
 			Tcl_DictObjPut(NULL, index->installed, Tcl_NewListObj(2, pair), script);
 			Tcl_DecrRefCount(script);
@@ -212,171 +211,67 @@ static void note_installed(struct tcl_index *index, Tcl_Interp *interp)
 	Tcl_DecrRefCount(names);
 }
 
-Tcl_Obj *tcl_index_provided(const struct tcl_index *index, Tcl_Interp *interp)
-{
-	Tcl_Obj *provided = new_dictionary();
-	Tcl_Obj *names = ask(index, interp, "names", NULL, NULL);
-	Tcl_Obj **name;
-	Tcl_Size count = 0;
-
-	Tcl_ListObjGetElements(NULL, names, &count, &name);
-	for (Tcl_Size i = 0; i < count; i++) {
-		Tcl_Obj *version = ask(index, interp, "provide", Tcl_GetString(name[i]), NULL);
-
-		if (Tcl_GetString(version)[0] != '\0')
-			Tcl_DictObjPut(NULL, provided, name[i], version);
-		Tcl_DecrRefCount(version);
-	}
-	Tcl_DecrRefCount(names);
-	return provided;
-}
-
-bool tcl_index_is_provided(const struct tcl_index *index, Tcl_Interp *interp, Tcl_Obj *name)
-{
-	Tcl_Obj *version = ask(index, interp, "provide", Tcl_GetString(name), NULL);
-	bool provided = Tcl_GetString(version)[0] != '\0';
-
-	Tcl_DecrRefCount(version);
-	return provided;
-}
-
-bool tcl_index_stands(const struct tcl_index *index, Tcl_Interp *interp, int count,
-    Tcl_Obj *const words[], Tcl_Obj *name)
-{
-	return tcl_index_is_installed(index, interp, name) &&
-	       is_present(index, interp, count, words) &&
-	       (words[0] != name || !has_better(index, interp, count, words));
-}
-
-/* Is there a newer version that satisfies the words, a name and what it must satisfy? */
-static bool has_better(
-    const struct tcl_index *index, Tcl_Interp *interp, int count, Tcl_Obj *const words[])
-{
-	Tcl_Obj *version = ask(index, interp, "provide", Tcl_GetString(words[0]), NULL);
-	Tcl_Obj *versions = ask(index, interp, "versions", Tcl_GetString(words[0]), NULL);
-	Tcl_Obj **known;
-	Tcl_Size length = 0;
-	bool better = false;
-
-	Tcl_ListObjGetElements(NULL, versions, &length, &known);
-	for (Tcl_Size i = 0; i < length && !better; i++) {
-		Tcl_Obj *order =
-		    ask(index, interp, "vcompare", Tcl_GetString(known[i]), Tcl_GetString(version));
-
-		better = strcmp(Tcl_GetString(order), "1") == 0 &&
-			 satisfies(index, interp, known[i], count - 1, words + 1);
-		Tcl_DecrRefCount(order);
-	}
-	Tcl_DecrRefCount(versions);
-	Tcl_DecrRefCount(version);
-	return better;
-}
-
-/* A version satisfies one of these requirements, or there are none. */
-static bool satisfies(const struct tcl_index *index, Tcl_Interp *interp, Tcl_Obj *version,
-    int count, Tcl_Obj *const words[])
-{
-	bool satisfied = count == 0;
-
-	for (int i = 0; i < count && !satisfied; i++) {
-		Tcl_Obj *answer = ask(
-		    index, interp, "vsatisfies", Tcl_GetString(version), Tcl_GetString(words[i]));
-
-		satisfied = strcmp(Tcl_GetString(answer), "1") == 0;
-		Tcl_DecrRefCount(answer);
-	}
-	return satisfied;
-}
-
-/* `package present` with the words that stand behind `package require`. */
-static bool is_present(
-    const struct tcl_index *index, Tcl_Interp *interp, int count, Tcl_Obj *const words[])
-{
-	Tcl_Obj *command = Tcl_NewListObj(count, words);
-	Tcl_Obj *verb[2] = {Tcl_NewStringObj("package", -1), Tcl_NewStringObj("present", -1)};
-	Tcl_Obj **elements;
-	Tcl_Size length;
-	bool present;
-
-	Tcl_ListObjReplace(NULL, command, 0, 0, 2, verb);
-	Tcl_IncrRefCount(command);
-	Tcl_ListObjGetElements(NULL, command, &length, &elements);
-	present = index->package.objProc(
-		      index->package.objClientData, interp, (int)length, elements) == TCL_OK;
-	Tcl_DecrRefCount(command);
-	Tcl_ResetResult(interp);
-	return present;
-}
-
-void tcl_index_forget(const struct tcl_index *index, Tcl_Interp *interp, Tcl_Obj *name)
+/*
+ * Of an index that is shared: declare what it has of this name to `package`. What is declared already
+ * stays: the script's own folders have the last word.
+ */
+static void declare(struct tcl_index *index, Tcl_Interp *interp, Tcl_Obj *name)
 {
 	const char *text = Tcl_GetString(name);
-	Tcl_Obj *versions = ask(index, interp, "versions", text, NULL);
-	Tcl_Obj *scripts = Tcl_NewListObj(0, NULL);
-	Tcl_Obj **version;
+	Tcl_DictSearch search;
+	Tcl_Obj *versions = NULL;
+	Tcl_Obj *version;
 	Tcl_Obj *script;
-	Tcl_Size count = 0;
+	int done;
 
-	Tcl_IncrRefCount(scripts);
-	Tcl_ListObjGetElements(NULL, versions, &count, &version);
-	for (Tcl_Size i = 0; i < count; i++) {
-		script = ask(index, interp, "ifneeded", text, Tcl_GetString(version[i]));
-		Tcl_ListObjAppendElement(NULL, scripts, script);
-		Tcl_DecrRefCount(script);
-	}
-	tcl_words_call(&index->package, interp, "package", "forget", text, NULL);
-	for (Tcl_Size i = 0; i < count; i++) {
-		Tcl_ListObjIndex(NULL, scripts, i, &script);
+	if (Tcl_DictObjGet(NULL, index->versions, name, &versions) != TCL_OK || versions == NULL)
+		return;
+	Tcl_DictObjFirst(NULL, versions, &search, &version, &script, &done);
+	for (; !done; Tcl_DictObjNext(&search, &version, &script, &done)) {
 		tcl_words_call(&index->package, interp, "package", "ifneeded", text,
-		    Tcl_GetString(version[i]), Tcl_GetString(script), NULL);
+		    Tcl_GetString(version), NULL);
+		if (Tcl_GetStringResult(interp)[0] == '\0')
+			tcl_words_call(&index->package, interp, "package", "ifneeded", text,
+			    Tcl_GetString(version), Tcl_GetString(script), NULL);
 	}
-	Tcl_DecrRefCount(scripts);
-	Tcl_DecrRefCount(versions);
 	Tcl_ResetResult(interp);
 }
 
-bool tcl_index_is_installed(const struct tcl_index *index, Tcl_Interp *interp, Tcl_Obj *name)
+/* See to it that the reader is there. */
+static void need_reader(struct tcl_index *index, Tcl_Interp *interp)
 {
-	Tcl_Obj *version = ask(index, interp, "provide", Tcl_GetString(name), NULL);
-	Tcl_Obj *script =
-	    ask(index, interp, "ifneeded", Tcl_GetString(name), Tcl_GetString(version));
-	Tcl_Obj *pair[2] = {name, version};
-	Tcl_Obj *key = Tcl_NewListObj(2, pair);
-	Tcl_Obj *noted = NULL;
-	bool installed;
-
-	Tcl_IncrRefCount(key);
-	Tcl_DictObjGet(NULL, index->installed, key, &noted);
-	installed = noted != NULL && strcmp(Tcl_GetString(noted), Tcl_GetString(script)) == 0;
-	Tcl_DecrRefCount(key);
-	Tcl_DecrRefCount(script);
-	Tcl_DecrRefCount(version);
-	return installed;
-}
-
-Tcl_Obj *tcl_index_script(const struct tcl_index *index, Tcl_Interp *interp, const char *name)
-{
-	Tcl_Obj *versions = ask(index, interp, "versions", name, NULL);
-	Tcl_Obj *version = NULL;
-	Tcl_Obj *script = NULL;
-
-	if (Tcl_ListObjIndex(NULL, versions, 0, &version) == TCL_OK && version != NULL)
-		script = ask(index, interp, "ifneeded", name, Tcl_GetString(version));
-	Tcl_DecrRefCount(versions);
-	return script;
-}
-
-/* What `package VERB ?NAME? ?VERSION?` says, a new reference; an empty word if it is an error. */
-static Tcl_Obj *ask(const struct tcl_index *index, Tcl_Interp *interp, const char *verb,
-    const char *name, const char *version)
-{
-	Tcl_Obj *answer;
-	int code = tcl_words_call(&index->package, interp, "package", verb, name, version, NULL);
-
-	answer = code == TCL_OK ? Tcl_GetObjResult(interp) : Tcl_NewObj();
-	Tcl_IncrRefCount(answer);
+	if (index->has_reader)
+		return;
+	index->has_reader = true;
+	/* auto_load makes Tcl's own, in the place of ours. */
+	if (tcl_words(interp, "auto_load", "::tclPkgUnknown", NULL) == TCL_OK)
+		tcl_words(interp, "rename", "::tclPkgUnknown", TCL_INDEX_READER, NULL);
+	Tcl_CreateObjCommand(interp, "::tclPkgUnknown", tcl_index_unknown, index, NULL);
 	Tcl_ResetResult(interp);
-	return answer;
+}
+
+/*
+ * When this folder has changed, in nanoseconds; 0 if there is none.
+ *
+ * What Tcl keeps about a path it finds out anew in each run, since there is one more filesystem then
+ * (tcl_source.c), and to let go what it had writes to memory that is the template's. Of an absolute
+ * path there is nothing to be found out.
+ */
+static Tcl_WideInt change_time(Tcl_Obj *folder)
+{
+	const char *path = Tcl_GetString(folder);
+	struct stat status;
+	Tcl_DString absolute;
+	int result;
+
+	Tcl_DStringInit(&absolute);
+	path = path[0] == '/' ? Tcl_UtfToExternalDString(NULL, path, -1, &absolute)
+			      : Tcl_FSGetNativePath(folder);
+	result = path != NULL ? stat(path, &status) : -1;
+	Tcl_DStringFree(&absolute);
+	if (result == -1)
+		return 0;
+	return (Tcl_WideInt)status.st_mtim.tv_sec * 1000000000 + status.st_mtim.tv_nsec;
 }
 
 static Tcl_Obj *new_dictionary(void)

@@ -6,6 +6,9 @@
  *
  * A script could see this in `package names`, which tells less than in tclsh.
  */
+#include "packages/tcl_index_share.h"
+
+#include "interpreter/tcl_words.h"
 #include "packages/tcl_index.h"
 
 static Tcl_Obj *share(Tcl_Obj *object);
@@ -63,39 +66,4 @@ static Tcl_Obj *sort_by_name(Tcl_Obj *installed)
 		Tcl_DictObjPut(NULL, sorted, pair[0], versions);
 	}
 	return sorted;
-}
-
-/* What is declared already stays: the script's own folders have the last word. */
-void tcl_index_declare(struct tcl_index *index, Tcl_Interp *interp, Tcl_Obj *name)
-{
-	const char *text = Tcl_GetString(name);
-	Tcl_DictSearch search;
-	Tcl_Obj *versions = NULL;
-	Tcl_Obj *version;
-	Tcl_Obj *script;
-	int done;
-
-	if (Tcl_DictObjGet(NULL, index->versions, name, &versions) != TCL_OK || versions == NULL)
-		return;
-	Tcl_DictObjFirst(NULL, versions, &search, &version, &script, &done);
-	for (; !done; Tcl_DictObjNext(&search, &version, &script, &done)) {
-		tcl_words_call(&index->package, interp, "package", "ifneeded", text,
-		    Tcl_GetString(version), NULL);
-		if (Tcl_GetStringResult(interp)[0] == '\0')
-			tcl_words_call(&index->package, interp, "package", "ifneeded", text,
-			    Tcl_GetString(version), Tcl_GetString(script), NULL);
-	}
-	Tcl_ResetResult(interp);
-}
-
-void tcl_index_need_reader(struct tcl_index *index, Tcl_Interp *interp)
-{
-	if (index->has_reader)
-		return;
-	index->has_reader = true;
-	/* auto_load makes Tcl's own, in the place of ours. */
-	if (tcl_words(interp, "auto_load", "::tclPkgUnknown", NULL) == TCL_OK)
-		tcl_words(interp, "rename", "::tclPkgUnknown", TCL_INDEX_READER, NULL);
-	Tcl_CreateObjCommand(interp, "::tclPkgUnknown", tcl_index_unknown, index, NULL);
-	Tcl_ResetResult(interp);
 }

@@ -21,13 +21,18 @@
  * Only what the index of the template names, by the very script of that index, is told: a package
  * of the extension root is never in it.
  */
-#include "interpreter/tcl_internal.h"
+#include "packages/tcl_packages.h"
 
 #include <string.h>
 
 #include "host/base/error.h"
 #include "host/binding.h"
+#include "interpreter/tcl_error.h"
+#include "interpreter/tcl_words.h"
 #include "packages/tcl_index.h"
+#include "packages/tcl_index_query.h"
+#include "packages/tcl_index_share.h"
+#include "packages/tcl_trial.h"
 
 enum { NOTICED_MAX = 64 };
 

@@ -3,13 +3,16 @@
  * `package provide NAME VERSION`. That line is looked for in the text; one that computes its
  * version, or stands in the middle of another, is not found.
  */
-#include "interpreter/tcl_internal.h"
+#include "packages/tcl_provide.h"
 
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "interpreter/tcl_words.h"
 
 #define SCRIPT_MOST (4 << 20) /* bytes of a script that is looked at */
 #define VERSION_LETTERS "0123456789.ab"

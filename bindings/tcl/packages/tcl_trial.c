@@ -4,7 +4,7 @@
  * more) or keep a file open (then all request processes would share its offset). So it is loaded
  * in a child first, and the template follows only if the child lived well with it.
  */
-#include "interpreter/tcl_internal.h"
+#include "packages/tcl_trial.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "host/base/error.h"
+#include "interpreter/tcl_words.h"
 
 enum { TRIAL_SECONDS = 10 };
 

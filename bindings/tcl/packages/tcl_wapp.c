@@ -16,12 +16,17 @@
  * tcl_packages does. The two procedures stay procedures (`info body`): only what calls them is put
  * in between.
  */
-#include "interpreter/tcl_internal.h"
+#include "packages/tcl_wapp.h"
 
 #include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "interpreter/tcl_encoding.h"
+#include "interpreter/tcl_error.h"
+#include "interpreter/tcl_words.h"
+#include "packages/tcl_provide.h"
 
 enum { FIRST_LINE_MAX = 256 }; /* the kernel reads no more of it either */
 

@@ -7,9 +7,14 @@
  * Everything it makes is gone afterwards, and the free memory that it leaves is memory that is the
  * process's own by then, which Tcl's allocator gives out first.
  */
-#include "interpreter/tcl_internal.h"
+#include "cgi/tcl_warm.h"
 
 #include <fcntl.h>
+
+#include "cgi/tcl_run.h"
+#include "cgi/tcl_source.h"
+#include "interpreter/tcl_environment.h"
+#include "interpreter/tcl_error.h"
 
 static void touch(Tcl_Interp *interp);
 

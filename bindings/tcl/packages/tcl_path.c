@@ -4,10 +4,15 @@
  * such a script is made known to `package` by what it says itself. An index that names the same
  * version is read later, and has the last word.
  */
-#include "interpreter/tcl_internal.h"
+#include "packages/tcl_path.h"
 
 #include <dirent.h>
+#include <stdbool.h>
 #include <string.h>
+
+#include "interpreter/tcl_error.h"
+#include "interpreter/tcl_words.h"
+#include "packages/tcl_provide.h"
 
 static void add_folder(Tcl_Interp *interp, const char *path, size_t length);
 static bool has_modules(const char *folder);
