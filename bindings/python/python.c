@@ -1,17 +1,14 @@
 /*
- * CPython as a language of the host: struct binding, and what belongs to the template.
+ * CPython as a language of the host: struct binding, and how the template starts and settles.
  *
- * The files of this folder, in the order in which a run meets them: python_config sets the
- * interpreter up (and is the plain interpreter), with python_stdio shaping the standard files and
- * python_arena its memory; python_modules knows what is loaded; python_warm touches memory ahead;
- * python_run runs a script, with its code from python_code and its objects in python_heap;
- * python_error makes of an exception what python3 makes of it; python_end finishes. In an app worker
- * python_app loads (python_venv finding what belongs to it), and then python_wsgi and its parts
- * answer, or python_rerun does. What is left out on purpose: sub-interpreters (8 ms for a new one,
- * and many extension modules refuse them) and finalization.
+ * One interpreter and one thread, which holds the interpreter's lock from the start to the end of
+ * the process. It releases the lock only while an app worker waits: for the next request, or for a
+ * slow client while other threads want to run.
  *
- * One interpreter, one thread, its lock held from the start to the end of the process, but where an
- * app worker waits: for the next request, and for a client that takes its time, when others want it.
+ * Left out on purpose: sub-interpreters (a new one takes 8 ms, and many extension modules refuse
+ * them), and finalization of the interpreter.
+ *
+ * README.md beside this file names the files in the order in which a run meets them.
  */
 #include "python.h"
 #include "interpreter/python_settings.h"
@@ -75,7 +72,7 @@ const struct binding python_binding = {
     .unload = python_app_unload,
 };
 
-/* The library's own word, up to the blank: "3.11.2 (main, ...". */
+/* The linked library's version, up to the blank in "3.11.2 (main, ...". */
 static const char *version(void)
 {
 	static char number[32];

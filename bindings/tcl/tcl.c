@@ -1,18 +1,13 @@
 /*
- * Tcl as a language of the host: struct binding, and what belongs to the template.
- *
- * The files of this folder, in the order in which a run meets them: tcl_shell makes an interpreter
- * what tclsh makes it (and is the plain interpreter); tcl_packages and tcl_index know the packages,
- * tcl_trial tries one; tcl_memory and tcl_warm prepare memory ahead; tcl_run runs a script, with its
- * text from tcl_source, its environment from tcl_environment and the encoding of its standard
- * channels from tcl_encoding; tcl_error prints errors and takes
- * them to the host; tcl_words calls commands. Apps begin in tcl_app, which tells of the others.
- * tcl_wapp and tcl_provide are for a package that is a plain script.
+ * Tcl as a language of the host: struct binding, and how the template starts and settles.
  *
  * One interpreter in one thread. Tcl starts a thread of its own only when it first waits for an
- * event, which the template never does; after a fork its own handler (pthread_atfork) makes the
- * notifier new. What is left out on purpose: a new interpreter for each run (1 ms) and
- * Tcl_Finalize.
+ * event, which the template never does. After a fork, Tcl's own handler (pthread_atfork) makes the
+ * notifier anew.
+ *
+ * Left out on purpose: a new interpreter for each run (1 ms), and Tcl_Finalize.
+ *
+ * README.md beside this file names the files in the order in which a run meets them.
  */
 #include "tcl_binding.h"
 #include "interpreter/tcl_include.h"
@@ -62,7 +57,7 @@ static const struct binding_setting settings[] = {
 	"folders in which Tcl extensions find packages, before the installed ones"},
 };
 
-/* Nothing is to be done: there is one thread, and no notifier yet. */
+/* Nothing to prepare: there is one thread, and no notifier yet. */
 static pid_t fork_tcl(pid_t (*make)(void))
 {
 	return make();
@@ -90,10 +85,12 @@ const struct binding tcl_binding = {
     .unload = unload,
 };
 
-/* The template's, and so that of every process forked from it. Written once, by start. */
+/*
+ * The interpreter of the template, and so of every process forked from it. Written once, by start.
+ */
 static Tcl_Interp *interpreter;
 
-/* Of the library, which may be newer than the header. */
+/* The linked library's version, which may be newer than the header's. */
 static const char *version(void)
 {
 	static char number[32];
@@ -148,7 +145,8 @@ static int start_interpreter(struct error *e)
 
 /*
  * Tcl makes the standard channels when it opens its first file, and looks then at what they are. In
- * a run they are a file and pipes, whatever they are here: a terminal would be taken for one there.
+ * a run they are a file and pipes; here they might be a terminal, which Tcl would then expect there
+ * too. So they are /dev/null while Tcl makes them.
  */
 static int make_channels(struct error *e)
 {
@@ -158,7 +156,7 @@ static int make_channels(struct error *e)
 
 	if (null == -1)
 		return error_errno(e, "open /dev/null");
-	/* Whatever the locale was taken for: text is UTF-8. */
+	/* Whatever Tcl took the locale for, text is UTF-8. */
 	Tcl_SetSystemEncoding(NULL, "utf-8");
 	for (int number = 0; number <= 2; number++) {
 		int saved = fcntl(number, F_DUPFD_CLOEXEC, 3);
@@ -183,7 +181,7 @@ static int preload(const char *package, struct error *e)
 	return result;
 }
 
-/* It cannot fail. */
+/* Cannot fail. */
 static int settle(struct error *e)
 {
 	(void)e;

@@ -1,4 +1,4 @@
-/* Tcl as a language of the host. (Not tcl.h: that name is Tcl's own.) */
+/* Tcl as a language of the host. Not named tcl.h, since that is Tcl's own header. */
 #ifndef EXTHOST_TCL_BINDING_H
 #define EXTHOST_TCL_BINDING_H
 

@@ -1,16 +1,16 @@
 /*
- * An app in its app worker: loaded once, asked again and again.
+ * An app in its app worker: loaded once, and called for one request after another.
  *
- * The file is run as a module named exthost_app, which `sys.modules` has, with a spec and a loader,
- * so that pickle finds its classes again and a framework what lies beside it. It is not __main__ (a
- * block under `if __name__ == "__main__"` is for a run by hand, as under mod_wsgi and uWSGI), and
- * it is not named after the file, since flask.wsgi must not be what `import flask` finds.
+ * The file runs as a module named exthost_app, with a spec and a loader, in sys.modules, so that
+ * pickle finds its classes again and a framework finds what lies beside it. It is not __main__: a
+ * block under `if __name__ == "__main__"` is for a run by hand, as under mod_wsgi and uWSGI. It is
+ * not named after the file either, since flask.wsgi must not be what `import flask` finds.
  *
- * sys.path is searched in this order: the script's folder, the folders of python-path, the standard
- * library, the packages of the virtual environment or of the system.
+ * sys.path is searched in this order: the script's directory, the directories of python-path, the
+ * standard library, the packages of the virtual environment or of the system.
  *
- * What the app is made of, for the host to look at, is the files of all modules that came since the
- * fork, and those that a traceback names when it could not be loaded.
+ * The files that an app depends on, for the host to watch, are those of all modules loaded since
+ * the fork, and those that the traceback names if the app could not be loaded.
  */
 #include "app/python_app.h"
 #include "interpreter/python_settings.h"
@@ -49,9 +49,9 @@ static const char module_name[] = "exthost_app";
 
 static struct {
 	PyObject *application;
-	PyObject *told;     /* set of str: files that the host knows of */
-	Py_ssize_t modules; /* how many there were in sys.modules then */
-	bool threads;       /* a library has started some, which may want to call Python */
+	PyObject *told;     /* set of str: files that were reported to the host */
+	Py_ssize_t modules; /* the size of sys.modules at that time */
+	bool threads;       /* some library has started threads, which may want to call Python */
 } loaded;
 
 int python_app_load(struct binding_app *app)
@@ -72,41 +72,26 @@ int python_app_load(struct binding_app *app)
 	return result;
 }
 
-/* What is printed is for the log, line by line; so nothing need be flushed after each request. */
-static int print_lines(void)
-{
-	PyObject *out = PySys_GetObject("stdout");
-	PyObject *reconfigure = out != NULL ? PyObject_GetAttrString(out, "reconfigure") : NULL;
-	PyObject *lines = Py_BuildValue("{s:O}", "line_buffering", Py_True);
-	PyObject *none = PyTuple_New(0);
-	PyObject *done = NULL;
-
-	if (reconfigure != NULL && lines != NULL && none != NULL)
-		done = PyObject_Call(reconfigure, none, lines);
-	Py_XDECREF(reconfigure);
-	Py_XDECREF(lines);
-	Py_XDECREF(none);
-	Py_XDECREF(done);
-	return done != NULL ? 0 : -1;
-}
-
 static int load_application(struct binding_app *app)
 {
-	PyObject *module = print_lines() == 0 ? load_module(app->run) : NULL;
+	PyObject *module = load_module(app->run);
 	int result = module != NULL ? take_application(app, module) : -1;
 
 	Py_XDECREF(module);
 	return result;
 }
 
-/* What the app finds: environment, arguments, sys.path, files. 0; or -1, told or as an exception. */
+/*
+ * Set up what the app finds: environment, arguments, sys.path, standard files. Returns 0, or -1
+ * with an exception or with the reason on standard error.
+ */
 static int prepare(struct binding_app *app)
 {
 	PyObject *script = PyUnicode_DecodeFSDefault(app->run->script);
 	char *const *settings = app->run->settings;
 	int result = -1;
 
-	/* Each of these puts itself in front of what is there. */
+	/* Each of these inserts at the front of sys.path, so the last one comes first. */
 	if (script != NULL && write_lines("stdout") == 0 && write_lines("stderr") == 0 &&
 	    python_lines_start(!app->rerun) == 0 &&
 	    python_run_take_environment((const char *const *)app->run->environment) == 0 &&
@@ -120,7 +105,10 @@ static int prepare(struct binding_app *app)
 	return result;
 }
 
-/* Standard output is the log, where a line shall be seen when it is complete. 0 or -1. */
+/*
+ * Flush standard output and standard error, which are the log, at the end of each line, so that a
+ * request need not flush them. Returns 0 or -1.
+ */
 static int write_lines(const char *name)
 {
 	PyObject *file = PySys_GetObject(name);
@@ -155,7 +143,10 @@ static PyObject *load_module(struct binding_run *run)
 	return module;
 }
 
-/* As importlib makes one, and in sys.modules already: an import may look for it while it loads. */
+/*
+ * As importlib makes a module, and entered in sys.modules before it loads, since an import may look
+ * for it.
+ */
 static PyObject *make_module(const char *script)
 {
 	PyObject *util = PyImport_ImportModule("importlib.util");
@@ -185,7 +176,10 @@ static PyObject *make_module(const char *script)
 	return module;
 }
 
-/* PEP 3333 gives it no name: most servers look for "application", Flask's own texts say "app". */
+/*
+ * PEP 3333 gives the application no name: most servers look for "application", Flask's
+ * documentation says "app".
+ */
 static int take_application(struct binding_app *app, PyObject *module)
 {
 	PyObject *globals = PyModule_GetDict(module);
@@ -235,7 +229,7 @@ int python_app_answer(struct binding_app *app, struct binding_call *call)
 	return result;
 }
 
-/* A signal's handler, in Python, is run by this thread. */
+/* Runs Python's signal handlers too, since they run in this thread. */
 bool python_app_wait(struct binding_app *app, int descriptor)
 {
 	struct pollfd wanted = {.fd = descriptor, .events = POLLIN};
@@ -275,15 +269,15 @@ static void tell(struct binding_app *app, PyObject *file)
 		binding_depends(app, path);
 }
 
-/* The number of links to the folder is that of its folders, one for each thread, and two. */
+/* The link count of /proc/self/task is the number of threads and two. */
 static bool has_more_threads(void)
 {
-	struct stat folder;
+	struct stat directory;
 
-	return stat("/proc/self/task", &folder) == 0 && folder.st_nlink > 3;
+	return stat("/proc/self/task", &directory) == 0 && directory.st_nlink > 3;
 }
 
-/* Never leaves an exception pending. */
+/* Report the files of modules loaded since the fork. Leaves no exception pending. */
 static void tell_files(struct binding_app *app)
 {
 	PyObject *all = PyImport_GetModuleDict();
@@ -305,7 +299,7 @@ static void tell_files(struct binding_app *app)
 	loaded.threads = has_more_threads();
 }
 
-/* A module that failed is not in sys.modules any more, and yet must be looked at. */
+/* Report the files of the pending exception: a module that failed to load is not in sys.modules. */
 static void tell_traceback(struct binding_app *app)
 {
 	PyObject *type, *value, *traceback, *file;

@@ -1,22 +1,24 @@
 /*
- * Standard error of an app worker, and an app's standard output, are the log, line by line. A line
- * that a request leaves without its end would stay in Python's buffer, or in the log's, and become a
- * part of what a later request writes. So for each of the two files it is known whether its last line
- * has an end, and a line that has none gets it when the request ends.
+ * Unfinished lines in the log.
  *
- * A file's method `write` is called through an attribute of the file itself for that, which print,
- * writelines and logging find first. What is written past it (to the descriptor, by a program that
- * the app started) is not seen.
+ * Standard error of an app worker, and an app's standard output, are the log, line by line. A
+ * request may end without finishing its last line. The line would stay in Python's buffer, or in
+ * the log's, and become part of what a later request writes. So for each of the two files this
+ * tracks whether the last line is finished, and finishes it when the request ends.
+ *
+ * To do so it sets an attribute `write` on the file object itself, which print, writelines and
+ * logging find before the method. It does not see what is written to the descriptor, or by a
+ * program that the app started.
  */
 #include "app/python_lines.h"
 #include "interpreter/python_include.h"
 
 struct watched {
-	const char *name; /* of sys */
+	const char *name; /* its name in the module sys */
 	PyMethodDef method;
-	PyObject *file;  /* NULL: not watched */
-	PyObject *write; /* its own method */
-	bool open;       /* its last line has no end */
+	PyObject *file;  /* NULL: not tracked */
+	PyObject *write; /* its own method write */
+	bool open;       /* its last line is unfinished */
 };
 
 static PyObject *write_output(PyObject *write, PyObject *text);
@@ -80,7 +82,7 @@ static void end_line(struct watched *watched)
 	Py_XDECREF(done);
 	done = done != NULL ? PyObject_CallMethod(watched->file, "flush", NULL) : NULL;
 	Py_XDECREF(done);
-	/* It was closed. */
+	/* Ignored: the file was closed. */
 	PyErr_Clear();
 }
 

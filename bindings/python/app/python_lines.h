@@ -5,8 +5,8 @@
 #include <stdbool.h>
 
 /*
- * From now on keep track of whether the last line on sys.stderr is unfinished, and with output also the
- * last line on sys.stdout. Returns 0 or -1.
+ * From now on keep track of whether the last line on sys.stderr is unfinished, and with output also
+ * the last line on sys.stdout. Returns 0 or -1.
  */
 int python_lines_start(bool output);
 

@@ -1,16 +1,16 @@
 /*
- * Rerun: a plain CGI script, compiled once, and run for each request in a fresh __main__ module of
- * the same process.
+ * Rerun: a plain CGI script, compiled once, that runs for each request in a fresh __main__ module
+ * of the same process.
  *
- * A run does what python_run and python_end do, with two differences: the process goes on, so what
- * a script can change in it is put back (python_rerun_process, python_rerun_system); and modules
- * that the script imports stay loaded, its own ones too. That is where the speed comes from, and
- * what the owner of a script must know: what a module keeps, the next request finds.
+ * A run does what python_run and python_end do, with two differences. The process goes on, so
+ * whatever the script changed in it is restored (python_rerun_process, python_rerun_system). And
+ * the modules that the script imports stay loaded, its own too. This gives the speed, and this is
+ * what the author must know: the next request finds what a module keeps.
  *
- * Exit handlers run at the end of each run, and those that a module set up as it was imported run
- * once only. What cannot be put back ends the process after the reply: threads and children that
- * live on, descriptors left open, a folder or signal handler that is lost. So does a reply that could
- * not be written, as its client was gone: the rest of it is thrown away.
+ * Exit handlers run at the end of each run; those that a module registered when it was imported run
+ * only once. What cannot be restored ends the process after the reply: threads and children that
+ * live on, descriptors left open, a lost working directory or signal handler. So does a reply that
+ * could not be written because the client has gone; the rest of it is discarded.
  */
 #include "app/python_rerun.h"
 #include "interpreter/python_include.h"
@@ -42,12 +42,12 @@ static void release(PyObject *globals);
 
 static struct {
 	PyObject *code;
-	PyObject *idle_main; /* __main__ between two runs */
+	PyObject *idle_main; /* the module __main__ between two runs */
 	pid_t worker;
 	long young;         /* python_collect_count_young before the run */
-	Py_ssize_t modules; /* in sys.modules, when the collector last put its objects aside */
-	char **environment; /* what C sees, with room for so many variables */
-	size_t capacity;
+	Py_ssize_t modules; /* the size of sys.modules when objects were last frozen */
+	char **environment; /* environ(7) during a run */
+	size_t capacity;    /* pointers that environment has room for */
 } script;
 
 int python_rerun_load(struct binding_app *app)
@@ -68,7 +68,10 @@ int python_rerun_answer(struct binding_app *app, struct binding_call *call)
 	int status = run(app, call, &lost);
 	bool restored;
 
-	/* The reply could not be written. What an interrupted script keeps to write later nobody knows. */
+	/*
+	 * If the reply cannot be written, an interrupted script may keep more output, to write it
+	 * later.
+	 */
 	if (!drain())
 		lost = true;
 	if (rerun_process_return() == -1)
@@ -78,7 +81,7 @@ int python_rerun_answer(struct binding_app *app, struct binding_call *call)
 	return (status != 0 ? BINDING_FAILED : 0) | (lost || !restored ? BINDING_RETIRE : 0);
 }
 
-/* Write out what is buffered. What cannot be written is nobody's any more: then false. */
+/* Write what is buffered anywhere. Returns false if it cannot be written; it is discarded then. */
 static bool drain(void)
 {
 	if (rerun_writers_flush())
@@ -88,7 +91,7 @@ static bool drain(void)
 	return false;
 }
 
-/* The exit status. *lost: the next run could not begin as it should. */
+/* Returns the exit status. *lost: the process cannot run the script again. */
 static int run(struct binding_app *app, struct binding_call *call, bool *lost)
 {
 	PyObject *globals = begin(app, call);
@@ -107,7 +110,9 @@ static int run(struct binding_app *app, struct binding_call *call, bool *lost)
 	return status;
 }
 
-/* Everything as at the start of python3. The globals of __main__, a new reference. */
+/*
+ * Make everything as it is when python3 starts. Returns the globals of __main__, a new reference.
+ */
 static PyObject *begin(struct binding_app *app, struct binding_call *call)
 {
 	PyObject *globals;
@@ -115,8 +120,8 @@ static PyObject *begin(struct binding_app *app, struct binding_call *call)
 
 	/* A signal handler or a finalizer may have printed since the last run. */
 	if (!drain() && !rerun_writers_flush()) {
-		PyErr_SetString(
-		    PyExc_OSError, "what an earlier run has printed cannot be cleared away");
+		PyErr_SetString(PyExc_OSError,
+		    "the output of an earlier run can neither be written nor discarded");
 		return NULL;
 	}
 	reply = binding_reply_descriptor(call);
@@ -134,8 +139,8 @@ static PyObject *begin(struct binding_app *app, struct binding_call *call)
 }
 
 /*
- * For os.environ, and for C: a program that the script starts gets that. setenv(3) writes into the
- * array, which is therefore a copy.
+ * Set os.environ, and environ(7) for programs that the script starts. setenv(3) writes into the
+ * array, so it is a copy.
  */
 static int take_environment(char *const *environment)
 {
@@ -158,12 +163,18 @@ static int take_environment(char *const *environment)
 	return python_run_take_environment((const char *const *)environment);
 }
 
-/* The end of a run, as the script sees it. Takes result; the exit status. *lost as above. */
+/*
+ * End a run as the script sees it. Steals the reference to result. Returns the exit status; *lost
+ * as above.
+ */
 static int finish(struct binding_run *run, PyObject *globals, PyObject *result, bool *lost)
 {
 	int status = 0;
 
-	/* Output of the script comes before the traceback, and before that of its threads and handlers. */
+	/*
+	 * The script's output comes before the traceback, and before output of its threads and exit
+	 * handlers.
+	 */
 	python_flush_standard();
 	if (result == NULL && PyErr_ExceptionMatches(PyExc_MemoryError))
 		binding_no_memory(run);
@@ -174,12 +185,12 @@ static int finish(struct binding_run *run, PyObject *globals, PyObject *result, 
 		Py_DECREF(globals);
 		python_end(run, script.worker, status);
 	}
-	/* Whoever waits for threads at the end of Python can do so only once. */
+	/* Before python_end_script: threading._shutdown works only once in a process. */
 	*lost = has_lasting_threads();
 	return python_end_script(status);
 }
 
-/* One that the script has waited for is known for a moment longer. */
+/* A thread that the script has joined is listed for a moment longer. */
 static bool has_lasting_threads(void)
 {
 	for (int i = 0; python_end_has_threads(); i++) {
@@ -195,8 +206,8 @@ static bool has_lasting_threads(void)
 }
 
 /*
- * Let go of __main__. With functions in it, it is a ring of references, which only the collector
- * opens; what modules brought is put aside first, so that it has little to look at.
+ * Release __main__. With functions in it, it is a cycle of references, which only the collector
+ * frees. What modules added is frozen first, so that the collector has little to look at.
  */
 static void release(PyObject *globals)
 {
@@ -208,13 +219,16 @@ static void release(PyObject *globals)
 		PyErr_Clear();
 	others = Py_REFCNT(globals) - 1;
 	Py_DECREF(globals);
-	/* Other rings that it has left would print into another reply when they are collected. */
+	/* Other cycles left by this run would print into another reply when they are collected. */
 	if (others > 0 || python_collect_count_young() != script.young) {
-		/* See release_script in python_end.c. */
+		/* First: see release_script in python_end.c. */
 		if (rerun_process_has_files())
 			python_flush_writers();
 		python_collect();
-		/* What was collected has perhaps written; a file that is put aside is not found any more. */
+		/*
+		 * Again, since finalizers may have written, and a frozen file is not found any
+		 * more.
+		 */
 		if (rerun_process_has_files())
 			python_flush_writers();
 	}

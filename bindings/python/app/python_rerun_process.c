@@ -1,12 +1,12 @@
 /*
- * The process of a script that is run again: working folder, umask, signals, locale, environment
- * and descriptors 0, 1, 2 are put back after each run; what remains beyond that (threads, children,
- * descriptors) is looked for.
+ * Rerun: what the kernel and the C library know of the process. Working directory, umask, signals,
+ * locale, environment and descriptors 0, 1 and 2 are restored after each run; threads, children and
+ * descriptors that a run left are detected.
  *
- * Each look is one system call at most. Descriptors are counted by the size that Linux gives to
- * /proc/self/fd (since 6.2); where it does not, the lowest number that is free tells as long as
- * nobody leaves a hole. What is not looked at: resource limits, priority, user, session, timers
- * of timer_create(2). A process that does such things to itself is no good for rerun.
+ * Each check takes one system call at most. Descriptors are counted by the size that Linux gives to
+ * /proc/self/fd (since 6.2). Where it does not, the lowest free number is compared, which is right
+ * as long as no script leaves a gap. Not checked: resource limits, priority, user, session, and
+ * timers of timer_create(2). A script that changes these is not suited to rerun.
  */
 #include "app/python_rerun_process.h"
 #include "interpreter/python_include.h"
@@ -31,20 +31,20 @@ static bool has_new_threads(void);
 static nlink_t count_threads(void);
 static long count_descriptors(void);
 
-enum { SIGNALS = 32 }; /* those below the real-time ones */
+enum { SIGNALS = 32 }; /* the numbers below the real-time signals */
 
 static struct {
-	int files[3]; /* copies of 0, 1, 2 */
-	int folder, null;
-	nlink_t threads; /* links of /proc/self/task: one for each thread, and two */
+	int files[3]; /* duplicates of descriptors 0, 1 and 2 */
+	int directory, null;
+	nlink_t threads; /* the link count of /proc/self/task: the number of threads and two */
 	mode_t mask;
 	sigset_t blocked;
 	char *locale;
 	char **environment;
-	int counted;                 /* the folder /proc/self/fd; -1: there is none */
-	int tasks;                   /* /proc/self/task; -1: there is none */
-	long descriptors;            /* before the run, as count_descriptors has it */
-	PyObject *handlers[SIGNALS]; /* Python's */
+	int counted;                 /* the directory /proc/self/fd; -1: there is none */
+	int tasks;                   /* the directory /proc/self/task; -1: there is none */
+	long descriptors;            /* count_descriptors before the run */
+	PyObject *handlers[SIGNALS]; /* Python's signal handlers */
 	PyObject *get_signal, *set_signal;
 } kept;
 
@@ -66,7 +66,7 @@ int rerun_process_keep(void)
 	}
 	for (int i = 0; i < 3; i++)
 		kept.files[i] = fcntl(i, F_DUPFD_CLOEXEC, 3);
-	kept.folder = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	kept.directory = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	kept.null = open("/dev/null", O_WRONLY | O_CLOEXEC);
 	kept.counted = open("/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	kept.tasks = open("/proc/self/task", O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -76,14 +76,14 @@ int rerun_process_keep(void)
 	sigprocmask(SIG_SETMASK, NULL, &kept.blocked);
 	kept.locale = strdup(setlocale(LC_ALL, NULL));
 	kept.environment = environ;
-	if (kept.folder != -1 && kept.null != -1 && kept.files[0] != -1 && kept.files[1] != -1 &&
+	if (kept.directory != -1 && kept.null != -1 && kept.files[0] != -1 && kept.files[1] != -1 &&
 	    kept.files[2] != -1 && kept.locale != NULL)
 		return 0;
 	PyErr_SetFromErrno(PyExc_OSError);
 	return -1;
 }
 
-/* Of alarm(2) and setitimer(2). */
+/* The timers of alarm(2) and setitimer(2). */
 static void stop_timers(void)
 {
 	static const struct itimerval never;
@@ -96,7 +96,7 @@ static void stop_timers(void)
 bool rerun_process_restore(void)
 {
 	bool time_zone = getenv("TZ") != NULL;
-	bool good = fchdir(kept.folder) == 0;
+	bool good = fchdir(kept.directory) == 0;
 
 	umask(kept.mask);
 	stop_timers();
@@ -143,7 +143,7 @@ static bool restore_locale(void)
 	       setlocale(LC_ALL, kept.locale) != NULL;
 }
 
-/* Those that have ended are nobody's any more. */
+/* Reaps children that have ended. */
 static bool has_children(void)
 {
 	pid_t child;
@@ -153,7 +153,9 @@ static bool has_children(void)
 	return child == 0;
 }
 
-/* Threads that a library in C has started too. The kernel knows one for a moment after its end. */
+/*
+ * Also threads that a library in C started. The kernel lists a thread for a moment after its end.
+ */
 static bool has_new_threads(void)
 {
 	for (int i = 0; count_threads() > kept.threads; i++) {
@@ -166,18 +168,18 @@ static bool has_new_threads(void)
 
 static nlink_t count_threads(void)
 {
-	struct stat folder;
+	struct stat directory;
 
-	return fstat(kept.tasks, &folder) == 0 ? folder.st_nlink : 0;
+	return fstat(kept.tasks, &directory) == 0 ? directory.st_nlink : 0;
 }
 
 static long count_descriptors(void)
 {
-	struct stat folder;
+	struct stat directory;
 	int free_one;
 
-	if (fstat(kept.counted, &folder) == 0 && folder.st_size > 0)
-		return (long)folder.st_size;
+	if (fstat(kept.counted, &directory) == 0 && directory.st_size > 0)
+		return (long)directory.st_size;
 	free_one = fcntl(kept.files[2], F_DUPFD_CLOEXEC, 3);
 	if (free_one != -1)
 		close(free_one);

@@ -1,15 +1,14 @@
 /*
- * The interpreter of a script that is run again: what is in sys and builtins is put back, name by
- * name, after each run.
+ * Rerun: the state of the interpreter. After each run, sys and builtins are restored name by name.
  *
  * The standard files stay the same objects, since modules that stay loaded may keep them (logging
- * does); they are given their settings back. One that was closed or detached is made anew, and so is
- * standard input after each request that had a body, of which it could hold a part.
+ * does). Their settings are restored. A file that was closed or detached is made anew. So is
+ * standard input after each request with a body, since it may buffer a part of that.
  */
 #include "app/python_rerun_system.h"
 #include "interpreter/python_include.h"
 
-/* What is in a module, and what shall be. */
+/* The names of a module: its dict, and a copy to restore from. */
 struct names {
 	PyObject *now, *kept;
 };
@@ -30,9 +29,9 @@ static const char *const errors[] = {"surrogateescape", "surrogateescape", "back
 static struct {
 	struct names system, builtins;
 	PyObject *path;
-	PyObject *settings;     /* the names of what reconfigure is given */
-	PyObject *values[3][5]; /* and the values, for each file; those of 0 are not used */
-	PyObject *reconfigure;  /* str */
+	PyObject *settings;     /* the names of the arguments to reconfigure */
+	PyObject *values[3][5]; /* their values, for each file; unused for 0 */
+	PyObject *reconfigure;  /* the name "reconfigure", interned */
 	int recursion_limit;
 	bool stdin_used;
 } kept;
@@ -64,7 +63,7 @@ static int keep_names(const char *module_name, struct names *names)
 
 	names->now = module != NULL ? PyModule_GetDict(module) : NULL;
 	names->kept = names->now != NULL ? PyDict_Copy(names->now) : NULL;
-	/* The module is never let go. */
+	/* The reference to the module is kept for good. */
 	return names->kept != NULL ? 0 : -1;
 }
 
@@ -94,7 +93,7 @@ static int begin_file(int number)
 	return result;
 }
 
-/* Neither closed nor detached. */
+/* True if the file is neither closed nor detached. */
 static bool is_usable(PyObject *file)
 {
 	PyObject *closed = PyObject_GetAttrString(file, "closed");
@@ -161,7 +160,7 @@ static int reset_file(int number, PyObject *file)
 	return done != NULL ? 0 : -1;
 }
 
-/* Of sys.settrace and sys.setprofile; a profiler that is left on would be called in the next run. */
+/* Undo sys.settrace and sys.setprofile: a profiler would be called in the next run. */
 static void stop_tracing(void)
 {
 	const PyThreadState *state = PyThreadState_Get();
@@ -184,8 +183,7 @@ void rerun_system_restore(bool had_body)
 }
 
 /*
- * Where nothing was added or taken away, both dicts have the same order, and are compared side by
- * side.
+ * If no name was added or removed, both dicts have the same order, and are compared side by side.
  */
 static void restore_names(struct names *names)
 {
@@ -211,7 +209,7 @@ static void rebuild_names(struct names *names)
 {
 	PyObject *old = PyDict_Copy(names->now);
 
-	/* The old values go when the new ones are there: one may have a __del__ that needs them. */
+	/* Released last: an old value may have a __del__ that needs the new ones. */
 	PyDict_Clear(names->now);
 	PyDict_Update(names->now, names->kept);
 	Py_XDECREF(old);

@@ -7,12 +7,15 @@
 /* Remember sys, builtins and settings. Returns 0 or -1. */
 int rerun_system_keep(void);
 
-/* Before a run: set sys.path and the standard files as python3 has them at its start. Returns 0 or -1. */
+/*
+ * Before a run: set sys.path and the standard files as python3 has them at its start. Returns 0 or
+ * -1.
+ */
 int rerun_system_begin(void);
 
 /*
- * After a run: restore sys, builtins and settings. had_body: the request had a body, so standard input
- * must be made anew. Leaves no exception pending.
+ * After a run: restore sys, builtins and settings. had_body: the request had a body, so standard
+ * input must be made anew. Leaves no exception pending.
  */
 void rerun_system_restore(bool had_body);
 

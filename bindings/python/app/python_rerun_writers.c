@@ -1,13 +1,15 @@
 /*
- * What is still buffered when a run is over. Descriptor 1 is lent to one reply after the other, so a
- * buffer that belongs to it must be empty when the next one gets it: what a request wrote and could not
- * send would be the beginning of another user's page.
+ * Rerun: files that may still buffer output when a run has ended.
+ *
+ * Descriptor 1 belongs to one reply after the other, so a buffer in front of it must be empty when
+ * the next reply gets it. Otherwise what a request wrote and could not send would begin another
+ * user's page.
  *
  * There are three kinds of buffers. The C library's are flushed all together. Python's own standard
- * files are known. Files that a script has made around either, and that a module keeps, must be found:
- * one on the descriptor itself is heard of when it is opened (an audit event of Python's), one around
- * sys.stdout's buffer holds a reference to that. Only then is it worth looking through all objects, and
- * since this is done before they are put aside (gc.freeze), the young ones are enough.
+ * files are known. The third are files that a script made around either, and that a module keeps:
+ * these must be found. A file on descriptor 1 itself raises an audit event when it is opened; a
+ * file around sys.stdout's buffer holds a reference to it. Only after one of these signs are all
+ * objects searched, and since this happens before they are frozen, the young ones are enough.
  */
 #include "app/python_rerun_writers.h"
 #include "interpreter/python_include.h"
@@ -17,7 +19,7 @@
 
 #include "interpreter/python_flush.h"
 
-enum { PARTS = 3 }; /* sys.__stdout__, its buffer, and the file beneath that */
+enum { PARTS = 3 }; /* sys.__stdout__, its buffer, and the raw file beneath it */
 
 static int note_event(const char *event, PyObject *arguments, void *data);
 static bool has_new_owner(void);
@@ -25,13 +27,13 @@ static void take_parts(PyObject *parts[PARTS]);
 static void remember(PyObject *writer);
 
 static struct {
-	PyObject *files;         /* dict: id, weak reference */
+	PyObject *files;         /* dict: id of a file, to a weak reference to it */
 	PyObject *weak;          /* weakref.ref */
-	PyObject *names[PARTS];  /* of the attributes; the first is not used */
-	PyObject *parts[PARTS];  /* of sys.__stdout__ at the last look, */
-	Py_ssize_t count[PARTS]; /* and how many references there were to each */
-	bool opened;             /* a file was made of a descriptor since */
-	bool altered;            /* the process was, for good */
+	PyObject *names[PARTS];  /* attributes by which a part is reached; unused for 0 */
+	PyObject *parts[PARTS];  /* the parts at the last look */
+	Py_ssize_t count[PARTS]; /* their reference counts at the last look */
+	bool opened;             /* a file was opened on a descriptor since then */
+	bool altered;            /* the process was changed in a way that cannot be undone */
 } writers;
 
 int rerun_writers_keep(void)
@@ -50,8 +52,8 @@ int rerun_writers_keep(void)
 }
 
 /*
- * open and os.fdopen of a number raise an event, too. What alters the process for good is heard of here as
- * well: a limit cannot be raised again, and a hook cannot be taken away.
+ * open and os.fdopen of a descriptor raise an event. Changes that cannot be undone raise one too: a
+ * limit cannot be raised again, and an audit hook cannot be removed.
  */
 static int note_event(const char *event, PyObject *arguments, void *data)
 {
@@ -83,7 +85,7 @@ void rerun_writers_look(void)
 	PyErr_Clear();
 }
 
-/* Whether something may write to descriptor 1 that did not at the last look. */
+/* True if some file may write to descriptor 1 that could not at the last look. */
 static bool has_new_owner(void)
 {
 	PyObject *parts[PARTS];
@@ -93,7 +95,7 @@ static bool has_new_owner(void)
 	for (int i = 0; i < PARTS; i++) {
 		Py_ssize_t count = parts[i] != NULL ? Py_REFCNT(parts[i]) : 0;
 
-		/* What is remembered of it is one of the references. */
+		/* One reference is the one held here. */
 		if (parts[i] != writers.parts[i])
 			count++;
 		result = result || parts[i] != writers.parts[i] || count != writers.count[i];
@@ -105,7 +107,7 @@ static bool has_new_owner(void)
 	return result;
 }
 
-/* New references. NULL: there is no such part (any more). */
+/* New references. NULL: there is no such part. */
 static void take_parts(PyObject *parts[PARTS])
 {
 	PyObject *file = PySys_GetObject("__stdout__");
@@ -130,7 +132,7 @@ static void remember(PyObject *writer)
 	PyErr_Clear();
 }
 
-/* Those that still live; the others are forgotten. */
+/* Flush the files that still exist, and forget the others. */
 static bool flush_files(void)
 {
 	PyObject *keys = PyDict_Keys(writers.files);

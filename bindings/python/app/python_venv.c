@@ -1,13 +1,13 @@
 /*
  * A virtual environment, entered by an interpreter that was not started in it.
  *
- * What python3 of the environment does at its start (site.py) is done here later: its packages come
- * onto sys.path with what their .pth files add, behind the standard library, and sys.prefix is the
- * environment's folder. Those of the system are taken off, unless pyvenv.cfg says
- * include-system-site-packages = true, and then stand behind its own. Packages that the template
- * has loaded from the system are forgotten likewise, so that the environment's own are found.
+ * This does later what python3 of the environment does at its start (site.py). The environment's
+ * packages go onto sys.path behind the standard library, with what their .pth files add, and
+ * sys.prefix is set. The system's packages are removed, or moved behind the environment's own if
+ * pyvenv.cfg says include-system-site-packages = true. Packages of the system that the template has
+ * loaded are removed from sys.modules, so that the environment's own are found.
  *
- * It must have been made for this version of Python; which program of it does not matter.
+ * The environment must be made for this version of Python, by whichever program.
  */
 #include "app/python_venv.h"
 #include "interpreter/python_include.h"
@@ -26,8 +26,8 @@
 #include "interpreter/python_shadow.h"
 
 struct venv {
-	const char *folder;
-	bool system; /* include-system-site-packages */
+	const char *directory;
+	bool system; /* include-system-site-packages = true */
 	int major, minor;
 };
 
@@ -35,12 +35,12 @@ static int read_configuration(struct venv *venv);
 static void take_line(struct venv *venv, char *line);
 static int set_prefix(const struct venv *venv);
 static PyObject *take_packages_off(void);
-static bool is_package_folder(PyObject *object, PyObject *library);
+static bool is_package_directory(PyObject *directory, PyObject *library);
 static int add_packages(const char *packages);
 
-int python_venv_enter(const char *folder)
+int python_venv_enter(const char *directory)
 {
-	struct venv venv = {.folder = folder};
+	struct venv venv = {.directory = directory};
 	char packages[PATH_MAX];
 	PyObject *taken, *path = PySys_GetObject("path");
 	int result = -1;
@@ -48,15 +48,15 @@ int python_venv_enter(const char *folder)
 	if (read_configuration(&venv) == -1)
 		return -1;
 	if (venv.major != PY_MAJOR_VERSION || venv.minor != PY_MINOR_VERSION) {
-		PySys_WriteStderr("%s: a virtual environment for Python %d.%d, and this is %d.%d\n",
-		    folder, venv.major, venv.minor, PY_MAJOR_VERSION, PY_MINOR_VERSION);
+		PySys_WriteStderr("%s: a virtual environment for Python %d.%d, but this is %d.%d\n",
+		    directory, venv.major, venv.minor, PY_MAJOR_VERSION, PY_MINOR_VERSION);
 		return -1;
 	}
-	snprintf(packages, sizeof(packages), "%s/lib/python%d.%d/site-packages", folder, venv.major,
-	    venv.minor);
+	snprintf(packages, sizeof(packages), "%s/lib/python%d.%d/site-packages", directory,
+	    venv.major, venv.minor);
 	if (access(packages, R_OK | X_OK) == -1) {
-		PySys_WriteStderr("%s: not a virtual environment: it has no %s\n", folder,
-		    packages + strlen(folder) + 1);
+		PySys_WriteStderr("%s: not a virtual environment: it has no %s\n", directory,
+		    packages + strlen(directory) + 1);
 		return -1;
 	}
 	if (set_prefix(&venv) == -1 ||
@@ -71,17 +71,17 @@ int python_venv_enter(const char *folder)
 	return result;
 }
 
-/* 0, or -1 with the reason on standard error. */
+/* Returns 0, or -1 with the reason on standard error. */
 static int read_configuration(struct venv *venv)
 {
 	char path[PATH_MAX], line[1024];
 	FILE *file;
 
-	snprintf(path, sizeof(path), "%s/pyvenv.cfg", venv->folder);
+	snprintf(path, sizeof(path), "%s/pyvenv.cfg", venv->directory);
 	file = fopen(path, "re");
 	if (file == NULL) {
 		PySys_WriteStderr(
-		    "%s: not a virtual environment: it has no pyvenv.cfg\n", venv->folder);
+		    "%s: not a virtual environment: it has no pyvenv.cfg\n", venv->directory);
 		return -1;
 	}
 	while (fgets(line, sizeof(line), file) != NULL)
@@ -89,11 +89,13 @@ static int read_configuration(struct venv *venv)
 	fclose(file);
 	if (venv->major != 0)
 		return 0;
-	PySys_WriteStderr("%s: pyvenv.cfg names no version\n", venv->folder);
+	PySys_WriteStderr("%s: pyvenv.cfg names no version\n", venv->directory);
 	return -1;
 }
 
-/* "key = value". The version is "version" to venv, and "version_info" to virtualenv. */
+/*
+ * Reads "key = value". The version is called "version" by venv, and "version_info" by virtualenv.
+ */
 static void take_line(struct venv *venv, char *line)
 {
 	char *value = strchr(line, '=');
@@ -111,26 +113,26 @@ static void take_line(struct venv *venv, char *line)
 		sscanf(value, "%d.%d", &venv->major, &venv->minor);
 }
 
-/* sys.executable stays ours if the environment's own is not there, in a container image say. */
+/* Leaves sys.executable if the environment has no program of its own, as in a container image. */
 static int set_prefix(const struct venv *venv)
 {
-	PyObject *folder = PyUnicode_DecodeFSDefault(venv->folder);
+	PyObject *directory = PyUnicode_DecodeFSDefault(venv->directory);
 	char program[PATH_MAX];
 	PyObject *executable = NULL;
 	int result = -1;
 
-	snprintf(program, sizeof(program), "%s/bin/python3", venv->folder);
+	snprintf(program, sizeof(program), "%s/bin/python3", venv->directory);
 	if (access(program, X_OK) == 0)
 		executable = PyUnicode_DecodeFSDefault(program);
-	if (folder != NULL && PySys_SetObject("prefix", folder) == 0 &&
-	    PySys_SetObject("exec_prefix", folder) == 0 && !PyErr_Occurred())
+	if (directory != NULL && PySys_SetObject("prefix", directory) == 0 &&
+	    PySys_SetObject("exec_prefix", directory) == 0 && !PyErr_Occurred())
 		result = executable != NULL ? PySys_SetObject("executable", executable) : 0;
-	Py_XDECREF(folder);
+	Py_XDECREF(directory);
 	Py_XDECREF(executable);
 	return result;
 }
 
-/* A list of what was taken off sys.path, in its order. */
+/* Returns a list of what was removed from sys.path, in its order. */
 static PyObject *take_packages_off(void)
 {
 	PyObject *path = PySys_GetObject("path");
@@ -144,11 +146,11 @@ static PyObject *take_packages_off(void)
 	if (library != NULL && path != NULL)
 		taken = PyList_New(0);
 	for (Py_ssize_t i = 0; taken != NULL && i < PyList_GET_SIZE(path);) {
-		PyObject *folder = PyList_GET_ITEM(path, i);
+		PyObject *directory = PyList_GET_ITEM(path, i);
 
-		if (!is_package_folder(folder, library))
+		if (!is_package_directory(directory, library))
 			i++;
-		else if (PyList_Append(taken, folder) == -1 || PySequence_DelItem(path, i) == -1)
+		else if (PyList_Append(taken, directory) == -1 || PySequence_DelItem(path, i) == -1)
 			Py_CLEAR(taken);
 	}
 	Py_XDECREF(os);
@@ -157,34 +159,38 @@ static PyObject *take_packages_off(void)
 	return taken;
 }
 
-/* Neither of the standard library (a zip archive, its folder, one inside) nor our own library. */
-static bool is_package_folder(PyObject *object, PyObject *library)
+/*
+ * True unless it is of the standard library (a zip archive, its directory, a directory inside) or
+ * the host's own library.
+ */
+static bool is_package_directory(PyObject *object, PyObject *library)
 {
-	const char *folder = PyUnicode_Check(object) ? PyUnicode_AsUTF8(object) : NULL;
+	const char *directory = PyUnicode_Check(object) ? PyUnicode_AsUTF8(object) : NULL;
 	const char *standard = PyUnicode_AsUTF8(library);
 	size_t length = standard != NULL ? strlen(standard) : 0;
-	const char *suffix = folder != NULL ? strrchr(folder, '.') : NULL;
+	const char *suffix = directory != NULL ? strrchr(directory, '.') : NULL;
 	char ours[PATH_MAX];
 
 	PyErr_Clear();
 	snprintf(ours, sizeof(ours), "%s/python", binding_library());
-	if (folder == NULL || length == 0 || strcmp(folder, ours) == 0 ||
+	if (directory == NULL || length == 0 || strcmp(directory, ours) == 0 ||
 	    (suffix != NULL && strcmp(suffix, ".zip") == 0))
 		return false;
-	return strncmp(folder, standard, length) != 0 || strstr(folder, "-packages") != NULL ||
-	       (folder[length] != '\0' && folder[length] != '/');
+	return strncmp(directory, standard, length) != 0 ||
+	       strstr(directory, "-packages") != NULL ||
+	       (directory[length] != '\0' && directory[length] != '/');
 }
 
 static int add_packages(const char *packages)
 {
 	PyObject *site = PyImport_ImportModule("site");
-	PyObject *folder = PyUnicode_DecodeFSDefault(packages);
+	PyObject *directory = PyUnicode_DecodeFSDefault(packages);
 	PyObject *result = NULL;
 
-	if (site != NULL && folder != NULL)
-		result = PyObject_CallMethod(site, "addsitedir", "O", folder);
+	if (site != NULL && directory != NULL)
+		result = PyObject_CallMethod(site, "addsitedir", "O", directory);
 	Py_XDECREF(site);
-	Py_XDECREF(folder);
+	Py_XDECREF(directory);
 	Py_XDECREF(result);
 	return result != NULL ? 0 : -1;
 }

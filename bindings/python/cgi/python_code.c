@@ -1,14 +1,14 @@
 /*
  * From the source of a script to its code.
  *
- * Compiling is most of what a small script costs, so the code is kept: marshalled as in a .pyc
- * file, behind a header of our own with the interpreter's magic number. The host gives it back only
- * to runs of the very same script; what does not look right is compiled again.
+ * Compiling is most of what a small script costs, so the host keeps the code: marshalled as in a
+ * .pyc file, behind a header with the interpreter's magic number. The host gives it back only to
+ * runs of the very same script. Code that does not look right is compiled again.
  *
- * The compiler is given the bytes of the file, and finds coding cookie, byte order mark and line
- * ends itself. Where a string is not treated just like a file (zero bytes, bytes that are no
- * UTF-8, and the text of every syntax error) the script is run from its file instead, so that
- * python3's own words come out. That is rare, or the end of the script anyway.
+ * The compiler gets the bytes of the file, and handles coding cookie, byte order mark and line ends
+ * itself. It treats a string unlike a file in three cases: zero bytes, bytes that are no UTF-8, and
+ * the text of every syntax error. There the script is run from its file instead, so that python3's
+ * own messages come out. That is rare, or the end of the script anyway.
  */
 #include "cgi/python_code.h"
 
@@ -32,13 +32,13 @@ static char *read_file(int fd, size_t *size);
 
 struct header {
 	char magic[8];
-	int64_t python; /* PyImport_GetMagicNumber: changes with the bytecode */
-	uint64_t size;  /* of what follows */
+	int64_t python; /* PyImport_GetMagicNumber, which changes with the bytecode */
+	uint64_t size;  /* bytes of marshalled code after the header */
 };
 
 static const char magic[8] = "exthpy1";
 
-static int64_t magic_number; /* PyImport_GetMagicNumber, which asks a module */
+static int64_t magic_number; /* PyImport_GetMagicNumber asks a module each time */
 
 int python_code_start(void)
 {
@@ -82,7 +82,7 @@ static PyObject *load_kept(const struct binding_run *run)
 	return code;
 }
 
-/* Tracebacks show the name that was compiled in. */
+/* Tracebacks show the file name that was compiled in. */
 static bool has_file_name(PyObject *code, const char *script)
 {
 	PyObject *wanted;
@@ -97,7 +97,7 @@ static bool has_file_name(PyObject *code, const char *script)
 	return same;
 }
 
-/* NULL means: by the file. Leaves no exception pending. */
+/* NULL: run it from its file. Leaves no exception pending. */
 static PyObject *compile_source(const struct binding_run *run)
 {
 	size_t size;
@@ -142,7 +142,7 @@ static void keep(struct binding_run *run, PyObject *code)
 	PyErr_Clear();
 }
 
-/* The built-in compile takes bytes as they are in a file, and has its words for what is wrong. */
+/* The built-in `compile` takes bytes as they are in a file, and has python3's messages. */
 PyObject *python_code_compile(const struct binding_run *run)
 {
 	size_t size = 0;
@@ -160,7 +160,10 @@ PyObject *python_code_compile(const struct binding_run *run)
 	return code;
 }
 
-/* The whole file with a zero byte behind it, wherever its offset is; to be freed. NULL: cannot. */
+/*
+ * The whole file from its beginning, with a zero byte behind it, to be freed by the caller; or
+ * NULL.
+ */
 static char *read_file(int fd, size_t *size)
 {
 	struct stat file;

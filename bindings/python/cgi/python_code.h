@@ -10,8 +10,8 @@ struct binding_run;
 int python_code_start(void);
 
 /*
- * The compiled script: from the code that the host kept, or else compiled from its source and given to
- * the host to keep. NULL without an exception: run it by python_code_run_file.
+ * The compiled script: from the code that the host kept, or else compiled from its source and given
+ * to the host to keep. NULL without an exception: run it by python_code_run_file.
  */
 PyObject *python_code_load(struct binding_run *run);
 

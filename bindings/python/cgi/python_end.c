@@ -1,16 +1,14 @@
 /*
- * The end of a run: what Py_FinalizeEx does that a script can see, and nothing else.
+ * The end of a run: what a script can see of Py_FinalizeEx, and nothing else.
  *
- * Finalizing the interpreter would cost 8 ms, nearly all of it to free what the end of the process
- * frees anyway. What shows is kept, in Python's order: threads are waited for, exit handlers run,
- * standard output is flushed (status 120 if that fails), and the script's own modules are let go,
- * so that __del__ methods run and files left open are flushed. The template's objects are frozen,
- * so the collection looks at the script's only.
+ * Finalizing the interpreter would take 8 ms, nearly all of it to free what the end of the process
+ * frees anyway. What shows is done, in Python's order: wait for threads, run exit handlers, flush
+ * standard output (status 120 if that fails), and let go of the script's own modules, so that
+ * __del__ methods run and open files are flushed. The template's objects are frozen, so the
+ * collector looks at the script's alone.
  *
- * A script can tie its objects to a module of the template, which lives on: then a file left open
- * would keep its last lines. Therefore every writer that is still there at the end is flushed.
- *
- * Daemon threads go on until the process ends; while one lives, no module is emptied beneath it.
+ * Daemon threads run on until the process ends. While there is one, no module is cleared, since the
+ * thread may use it.
  */
 #include "cgi/python_end.h"
 #include "interpreter/python_include.h"
@@ -40,7 +38,7 @@ enum { STATUS_FLUSH_FAILED = 120, APP_SECONDS = 3 };
 /* Looked up once: see python_flush.c. */
 static struct {
 	PyObject *run_exit_functions; /* atexit._run_exitfuncs */
-	PyObject *threading;          /* its name */
+	PyObject *threading;          /* the name "threading" */
 } needed;
 
 int python_end_start(void)
@@ -93,7 +91,10 @@ static void join_threads(void)
 	Py_XDECREF(threading);
 }
 
-/* Python's own handler for SIGINT, for SIGALRM: what takes too long ends with KeyboardInterrupt. */
+/*
+ * Let SIGALRM raise KeyboardInterrupt after this time (0: never), by Python's own handler for
+ * SIGINT.
+ */
 static void set_alarm(PyObject *signals, int seconds)
 {
 	PyObject *handler =
@@ -143,7 +144,10 @@ static void release_script(void)
 	PyObject *weak;
 
 	restore_system();
-	/* Of a file in a ring of garbage, the collector may close the descriptor before the buffer. */
+	/*
+	 * First, since in a cycle of garbage the collector may close a file's descriptor before its
+	 * buffer.
+	 */
 	python_flush_writers();
 	weak = python_modules_forget();
 	python_collect();
@@ -154,7 +158,10 @@ static void release_script(void)
 	python_flush_writers();
 }
 
-/* What the script may have put into sys would keep its objects alive, a traceback its frames. */
+/*
+ * Undo the script's changes to sys: they would keep its objects alive, as a traceback keeps its
+ * frames.
+ */
 static void restore_system(void)
 {
 	static const char *const none[] = {"last_type", "last_value", "last_traceback", "last_exc",
@@ -183,7 +190,10 @@ bool python_end_has_threads(void)
 	return first != NULL && PyThreadState_Next(first) != NULL;
 }
 
-/* The last imported first, __main__ (which python_modules_forget puts at the end) before them. */
+/*
+ * The module that was imported last comes first, but __main__ (which python_modules_forget puts at
+ * the end) before it.
+ */
 static void clear_survivors(PyObject *weak)
 {
 	bool any = false;
@@ -202,7 +212,7 @@ static void clear_survivors(PyObject *weak)
 		python_collect();
 }
 
-/* Private names first, as Python does, so that what others still use goes last. */
+/* Private names first, as in Python, so that what other objects still use goes last. */
 static void clear_module(PyObject *module)
 {
 	PyObject *names = PyModule_GetDict(module);

@@ -18,12 +18,14 @@ int python_end_start(void);
 void python_end(struct binding_run *run, pid_t runner, int status) __attribute__((noreturn));
 
 /*
- * The first half of python_end, for a process that goes on: wait for threads, run exit handlers, flush
- * output. Returns status, or 120 if sys.stdout could not be flushed.
+ * The first half of python_end, for a process that goes on: wait for threads, run exit handlers,
+ * flush output. Returns status, or 120 if sys.stdout could not be flushed.
  */
 int python_end_script(int status);
 
-/* As python_end, before the host ends an app worker. Threads and exit handlers get a few seconds. */
+/*
+ * As python_end, before the host ends an app worker. Threads and exit handlers get a few seconds.
+ */
 void python_end_app(void);
 
 /* True if Python knows of another thread than this one. */

@@ -1,10 +1,10 @@
 /*
- * One run of a script: what `python3 script.py` does from the time the interpreter has started.
+ * One run of a script: what `python3 script.py` does after the interpreter has started.
  *
- * A new __main__ module takes the place of the template's (which is frozen: the garbage collector
- * would never find out that nobody needs it any more); os.environ is filled anew in place, since
- * modules keep it; sys.argv and sys.path are set; then the code is run straight from C, so that a
- * traceback begins with the script and shows nothing of the host.
+ * A new __main__ module replaces the template's (which is frozen, so the collector would never free
+ * it); os.environ is filled anew in place, since modules keep a reference to it; sys.argv and
+ * sys.path are set. Then the code is evaluated straight from C, so that a traceback begins with the
+ * script and shows nothing of the host.
  */
 #include "cgi/python_run.h"
 
@@ -30,16 +30,16 @@ static int set_variable(const char *variable);
 static int set_time_zone(void);
 
 static struct {
-	PyObject *environment;  /* posix.environ, the dict beneath os.environ */
+	PyObject *environment;  /* posix.environ, the dict inside os.environ */
 	PyObject *loader;       /* importlib's SourceFileLoader */
-	PyObject *loader_path;  /* the name of its attribute */
-	PyObject *ready_loader; /* one for the first run of this process, whose path is to be set */
-	PyObject *builtins;     /* the module */
+	PyObject *loader_path;  /* the name of its attribute "path" */
+	PyObject *ready_loader; /* for the first run of a process, which sets its path */
+	PyObject *builtins;     /* the module builtins */
 } needed;
 
 /*
- * What a run puts something of its own in the place of. To free it would write to all memory that it
- * lies in, and that it names: the template holds it, and so it stays.
+ * Objects of the template that a run replaces. Freeing one would write to its memory and to that of
+ * all objects that it refers to, so the template keeps a reference.
  */
 static struct {
 	PyObject *main, *argv, *orig_argv, *loader;
@@ -64,7 +64,7 @@ int python_run_start(void)
 	    needed.builtins == NULL)
 		return -1;
 	if (!PyDict_CheckExact(needed.environment)) {
-		PyErr_SetString(PyExc_RuntimeError, "os.environ is not made of a dict");
+		PyErr_SetString(PyExc_RuntimeError, "os.environ is not based on a dict");
 		return -1;
 	}
 	return 0;
@@ -81,7 +81,7 @@ static PyObject *hold_of_system(const char *name)
 int python_run_prepare(void)
 {
 	held.loader = PyObject_CallFunction(needed.loader, "ss", "__main__", "");
-	/* Once done, Python knows the way to this attribute: see python_end.c. */
+	/* After one lookup Python's cache knows this attribute: see python_flush.c. */
 	if (held.loader != NULL && PyObject_SetAttr(held.loader, needed.loader_path, Py_None) == 0)
 		needed.ready_loader = Py_NewRef(held.loader);
 	held.main = PyImport_ImportModule("__main__");
@@ -99,7 +99,10 @@ void python_run(struct binding_run *run)
 	python_end(run, runner, run_script(run));
 }
 
-/* The exit status. Output of the script comes before the traceback, so it is flushed first. */
+/*
+ * Returns the exit status. The script's output is flushed first, so that it comes before the
+ * traceback.
+ */
 static int run_script(struct binding_run *run)
 {
 	PyObject *globals = python_run_take_main();
@@ -120,7 +123,7 @@ static int run_script(struct binding_run *run)
 		}
 		Py_XDECREF(code);
 	}
-	/* As python3 does: before it waits for threads, too. */
+	/* As python3: before it waits for threads, too. */
 	python_flush_standard();
 	if (result != NULL) {
 		Py_DECREF(result);
@@ -133,18 +136,17 @@ static int run_script(struct binding_run *run)
 
 PyObject *python_run_rehearse(const char *const *environment)
 {
-	const char *folder = binding_library();
+	const char *directory = binding_library();
 	PyObject *module = make_main();
 
 	if (module != NULL && python_run_take_environment(environment) == 0 &&
-	    python_run_take_script(folder, PyModule_GetDict(module)) == 0 &&
-	    python_shadow_take(folder) == 0)
+	    python_run_take_script(directory, PyModule_GetDict(module)) == 0 &&
+	    python_shadow_take(directory) == 0)
 		return module;
 	Py_XDECREF(module);
 	return NULL;
 }
 
-/* The globals of the module that is now __main__; borrowed. */
 PyObject *python_run_take_main(void)
 {
 	PyObject *module = make_main();
@@ -157,7 +159,7 @@ PyObject *python_run_take_main(void)
 	return globals;
 }
 
-/* A module as the interpreter makes one at its start. */
+/* A __main__ as the interpreter makes it at its start. */
 static PyObject *make_main(void)
 {
 	PyObject *module = PyModule_New("__main__");
@@ -173,8 +175,8 @@ static PyObject *make_main(void)
 }
 
 /*
- * As Python itself reads the environment: of two variables of one name the first counts, and text
- * without '=' is none. The time zone was not set in the template.
+ * As Python reads the environment: of two variables with one name the first counts, and text
+ * without '=' is ignored. tzset only where TZ is given, since the template has no TZ.
  */
 int python_run_take_environment(const char *const *environment)
 {

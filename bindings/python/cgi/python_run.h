@@ -31,8 +31,8 @@ int python_run_take_script(const char *path, PyObject *globals);
 int python_run_set_argv(PyObject *script);
 
 /*
- * For python_warm: the steps before a run, with a module that is not in sys.modules. A new reference to
- * it, or NULL. The next run sets anew what this leaves in os.environ and sys.argv.
+ * For python_warm: the steps before a run, with a module that is not in sys.modules. A new
+ * reference to it, or NULL. The next run sets anew what this leaves in os.environ and sys.argv.
  */
 PyObject *python_run_rehearse(const char *const *environment);
 

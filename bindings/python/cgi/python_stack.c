@@ -1,9 +1,11 @@
 /*
- * Where a script is, for the host's log. It is asked in a signal handler, at any moment: perhaps
- * within a regular expression that will never end, or while the interpreter's structures change. So
- * Python's own function for fatal errors writes it, which takes no lock and allocates nothing
- * (faulthandler(3) is made of it). It is private, though its form has not changed since 3.6; a
- * library that hides it is asked for the stack between two instructions instead.
+ * The stack of a running script, for the host's log.
+ *
+ * The host asks for it in a signal handler, at any moment: perhaps inside a regular expression that
+ * will never end, or while the interpreter changes its own structures. So Python's own function for
+ * fatal errors writes it (faulthandler(3) uses it too), which takes no lock and allocates nothing.
+ * It is private, but has had the same form since 3.6. If the library does not export it, the stack
+ * is written between two instructions instead.
  */
 #include "cgi/python_stack.h"
 #include "interpreter/python_include.h"
@@ -15,7 +17,7 @@
 extern const char *_Py_DumpTracebackThreads(
     int file, PyInterpreterState *interpreter, PyThreadState *current) __attribute__((weak));
 
-/* A pending call is given one pointer; a signal handler may not allocate. */
+/* For write_later: a pending call gets one pointer, and a signal handler must not allocate. */
 static struct {
 	struct binding_run *run;
 	int file;

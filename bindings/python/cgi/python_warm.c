@@ -1,15 +1,17 @@
 /*
- * Warming: in a fresh request process every page is shared with the template until it is written,
- * and Python writes to nearly everything it looks at, since each object counts its users. The run
- * of a script that only prints takes some 90 page faults of two to three microseconds. A process
- * that is forked ahead of its request has time for that, so here it does once what every script
- * does: the steps of a run, on a script of our own, whose objects are all gone afterwards.
+ * Warming: writing ahead to the memory that a run will write.
  *
- * The sample is small on purpose. Printing and a look at the environment cost about what they save,
- * and so take nothing from a host that is busy; parsing a query, JSON and the like would cost two
- * to four times of what the average script gets back. To write to the pages in one go
- * (MADV_POPULATE_WRITE, from a list that a trial run made) was tried: the copying is the cost, not
- * the faults, and it was no faster.
+ * In a fresh request process every page is shared with the template until it is written, and Python
+ * writes to nearly every object that it looks at, to count references. Even a script that only
+ * prints causes some 90 page faults of two to three microseconds each. A spare, which is forked
+ * ahead of its request, has time for them. So it does here once what every script does: the steps
+ * of a run, with a sample script, whose objects are all gone afterwards.
+ *
+ * The sample is small on purpose. Printing and reading the environment cost about what they save,
+ * so they take nothing from a busy host. Parsing a query, JSON and the like would cost two to four
+ * times what an average script saves. Writing to the pages in one go (MADV_POPULATE_WRITE, with a
+ * list from a trial run) was tried and was no faster: the cost is in the copying, not in the
+ * faults.
  */
 #include "cgi/python_warm.h"
 #include "interpreter/python_include.h"
@@ -24,9 +26,9 @@
 
 static int run_sample(void);
 
-enum { REHEARSALS = 20 }; /* Python looks at code that has run 8 times or more, and fits it */
+enum { REHEARSALS = 20 }; /* Python specializes code that has run 8 times or more */
 
-/* It prints to a file in memory, so nothing comes out, and imports only what is loaded. */
+/* Prints to a file in memory, so nothing comes out, and imports only modules that are loaded. */
 static const char sample[] = "import os, io, sys\n"
 			     "def main(name):\n"
 			     "    out = io.StringIO()\n"
@@ -41,7 +43,7 @@ static const char sample[] = "import os, io, sys\n"
 			     "if __name__ == '__main__':\n"
 			     "    main('QUERY_STRING')\n";
 
-/* Some of what Fossil sets. */
+/* Some of the variables that Fossil sets. */
 static const char *const environment[] = {"REQUEST_METHOD=GET",
     "QUERY_STRING=name=value&other=1%202", "SCRIPT_NAME=/repository/ext/sample",
     "PATH_INFO=", "SERVER_SOFTWARE=fossil version 2.28", "HTTP_HOST=localhost:8080",
@@ -76,7 +78,7 @@ void python_warm(void)
 	if (run_sample() == -1)
 		python_error_clear();
 	python_flush_standard();
-	/* The sample is garbage now; and an end looks at what is left. */
+	/* The sample is garbage now; the end of a run looks at all that is not frozen. */
 	python_collect_put_aside();
 	python_flush_writers();
 	python_error_assert_none();

@@ -6,8 +6,8 @@
 int python_warm_start(void);
 
 /*
- * In the template, when all is loaded: warm several times, so that Python's caches (where a method is,
- * which form of an instruction fits) are filled before the fork, and not in every process.
+ * In the template, when all is loaded: warm several times, so that Python's caches (where a method
+ * is, which form of an instruction fits) are filled before the fork, and not in every process.
  */
 void python_warm_rehearse(void);
 

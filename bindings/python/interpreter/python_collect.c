@@ -1,8 +1,8 @@
 /*
  * Garbage collection in a process that shares its memory with the template.
  *
- * A collection writes to the header of every object that it looks at, and so copies its page. What is
- * frozen (gc.freeze) it never looks at again.
+ * A collection writes to the header of every object that it looks at, and the kernel copies the
+ * page. It never looks at a frozen object (gc.freeze).
  */
 #include "interpreter/python_collect.h"
 #include "interpreter/python_include.h"
@@ -34,9 +34,8 @@ int python_collect_start(void)
 }
 
 /*
- * Whether nothing has been collected since the last time that everything was: then all objects are
- * of the youngest generation. (To go through all generations gives free memory back as well, which
- * in a process that ends is work for nothing.)
+ * True if all objects are in the youngest generation, since none has been collected after the last
+ * full collection. (A full collection also frees memory, which is a waste in a process that ends.)
  */
 static bool are_all_young(void)
 {
@@ -90,7 +89,10 @@ static int freeze(void)
 
 	Py_XDECREF(gc);
 	Py_XDECREF(result);
-	/* Finds nothing; but it empties the lists of free objects, which lie in shared memory. */
+	/*
+	 * This finds no garbage, but it empties the lists of free objects, which lie in shared
+	 * memory.
+	 */
 	PyGC_Collect();
 	return result != NULL ? 0 : -1;
 }

@@ -1,24 +1,25 @@
 /*
- * How the interpreter is set up: for scripts, and as the plain interpreter.
+ * How the interpreter is configured: for scripts, and as the plain interpreter.
  *
- * Left to itself CPython looks for its standard library from the place of its program, found
- * through PATH, where another installation may come first. So both are set: sys.prefix is that of
- * the library we are linked with, and the program is the link in our own library folder by which a
- * script can start the interpreter again as sys.executable. config.home would do in place of the
- * prefix, but is for a user's PYTHONHOME: with it CPython looks for no pyvenv.cfg and no ._pth file.
+ * By default CPython searches for its standard library from the place of its program, which it
+ * finds through PATH, where another installation may come first. So both are set here: sys.prefix
+ * is that of the linked library, and sys.executable is the link in the host's library directory by
+ * which a script can start the interpreter again. config.home could replace the prefix, but it
+ * stands for a user's PYTHONHOME: with it CPython reads neither pyvenv.cfg nor a ._pth file.
  *
  * For scripts everything else is as `python3 script.py` has it in the bare environment of a CGI
  * program. There, without LANG, python3 chooses UTF-8 for file names and text (PEP 538, PEP 540:
  * UTF-8 mode, in the locale C.UTF-8), with surrogateescape on standard input and output so that no
- * byte is refused. Both are simply set here, and no LC_CTYPE appears in the environment. What the
- * host's own environment says to Python or of a time zone is not meant for scripts and is removed;
- * that is better than to have it ignored, since sys.flags then stays as under python3.
+ * byte is refused. Both are simply set here, so no LC_CTYPE appears in the environment. The host's
+ * own PYTHON variables and time zone are not meant for scripts, so they are removed. To ignore them
+ * instead would show in sys.flags.
  *
- * The plain interpreter honours its environment as usual. Its places are ours unless PYTHONHOME is
- * set, and heeded, or it was called through a link with a place of its own: that of a virtual
- * environment, or one with a ._pth file beside it, which sets sys.path
- * (https://docs.python.org/3/using/windows.html#finding-modules, and in getpath.py for all systems).
- * A copy of the program, away from our library folder, looks for everything as CPython does.
+ * The plain interpreter honours its environment as usual. It uses the places above, except in three
+ * cases. PYTHONHOME is set and not ignored: it decides. The program was called through a link that
+ * has places of its own, in a virtual environment or beside a ._pth file, which sets sys.path
+ * (https://docs.python.org/3/using/windows.html#finding-modules; getpath.py reads it on all
+ * systems): these decide. The program is a copy outside of the host's library directory: CPython
+ * searches as it does by default.
  */
 #include "interpreter/python_config.h"
 #include "interpreter/python_include.h"
@@ -38,12 +39,12 @@
 #include "interpreter/python_memory.h"
 #include "interpreter/python_path.h"
 
-/* Where the plain interpreter was called from. */
+/* How the plain interpreter was called. */
 struct place {
-	char program[PATH_MAX]; /* the link by which it was called; "": none was found */
-	bool copy;              /* it is not the program of our library folder */
-	bool venv;              /* a virtual environment */
-	bool pth;               /* a ._pth file */
+	char program[PATH_MAX]; /* the link that was called; "": not found */
+	bool copy;              /* the program is not the one in the library directory */
+	bool venv;              /* the link is in a virtual environment */
+	bool pth;               /* a ._pth file lies beside the link */
 };
 
 static void clean_environment(void);
@@ -88,7 +89,7 @@ int python_config_start(struct error *e)
 	return 0;
 }
 
-/* unsetenv closes the gap, so the next variable comes to the same place. */
+/* unsetenv closes the gap, so the next variable moves to the same index. */
 static void clean_environment(void)
 {
 	char **at = environ;
@@ -142,7 +143,7 @@ static void program_path(char *path)
 	snprintf(path, PATH_MAX, "%s/bin/python3", binding_library());
 }
 
-/* Whether the command line lets PYTHONHOME be heeded: -E and -I do not. */
+/* True if the command line lets PYTHONHOME count: -E and -I do not. */
 static bool heeds_environment(int argc, char **argv, const struct place *place)
 {
 	PyConfig config;
@@ -161,16 +162,19 @@ int python_interpret(int argc, char **argv)
 	bool wants_home =
 	    user_home != NULL && *user_home != '\0' && heeds_environment(argc, argv, &place);
 	PyConfig config;
-	/* It is read by Py_InitializeFromConfig: what was read before, 3.11 copies in part only. */
+	/*
+	 * Py_InitializeFromConfig reads it: 3.11 copies a configuration that was read before in
+	 * part only.
+	 */
 	PyStatus status = read_command_line(&config, argc, argv, &place, wants_home);
 
 	if (!PyStatus_Exception(status))
 		status = Py_InitializeFromConfig(&config);
 	PyConfig_Clear(&config);
-	/* As python3 tells it: "Fatal Python error: ...", with the exception behind it if there is one. */
+	/* As python3: "Fatal Python error: ...", with the exception, if there is one. */
 	if (PyStatus_Exception(status))
 		Py_ExitStatusException(status);
-	/* A ._pth file says all of sys.path. */
+	/* A ._pth file lists all of sys.path. */
 	if (!place.pth && python_path_add_library() == -1)
 		python_error_clear();
 	return Py_RunMain();
@@ -205,24 +209,24 @@ static struct place find_place(const char *name)
 {
 	struct place place = {0};
 	char own[PATH_MAX];
-	size_t folder;
+	size_t directory;
 
 	if (!find_program(name, place.program)) {
 		place.program[0] = '\0';
 		return place;
 	}
 	program_path(own);
-	folder = (size_t)(strrchr(place.program, '/') + 1 - place.program);
+	directory = (size_t)(strrchr(place.program, '/') + 1 - place.program);
 	place.copy = !is_our_program(own);
-	place.venv = has_file(place.program, folder, "pyvenv.cfg") ||
-		     has_file(place.program, folder, "../pyvenv.cfg");
+	place.venv = has_file(place.program, directory, "pyvenv.cfg") ||
+		     has_file(place.program, directory, "../pyvenv.cfg");
 	place.pth = has_file(place.program, strlen(place.program), "._pth");
 	return place;
 }
 
 /*
- * Whether the name we were called by, looked for in PATH if it is no path, is a link to us; then
- * program (of PATH_MAX bytes) is the path of that link.
+ * True if the name that the program was called by, searched in PATH if it is no path, is a link to
+ * this program. Then program (PATH_MAX bytes) is the path of that link.
  */
 static bool find_program(const char *name, char *program)
 {
@@ -250,7 +254,9 @@ static bool is_our_program(const char *path)
 	       theirs.st_dev == ours.st_dev && theirs.st_ino == ours.st_ino;
 }
 
-/* The first length bytes of the program's path, and the rest. */
+/*
+ * True if a readable file has this path: the first length bytes of the program's path, then rest.
+ */
 static bool has_file(const char *program, size_t length, const char *rest)
 {
 	char path[PATH_MAX + 32];

@@ -1,11 +1,11 @@
 /*
- * Exceptions leave this binding in two ways only: as a struct error, when the host asked for
- * something that did not work, and as the end of a script, with the traceback and the exit status
- * that python3 has for it.
+ * Exceptions on their way to the host. There are two ways: as a struct error, when a call of the
+ * host failed, and as the end of a script, with the traceback and the exit status that python3 has
+ * for it.
  *
- * For the second there is PyErr_Print in the C API, but it ends the process itself on SystemExit,
- * finalizing the whole interpreter on the way (8 ms, and the host is not told). So its steps are
- * done here one by one: SystemExit gives a status; anything else goes to sys.excepthook.
+ * PyErr_Print of the C API would do for the second, but on SystemExit it ends the process itself,
+ * after finalizing the whole interpreter (8 ms), and the host learns of nothing. So its steps are
+ * done here one by one: SystemExit gives a status, any other exception goes to sys.excepthook.
  */
 #include "interpreter/python_error.h"
 
@@ -19,7 +19,7 @@ static void write_to_stderr(PyObject *value);
 static PyObject *call_hook(PyObject *exception);
 static void display(PyObject *exception);
 
-/* As 128 and the number of SIGINT: what a shell says of python3 after Control-C. */
+/* 128 and the number of SIGINT: the status that a shell shows for python3 after Control-C */
 enum { STATUS_INTERRUPTED = 130 };
 
 int python_error_exit(void)
@@ -56,7 +56,9 @@ int python_error_exit(void)
 	return status;
 }
 
-/* The pending exception as an object that holds its own traceback; NULL if none is pending. */
+/*
+ * The pending exception as an object with its traceback, and no longer pending; NULL if none was.
+ */
 static PyObject *take(void)
 {
 #if PY_VERSION_HEX >= 0x030c0000
@@ -76,7 +78,7 @@ static PyObject *take(void)
 #endif
 }
 
-/* sys.exit(None) is 0, of a number that number, of anything else 1 with that printed. */
+/* sys.exit(None) is 0, sys.exit(NUMBER) that number, and any other value 1 after it was printed. */
 static int system_exit(PyObject *exception)
 {
 	PyObject *code = PyObject_GetAttrString(exception, "code");
@@ -110,7 +112,7 @@ static void write_to_stderr(PyObject *value)
 	fflush(stderr);
 }
 
-/* Debuggers and hooks look at sys.last_*, so these are set as the interactive one sets them. */
+/* Sets sys.last_*, as the interactive interpreter does, since debuggers and hooks read them. */
 static PyObject *call_hook(PyObject *exception)
 {
 	PyObject *type = (PyObject *)Py_TYPE(exception);
@@ -178,7 +180,7 @@ int python_error_set(struct error *e, const char *doing)
 	Py_XDECREF(text);
 	Py_XDECREF(exception);
 	PyErr_Clear();
-	/* A struct error is one line; an exception's text may be many. */
+	/* A struct error is one line; the text of an exception may have several. */
 	for (char *c = e != NULL ? e->message : NULL; c != NULL && *c != '\0'; c++)
 		if (*c == '\n')
 			*c = ' ';

@@ -21,7 +21,9 @@ void python_error_print(void);
 /* Clear a pending exception. */
 void python_error_clear(void);
 
-/* In a debug build: abort if an exception is pending. Called wherever control returns to the host. */
+/*
+ * In a debug build: abort if an exception is pending. Called wherever control returns to the host.
+ */
 void python_error_assert_none(void);
 
 #endif

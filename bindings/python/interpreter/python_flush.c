@@ -1,9 +1,9 @@
 /*
- * Flushing: what Python's files still buffer when a script, a request or a process ends.
+ * Flushing: Python's files that still buffer output when a script, a request or a process ends.
  *
  * sys.stdout and sys.stderr are flushed as python3 flushes them. Every other file that is open for
- * writing is found through the garbage collector: a script can tie its objects to a module of the
- * template, which lives on, and then a file left open would keep its last lines.
+ * writing is found through the garbage collector. A script can tie its files to a module of the
+ * template, which is never finalized; without this they would keep their last lines.
  */
 #include "interpreter/python_flush.h"
 
@@ -14,8 +14,8 @@ static bool is_writer(PyObject *object);
 enum { WRITERS = 3 };
 
 /*
- * Names are made once, and interned: what Python remembers of where a method is, it remembers for
- * this very string, and to look for any other writes to memory that is shared until then.
+ * Looked up once, and names interned: Python's method cache is keyed by the very string, and a
+ * lookup by another string writes to memory that is shared until then.
  */
 static struct {
 	PyObject *get_objects;      /* gc.get_objects */
@@ -35,7 +35,7 @@ static PyObject *look_up(const char *module_name, const char *name)
 int python_flush_start(void)
 {
 	needed.get_objects = look_up("gc", "get_objects");
-	/* Text first: its flush fills the buffers beneath. */
+	/* Text first: its flush fills the buffers beneath it. */
 	needed.writers[0] = look_up("io", "TextIOWrapper");
 	needed.writers[1] = look_up("io", "BufferedWriter");
 	needed.writers[2] = look_up("io", "BufferedRandom");
@@ -47,7 +47,6 @@ int python_flush_start(void)
 	return PyErr_Occurred() == NULL ? 0 : -1;
 }
 
-/* As Python itself: a failure on standard output is told, one on standard error is not. */
 int python_flush_output(void)
 {
 	int failed = flush_standard("stdout", true);
@@ -56,8 +55,8 @@ int python_flush_output(void)
 }
 
 /*
- * What is closed is let be. A file of Python's own says so itself when it is flushed, and to ask it
- * before would look up more than the flush.
+ * A closed file is left alone. One of Python's own types raises an error itself when it is flushed,
+ * and to ask it before would look up more than the flush does.
  */
 static int flush_standard(const char *name, bool tell)
 {
@@ -116,7 +115,7 @@ bool python_flush_standard(void)
 bool python_flush_file(PyObject *file)
 {
 	PyObject *result = PyObject_CallMethodNoArgs(file, needed.flush);
-	/* It is closed or detached, and buffers nothing. */
+	/* A closed or detached file buffers nothing. */
 	bool good = result != NULL || PyErr_ExceptionMatches(PyExc_ValueError);
 
 	Py_XDECREF(result);

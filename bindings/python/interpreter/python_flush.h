@@ -10,8 +10,8 @@
 int python_flush_start(void);
 
 /*
- * Flush sys.stdout and sys.stderr as python3 does at its end: a failure on sys.stdout is reported, one
- * on sys.stderr is not. Returns 0, or -1 if either failed.
+ * Flush sys.stdout and sys.stderr as python3 does at its end: a failure on sys.stdout is reported,
+ * one on sys.stderr is not. Returns 0, or -1 if either failed.
  */
 int python_flush_output(void);
 
@@ -31,8 +31,8 @@ PyObject *python_flush_find_writers(void);
 void python_flush_writers(void);
 
 /*
- * In the template: look up the attributes of the standard files that a flush looks up, so that Python's
- * caches know them. Writes and closes nothing.
+ * In the template: look up the attributes of the standard files that a flush looks up, so that
+ * Python's caches know them. Writes and closes nothing.
  */
 void python_flush_rehearse(void);
 

@@ -1,18 +1,22 @@
 /*
- * Where the small objects of a run lie: side by side, in memory of their own.
+ * The memory of Python's small objects: of the template's, and of a run's.
  *
- * Python's allocator puts an object where there is room, and in a request process that is all over
- * the template's memory. Two pages are written for each size of object, that with its pool's header
- * and that with the object, and what is written is copied first. To free an object that the template
- * made writes to its page too. Here the objects of a run are packed into a few fresh pages, and the
- * template's are left where they are when nobody needs them: they end with the process.
+ * Python takes memory for small objects in arenas of 1 MiB (256 KiB before Python 3.10), each a
+ * mapping of its own. In the template several arenas share a piece, which has the size and the
+ * alignment of a huge page, so that the host can put the template's objects into huge pages.
  *
- * A piece of memory is cut into slices of 1 KiB, and a slice into blocks of one size, a multiple of
- * 16 bytes as in Python's own allocator. The upper bits of an address tell its piece, and a table
- * knows whose that is: a run's, the template's (python_arena.c tells of them), or none of both, which
- * is left to Python's allocator. So is everything that is larger than it calls small.
+ * Python's allocator puts an object wherever there is room, and in a request process that is all
+ * over the template's memory. It writes two pages for each size of object, that of the pool's
+ * header and that of the object, and the kernel copies each first. Freeing an object of the
+ * template writes to its page too. So the objects of a run are packed into a few fresh pages
+ * instead, and an object of the template that is freed stays where it is: it ends with the process.
  *
- * Not since Python 3.12: its interpreters may run side by side, each with an allocator of its own.
+ * A piece is cut into slices of 1 KiB, and a slice into blocks of one size, a multiple of 16 bytes
+ * as in Python's own allocator. The upper bits of an address give its piece, and a table says whose
+ * piece it is: the run's, the template's, or neither. Python's own allocator keeps what is in
+ * neither, and every block that is larger than Python calls small.
+ *
+ * Not since Python 3.12: there each interpreter has an allocator of its own.
  */
 #include "interpreter/python_memory.h"
 #include "interpreter/python_include.h"
@@ -34,13 +38,16 @@ enum {
 	SIZES = SMALL / STEP,
 	SLICE = 1024,
 	SLICES = PIECE / SLICE,
-	PLACES = 1024, /* in the table: a power of two */
+	PLACES = 1024, /* entries in the table: a power of two */
 	PIECES_MOST = PLACES / 2
 };
 
-enum { OF_TEMPLATE = 1 }; /* in an entry of the table, whose lower bits are free */
+enum { OF_TEMPLATE = 1 }; /* flag in an entry of the table; an address has its lower bits free */
 
-/* Its first slices hold, for each slice, the size of its blocks: 0 for 16 bytes, and so on. */
+/*
+ * The first slices of a piece hold the size of the blocks of every slice: 0 for 16 bytes, 1 for 32,
+ * and so on.
+ */
 struct piece {
 	unsigned char size[SLICES];
 };
@@ -48,12 +55,12 @@ struct piece {
 static struct {
 	uintptr_t pieces[PLACES];
 	size_t count;
-	struct piece *reserved; /* made in the template, for the first piece of a run */
+	struct piece *reserved; /* mapped in the template: the first piece of a run */
 	struct piece *current;
-	size_t slice; /* the next one of the current piece */
+	size_t slice; /* the next unused slice of the current piece */
 	struct {
-		void *freed;    /* a list: each begins with a pointer to the next */
-		char *at, *end; /* what is left of its last slice */
+		void *freed;    /* a list: each free block begins with a pointer to the next */
+		char *at, *end; /* the unused rest of the last slice of this size */
 	} sizes[SIZES];
 	PyMemAllocatorEx python;
 } heap;
@@ -63,7 +70,7 @@ static uintptr_t piece_of(const void *memory)
 	return (uintptr_t)memory & -(uintptr_t)PIECE;
 }
 
-/* The entry for this piece, or the free one where it would be. */
+/* The entry of this piece, or the free entry where it belongs. */
 static uintptr_t *entry_of(uintptr_t piece)
 {
 	size_t i = piece / PIECE % PLACES;
@@ -83,17 +90,17 @@ static bool remember(const void *piece, uintptr_t flags)
 }
 
 static struct {
-	char *at; /* what is left of the last piece */
+	char *at; /* the unused rest of the last piece */
 	size_t left;
 } arenas;
 
 /*
- * Arenas that were given back. They stay part of their piece for the next one: a hole would make the
- * rest of it small pages for good.
+ * Arenas that Python freed. They stay mapped for the next arena, since a hole would turn the rest
+ * of their piece into small pages for good.
  */
 static struct {
 	char *at[RETURNED_MOST];
-	size_t count, size; /* bytes of each: Python's arenas are all alike */
+	size_t count, size; /* bytes of each: all arenas have one size */
 } returned;
 
 static char *map(size_t size)
@@ -103,7 +110,7 @@ static char *map(size_t size)
 	return memory != MAP_FAILED ? memory : NULL;
 }
 
-/* Twice as much, less what is too much. */
+/* Map an aligned piece: map twice its size, and unmap what lies before and behind it. */
 static void *map_piece(void)
 {
 	char *memory = map(2 * (size_t)PIECE);
@@ -118,7 +125,10 @@ static void *map_piece(void)
 	return memory + before;
 }
 
-/* Python asks here for other memory too, 16 KiB for frames: it would take an arena's place. */
+/*
+ * Python asks this allocator for other memory too (16 KiB for frames), which would take an arena's
+ * place.
+ */
 static bool is_arena(size_t size)
 {
 	return size >= ARENA_LEAST && size <= PIECE;
@@ -137,7 +147,7 @@ static void *allocate_arena(void *unused, size_t size)
 		memory = map_piece();
 		if (memory == NULL)
 			return NULL;
-		/* What is left of the last one is not used any more, and never was. */
+		/* The rest of the last piece was never used. */
 		if (arenas.left > 0)
 			munmap(arenas.at, arenas.left);
 		arenas.at = memory;
@@ -170,7 +180,7 @@ void python_memory_start(void)
 	PyObject_SetArenaAllocator(&allocator);
 }
 
-/* A piece that the table knows. */
+/* A new piece of the run's, entered in the table. */
 static struct piece *make_piece(void)
 {
 	struct piece *piece = map_piece();
@@ -182,7 +192,7 @@ static struct piece *make_piece(void)
 	return piece;
 }
 
-/* Its few pages shall be small ones, even where huge ones are given without being asked for. */
+/* The few pages of a run must be small ones, even where the kernel gives huge pages unasked. */
 void python_memory_reserve(void)
 {
 #if PY_VERSION_HEX < 0x030c0000
@@ -283,7 +293,7 @@ static void give_back(void *unused, void *memory)
 	}
 }
 
-/* Where the new size is not much less, the block stays: Python's own allocator has the same rule. */
+/* A block that shrinks only a little stays, as in Python's own allocator. */
 static void *change(void *unused, void *memory, size_t bytes)
 {
 	uintptr_t piece = find(memory);

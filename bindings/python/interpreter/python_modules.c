@@ -1,15 +1,19 @@
 /*
- * Which modules the template has, and which ones a script brought.
+ * Which modules the template has loaded, and which a script added.
  *
- * Two questions are answered by comparing sys.modules with the names that were there at the fork
- * (the baseline). First: which installed modules did this script need that the template does not
- * have? These names go to the host, which preloads them into the next template. Installed is what
- * was imported from a folder that was on sys.path at the start, or is built in; what lies below the
- * script's own folder never is, wherever that folder may be. Second: which modules belong to the
- * script, and must be let go at its end so that what they hold is flushed and finalized? Those are
- * the new ones that are not installed, and __main__.
+ * Both questions are answered by comparing sys.modules with the names in it at the fork (the
+ * baseline).
  *
- * Modules whose import is not loading but doing (`import this` prints) are never told.
+ * First: which installed modules did the script load that the template does not have? These names
+ * go to the host, which preloads them into the next template. A module is installed if it is built
+ * in, or was imported from a directory that was on sys.path at the start. A module below the
+ * script's own directory never is, wherever that directory is.
+ *
+ * Second: which modules belong to the script? These are removed at its end, so that the files and
+ * objects that they hold are flushed and finalized. They are the new modules that are not
+ * installed, and __main__.
+ *
+ * A module whose import is an act (`import this` prints) is never reported.
  */
 #include "interpreter/python_modules.h"
 
@@ -24,10 +28,10 @@
 #include "interpreter/python_flush.h"
 
 static PyObject *list_new(void);
-static bool is_installed(PyObject *name, PyObject *script_folder);
+static bool is_installed(PyObject *name, PyObject *script_directory);
 static PyObject *get_origin(PyObject *name);
 static bool is_inside(PyObject *origin);
-static int has_root(PyObject *origin, PyObject *script_folder);
+static int has_root(PyObject *origin, PyObject *script_directory);
 static bool worth_noticing(const char *name);
 static int count_threads(void);
 static PyObject *get_library(void);
@@ -37,24 +41,24 @@ static int append_weak(PyObject *list, PyObject *module);
 enum { NOTICE_LIMIT = 64 };
 
 /*
- * What small scripts import, as long as a fork stays cheap. Not here: threading and logging (their
- * handlers after a fork cost 400 microseconds), random and so tempfile and cgi (another 130, for
- * seeding), sqlite3 and hashlib (large libraries, whose mappings each fork copies). A host whose
- * scripts use these will notice, and preload them.
+ * What small scripts import, as long as it keeps a fork cheap. Left out: threading and logging
+ * (their handlers after a fork take 400 microseconds); random, and so tempfile and cgi (another
+ * 130, to seed); sqlite3 and hashlib (large libraries, whose mappings every fork copies). A host
+ * whose scripts use these notices it and preloads them.
  */
 static const char *const common[] = {"base64", "collections.abc", "contextlib", "datetime",
     "functools", "html", "http.cookies", "itertools", "json", "linecache", "math", "os", "re",
     "string", "textwrap", "time", "tokenize", "traceback", "urllib.parse", "weakref", NULL};
 
-/* Importing these does something that each script expects to happen for itself. */
+/* Importing these does something that every script expects to happen for itself. */
 static const char *const doing[] = {
     "__hello__", "__phello__", "antigravity", "idlelib", "test", "this", NULL};
 
 static struct {
-	PyObject *roots;         /* list of str: the folders of installed modules */
-	PyObject *first;         /* set of names: what python3 itself has loaded at its start */
-	PyObject *baseline;      /* set of names: what the template has at its forks */
-	PyObject *spec, *origin; /* names, interned: see python_end.c */
+	PyObject *roots;         /* list of str: the directories of installed modules */
+	PyObject *first;         /* set of names: modules that python3 itself loads at its start */
+	PyObject *baseline;      /* set of names: modules that the template has at a fork */
+	PyObject *spec, *origin; /* interned names: see python_flush.c */
 } modules;
 
 int python_modules_start(void)
@@ -83,8 +87,8 @@ void python_modules_import_common(void)
 }
 
 /*
- * What keeps its state of random numbers in C, and lets no fork change it, would give each request
- * process the same ones. The module `random` of the standard library sees to that itself.
+ * Register numpy's random generator to be seeded after a fork: it keeps its state in C, so all
+ * request processes would draw the same numbers. The standard library's `random` registers itself.
  */
 static void seed_after_fork(void)
 {
@@ -124,29 +128,29 @@ int python_modules_preload(const char *name, struct error *e)
 	Py_DECREF(module);
 	seed_after_fork();
 	if (count_threads() != threads)
-		return error_set(e, "%s: started a thread", doing_what);
+		return error_set(e, "%s: it started a thread", doing_what);
 	python_error_assert_none();
 	return 0;
 }
 
-/* Threads of this process, whoever started them. Without /proc it is always 0: no opinion. */
+/* The number of threads in this process, Python's or not. Always 0 without /proc. */
 static int count_threads(void)
 {
-	DIR *folder = opendir("/proc/self/task");
+	DIR *directory = opendir("/proc/self/task");
 	int count = 0;
 
-	if (folder == NULL)
+	if (directory == NULL)
 		return 0;
-	for (struct dirent *entry; (entry = readdir(folder)) != NULL;)
+	for (struct dirent *entry; (entry = readdir(directory)) != NULL;)
 		count += entry->d_name[0] != '.';
-	closedir(folder);
+	closedir(directory);
 	return count;
 }
 
 /*
- * Garbage would be copied into each request process, and a collection there would write to the
- * header of every object; a frozen one is never looked at again. What modules printed while they
- * were imported must not be in the buffers that all request processes inherit.
+ * Frozen, since the collector would otherwise write to the header of every object in each request
+ * process. Flushed first, since all request processes inherit what modules printed while they were
+ * imported and what is still buffered.
  */
 int python_modules_freeze(void)
 {
@@ -164,27 +168,29 @@ void python_modules_notice(struct binding_run *run)
 {
 	PyObject *names = list_new();
 	const char *slash = strrchr(run->script, '/');
-	PyObject *folder = PyUnicode_DecodeFSDefaultAndSize(run->script, slash - run->script + 1);
+	PyObject *directory =
+	    PyUnicode_DecodeFSDefaultAndSize(run->script, slash - run->script + 1);
 	int told = 0;
 
-	for (Py_ssize_t i = 0; names != NULL && folder != NULL && i < PyList_GET_SIZE(names); i++) {
+	for (Py_ssize_t i = 0; names != NULL && directory != NULL && i < PyList_GET_SIZE(names);
+	     i++) {
 		PyObject *name = PyList_GET_ITEM(names, i);
 		const char *utf8 = PyUnicode_AsUTF8(name);
 
 		if (utf8 == NULL)
 			PyErr_Clear();
 		else if (told < NOTICE_LIMIT && worth_noticing(utf8) &&
-			 is_installed(name, folder)) {
+			 is_installed(name, directory)) {
 			binding_notice(run, utf8);
 			told++;
 		}
 	}
 	Py_XDECREF(names);
-	Py_XDECREF(folder);
+	Py_XDECREF(directory);
 	PyErr_Clear();
 }
 
-/* Names in sys.modules that are not in the baseline, in the order of their import. */
+/* The names in sys.modules that are not in the baseline, in the order of import. */
 static PyObject *list_new(void)
 {
 	PyObject *all = PyImport_GetModuleDict();
@@ -205,7 +211,7 @@ static PyObject *list_new(void)
 	return list;
 }
 
-/* Parts that begin with _ come with the module that needs them. */
+/* A private module comes with the module that needs it. */
 static bool worth_noticing(const char *name)
 {
 	for (const char *const *other = doing; *other != NULL; other++) {
@@ -217,19 +223,22 @@ static bool worth_noticing(const char *name)
 	return name[0] != '_' && strstr(name, "._") == NULL;
 }
 
-/* Never leaves an exception pending. */
-static bool is_installed(PyObject *name, PyObject *script_folder)
+/* Leaves no exception pending. */
+static bool is_installed(PyObject *name, PyObject *script_directory)
 {
 	PyObject *origin = get_origin(name);
 	int installed =
-	    origin != NULL && (is_inside(origin) || has_root(origin, script_folder) == 1);
+	    origin != NULL && (is_inside(origin) || has_root(origin, script_directory) == 1);
 
 	Py_XDECREF(origin);
 	PyErr_Clear();
 	return installed == 1;
 }
 
-/* Where a loaded module came from: a path, "built-in", "frozen"; or NULL, without an exception. */
+/*
+ * Where a loaded module came from: a path, "built-in" or "frozen"; or NULL. Leaves no exception
+ * pending.
+ */
 static PyObject *get_origin(PyObject *name)
 {
 	PyObject *module = PyDict_GetItemWithError(PyImport_GetModuleDict(), name);
@@ -250,12 +259,12 @@ static bool is_inside(PyObject *origin)
 	       PyUnicode_CompareWithASCIIString(origin, "frozen") == 0;
 }
 
-/* 1, 0, or -1 with an exception. script_folder ends with a slash. */
-static int has_root(PyObject *origin, PyObject *script_folder)
+/* 1, 0, or -1 with an exception. script_directory ends with a slash. */
+static int has_root(PyObject *origin, PyObject *script_directory)
 {
 	Py_ssize_t length = PyUnicode_GetLength(origin);
 
-	if (PyUnicode_Tailmatch(origin, script_folder, 0, length, -1) != 0)
+	if (PyUnicode_Tailmatch(origin, script_directory, 0, length, -1) != 0)
 		return 0;
 	for (Py_ssize_t i = 0; i < PyList_GET_SIZE(modules.roots); i++) {
 		PyObject *root = PyList_GET_ITEM(modules.roots, i);
@@ -304,21 +313,21 @@ int python_modules_forget_packages(void)
 	return result;
 }
 
-/* The folder of the standard library, with a slash. */
+/* The directory of the standard library, with a slash at its end. */
 static PyObject *get_library(void)
 {
 	PyObject *os = PyImport_ImportModule("os");
 	PyObject *file = os != NULL ? PyObject_GetAttrString(os, "__file__") : NULL;
-	PyObject *folder = NULL;
+	PyObject *directory = NULL;
 
 	if (file != NULL)
-		folder = PyUnicode_Substring(file, 0, PyUnicode_GetLength(file) - 5);
+		directory = PyUnicode_Substring(file, 0, PyUnicode_GetLength(file) - 5);
 	Py_XDECREF(os);
 	Py_XDECREF(file);
-	return folder;
+	return directory;
 }
 
-/* Also what has no file: __main__, and modules that modules made. */
+/* True also for a module without a file: __main__, and a module that another module made. */
 static bool is_standard(PyObject *name, PyObject *library)
 {
 	PyObject *origin = get_origin(name);

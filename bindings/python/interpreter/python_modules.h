@@ -18,15 +18,17 @@ void python_modules_import_common(void);
 /* struct binding: preload. Returns 0, or -1 with *e filled and no exception pending. */
 int python_modules_preload(const char *name, struct error *e);
 
-/* Before the first fork: the modules loaded now are the template's (the baseline). Returns 0 or -1. */
+/*
+ * Before the first fork: the modules loaded now are the template's (the baseline). Returns 0 or -1.
+ */
 int python_modules_freeze(void);
 
 /* Tell the host which installed modules the script loaded. Leaves no exception pending. */
 void python_modules_notice(struct binding_run *run);
 
 /*
- * Remove __main__ and the script's own modules (new and not installed) from sys.modules. Returns a list
- * of weak references to them, or NULL.
+ * Remove __main__ and the script's own modules (new and not installed) from sys.modules. Returns a
+ * list of weak references to them, or NULL.
  */
 PyObject *python_modules_forget(void);
 

@@ -1,7 +1,4 @@
-/*
- * sys.path, where Python looks for modules: what a run puts in front of the template's, and takes out
- * again.
- */
+/* sys.path: what a run adds to the template's, and how that is removed at its end. */
 #include "interpreter/python_path.h"
 #include "interpreter/python_include.h"
 
@@ -13,7 +10,10 @@
 #include "host/binding.h"
 #include "interpreter/python_shadow.h"
 
-/* The template's own, which a run gets: see python_run.c. */
+/*
+ * sys.path of the template. A run changes this very list, which the template keeps alive: see
+ * python_run.c.
+ */
 static struct {
 	PyObject *path;   /* the list */
 	PyObject *places; /* a copy of it */
@@ -21,13 +21,13 @@ static struct {
 
 int python_path_add_library(void)
 {
-	PyObject *folder = PyUnicode_FromFormat("%s/%s", binding_library(), "python");
+	PyObject *directory = PyUnicode_FromFormat("%s/%s", binding_library(), "python");
 	PyObject *path = PySys_GetObject("path");
 	int result = -1;
 
-	if (folder != NULL && path != NULL)
-		result = PyList_Append(path, folder);
-	Py_XDECREF(folder);
+	if (directory != NULL && path != NULL)
+		result = PyList_Append(path, directory);
+	Py_XDECREF(directory);
 	return result;
 }
 
@@ -38,45 +38,45 @@ int python_path_hold(void)
 	return PyErr_Occurred() == NULL ? 0 : -1;
 }
 
-int python_path_take_list(const char *folders)
+int python_path_take_list(const char *directories)
 {
 	PyObject *path = PySys_GetObject("path");
-	char *copy = strdup(folders), *rest = copy, *folder;
+	char *copy = strdup(directories), *rest = copy, *directory;
 	int result = copy != NULL && path != NULL ? 0 : -1;
 
-	for (Py_ssize_t i = 0; result == 0 && (folder = strsep(&rest, ":")) != NULL;) {
+	for (Py_ssize_t i = 0; result == 0 && (directory = strsep(&rest, ":")) != NULL;) {
 		PyObject *name;
 
-		if (*folder == '\0')
+		if (*directory == '\0')
 			continue;
-		name = PyUnicode_DecodeFSDefault(folder);
+		name = PyUnicode_DecodeFSDefault(directory);
 		result = name != NULL ? PyList_Insert(path, i++, name) : -1;
 		if (result == 0)
-			result = python_shadow_take(folder);
+			result = python_shadow_take(directory);
 		Py_XDECREF(name);
 	}
 	free(copy);
 	return result;
 }
 
-/* The first place for modules is the folder where the script truly lies, links followed. */
+/* As python3: the directory in which the script really lies, links followed, comes first. */
 int python_path_take_script(const char *script)
 {
 	char *real = realpath(script, NULL);
 	PyObject *path = PySys_GetObject("path");
-	PyObject *folder;
+	PyObject *directory;
 	int result = -1;
 
 	if (path == NULL || !PyList_Check(path)) {
-		PyErr_SetString(PyExc_RuntimeError, "sys.path is no list");
+		PyErr_SetString(PyExc_RuntimeError, "sys.path is not a list");
 		free(real);
 		return -1;
 	}
-	folder = real != NULL ? PyUnicode_DecodeFSDefault(dirname(real))
-			      : PyErr_SetFromErrnoWithFilename(PyExc_OSError, script);
-	if (folder != NULL && PyList_Insert(path, 0, folder) == 0)
+	directory = real != NULL ? PyUnicode_DecodeFSDefault(dirname(real))
+				 : PyErr_SetFromErrnoWithFilename(PyExc_OSError, script);
+	if (directory != NULL && PyList_Insert(path, 0, directory) == 0)
 		result = python_shadow_take(real);
-	Py_XDECREF(folder);
+	Py_XDECREF(directory);
 	free(real);
 	return result;
 }

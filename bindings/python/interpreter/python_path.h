@@ -14,7 +14,10 @@ int python_path_hold(void);
  */
 int python_path_take_list(const char *directories);
 
-/* Insert the script's directory, links followed, at the front of sys.path, likewise. Returns 0 or -1. */
+/*
+ * Insert the script's directory, links followed, at the front of sys.path, likewise. Returns 0 or
+ * -1.
+ */
 int python_path_take_script(const char *script);
 
 /* Remove from the template's sys.path what the run has added. */

@@ -1,11 +1,11 @@
 /*
- * Modules of the script's own that have the name of one the template has loaded.
+ * A script's own modules that have the name of one that the template has loaded.
  *
- * Under python3 the folder of the script comes first on sys.path, so a json.py that lies there is
- * what `import json` finds. Here json is loaded already, and its file would never be looked for.
- * So the folder is read once in each run, and a module of the template whose name is found there is
- * taken out of sys.modules, with all that is below it. Not so for what python3 has loaded by itself
- * before a script starts, nor for what is built in: these win there too.
+ * Under python3 the script's directory is first on sys.path, so `import json` finds a json.py
+ * there. Here json is loaded already, so Python would never search for it. So each run reads the
+ * directory once, and removes from sys.modules every module of the template whose name it finds
+ * there, with its submodules. It leaves built-in modules, and the modules that python3 itself loads
+ * before a script starts: these win under python3 too.
  */
 #include "interpreter/python_shadow.h"
 #include "interpreter/python_include.h"
@@ -20,17 +20,17 @@
 
 #include "interpreter/python_modules.h"
 
-enum { ENTRIES = 2048 }; /* bytes of a folder that are read at a time */
+enum { ENTRIES = 2048 }; /* bytes of a directory that are read at a time */
 
-static int take_entry(const char *folder, const struct dirent64 *entry);
+static int take_entry(const char *directory, const struct dirent64 *entry);
 static bool is_module_file(const char *suffix);
-static bool is_package(const char *folder, const char *name);
+static bool is_package(const char *directory, const char *name);
 static int unload(PyObject *name);
 
-/* A run writes to as little memory as it can, and readdir(3) has a buffer of 32 KiB. */
-int python_shadow_take(const char *folder)
+/* Not by readdir(3), which has a buffer of 32 KiB: a run writes to as little memory as it can. */
+int python_shadow_take(const char *directory)
 {
-	int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	struct dirent64 entries[ENTRIES / sizeof(struct dirent64)];
 	ssize_t size;
 	int result = 0;
@@ -41,14 +41,14 @@ int python_shadow_take(const char *folder)
 		for (ssize_t at = 0; result == 0 && at < size;) {
 			const struct dirent64 *entry = (void *)((char *)entries + at);
 
-			result = take_entry(folder, entry);
+			result = take_entry(directory, entry);
 			at += entry->d_reclen;
 		}
 	close(fd);
 	return result;
 }
 
-static int take_entry(const char *folder, const struct dirent64 *entry)
+static int take_entry(const char *directory, const struct dirent64 *entry)
 {
 	size_t length = strcspn(entry->d_name, ".");
 	const char *suffix = entry->d_name + length;
@@ -61,7 +61,7 @@ static int take_entry(const char *folder, const struct dirent64 *entry)
 	if (name == NULL)
 		return -1;
 	if (python_modules_can_be_shadowed(name) &&
-	    (*suffix != '\0' || is_package(folder, entry->d_name)))
+	    (*suffix != '\0' || is_package(directory, entry->d_name)))
 		result = unload(name);
 	Py_DECREF(name);
 	return result;
@@ -76,12 +76,12 @@ static bool is_module_file(const char *suffix)
 	       strcmp(last, ".so") == 0;
 }
 
-/* A folder without __init__.py comes after every module on sys.path. */
-static bool is_package(const char *folder, const char *name)
+/* A directory without __init__.py comes after every module on sys.path. */
+static bool is_package(const char *directory, const char *name)
 {
 	char path[PATH_MAX + NAME_MAX + 32];
 
-	snprintf(path, sizeof(path), "%s/%s/__init__.py", folder, name);
+	snprintf(path, sizeof(path), "%s/%s/__init__.py", directory, name);
 	return access(path, F_OK) == 0;
 }
 

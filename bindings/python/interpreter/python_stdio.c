@@ -1,16 +1,16 @@
 /*
- * The shape of standard input and output while the interpreter starts.
+ * Descriptors 0, 1 and 2 while the interpreter starts.
  *
- * Python's file objects ask their descriptor, once and early, whether it can be positioned, and
- * how large its blocks are, and keep the answers. A script sees the very objects that were made in
- * the template (a module may have kept sys.stdout.buffer), but with other descriptors beneath. So
- * these are pipes while the objects are made, as they are in a CGI program: an object that believes
- * it cannot be positioned is right about a pipe, and does no harm to a body in a file, while one
- * made for /dev/null would believe that a pipe can be.
+ * Python's file objects ask their descriptor early, and only once, whether it can seek and how
+ * large its blocks are. A script sees the very objects that were made in the template (a module may
+ * keep sys.stdout.buffer), with other descriptors beneath. So the descriptors are pipes while the
+ * objects are made, as in a CGI program. An object that believes that it cannot seek is right about
+ * a pipe, and does no harm to a body in a file; one made for /dev/null would believe that a pipe
+ * can seek.
  *
- * What Python prints meanwhile (a broken sitecustomize, say) must not be lost: it is copied to the
- * true standard error afterwards. The pipe does not block, so a flood of it ends in an error and
- * not in a deadlock.
+ * What Python prints at its start (a broken sitecustomize, say) is copied to the real standard
+ * error afterwards. The pipe is nonblocking, so a flood of output ends in an error and not in a
+ * deadlock.
  */
 #include "interpreter/python_stdio.h"
 #include "interpreter/python_include.h"

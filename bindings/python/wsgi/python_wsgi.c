@@ -1,18 +1,17 @@
 /*
- * A request to a WSGI app, PEP 3333 from the call of the application to the close of what it
- * returned.
+ * A request to a WSGI app (PEP 3333), from the call of the application to the close of its result.
  *
- * What is common takes the short way: a list or tuple is known as a whole, so it is sent with the
- * header in one write; a file in a wsgi.file_wrapper is sent by the host. All else is iterated, and
- * each piece is on its way before the next is asked for.
+ * The common results take a short way. A list or tuple is known as a whole, so it is sent with the
+ * header in one write. A file in a wsgi.file_wrapper is sent by the host. Any other result is
+ * iterated, and each piece is sent before the next one is asked for.
  *
- * However it ends, close is called, once. Exceptions go to the log with their traceback; the reply
- * has then failed, unless all of it was sent before. An app that asks for the end of its process
- * (SystemExit) or is interrupted gets that after the request. Only a client that is gone is no error
- * of the app: it is stopped, and nothing is printed.
+ * Whatever happens, close is called, once. An exception goes to the log with its traceback, and the
+ * request has failed, unless the whole response was sent before. An app that asks for the end of
+ * its process (SystemExit) or is interrupted gets that after the request. A client that has gone is
+ * no error of the app: the app is stopped, and nothing is printed.
  *
- * An app that forks has its call return twice. The reply is the parent's; a child that comes back
- * out of the app ends as a forked child of a script does.
+ * If an app forks, its call returns twice. The response is the parent's; a child that returns from
+ * the app ends like a child forked by a script.
  */
 #include "wsgi/python_wsgi.h"
 
@@ -38,7 +37,7 @@ static int close_result(PyObject *result);
 static int report(struct binding_run *run, const struct wsgi_reply *reply);
 static void end_forked(struct binding_run *run);
 
-static bool forked; /* this is a process that the app forked */
+static bool forked; /* the app has forked this process */
 static pid_t worker;
 static PyObject *close_name;
 
@@ -71,7 +70,10 @@ int python_wsgi_answer(PyObject *application, struct binding_run *run, struct bi
 
 	if (reply != NULL) {
 		result = call_app(application, run, environ, reply);
-		/* Before the reply and the input: whoever has them is gone then, most times. */
+		/*
+		 * First, since in most requests it holds the last references to the reply and the
+		 * input.
+		 */
 		Py_DECREF(environ);
 		wsgi_reply_end(reply);
 	} else {
@@ -97,7 +99,7 @@ static int call_app(
 		flags = report(run, reply);
 	else if (wsgi_reply_is_gone(reply))
 		flags = BINDING_FAILED;
-	/* The reply is complete, so a failing close does not spoil it. */
+	/* The response is complete, so a failing close does not spoil it. */
 	if (close_result(result) == -1)
 		flags |= report(run, reply) & BINDING_RETIRE;
 	end_forked(run);
@@ -105,7 +107,7 @@ static int call_app(
 	return flags;
 }
 
-/* 0, also if the client is gone; or -1 with an exception. */
+/* Returns 0, also if the client has gone; or -1 with an exception. */
 static int send_result(struct binding_run *run, struct wsgi_reply *reply, PyObject *result)
 {
 	int sent = -1;
@@ -126,7 +128,7 @@ static int send_result(struct binding_run *run, struct wsgi_reply *reply, PyObje
 	return sent == WSGI_ENOUGH ? 0 : -1;
 }
 
-/* A list can change while it is sent, when the app has threads: a tuple cannot. */
+/* As a tuple: a list can change while it is sent, if the app has threads. */
 static int send_sequence(struct wsgi_reply *reply, PyObject *result)
 {
 	PyObject *chunks;
@@ -172,7 +174,7 @@ static int iterate(struct binding_run *run, struct wsgi_reply *reply, PyObject *
 	return sent;
 }
 
-/* PEP 3333: a length, if there is one, can be relied upon. */
+/* PEP 3333: a length, if the result has one, can be relied upon. */
 static bool has_one(PyObject *result)
 {
 	const PyTypeObject *type = Py_TYPE(result);
@@ -206,7 +208,7 @@ static int close_result(PyObject *result)
 	return closed != NULL ? 0 : -1;
 }
 
-/* What the pending exception means for the request, told on standard error. */
+/* Print the pending exception on standard error, and return what it means for the request. */
 static int report(struct binding_run *run, const struct wsgi_reply *reply)
 {
 	if (reply != NULL && wsgi_reply_is_gone(reply) &&
@@ -217,7 +219,7 @@ static int report(struct binding_run *run, const struct wsgi_reply *reply)
 	if (PyErr_ExceptionMatches(PyExc_SystemExit) ||
 	    PyErr_ExceptionMatches(PyExc_KeyboardInterrupt)) {
 		python_error_print();
-		PySys_WriteStderr("the app ended itself, and is started again\n");
+		PySys_WriteStderr("the app ended itself; exthost starts it again\n");
 		return BINDING_FAILED | BINDING_RETIRE;
 	}
 	if (PyErr_ExceptionMatches(PyExc_MemoryError))

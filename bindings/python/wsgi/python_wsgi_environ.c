@@ -1,16 +1,16 @@
 /*
  * The environ of a WSGI request.
  *
- * Most of it is what it was in the request before: the server's name, its software, the headers
- * that every browser sends, in the same order. So the environ that was made last is kept, as a dict
- * that no app ever sees; the variables of a new request are compared with it one by one, only those
- * that have another value become new strings, and the app gets a copy, which Python makes in one go.
- * With other variables than last time, or in another order, the dict is made anew; strings for
- * their names are kept, up to a number that clients, who choose them, cannot exceed.
+ * Most of it is the same as in the request before: the server's name, its software, the headers
+ * that every browser sends, in the same order. So the last environ is kept, as a dict that no app
+ * ever sees. The variables of a new request are compared with it one by one, only those with
+ * another value become new strings, and the app gets a copy of the dict. With other variables than
+ * last time, or in another order, the dict is made anew; strings for the names are kept, up to a
+ * limit, since clients choose them.
  *
- * Strings are PEP 3333's "native strings": each byte a character of ISO 8859-1. Of two variables of
- * one name the first counts, as in a CGI program's environment. HTTP_CONTENT_TYPE and
- * HTTP_CONTENT_LENGTH, which nginx sends beside those without HTTP_, do not belong into an environ.
+ * Strings are PEP 3333's "native strings": each byte a character of ISO 8859-1. Of two variables
+ * with one name the first counts, as in a CGI program's environment. HTTP_CONTENT_TYPE and
+ * HTTP_CONTENT_LENGTH, which nginx sends beside those without HTTP_, do not belong in an environ.
  */
 #include "wsgi/python_wsgi_environ.h"
 
@@ -31,7 +31,7 @@ static bool is_https(void);
 
 enum { SLOTS = 256, NAMES_MOST = 192 };
 
-/* What PEP 3333 says is there, even if the server did not send it. */
+/* Variables that PEP 3333 requires, for a server that did not send them. */
 static const char *const defaults[][2] = {{"REQUEST_METHOD", "GET"}, {"SCRIPT_NAME", ""},
     {"PATH_INFO", ""}, {"QUERY_STRING", ""}, {"CONTENT_TYPE", ""}, {"CONTENT_LENGTH", ""},
     {"SERVER_NAME", "localhost"}, {"SERVER_PORT", "80"}, {"SERVER_PROTOCOL", "HTTP/1.0"}};
@@ -39,20 +39,20 @@ static const char *const defaults[][2] = {{"REQUEST_METHOD", "GET"}, {"SCRIPT_NA
 enum { DEFAULTS = sizeof(defaults) / sizeof(defaults[0]) };
 
 struct variable {
-	PyObject *name;  /* str, of one byte a character */
-	PyObject *value; /* str, likewise */
-	bool kept;       /* it is in the dict */
+	PyObject *name;  /* str with one byte a character */
+	PyObject *value; /* str with one byte a character */
+	bool kept;       /* the dict has this value, not an earlier variable's */
 };
 
 static struct {
-	PyObject *base; /* dict: what all requests have in common */
-	PyObject *last; /* dict: the whole environ, but for its wsgi.input; NULL: none was made */
-	struct variable *variables; /* what the last request had, in its order */
+	PyObject *base; /* dict: what all requests share */
+	PyObject *last; /* dict: the last environ without its wsgi.input; NULL: none yet */
+	struct variable *variables; /* the variables of the last request, in its order */
 	size_t count, capacity;
-	bool changed;           /* last is not complete */
-	bool head;              /* what complete found out about last */
-	PyObject *names[SLOTS]; /* a hash table of str */
-	size_t names_count;     /* at most NAMES_MOST */
+	bool changed;           /* the method or the scheme of last is out of date */
+	bool head;              /* the method of last is HEAD */
+	PyObject *names[SLOTS]; /* a hash table of names, as str */
+	size_t names_count;     /* names in the table, at most NAMES_MOST */
 	PyObject *defaults[DEFAULTS][2];
 	PyObject *input, *scheme, *http, *https;
 	PyObject *method, *https_name, *scheme_name;
@@ -87,7 +87,7 @@ int wsgi_environ_start(void)
 	shared.scheme_name = get_name("REQUEST_SCHEME", 14);
 	if (PyErr_Occurred())
 		return -1;
-	/* wsgi.input_terminated: whoever reads on comes to an end (werkzeug asks for that). */
+	/* wsgi.input_terminated: reading on comes to an end (werkzeug asks for this). */
 	shared.base = Py_BuildValue("{s(ii)sOsOsOsOsOsOsOsO}", "wsgi.version", 1, 0,
 	    "wsgi.url_scheme", shared.http, "wsgi.input", Py_None, "wsgi.errors",
 	    errors != NULL ? errors : Py_None, "wsgi.multithread", Py_False, "wsgi.multiprocess",
@@ -115,7 +115,7 @@ PyObject *wsgi_environ_make(const struct binding_call *call, PyObject *input, bo
 	return environ;
 }
 
-/* 1: last is that of this request now. 0: it has other variables. */
+/* Returns 1 if last is this request's environ now; 0 if the request has other variables. */
 static int update(char *const *environment)
 {
 	for (size_t i = 0; i < shared.count; i++) {
@@ -204,7 +204,7 @@ static int add(const char *variable)
 	return kept != NULL ? 0 : -1;
 }
 
-/* What follows from the variables. */
+/* Set what follows from the variables. */
 static int complete(void)
 {
 	PyObject *method = PyDict_GetItemWithError(shared.last, shared.method);
@@ -226,7 +226,10 @@ static bool is_https(void)
 	return scheme != NULL && strcasecmp(text_of(scheme), "https") == 0;
 }
 
-/* A new reference to a string that is kept, and compares fast with a name in an app's code. */
+/*
+ * A new reference to a name's string. It is interned, so that it compares fast with a name in an
+ * app's code.
+ */
 static PyObject *get_name(const char *name, size_t length)
 {
 	uint32_t hash = 2166136261U;

@@ -1,11 +1,11 @@
 /*
- * wsgi.file_wrapper: an iterable over blocks of a file, which the server may recognize, and send
- * the file itself instead.
+ * wsgi.file_wrapper: an iterable over the blocks of a file, which the server may recognize and
+ * replace by sending the file itself.
  *
- * That is right only if the file's read would return what the descriptor has, and an object with a
- * fileno need not be like that: a gzip.GzipFile has one, of the compressed file. So only files as
- * open() makes them in binary mode, and tempfile around such a one, are sent as a whole, from where
- * the object stands to the end; pipes, and everything else, are read block by block.
+ * That is right only if the file's read returns what the descriptor has, and an object with a
+ * fileno need not be like that: the fileno of a gzip.GzipFile is the compressed file. So only files
+ * that open() makes in binary mode, and tempfile around such a file, are sent as a whole, from the
+ * object's position to the end. Pipes and everything else are read block by block.
  */
 #include "wsgi/python_wsgi_file.h"
 
@@ -16,7 +16,7 @@
 
 struct wrapper {
 	PyObject_HEAD PyObject *file;
-	PyObject *block; /* int: bytes to read at once */
+	PyObject *block; /* int: bytes to read at a time */
 };
 
 static PyObject *find_plain(PyObject *file);
@@ -101,7 +101,7 @@ int wsgi_file_send(PyObject *self, struct wsgi_reply *reply)
 	off_t before, position;
 	int result;
 
-	/* What is in /proc says it is a file without a byte. */
+	/* A file in /proc has the size 0 and yet has bytes. */
 	if (fd == -1 || fstat(fd, &status) == -1 || !S_ISREG(status.st_mode) ||
 	    status.st_size == 0) {
 		PyErr_Clear();
@@ -110,7 +110,10 @@ int wsgi_file_send(PyObject *self, struct wsgi_reply *reply)
 	}
 	position = get_position(file);
 	Py_DECREF(file);
-	/* The object has read ahead, and finds its place again if it must be read after all. */
+	/*
+	 * Restored on failure: the object has read ahead, and relies on this offset if it must be
+	 * read after all.
+	 */
 	before = lseek(fd, 0, SEEK_CUR);
 	if (position == -1 || before == -1 || lseek(fd, position, SEEK_SET) == -1) {
 		PyErr_Clear();
@@ -123,7 +126,9 @@ int wsgi_file_send(PyObject *self, struct wsgi_reply *reply)
 	return result;
 }
 
-/* The object whose descriptor holds just what the file's read returns: a new reference, or NULL. */
+/*
+ * The object whose descriptor has exactly what the file's read returns: a new reference, or NULL.
+ */
 static PyObject *find_plain(PyObject *file)
 {
 	PyObject *plain = NULL, *raw = NULL;
@@ -142,7 +147,7 @@ static PyObject *find_plain(PyObject *file)
 	return plain;
 }
 
-/* Whether the object's type is this one of a module, and no other that is made of it. */
+/* True if the object's type is this very type of a module, and not a subclass. */
 static int is_of(PyObject *object, const char *module_name, const char *name)
 {
 	PyObject *module = PyDict_GetItemString(PyImport_GetModuleDict(), module_name);
@@ -154,7 +159,7 @@ static int is_of(PyObject *object, const char *module_name, const char *name)
 	return same;
 }
 
-/* Where the next read of the object would begin, with all it was given to write in the file; -1. */
+/* Flush the object, and return where its next read would begin; or -1. */
 static off_t get_position(PyObject *file)
 {
 	PyObject *flushed = PyObject_CallMethod(file, "flush", NULL);

@@ -1,11 +1,11 @@
 /*
- * The header block of a reply: what start_response is given, checked and written down.
+ * The header block of a response: the arguments of start_response, checked and written down.
  *
- * It is done at once when the app calls start_response, so that a mistake is an exception where it
- * was made, and what becomes of the list afterwards changes nothing. What PEP 3333 forbids is
- * refused: control characters anywhere, text that does not fit into ISO 8859-1, headers that belong
- * to the connection ("hop-by-hop"), names that are no token (RFC 9110); and a header Status, which a
- * CGI reply has for the status itself.
+ * This happens at once when the app calls start_response, so that a mistake raises an exception
+ * where it was made, and later changes to the list have no effect. What PEP 3333 forbids is
+ * refused: control characters, text outside of ISO 8859-1, headers of the connection
+ * ("hop-by-hop"), and names that are no token (RFC 9110). A header named Status is refused too,
+ * since CGI uses it for the status itself.
  */
 #include "wsgi/python_wsgi_header.h"
 
@@ -52,7 +52,7 @@ static int add_status(struct wsgi_header *header, PyObject *status)
 
 	if (get_text(status, "the status", &text) == -1)
 		return -1;
-	/* Without a reason it is sent with the standard one: by the host, as any script's. */
+	/* The host adds the standard reason phrase if there is none, as for any script. */
 	if (text.size < 3 || strspn(text.bytes, "0123456789") != 3 || text.bytes[0] == '0' ||
 	    text.bytes[0] > '5' || (text.size > 3 && text.bytes[3] != ' ') || has_control(&text)) {
 		PyErr_Format(PyExc_ValueError,
@@ -61,7 +61,7 @@ static int add_status(struct wsgi_header *header, PyObject *status)
 	}
 	if (text.bytes[0] == '1') {
 		PyErr_Format(PyExc_ValueError,
-		    "start_response: %R is an interim status, and no reply", status);
+		    "start_response: %R is an interim status, not a final one", status);
 		return -1;
 	}
 	header->bodyless = strncmp(text.bytes, "204", 3) == 0 || strncmp(text.bytes, "304", 3) == 0;
@@ -93,7 +93,7 @@ static int add_header(struct wsgi_header *header, PyObject *pair)
 	return add_line(header, &name, &value);
 }
 
-/* strspn(3) would read its set anew each time. */
+/* Not by strspn(3), which builds a table of its set in each call. */
 static bool is_token(const struct text *name)
 {
 	static const char marks[] = "!#$%&'*+-.^_`|~0123456789";
@@ -115,15 +115,15 @@ static int check_name(const struct text *name)
 	    "transfer-encoding", "upgrade", "status", NULL};
 
 	if (name->size == 0 || !is_token(name)) {
-		PyErr_Format(
-		    PyExc_ValueError, "start_response: not a header's name: '%.100s'", name->bytes);
+		PyErr_Format(PyExc_ValueError, "start_response: not a valid header name: '%.100s'",
+		    name->bytes);
 		return -1;
 	}
 	for (size_t i = 0; refused[i] != NULL; i++)
 		if ((name->bytes[0] | 0x20) == refused[i][0] &&
 		    strcasecmp(name->bytes, refused[i]) == 0) {
 			PyErr_Format(PyExc_ValueError,
-			    "start_response: the header %s is not the app's to set", name->bytes);
+			    "start_response: an app must not set the header %s", name->bytes);
 			return -1;
 		}
 	return 0;
@@ -133,7 +133,7 @@ static int set_length(struct wsgi_header *header, const struct text *value)
 {
 	uint64_t length = 0;
 
-	/* 18 digits fit, and nobody has more bytes than that. */
+	/* 18 digits fit into the number, and no body has more bytes. */
 	if (value->size == 0 || value->size > 18 ||
 	    strspn(value->bytes, "0123456789") != value->size) {
 		PyErr_Format(PyExc_ValueError,
@@ -143,7 +143,8 @@ static int set_length(struct wsgi_header *header, const struct text *value)
 	for (size_t i = 0; i < value->size; i++)
 		length = 10 * length + (uint64_t)(value->bytes[i] - '0');
 	if (header->has_length && header->length != length) {
-		PyErr_SetString(PyExc_ValueError, "start_response: Content-Length is given twice");
+		PyErr_SetString(
+		    PyExc_ValueError, "start_response: two Content-Lengths that differ");
 		return -1;
 	}
 	header->has_length = true;
@@ -151,7 +152,7 @@ static int set_length(struct wsgi_header *header, const struct text *value)
 	return 0;
 }
 
-/* A str of one byte a character has just the bytes that ISO 8859-1 makes of it, and a NUL. */
+/* A str with one byte a character holds exactly its ISO 8859-1 bytes, and a NUL. */
 static int get_text(PyObject *object, const char *what, struct text *text)
 {
 	if (!PyUnicode_Check(object)) {
@@ -201,7 +202,9 @@ static int add_line(struct wsgi_header *header, const struct text *name, const s
 	return 0;
 }
 
-/* Most replies get one, and printf(3) would take longer than all the rest of the block. */
+/*
+ * Not by printf(3), which would take longer than the rest of the block: most responses need this.
+ */
 int wsgi_header_add_length(struct wsgi_header *header, uint64_t length)
 {
 	static const struct text name = {"Content-Length", 14};

@@ -1,14 +1,14 @@
 /*
- * wsgi.input: the request body, as far as PEP 3333 asks for it (read, readline, readlines,
- * iteration), and readinto, so that Python's own buffered readers can be put upon it.
+ * wsgi.input: the request body, with the methods of PEP 3333 (read, readline, readlines,
+ * iteration), and readinto, so that Python's own buffered readers can wrap it.
  *
- * The body is complete, in a file, when the app is called. It is read by pread, so nobody else's
- * use of the descriptor disturbs; small pieces and lines come out of a window that moves over the
- * file, large ones are read straight into the memory that the app gets. There is no seek: apps that
- * rely on one would not run elsewhere.
+ * The body is complete, in a file, when the app is called. It is read by pread(2), so that other
+ * uses of the descriptor do no harm. Small pieces and lines come out of a window that moves over
+ * the file; large pieces are read straight into the memory that the app gets. There is no seek: an
+ * app that relied on one would not run under other servers.
  *
- * An app can keep the object. When its request is over it is closed for ever, and says so; only one
- * that nobody kept is used again.
+ * An app can keep the object. When its request has ended, it is closed for good and raises an
+ * error. An object that no app kept is used again for the next request.
  */
 #include "wsgi/python_wsgi_input.h"
 
@@ -22,11 +22,11 @@
 enum { WINDOW = 1 << 16 };
 
 struct input {
-	PyObject_HEAD int file; /* the host's; -1 if the body is empty */
+	PyObject_HEAD int file; /* the host's descriptor of the body; -1: empty */
 	bool closed;
-	uint64_t size;  /* of the body; less when the file turns out to be shorter */
-	uint64_t at;    /* where the next read begins */
-	uint64_t start; /* where the window begins */
+	uint64_t size;  /* bytes of the body; fewer if the file turns out to be shorter */
+	uint64_t at;    /* offset of the next read */
+	uint64_t start; /* offset of the window */
 	size_t filled;  /* bytes in the window */
 	char *window;   /* WINDOW bytes; NULL until it is needed */
 };
@@ -117,7 +117,7 @@ static PyObject *input_readline(PyObject *self, PyObject *const *arguments, Py_s
 	return take_line(input, limit);
 }
 
-/* The hint is a number of bytes after which no more lines need come. */
+/* The hint is a number of bytes after which no more lines need be returned. */
 static PyObject *input_readlines(PyObject *self, PyObject *const *arguments, Py_ssize_t count)
 {
 	struct input *input = (struct input *)self;
@@ -174,7 +174,7 @@ static int check_open(const struct input *input)
 	return -1;
 }
 
-/* The one argument that may be there. Absent, None and below zero mean: no limit. */
+/* The optional argument. Absent, None or negative: no limit. */
 static int get_size(PyObject *const *arguments, Py_ssize_t count, const char *name, uint64_t *size)
 {
 	Py_ssize_t number;
@@ -194,7 +194,7 @@ static int get_size(PyObject *const *arguments, Py_ssize_t count, const char *na
 	return 0;
 }
 
-/* The next bytes, as many as there are up to size. */
+/* The next bytes, at most size. */
 static PyObject *take(struct input *input, uint64_t size)
 {
 	uint64_t left = input->size - input->at;
@@ -208,7 +208,7 @@ static PyObject *take(struct input *input, uint64_t size)
 	return bytes;
 }
 
-/* Exactly size bytes, which must be left. */
+/* Copy exactly size bytes; so many must be left. */
 static int take_into(struct input *input, char *to, size_t size)
 {
 	while (size > 0) {
@@ -241,7 +241,7 @@ static int take_into(struct input *input, char *to, size_t size)
 	return 0;
 }
 
-/* Move the window to where the next read begins; something must be left. */
+/* Move the window to the offset of the next read; bytes must be left. */
 static int fill(struct input *input)
 {
 	uint64_t left = input->size - input->at;
@@ -277,8 +277,8 @@ static PyObject *take_line(struct input *input, uint64_t limit)
 }
 
 /*
- * *size: that of the next line with its end, the limit, or all that is left. A line that goes
- * beyond the window makes the window move, and is then read once more.
+ * Sets *size to the size of the next line with its end, at most the limit and what is left. For a
+ * line beyond the window the window moves, and the line is then read once more.
  */
 static int find_line_end(struct input *input, uint64_t limit, uint64_t *size)
 {

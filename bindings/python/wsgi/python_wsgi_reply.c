@@ -1,13 +1,14 @@
 /*
- * The reply to a WSGI request: start_response, write, and the way of the body to the host.
+ * The response to a WSGI request: start_response, write, and the body on its way to the host.
  *
  * The header leaves with the first byte of the body, or at the end, so that an app which fails
- * before is a clean error. What is known to be the whole body goes in one write with it, and with a
- * Content-Length if the app gave none. A body never becomes longer than its Content-Length says, and
- * one that is shorter is an error: the client could not tell it from a whole one otherwise.
+ * earlier gets a clean error page. If a piece is known to be the whole body, it goes with the
+ * header in one write, and with a Content-Length if the app gave none. A body never becomes longer
+ * than its Content-Length, and a shorter one is an error, since the client could not tell it from a
+ * whole one.
  *
- * A reply to HEAD has the header that GET would have; 204 and 304 have no body. There, the app's
- * first piece of body is enough to know that the header is final, and the rest is not asked for.
+ * The response to HEAD has the header that GET would have, and 204 and 304 have no body. There the
+ * app's first piece of body shows that the header is final, and the rest is not asked for.
  *
  * The object that the app calls as start_response holds no other Python object, so nothing that the
  * app does with exc_info makes a cycle of references.
@@ -55,11 +56,11 @@ static PyTypeObject type;
 static struct wsgi_reply *spare;
 
 /*
- * An app's threads. A thread that writes to the host does so without Python's lock, and may still be
- * writing when the request ends, since a client takes its time. The call that it writes to, and the
- * descriptor behind the call, belong to another request a moment later. So one thread writes at a
- * time, in the order in which they came (otherwise a thread that writes again and again would keep the
- * others out), and a request does not end before the last of them has returned.
+ * An app's threads. A thread that writes to the host does so without Python's lock, and may still
+ * be writing when the request ends, since a client takes its time. The call that it writes to, and
+ * the descriptor behind the call, belong to another request a moment later. So one thread writes at
+ * a time, in the order in which they came (otherwise a thread that writes again and again would
+ * keep the others out), and a request does not end before the last of them has returned.
  */
 static void begin_turn(struct wsgi_reply *reply)
 {
@@ -81,8 +82,8 @@ static void wait_for_writers(struct wsgi_reply *reply)
 }
 
 /*
- * Begin to write to the reply's call: without Python's lock where there are other threads. Returns false
- * if the request ended while this thread waited for its turn; the client counts as gone then.
+ * Begin to write to the reply's call: without Python's lock where there are other threads. Returns
+ * false if the request ended while this thread waited for its turn; the client counts as gone then.
  */
 static bool begin_writing(struct wsgi_reply *reply, PyThreadState **released)
 {
@@ -166,7 +167,7 @@ static PyObject *start_response(
 	    (named == 1 &&
 		PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(keywords, 0), "exc_info") != 0)) {
 		PyErr_SetString(PyExc_TypeError,
-		    "start_response takes a status, a list of headers and perhaps exc_info");
+		    "start_response takes a status, a list of headers and optionally exc_info");
 		return NULL;
 	}
 	if (reply->call == NULL) {
@@ -191,7 +192,7 @@ static PyObject *start_response(
 	return PyCFunction_New(&write_method, self);
 }
 
-/* The header is gone: the app's exception must end the reply. Returns -1. */
+/* The header was sent, so the app's exception must end the response. Returns -1. */
 static int raise_again(PyObject *exc_info)
 {
 	PyObject *kind = PyTuple_GET_ITEM(exc_info, 0);
@@ -208,7 +209,9 @@ static int raise_again(PyObject *exc_info)
 	return -1;
 }
 
-/* An app that writes to a client which is gone is to stop; nobody sees this exception otherwise. */
+/*
+ * Raises BrokenPipeError if the client has gone, to stop the app; the exception is never printed.
+ */
 static PyObject *write_piece(PyObject *self, PyObject *chunk)
 {
 	struct wsgi_reply *reply = (struct wsgi_reply *)self;
@@ -220,7 +223,8 @@ static PyObject *write_piece(PyObject *self, PyObject *chunk)
 	}
 	if (check_piece(chunk) == 0 && !is_bodyless(reply) && reply->header.has_length &&
 	    (uint64_t)PyBytes_GET_SIZE(chunk) > reply->header.length - reply->written)
-		PyErr_SetString(PyExc_ValueError, "write: more than Content-Length says");
+		PyErr_SetString(
+		    PyExc_ValueError, "write: the body is longer than its Content-Length");
 	if (PyErr_Occurred())
 		return NULL;
 	result = wsgi_reply_chunk(reply, chunk, false);
@@ -284,7 +288,7 @@ int wsgi_reply_all(struct wsgi_reply *reply, PyObject *chunks)
 	return send_batches(reply, chunks);
 }
 
-/* The pieces are checked. */
+/* Every piece is bytes. */
 static int send_batches(struct wsgi_reply *reply, PyObject *chunks)
 {
 	Py_ssize_t i = 0, total = PyTuple_GET_SIZE(chunks);
@@ -392,7 +396,7 @@ static bool is_bodyless(const struct wsgi_reply *reply)
 	return reply->head || reply->header.bodyless;
 }
 
-/* An app that answers HEAD may leave the body out, which then says nothing of its length. */
+/* None for an empty body to HEAD: the app may have left the body out, so its length is unknown. */
 static int add_known_length(struct wsgi_reply *reply, uint64_t size)
 {
 	if (reply->sent || reply->header.has_length || reply->header.bodyless ||
@@ -413,9 +417,9 @@ static int put_header(struct wsgi_reply *reply, struct iovec *piece)
 }
 
 /*
- * ended: the app has said that no piece follows. Otherwise that is known when the reply has all that
- * its header allows: then nothing that the app still does can make it longer, or wrong. 0, also when
- * the client is gone; -1 with an exception.
+ * Send these pieces. ended: the app has said that no more follow. Otherwise the host learns that
+ * they are the last once the response has all that its header allows, as the app can then neither
+ * extend nor spoil it. Returns 0, also if the client has gone; -1 with an exception.
  */
 static int send_pieces(struct wsgi_reply *reply, struct iovec *pieces, int count, bool ended)
 {
@@ -433,7 +437,7 @@ static int send_pieces(struct wsgi_reply *reply, struct iovec *pieces, int count
 	return result == 0 ? 0 : fail(reply);
 }
 
-/* errno says why nothing more could be sent. 0: the client is gone. */
+/* Sending failed, with errno. Returns 0 if the client has gone, or else -1 with an exception. */
 static int fail(struct wsgi_reply *reply)
 {
 	reply->gone = errno == EPIPE || errno == ECONNRESET;
@@ -443,12 +447,12 @@ static int fail(struct wsgi_reply *reply)
 	return -1;
 }
 
-/* cut: there was more than the Content-Length. */
+/* What sending returns. cut: the body was longer than its Content-Length. */
 static int after(const struct wsgi_reply *reply, bool cut)
 {
 	if (cut && !is_bodyless(reply) && !reply->gone)
 		PySys_WriteStderr(
-		    "the body is longer than its Content-Length, %llu bytes, and cut\n",
+		    "the body is longer than its Content-Length, so it is cut after %llu bytes\n",
 		    (unsigned long long)reply->header.length);
 	return cut || reply->gone || (reply->sent && is_bodyless(reply)) ? WSGI_ENOUGH : 0;
 }

@@ -19,8 +19,8 @@ int wsgi_reply_start(void);
 struct wsgi_reply *wsgi_reply_new(struct binding_call *call, bool head);
 
 /*
- * The request has ended: wait until no thread writes, and make start_response and write fail. Takes the
- * reference.
+ * The request has ended: wait until no thread writes, and make start_response and write fail. Takes
+ * the reference.
  */
 void wsgi_reply_end(struct wsgi_reply *reply);
 
@@ -28,14 +28,14 @@ void wsgi_reply_end(struct wsgi_reply *reply);
 bool wsgi_reply_is_gone(const struct wsgi_reply *reply);
 
 /*
- * Returned by the functions below, besides 0 and -1: send no more of the body. The client has gone, or
- * has all that Content-Length or the method (HEAD) allows.
+ * Returned by the functions below, besides 0 and -1: send no more of the body. The client has gone,
+ * or has all that Content-Length or the method (HEAD) allows.
  */
 enum { WSGI_ENOUGH = 1 };
 
 /*
- * Send a piece of the body, after the header if that was not sent yet. An empty piece sends nothing.
- * only: it is the whole body. Returns 0, WSGI_ENOUGH or -1.
+ * Send a piece of the body, after the header if that was not sent yet. An empty piece sends
+ * nothing. only: it is the whole body. Returns 0, WSGI_ENOUGH or -1.
  */
 int wsgi_reply_chunk(struct wsgi_reply *reply, PyObject *chunk, bool only);
 
@@ -48,7 +48,9 @@ int wsgi_reply_all(struct wsgi_reply *reply, PyObject *chunks);
  */
 int wsgi_reply_file(struct wsgi_reply *reply, int file, uint64_t size);
 
-/* The body is complete. Returns 0, or -1; also -1 if the body is shorter than its Content-Length. */
+/*
+ * The body is complete. Returns 0, or -1; also -1 if the body is shorter than its Content-Length.
+ */
 int wsgi_reply_finish(struct wsgi_reply *reply);
 
 #endif

@@ -1,19 +1,19 @@
 /*
- * An app: a script that stays loaded and answers one request after another in its process, by its
- * procedure `application`. It is loaded as tclsh would run it, and nothing is undone afterwards:
- * what it has in variables, namespaces, databases and timers is what an app is for.
+ * An app in its app worker: a script that stays loaded, and whose procedure `application` answers
+ * one request after another. It is loaded as tclsh would run it, and nothing is undone afterwards:
+ * variables, namespaces, databases and timers that stay are what an app is for.
  *
- * Renewed for each request are the things that belong to it. ::env (tcl_environment), stdin and
- * stdout (tcl_channel), and ::errorInfo, ::errorCode. All else that a request changes is the app's:
- * the working folder, the system encoding, what it does to stderr.
+ * Made anew for each request are ::env (tcl_environment), stdin and stdout (tcl_channel),
+ * ::errorInfo and ::errorCode. Everything else that a request changes stays changed: the working
+ * directory, the system encoding, the settings of stderr.
  *
- * Between requests the event loop turns (tcl_wait), so timers and handlers of the app go on; and
- * inside a request too, whenever the app waits for an event. What a timer prints that an earlier request
- * has left goes to the log then too, and never into the later one's reply (tcl_events). An error in a
- * timer or a handler is a background error, told on standard error.
+ * Between requests the event loop runs (tcl_wait), and so do the app's timers and handlers. It runs
+ * in a request too whenever the app waits for an event. What a timer of an earlier request prints
+ * then goes to the log, and never into the later request's reply (tcl_events). An error in a timer
+ * or a handler is a background error, printed on standard error.
  *
- * `exit` in a request ends the request (tcl_exit) and retires the worker; anywhere else it is tclsh's,
- * and tcl_end tells how that ends the process.
+ * `exit` in a request ends the request (tcl_exit) and the worker after it. Anywhere else it is
+ * tclsh's, and tcl_end tells how it ends the process.
  */
 #include "app/tcl_app.h"
 
@@ -41,7 +41,7 @@
 #include "packages/tcl_wapp.h"
 
 struct loaded {
-	Tcl_Obj *application; /* the command */
+	Tcl_Obj *application; /* the command `application`, as a word */
 	struct tcl_exit exits;
 };
 
@@ -99,7 +99,7 @@ static int load(Tcl_Interp *interp, struct binding_app *app, Tcl_Obj *path)
 		dprintf(STDERR_FILENO, "%s: an app must define proc application {}\n", run->script);
 		return -1;
 	}
-	/* Else it would be empty in `application`, where under CGI it is the script. */
+	/* In `application` it would be empty otherwise; under CGI it is the script. */
 	tcl_words(interp, "info", "script", Tcl_GetString(path), NULL);
 	tcl_channel_loaded();
 	tcl_end_app_is_loaded();
@@ -149,7 +149,7 @@ static int call_application(Tcl_Interp *interp, struct binding_app *app)
 	}
 	if (code == TCL_OK)
 		return 0;
-	/* A client that went away is no fault of the app's, and the host has seen it too. */
+	/* A client that has gone is no fault of the app's, and the host sees it too. */
 	if (!tcl_channel_is_broken())
 		tcl_error_tell(interp, app->run, code);
 	return BINDING_FAILED;
@@ -159,7 +159,10 @@ void tcl_app_unload(Tcl_Interp *interp, struct binding_app *app)
 {
 	const struct loaded *loaded = app->rerun ? NULL : app->data;
 
-	/* What the app has put in the place of `exit` has been called, or is now. */
+	/*
+	 * After an `exit` in a request, the app's own replacement of `exit` was called already;
+	 * else it is now.
+	 */
 	if (loaded != NULL && loaded->exits.called)
 		Tcl_Exit(EXIT_SUCCESS);
 	tcl_run_leave(interp, EXIT_SUCCESS);

@@ -1,21 +1,24 @@
 /*
- * The standard channels of an app worker. Each is a channel of a type of our own: stdin reads the
- * request's body, exactly its size; what is flushed from stdout is the host's at once; outside of a
- * request stdin is empty and stdout is the log; stderr is the log always. They are buffered as it
- * suits a reply: nothing leaves before a flush or 256 KiB, so what fails before that is a clean
- * error page (what is buffered then is thrown away), and a `flush stdout` streams.
+ * stdin, stdout and stderr of an app worker.
  *
- * A request may close and configure them as it likes, push a transformation onto them, or close one
- * so that the next file opened takes its place, as Tcl has it. So both are made anew for each
- * request, which is cheaper than undoing all of this. At its end they lose the request: what still
- * uses them (a timer of the app) reads nothing, and writes to the log. Where a request has done
- * something with them that would go on, they are made anew then too.
+ * Each is a channel of a type of this file. stdin reads the request's body, exactly its size. What
+ * is flushed from stdout goes to the host at once. Outside of a request stdin is empty and stdout
+ * is the log. stderr is always the log. Buffers suit a reply: nothing leaves before a flush or 256
+ * KiB, so a failure before that is a clean error page (what is buffered is discarded), and `flush
+ * stdout` streams.
  *
- * The channels that Tcl had made of descriptors 0, 1 and 2 are kept to the end of the process, as
- * closing them would close the descriptors.
+ * A request may close and configure the channels, push a transformation onto them, or close one so
+ * that the next file opened takes its place, as always in Tcl. So stdin and stdout are made anew
+ * for each request, which is cheaper than to undo all this. At the request's end they lose their
+ * request: what still uses them (a timer of the app) reads nothing, and writes to the log. If the
+ * request left something on them that would go on, they are made anew then too.
  *
- * The file with the body is always ready, and so is the host for the reply: an event is due as soon
- * as one is wanted. Nonblocking mode makes no difference therefore. Left out: seeking in the body.
+ * The channels that Tcl itself made of descriptors 0, 1 and 2 are kept to the end of the process,
+ * since closing them would close the descriptors.
+ *
+ * The file with the body is always ready, and so is the host for the reply. So an event is due as
+ * soon as a script wants one, and nonblocking mode makes no difference. Left out: seeking in the
+ * body.
  */
 #include "app/tcl_channel.h"
 
@@ -30,18 +33,18 @@
 #include "host/binding.h"
 #include "interpreter/tcl_encoding.h"
 
-#define HIDING "exthost_log" /* the name of what stands in the place of a hidden stdout */
+#define HIDING "exthost_log" /* the name of the channel that replaces a hidden stdout */
 
 enum { REPLY_BUFFER = 262144, BODY_BUFFER = 65536 };
 
-/* What a channel's own data is. */
+/* The data of a channel. */
 struct standard {
 	Tcl_Channel channel;
-	struct binding_call *call; /* NULL: it has no request (any more) */
-	int descriptor;            /* read from, and written to without a request */
-	uint64_t left;             /* stdin: bytes of the body */
-	int watched;               /* TCL_READABLE or TCL_WRITABLE: an event is wanted */
-	Tcl_TimerToken timer;      /* which makes the event */
+	struct binding_call *call; /* the request; NULL: none, or none any more */
+	int descriptor;            /* descriptor to read from, or to write to without a request */
+	uint64_t left;             /* stdin: bytes of the body left to read */
+	int watched;               /* TCL_READABLE or TCL_WRITABLE: the script wants this event */
+	Tcl_TimerToken timer;      /* timer that makes the event */
 	bool used;                 /* something was read or written */
 };
 
@@ -78,15 +81,15 @@ static const Tcl_ChannelType standard_type = {
     .blockModeProc = set_blocking,
 };
 
-/* Tcl has one set of standard channels for a thread, and the app is in one thread. */
+/* Tcl has one set of standard channels for each thread, and the app is in one thread. */
 static struct {
-	struct standard *in, *out, *errors; /* NULL: closed */
-	struct standard *hidden; /* the request's stdout, while that name means the log */
-	bool broken;             /* the client is gone */
-	bool discarded;          /* what is written goes nowhere */
+	struct standard *in, *out, *errors; /* the present channels; NULL: closed */
+	struct standard *hidden; /* the request's stdout while the name stdout means the log */
+	bool broken;             /* the client has gone */
+	bool discarded;          /* what is written is discarded */
 	bool last;               /* what is written is the end of the reply */
-	bool open_line;          /* what was last written to the log has no end of line */
-	char encoding[64]; /* what they are made with, as the app chose it; "": UTF-8, no app */
+	bool open_line;          /* the last line in the log is unfinished */
+	char encoding[64]; /* encoding of new channels, as the app set it; "": UTF-8, and no app */
 } standards;
 
 void tcl_channel_start(Tcl_Interp *interp)
@@ -115,7 +118,10 @@ int tcl_channel_end(Tcl_Interp *interp)
 	struct standard *out = standards.out;
 	int result = 0;
 
-	/* Tcl holds one buffer and no more, since write_reply takes all of it: it is one call. */
+	/*
+	 * Tcl holds at most one buffer, since write_reply takes all of it: so the flush is one call
+	 * of write_reply.
+	 */
 	standards.last = are_plain();
 	if (out != NULL && Tcl_Flush(out->channel) != TCL_OK) {
 		if (!standards.broken)
@@ -127,15 +133,18 @@ int tcl_channel_end(Tcl_Interp *interp)
 	    Tcl_InputBuffered(standards.in->channel) == 0)
 		turn_to_log();
 	else
-		/* Closing may write still: a transformation does. What was read ahead of the body goes. */
+		/*
+		 * Closing may still write, as a transformation does. Body that was read ahead is
+		 * dropped.
+		 */
 		replace(interp, NULL);
 	end_line();
 	return standards.broken ? -1 : result;
 }
 
 /*
- * Tcl keeps what it has found by a name, and looks again when the channel has been taken from an
- * interpreter. From this one it must not be taken, as its handlers of events would go with that.
+ * Make Tcl look up the channel's name again. Tcl caches it until the channel is unregistered from
+ * an interpreter, which must not be this one: its event handlers would go too.
  */
 static void forget_name(Tcl_Channel channel)
 {
@@ -145,7 +154,7 @@ static void forget_name(Tcl_Channel channel)
 	if (other == NULL) {
 		other = Tcl_CreateInterp();
 		Tcl_RegisterChannel(other, channel);
-		/* It has got the standard channels, too. */
+		/* The new interpreter has got the standard channels too. */
 		for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
 			Tcl_Channel standard = Tcl_GetStdChannel(types[i]);
 
@@ -158,7 +167,7 @@ static void forget_name(Tcl_Channel channel)
 	Tcl_UnregisterChannel(other, channel);
 }
 
-/* A standard channel is found by the name of the channel in that place. */
+/* Tcl finds a standard channel by the name of the channel in its place. */
 bool tcl_channel_hide(Tcl_Interp *interp)
 {
 	struct standard *out = standards.out;
@@ -169,7 +178,7 @@ bool tcl_channel_hide(Tcl_Interp *interp)
 	    Tcl_GetStdChannel(TCL_STDOUT) != out->channel || Tcl_InterpDeleted(interp))
 		return false;
 	state = Tcl_SaveInterpState(interp, TCL_OK);
-	/* What that place had is now the reference for later. */
+	/* The reference of that place is now this one. */
 	standards.hidden = out;
 	make(interp, TCL_STDOUT, HIDING, TCL_WRITABLE, &log);
 	tcl_children_add(interp, standards.out->channel, out->channel);
@@ -210,7 +219,9 @@ bool tcl_channel_is_broken(void)
 	return standards.broken;
 }
 
-/* Both are where they were put, and nothing waits for them or stands between them and the script. */
+/*
+ * True if stdin and stdout are in their places, with no event wanted and no transformation pushed.
+ */
 static bool are_plain(void)
 {
 	const struct standard *in = standards.in;
@@ -231,9 +242,8 @@ static void turn_to_log(void)
 }
 
 /*
- * A channel that is made while the place of a standard channel is empty, because a script has
- * closed it, gets that place; so all three are taken out (which is another kind of empty) before
- * the first is made.
+ * All three are taken out of their places first: a channel made while a place is empty, because a
+ * script has closed it, would get that place. (Taken out is another kind of empty.)
  */
 static void replace(Tcl_Interp *interp, struct binding_call *call)
 {
@@ -260,8 +270,8 @@ static void replace(Tcl_Interp *interp, struct binding_call *call)
 }
 
 /*
- * The thread has a reference to the channel of that place, whatever channel it is, and the
- * interpreter one to the channel of that name.
+ * Release two references: the thread's, to the channel in that place, and the interpreter's, to the
+ * channel of that name.
  */
 static void take_away(Tcl_Interp *interp, int type, const char *name)
 {
@@ -295,7 +305,7 @@ static void make(
 	Tcl_SetStdChannel(made->channel, type);
 	Tcl_RegisterChannel(NULL, made->channel);
 	Tcl_RegisterChannel(interp, made->channel);
-	/* An earlier request may have changed the system's. */
+	/* An earlier request may have changed the system encoding. */
 	if (strcmp(Tcl_GetEncodingName(NULL), encoding()) != 0)
 		Tcl_SetChannelOption(NULL, made->channel, "-encoding", encoding());
 	if (type == TCL_STDIN) {
@@ -327,8 +337,8 @@ void tcl_channel_loaded(void)
 }
 
 /*
- * The app has changed the system's encoding, in a request perhaps: the request's channels have it
- * too, unless they have been used or another encoding was chosen for them.
+ * The app has set the system encoding, perhaps in a request: set it for the request's channels too,
+ * unless they have been used or were given another one.
  */
 static void follow_encoding(void)
 {
@@ -355,7 +365,9 @@ static bool is_untouched(const struct standard *standard)
 	return same;
 }
 
-/* Something else has the channel still, or there is none. */
+/*
+ * Detach a channel from its request. Something else may still use the channel, or it may be NULL.
+ */
 static void release(struct standard *standard)
 {
 	if (standard == NULL)
@@ -432,7 +444,7 @@ static int write_log(int descriptor, const char *bytes, int size, int *error)
 	return (int)written;
 }
 
-/* Of the log, at the end of a request: else it would go on with what a later one writes. */
+/* Finish the last line in the log, so that a later request does not continue it. */
 static void end_line(void)
 {
 	if (standards.open_line)
@@ -440,7 +452,7 @@ static void end_line(void)
 	standards.open_line = false;
 }
 
-/* Tcl calls this again after each event, so there is no need to go on by itself. */
+/* Makes one event: Tcl calls this again after it. */
 static void watch(void *data, int mask)
 {
 	struct standard *standard = data;
@@ -459,7 +471,7 @@ static void notify(void *data)
 		Tcl_NotifyChannel(standard->channel, standard->watched);
 }
 
-/* For programs that the app starts. */
+/* Called for programs that the app starts. */
 static int get_handle(void *data, int direction, void **handle)
 {
 	struct standard *standard = data;

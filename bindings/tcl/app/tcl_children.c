@@ -1,14 +1,19 @@
 /*
- * Interpreters that an app has made and keeps. Each has its own table of channels, by name, and one
- * that has the standard channels has those of the request in which it first used one; so when they
- * are replaced, they are here too. A safe interpreter has none unless the app has shared them, and
- * is left without.
+ * The standard channels in the interpreters that an app has made.
+ *
+ * Each interpreter has its own table of channels by name. One that has the standard channels has
+ * those of the request in which it first used one. So when the channels are replaced, they are
+ * replaced here too. A safe interpreter has none unless the app has shared them with it, and is
+ * left without.
  */
 #include "app/tcl_children.h"
 
 #include "interpreter/tcl_words.h"
 
-/* What is done to each. name and other: as the public functions have them; NULL: not used. */
+/*
+ * A change to every child. channel, other and name: arguments of the public functions, NULL if
+ * unused.
+ */
 struct change {
 	void (*function)(Tcl_Interp *child, const struct change *change);
 	Tcl_Channel channel, other;

@@ -1,9 +1,11 @@
 /*
- * Which files an app is made of. Every way to load code by its path ends in one of two commands,
- * `source` (packages, modules, auto_load, indexes) and `load` (libraries in C), so these two are
- * watched from inside: the commands stay as a script knows them, and tell of each file that is
- * there before they do their work, so that a file with a mistake in it is known too. What is read
- * with `open` and evaluated cannot be told from data.
+ * The files that an app is made of.
+ *
+ * Every way to load code by its path ends in one of two commands: `source` (packages, modules,
+ * auto_load, indexes) or `load` (C libraries). So these two are watched from inside. They stay as a
+ * script knows them, and report each existing file before they load it, so that a file with a
+ * mistake in it is reported too. A file that is read with `open` and evaluated cannot be told from
+ * data.
  *
  * The price: in an app, `yield` cannot be called across a `source`.
  */
@@ -16,7 +18,7 @@
 #include "host/binding.h"
 
 struct watched {
-	Tcl_CmdInfo command; /* the command itself */
+	Tcl_CmdInfo command; /* the command `source` or `load` itself */
 	struct binding_app *app;
 	bool is_last; /* the path is the last word; else the first that is no option */
 };

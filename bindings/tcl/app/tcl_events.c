@@ -1,19 +1,21 @@
 /*
- * What an app has arranged to be called later, and whose reply that writes to. Timers and handlers of
- * events outlive the request that made them, and are called whenever the app waits: also within another
- * user's request, where `puts` would find that one's stdout. So while a request waits (vwait, update)
- * the name stdout means the log, as it does between requests; the request's own callbacks alone have
- * their stdout back while they run.
+ * Which request a callback belongs to, and so whether its stdout is a reply or the log.
  *
- * They are told apart as they are made: what is given to `after`, `fileevent`, `chan event`, and as a
- * callback to `chan copy` and `socket -server`, gets the number of the request in front of it; 0: no
- * request's. A script does not see that: `after info`, `after cancel` and `fileevent` know the text that
- * was given. Where an extension waits by itself, as Expect does, stdout is hidden while a callback of
- * another request runs. A callback of any other kind is nobody's, and writes to the log.
+ * Timers and event handlers outlive the request that made them, and run whenever the app waits:
+ * also in another user's request, where `puts` would find that request's stdout. So while a request
+ * waits (vwait, update), the name stdout means the log, as it does between requests. Only the
+ * request's own callbacks get their stdout back while they run.
  *
- * All of this holds in the interpreters that the app makes too.
+ * A callback is marked when it is made: a script given to `after`, `fileevent` or `chan event`, or
+ * as a callback to `chan copy` or `socket -server`, gets the number of its request in front of it;
+ * 0: no request's. Scripts do not see that: `after info`, `after cancel` and `fileevent` know the
+ * text that was given. Where an extension waits by itself, as Expect does, stdout is hidden while a
+ * callback of another request runs. A callback of any other kind belongs to no request, and writes
+ * to the log.
  *
- * The channel itself is not touched: what has it, as a `chan copy` in the background has, goes on.
+ * All of this also holds in the interpreters that the app makes.
+ *
+ * The channel itself is not touched: a `chan copy` in the background, which has it, goes on.
  */
 #include "app/tcl_events.h"
 
@@ -24,7 +26,7 @@
 
 #define COMMAND "::exthost::of_request"
 
-/* A command of Tcl's with a function of ours in front. */
+/* A command of Tcl's, and the function that replaces its own. */
 struct command {
 	const char *name;
 	Tcl_ObjCmdProc *function;
@@ -51,9 +53,9 @@ static struct command commands[] = {
 };
 
 static struct {
-	Tcl_Interp *interp;  /* the app's */
-	Tcl_WideInt last;    /* number of the last request, */
-	Tcl_WideInt request; /* and of the present one; 0: there is none */
+	Tcl_Interp *interp;  /* the app's interpreter */
+	Tcl_WideInt last;    /* the number of the last request */
+	Tcl_WideInt request; /* the number of the present request; 0: none */
 } events;
 
 int tcl_events_watch(Tcl_Interp *interp)
@@ -74,7 +76,7 @@ int tcl_events_watch(Tcl_Interp *interp)
 	return TCL_OK;
 }
 
-/* The same in an interpreter that has been made. A safe one has not all of the commands. */
+/* The same in a child interpreter. A safe one lacks some of the commands. */
 static void watch_child(Tcl_Interp *child)
 {
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
@@ -119,7 +121,7 @@ static int wait_command(void *data, Tcl_Interp *interp, int count, Tcl_Obj *cons
 	return code;
 }
 
-/* interp create, whose result is the name of what was made */
+/* interp create: the result is the new interpreter's name */
 static int interp_command(void *data, Tcl_Interp *interp, int count, Tcl_Obj *const words[])
 {
 	int code = call_original(data, interp, count, words);
@@ -133,13 +135,13 @@ static int interp_command(void *data, Tcl_Interp *interp, int count, Tcl_Obj *co
 	return code;
 }
 
-/* What is made in a callback that is not the request's is not the request's either. */
+/* True if a callback made now is the request's: one made in another request's callback is not. */
 static bool is_request(void)
 {
 	return events.request != 0 && !tcl_channel_is_hidden();
 }
 
-/* A new object with no references. */
+/* Put the mark in front of a script. A new object without a reference. */
 static Tcl_Obj *mark(Tcl_Obj *script)
 {
 	Tcl_Obj *words[] = {Tcl_NewStringObj(COMMAND, -1),
@@ -148,7 +150,7 @@ static Tcl_Obj *mark(Tcl_Obj *script)
 	return Tcl_NewListObj(3, words);
 }
 
-/* The script as it was given, which lives as long as this one; NULL: it has no mark. */
+/* The script as it was given, which lives as long as the marked one; NULL: it has no mark. */
 static Tcl_Obj *given_script(Tcl_Obj *script)
 {
 	Tcl_Obj **words;
@@ -160,7 +162,7 @@ static Tcl_Obj *given_script(Tcl_Obj *script)
 	return words[2];
 }
 
-/* The original with one word replaced, and no more words than so many. */
+/* Call the original with the first count words, one of them replaced. */
 static int call_with(const struct command *command, Tcl_Interp *interp, int count,
     Tcl_Obj *const words[], int place, Tcl_Obj *word)
 {
@@ -176,7 +178,7 @@ static int call_with(const struct command *command, Tcl_Interp *interp, int coun
 	return code;
 }
 
-/* The script from this word on, as `after` takes it. A new reference. */
+/* The script made of these words, as `after` joins them. A new reference. */
 static Tcl_Obj *join(int count, Tcl_Obj *const words[])
 {
 	Tcl_Obj *script = count == 1 ? words[0] : Tcl_ConcatObj(count, words);
@@ -198,7 +200,7 @@ static int after_later(
 	return code;
 }
 
-/* The script that the timer ID was given, where it has a mark. Else NULL. A new reference. */
+/* The script of a timer, if it has a mark; else NULL. A new reference. */
 static Tcl_Obj *script_of_timer(
     const struct command *command, Tcl_Interp *interp, Tcl_Obj *const words[], Tcl_Obj *id)
 {
@@ -218,7 +220,7 @@ static Tcl_Obj *script_of_timer(
 	return script;
 }
 
-/* The timer that was given this script, and has a mark. NULL: there is none. A new reference. */
+/* The marked timer with this script, or NULL. A new reference. */
 static Tcl_Obj *find_timer(
     const struct command *command, Tcl_Interp *interp, Tcl_Obj *const words[], Tcl_Obj *script)
 {
@@ -318,7 +320,7 @@ static int event_command(void *data, Tcl_Interp *interp, int count, Tcl_Obj *con
 	Tcl_Obj *given;
 	int code;
 
-	/* An empty script takes the handler away. */
+	/* An empty script removes the handler. */
 	if (count == 4 && Tcl_GetString(words[3])[0] != '\0')
 		return call_with(data, interp, count, words, 3, mark(words[3]));
 	code = call_original(data, interp, count, words);
@@ -342,7 +344,7 @@ static int option_command(void *data, Tcl_Interp *interp, int count, Tcl_Obj *co
 	return call_original(data, interp, count, words);
 }
 
-/* The script with what the caller of a callback has put behind it. A new reference. */
+/* The script, followed by the words that the caller of a callback appended. A new reference. */
 static Tcl_Obj *with_arguments(Tcl_Obj *script, int count, Tcl_Obj *const words[])
 {
 	Tcl_Obj *whole = count > 0 ? Tcl_DuplicateObj(script) : script;

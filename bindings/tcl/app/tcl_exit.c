@@ -1,10 +1,12 @@
 /*
- * `exit` in a request, which ends the request at least, and has to leave all commands that are going
- * on for that. So the evaluation is cancelled, which no `catch` stops; whoever has begun it sees
- * that there was an exit, and with which status. The command is watched from inside: a script may
- * rename it, or put its own in place of it, as it may tclsh's.
+ * `exit` in a request.
  *
- * Outside of a request, and in an interpreter that the script has made itself, `exit` is Tcl's.
+ * It ends the request at least, and must leave all commands that are running. So it cancels the
+ * evaluation, which no `catch` stops. The caller of that evaluation sees that `exit` was called,
+ * and with which status. The command is watched from inside: a script may rename or replace it, as
+ * in tclsh.
+ *
+ * Outside of a request, and in an interpreter that the script itself has made, `exit` is Tcl's.
  */
 #include "app/tcl_exit.h"
 
@@ -50,7 +52,7 @@ static int exit_command(void *data, Tcl_Interp *interp, int count, Tcl_Obj *cons
 	exits->status = status & 0xff;
 	exits->called = true;
 	Tcl_CancelEval(interp, NULL, NULL, TCL_CANCEL_UNWIND);
-	/* It is cancelled by an asynchronous handler, and now is the time. */
+	/* An asynchronous handler does the cancelling: let it run now. */
 	Tcl_AsyncInvoke(interp, TCL_OK);
 	return TCL_ERROR;
 }

@@ -1,19 +1,18 @@
 /*
- * Rerun: a plain CGI script that is run again and again in one process, each time in a fresh
- * interpreter, which is made ahead while nothing is to be done. The script finds what it finds in a
- * CGI run: nothing of an earlier request in the interpreter; environment, working folder, umask,
- * signals and the system encoding as at the start; descriptors 0 and 1 are the request's body and
- * its reply, stdin and stdout (tcl_channel) too.
+ * Rerun: a plain CGI script that runs for each request in a fresh interpreter of the same process.
+ * The interpreter is made ahead, while no request is there. The script finds what it finds in a CGI
+ * run: nothing of an earlier request in the interpreter; environment, working directory, umask,
+ * signals and system encoding as at the start; body and reply on descriptors 0 and 1, and on stdin
+ * and stdout (tcl_channel).
  *
- * With its interpreter go the script's variables, commands, timers, open channels and databases.
- * `exit` ends the request and not the process (tcl_exit); only one in an interpreter that the script
- * has made itself does.
+ * The script's variables, commands, timers, open channels and databases end with its interpreter.
+ * `exit` ends the request and not the process (tcl_exit), except in an interpreter that the script
+ * itself made.
  *
- * What can be seen to be left over makes this the last request of the process: another thread, a
- * descriptor that is open or closed, a child. What cannot be undone, and is not seen: memory that
- * is lost, the state of a library in C that a package has loaded, what a package has registered to
- * be done when the process ends, limits of the process. Sharing one interpreter's compiled
- * procedures with the next is nothing Tcl has.
+ * A visible leftover ends the process after the reply: another thread, a descriptor that was opened
+ * or closed, a child. Not undone and not seen: leaked memory, the state of a C library that a
+ * package loaded, exit handlers that a package registered, resource limits. Tcl has no way to share
+ * one interpreter's compiled procedures with the next.
  */
 #include "app/tcl_rerun.h"
 
@@ -54,19 +53,20 @@
 
 struct rerun {
 	struct binding_app *app;
-	Tcl_Interp *first; /* the template's */
-	Tcl_Interp *next;  /* made ahead; NULL: not yet */
-	Tcl_Obj *path;     /* of the script */
-	/* The process at its start. */
-	int folder, log;
-	int null, nowhere; /* /dev/null for reading, and for writing */
-	mode_t mask;
+	Tcl_Interp *first; /* the template's interpreter */
+	Tcl_Interp *next;  /* the next request's interpreter, made ahead; NULL: not yet */
+	Tcl_Obj *path;     /* path of the script */
+	struct tcl_exit exits;
+	int directory; /* the working directory */
+	int log;       /* a duplicate of descriptor 2 */
+	int null;      /* /dev/null for reading */
+	int nowhere;   /* /dev/null for writing */
+	mode_t mask;   /* the umask */
 	sigset_t blocked;
 	struct sigaction actions[SIGNALS];
-	struct tcl_exit exits;
 };
 
-/* What a run may leave over, counted. */
+/* Counts of what a run may leave over. */
 struct left {
 	int threads, descriptors;
 };
@@ -99,7 +99,7 @@ void tcl_rerun_prepare(struct binding_app *app)
 {
 	struct rerun *r = app->data;
 
-	/* Twice: the first may have failed by what it loaded ahead. */
+	/* Twice: the first may fail because of a package that is loaded ahead. */
 	for (int i = 0; i < 2 && r->next == NULL; i++)
 		r->next = make_interpreter(r);
 }
@@ -123,7 +123,7 @@ static int open_high(const char *path, int flags)
 
 static int save_process(struct rerun *r)
 {
-	r->folder = open_high(".", O_PATH | O_DIRECTORY);
+	r->directory = open_high(".", O_PATH | O_DIRECTORY);
 	r->null = open_high("/dev/null", O_RDONLY);
 	r->nowhere = open_high("/dev/null", O_WRONLY);
 	r->log = fd_dup_high(STDERR_FILENO);
@@ -132,17 +132,17 @@ static int save_process(struct rerun *r)
 	sigprocmask(SIG_SETMASK, NULL, &r->blocked);
 	for (int number = 1; number < SIGNALS; number++)
 		sigaction(number, NULL, &r->actions[number]);
-	return r->folder == -1 || r->log == -1 || r->null == -1 || r->nowhere == -1 ? -1 : 0;
+	return r->directory == -1 || r->log == -1 || r->null == -1 || r->nowhere == -1 ? -1 : 0;
 }
 
-/* wapp watches `package` beneath what tcl_packages does. */
+/* tcl_wapp watches `package` beneath tcl_packages, so it comes first. */
 static bool watch_packages(const struct rerun *r, Tcl_Interp *interp)
 {
 	tcl_wapp_watch(interp);
 	return tcl_packages_share(interp, r->first) == 0;
 }
 
-/* NULL: standard error has the reason. */
+/* A new interpreter; NULL: the reason is on standard error. */
 static Tcl_Interp *make_interpreter(struct rerun *r)
 {
 	Tcl_Interp *interp = Tcl_CreateInterp();
@@ -218,7 +218,7 @@ static int run_script(struct rerun *r, Tcl_Interp *interp)
 			tcl_error_tell(interp, r->app->run, code);
 		r->exits.status = EXIT_FAILURE;
 	} else if (code == TCL_OK && !Tcl_InterpDeleted(interp))
-		/* As tclsh ends: the script may have put its own in place of `exit`. */
+		/* As tclsh ends: by the command, since the script may have replaced `exit`. */
 		tcl_words(interp, "exit", "0", NULL);
 	tcl_exit_end(&r->exits);
 	tcl_end_move(r->first);
@@ -226,7 +226,7 @@ static int run_script(struct rerun *r, Tcl_Interp *interp)
 	return r->exits.status == EXIT_SUCCESS ? 0 : BINDING_FAILED;
 }
 
-/* It belongs to the thread and not to an interpreter. Tcl 9 has no such thing. */
+/* tcl_precision belongs to the thread, not to an interpreter. Tcl 9 does not have it. */
 static void reset_precision(Tcl_Interp *interp)
 {
 	const char *digits = Tcl_GetVar2(interp, "tcl_precision", NULL, TCL_GLOBAL_ONLY);
@@ -236,8 +236,8 @@ static void reset_precision(Tcl_Interp *interp)
 }
 
 /*
- * What libraries in C have printed belongs to this reply. false: it could not be written, and is thrown
- * away.
+ * Flush what C libraries have printed, which belongs to this reply. Returns false if it cannot be
+ * written; it is discarded then.
  */
 static bool flush_libraries(const struct rerun *r)
 {
@@ -259,9 +259,9 @@ static void restore_process(const struct rerun *r)
 	dup2(r->null, STDIN_FILENO);
 	dup2(r->log, STDERR_FILENO);
 	dup2(r->log, STDOUT_FILENO);
-	if (fchdir(r->folder) == -1)
-		dprintf(
-		    STDERR_FILENO, "%s: its folder: %s\n", r->app->run->script, strerror(errno));
+	if (fchdir(r->directory) == -1)
+		dprintf(STDERR_FILENO, "%s: working directory: %s\n", r->app->run->script,
+		    strerror(errno));
 	umask(r->mask);
 	sigprocmask(SIG_SETMASK, &r->blocked, NULL);
 	for (int number = 1; number < SIGNALS; number++)
@@ -272,7 +272,7 @@ static void restore_process(const struct rerun *r)
 		Tcl_SetSystemEncoding(NULL, "utf-8");
 }
 
-/* A folder's links are . and, from each folder in it, .. : one for each thread. */
+/* The link count of /proc/self/task is the number of threads and two. */
 static struct left count_left(void)
 {
 	struct stat status;
@@ -283,7 +283,7 @@ static struct left count_left(void)
 	};
 }
 
-/* One that has ended, and was started in the background, is none. */
+/* True if there is a child, other than one that was started in the background and has ended. */
 static bool has_children(void)
 {
 	siginfo_t child;

@@ -1,16 +1,17 @@
 /*
- * How Tcl waits for events in an app worker. Its own way, when it has threads, is to have another
- * thread that waits in select(2), and to be woken by it: two switches for each event, and a thread
- * in a process that may still be asked to fork. Tcl lets the whole be replaced (Tcl_SetNotifier),
- * so here it is poll(2) in the thread that waits, and nothing else; a descriptor above 1023 does no
- * harm either.
+ * The event loop of an app worker.
  *
- * So waiting for the next request is waiting for an event among others, and what an app has going
- * on (timers, channels with handlers, servers of its own) goes on between two requests. With
- * nothing going on the host waits by itself.
+ * A threaded Tcl waits for events in another thread, which calls select(2) and wakes the first: two
+ * switches for each event, and a thread in a process that may still be asked to fork. Tcl lets all
+ * of this be replaced (Tcl_SetNotifier). So here the waiting thread itself calls poll(2), and
+ * descriptors above 1023 do no harm either.
  *
- * A package in C may start threads, each of which has handlers of its own then, and wake one
- * another (Tcl_AlertNotifier); that goes by an eventfd, made when it is first needed.
+ * So waiting for the next request is waiting for one event among others, and an app's timers,
+ * channels with handlers and servers go on between two requests. If an app has none, the host waits
+ * by itself.
+ *
+ * A C package may start threads, which then have handlers of their own and wake each other
+ * (Tcl_AlertNotifier). Each thread has an eventfd for that.
  */
 #include "app/tcl_wait.h"
 #include "interpreter/tcl_include.h"
@@ -29,18 +30,20 @@
 struct handler {
 	Tcl_FileProc *function;
 	void *data;
-	int ready; /* what is to be told, of TCL_READABLE, TCL_WRITABLE and TCL_EXCEPTION */
+	int ready; /* events to report: TCL_READABLE, TCL_WRITABLE, TCL_EXCEPTION */
 	bool queued;
 };
 
-/* Of one thread. handlers and polled go together; polled has one place more, for the alarm. */
+/*
+ * The handlers of one thread. handlers and polled have the same order; polled has one more place,
+ * for the alarm.
+ */
 struct notifier {
 	struct handler *handlers;
 	struct pollfd *polled;
 	size_t count, capacity;
-	int alarm; /* readable: the thread is to look about */
-	bool
-	    alone; /* set: the one handler is tcl_wait's, perhaps; cleared when it is, and no timer */
+	int alarm;  /* eventfd: readable when another thread has woken this one */
+	bool alone; /* tcl_wait runs; cleared when the app has neither a handler nor a timer */
 	struct notifier *next;
 };
 
@@ -62,11 +65,14 @@ static void set_timer(const Tcl_Time *time);
 static void set_service_mode(int mode);
 static void note_ready(void *data, int mask);
 
-/* That of the thread that the app is in; Tcl had no notifier of ours yet when that was started. */
+/*
+ * The notifier of the app's thread. Tcl did not yet use this file when that thread started, so
+ * start_thread never made it one.
+ */
 static struct notifier first = {.alarm = -1};
 static _Thread_local struct notifier *own;
 
-/* Of all other threads. */
+/* The notifiers of all other threads. */
 static struct {
 	pthread_mutex_t lock;
 	struct notifier *list;
@@ -86,7 +92,7 @@ void tcl_wait_start(void)
 	};
 
 	own = &first;
-	/* There is no other thread yet that could want to wake this one. */
+	/* No other thread exists yet that could want to wake this one. */
 	first.alarm = fd_move_high(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
 	Tcl_SetNotifier(&procs);
 }
@@ -127,7 +133,7 @@ static void *start_thread(void)
 	return n;
 }
 
-/* Tcl calls this in the thread itself. What it gives is Tcl's own for the app's thread. */
+/* Tcl calls this in the ending thread. For the app's thread its argument is Tcl's own. */
 static void end_thread(void *notifier)
 {
 	struct notifier **link = &others.list;
@@ -181,7 +187,7 @@ static void add_handler(int descriptor, int mask, Tcl_FileProc *function, void *
 				      ((mask & TCL_EXCEPTION) != 0 ? POLLPRI : 0));
 }
 
-/* An event of it that is in the queue finds no handler, and does nothing. */
+/* An event in the queue finds no handler then, and does nothing. */
 static void remove_handler(int descriptor)
 {
 	struct notifier *n = own;
@@ -203,7 +209,7 @@ static size_t find_handler(const struct notifier *n, int descriptor)
 	return i;
 }
 
-/* 1: something has come that Tcl shall look for itself; 0: events are in the queue, if any. */
+/* Returns 1 if Tcl must check its sources itself; 0 if events were queued, or the time is up. */
 static int wait_for_event(const Tcl_Time *most)
 {
 	struct notifier *n = own;
@@ -248,7 +254,7 @@ static void queue_event(struct notifier *n, size_t i)
 	Tcl_QueueEvent(&event->header, TCL_QUEUE_TAIL);
 }
 
-/* Tcl frees the event when this returns 1. The handler may be another one by now. */
+/* Tcl frees the event when this returns 1. The descriptor may have another handler by now. */
 static int take_event(Tcl_Event *header, int flags)
 {
 	const struct event *event = (const struct event *)header;
@@ -268,7 +274,9 @@ static int take_event(Tcl_Event *header, int flags)
 	return 1;
 }
 
-/* May be called in a signal handler, which finds nothing locked as long as no other thread is. */
+/*
+ * May be called in a signal handler, which finds the lock free as long as there is no other thread.
+ */
 static void alert(void *notifier)
 {
 	struct notifier *n = others.list;
@@ -285,7 +293,7 @@ static void alert(void *notifier)
 		(void)!eventfd_write(first.alarm, 1);
 }
 
-/* Both are for programs with a main loop that is not Tcl's. */
+/* This and set_service_mode are for programs with a main loop other than Tcl's. */
 static void set_timer(const Tcl_Time *time)
 {
 	(void)time;

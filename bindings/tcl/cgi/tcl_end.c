@@ -1,23 +1,23 @@
 /*
- * The end of a run, which is the end of tclsh up to the point from which on nothing can be seen of
- * it. Wherever the script calls `exit`, and when it ends without, Tcl_Exit is reached. It would run
- * the exit handlers of the process and of the thread, flush and close the channels, take the
- * notifier and all memory of the thread apart, and call exit(3). Of a run that takes 250
- * microseconds this is 170: the handlers are nearly always Tcl's own, and copy 60 pages only to
- * free what is on them. So there are two ways:
+ * The end of a run: the end of tclsh, as far as anything of it can be seen.
  *
- * The short way flushes the channels and is done. It is taken when that is all that could be seen:
- * no library in C but harmless ones is loaded, which could have handlers of its own; there is no
- * other interpreter; every open channel is a file or a pipe with nothing stacked
- * on it (closing a zlib stream writes); and no channel ever waited for an event, as one does that
- * was closed with output pending.
+ * Whether the script calls `exit` or just ends, it reaches Tcl_Exit. Tcl_Exit runs the exit
+ * handlers of the process and of the thread, flushes and closes the channels, finalizes the
+ * notifier and the memory of the thread, and calls exit(3). In a run of 250 microseconds this takes
+ * 170: the handlers are nearly always Tcl's own, and make the kernel copy 60 pages only to free
+ * what is on them. So there are two ways.
  *
- * The long way is Tcl_Exit's, but that the end of the notifier, the first thing after the channels,
- * is replaced by exit(3); what libraries have registered there is called, and last our own handler,
- * which calls binding_end.
+ * The short way flushes the channels and is done. It is taken if nothing else could be seen: no C
+ * library is loaded but harmless ones, which have no handlers; there is no other interpreter; every
+ * open channel is a file or a pipe with nothing stacked on it (closing a zlib stream writes); and
+ * no channel ever waited for an event, as a channel does that was closed with output pending.
  *
- * Tcl_Finalize, which also frees the interpreter, is nothing that tclsh does: what sqlite has open
- * is closed by the kernel here as there.
+ * The long way is Tcl_Exit's own, except that the end of the notifier, the first step after the
+ * channels, is replaced by exit(3). That calls what libraries have registered, and last the handler
+ * of this file, which calls binding_end.
+ *
+ * Tcl_Finalize, which also frees the interpreter, is no part of tclsh: what sqlite has open is
+ * closed by the kernel here as there.
  */
 #include "cgi/tcl_end.h"
 
@@ -45,22 +45,22 @@ static void flush_channels(Tcl_Interp *interp, Tcl_Obj *names);
 static void finish(void *notifier);
 static void end_process(void);
 
-/* Libraries in C that register nothing to be called at the end, by their names in [info loaded]. */
+/* C libraries that register no exit handlers, by their names in [info loaded]. */
 static const char *const harmless[] = {"Sqlite3", "Tclsqlite", NULL};
 
-/* libc and Tcl give their handlers no argument of ours. Written once a process. */
+/* libc and Tcl pass no data to these handlers. Written once in a process. */
 static struct {
-	Tcl_CmdInfo loaded;  /* [info loaded] */
-	Tcl_CmdInfo interps; /* [interp] */
+	Tcl_CmdInfo loaded;  /* the command [info loaded] */
+	Tcl_CmdInfo interps; /* the command [interp] */
 	struct binding_run *run;
 	Tcl_Interp *interp;
 	Tcl_ThreadId thread;
-	pid_t process; /* a script may fork */
+	pid_t process; /* the process of the run; a script may fork another */
 	int status;
-	bool known;  /* the status; else something called exit(3) past Tcl */
-	bool waited; /* a channel waited for an event */
+	bool known;  /* status is known; else something called exit(3) past Tcl */
+	bool waited; /* a channel has waited for an event */
 	enum { NO_APP, APP_LOADS, APP_LIVES } app;
-	void (*failed)(void); /* called where an app ends with another status than 0 */
+	void (*failed)(void); /* the argument of tcl_end_prepare_app */
 } ending;
 
 int tcl_end_start(Tcl_Interp *interp)
@@ -68,7 +68,7 @@ int tcl_end_start(Tcl_Interp *interp)
 	if (Tcl_GetCommandInfo(interp, "::tcl::info::loaded", &ending.loaded) &&
 	    Tcl_GetCommandInfo(interp, "::interp", &ending.interps))
 		return TCL_OK;
-	Tcl_SetObjResult(interp, Tcl_NewStringObj("there is no command interp", -1));
+	Tcl_SetObjResult(interp, Tcl_NewStringObj("no command \"interp\"", -1));
 	return TCL_ERROR;
 }
 
@@ -103,7 +103,7 @@ void tcl_end_app_is_loaded(void)
 	ending.app = APP_LIVES;
 }
 
-/* Tcl's own function is in charge again, as soon as the first event is waited for. */
+/* From the first event that is waited for, Tcl's own function is in charge again. */
 static void note_event(int descriptor, int mask, Tcl_FileProc *function, void *data)
 {
 	Tcl_NotifierProcs none = {.createFileHandlerProc = NULL};
@@ -113,7 +113,7 @@ static void note_event(int descriptor, int mask, Tcl_FileProc *function, void *d
 	Tcl_CreateFileHandler(descriptor, mask, function, data);
 }
 
-/* Tcl cannot go on, for want of memory nearly always: it says so, and aborts. */
+/* Tcl cannot go on, nearly always for lack of memory: print its message, and abort. */
 static void note_panic(const char *format, ...)
 {
 	va_list arguments;
@@ -127,7 +127,7 @@ static void note_panic(const char *format, ...)
 	abort();
 }
 
-/* Tcl_Exit calls this instead of ending, and then, called again, ends as in tclsh. */
+/* Tcl_Exit calls this instead of ending. Called again, it ends as in tclsh. */
 static void note_status(void *status)
 {
 	Tcl_NotifierProcs notifier = {.finalizeNotifierProc = finish};
@@ -149,7 +149,7 @@ static void note_status(void *status)
 	abort();
 }
 
-/* An app that is never loaded has failed, whatever it says. */
+/* An app that exits while it loads has failed, whatever its status. */
 static void note_early_exit(void)
 {
 	dprintf(STDERR_FILENO, "%s: it calls exit while it is loaded\n", ending.run->script);
@@ -157,7 +157,7 @@ static void note_early_exit(void)
 		ending.status = EXIT_FAILURE;
 }
 
-/* If so, the channels are flushed already. */
+/* True if the short way can be taken. The channels are flushed then. */
 static bool is_plain(Tcl_Interp *interp)
 {
 	Tcl_Obj *names;
@@ -177,7 +177,10 @@ static bool is_plain(Tcl_Interp *interp)
 	return plain;
 }
 
-/* Into any interpreter, even one that is gone. [info loaded] is a list of {file name}. */
+/*
+ * True if a library is loaded into any interpreter, even a deleted one. [info loaded] is a list of
+ * {file name}.
+ */
 static bool has_libraries(Tcl_Interp *interp)
 {
 	Tcl_Obj **libraries;
@@ -226,7 +229,7 @@ static bool has_other_channels(Tcl_Interp *interp, Tcl_Obj *names)
 	return false;
 }
 
-/* What cannot be written is lost, without a word, as in tclsh. */
+/* As in tclsh, what cannot be written is lost without a message. */
 static void flush_channels(Tcl_Interp *interp, Tcl_Obj *names)
 {
 	Tcl_Obj **name;
@@ -249,7 +252,7 @@ static void finish(void *notifier)
 		exit(ending.status);
 }
 
-/* What stdio has from a library in C is flushed only after this, were it left to exit(3). */
+/* exit(3) would flush the C library's files only after this. */
 static void end_process(void)
 {
 	fflush(NULL);

@@ -13,8 +13,8 @@ int tcl_end_start(Tcl_Interp *interp);
 int tcl_end_prepare(Tcl_Interp *interp, struct binding_run *run);
 
 /*
- * From now on Tcl_Exit ends this app worker; while the app loads, with a message. failed: called if the
- * status is not 0, before the channels are flushed. Returns 0 or -1.
+ * From now on Tcl_Exit ends this app worker; while the app loads, with a message. failed: called if
+ * the status is not 0, before the channels are flushed. Returns 0 or -1.
  */
 int tcl_end_prepare_app(Tcl_Interp *interp, struct binding_run *run, void (*failed)(void));
 

@@ -1,12 +1,12 @@
 /*
- * One run: what `tclsh script` does, in a process that has the interpreter already.
+ * One run: what `tclsh script` does, in a process that already has the interpreter.
  *
  * Nothing is kept of a script between runs. Tcl compiles no top-level code, compiles a procedure
- * when it is first called, and has no form of its byte code that could leave a process; reading
- * the source again takes microseconds. binding_keep_code is never called, run->code never read.
+ * when it is first called, and cannot write its byte code to a file; reading the source again takes
+ * microseconds. So this binding never calls binding_keep_code and never reads run->code.
  *
- * How it ends, by whatever `exit`, is told in tcl_end.c. Left out on purpose: the main loop that Tk
- * would want after the script.
+ * tcl_end.c tells how a run ends. Left out on purpose: the main loop that Tk would want after the
+ * script.
  */
 #include "cgi/tcl_run.h"
 
@@ -60,7 +60,10 @@ Tcl_Obj *tcl_run_prepare(Tcl_Interp *interp, const char *script)
 	return path;
 }
 
-/* All processes would inherit the state of rand(), if something has used it in the template. */
+/*
+ * Otherwise all processes would inherit the state of rand() if something has used it in the
+ * template.
+ */
 static void reseed(Tcl_Interp *interp)
 {
 	static Tcl_Obj *kept;
@@ -91,7 +94,7 @@ static int evaluate(Tcl_Interp *interp, Tcl_Obj *path, struct binding_run *run)
 	return EXIT_FAILURE;
 }
 
-/* By the command, since a script may have put its own in place of it. */
+/* By the command `exit`, since a script may have replaced it. */
 void tcl_run_leave(Tcl_Interp *interp, int status)
 {
 	if (!Tcl_InterpDeleted(interp) && !Tcl_LimitExceeded(interp))

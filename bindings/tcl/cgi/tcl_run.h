@@ -7,8 +7,8 @@
 struct binding_run;
 
 /*
- * Set argv0, argv, argc and tcl_interactive for this script, and seed rand(). Returns the path of the
- * script as a word, a new reference.
+ * Set argv0, argv, argc and tcl_interactive for this script, and seed rand(). Returns the path of
+ * the script as a word, a new reference.
  */
 Tcl_Obj *tcl_run_prepare(Tcl_Interp *interp, const char *script);
 

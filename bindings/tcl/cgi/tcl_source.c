@@ -1,10 +1,12 @@
 /*
- * A script that is read from an open descriptor and still runs as `tclsh path` would run it: with
- * the same reading (encoding, byte order mark, end at ^Z), [info script], [info frame], and error
- * messages that name file and line. Only Tcl's own evaluation of a file gives all of that, and it
- * wants a path; but what was checked by the host is the descriptor, and the path may be another
- * file by now. So the path is put into a filesystem of its own, which holds this one file, as long
- * as it takes to open it. From then on the path means again what it means to everybody.
+ * A script that is read from an open descriptor and still runs as under `tclsh path`: with the same
+ * reading (encoding, byte order mark, end at ^Z), [info script], [info frame], and error messages
+ * with file and line.
+ *
+ * Only Tcl's own evaluation of a file gives all of that, and it takes a path. But the host has
+ * checked the descriptor, and the path may be another file by now. So a virtual filesystem claims
+ * the path, and holds this one file, until Tcl has opened it. From then on the path means again
+ * what it always means.
  */
 #include "cgi/tcl_source.h"
 
@@ -18,7 +20,7 @@
 
 struct source {
 	const char *path;
-	int descriptor; /* -1: opened, or nothing to open */
+	int descriptor; /* -1: Tcl has opened it, or there is none */
 };
 
 static int has_path(Tcl_Obj *path, void **data);
@@ -81,7 +83,7 @@ static Tcl_Channel open_source(Tcl_Interp *interp, Tcl_Obj *path, int mode, int 
 		return NULL;
 	}
 	source->descriptor = -1;
-	/* What Tcl has kept about the path, in this very word too, is found out anew. */
+	/* Drop what Tcl has cached about the path, in this very word too. */
 	Tcl_FSMountsChanged(&filesystem);
 	return channel;
 }

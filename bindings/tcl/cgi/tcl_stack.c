@@ -1,8 +1,10 @@
 /*
- * Where a script is, for the host's log. It is asked in a signal handler, and Tcl can say it only
- * between two commands: an asynchronous handler (Tcl_AsyncCreate(3)) is called there, in a loop, in
- * `after` and in `vwait` alike. A script that waits within one command (reads from a pipe, say, or
- * matches an expression without end) does not come there, and says nothing.
+ * The stack of a running script, for the host's log.
+ *
+ * The host asks for it in a signal handler, and Tcl can give it only between two commands. There
+ * Tcl calls an asynchronous handler (Tcl_AsyncCreate(3)): in a loop, in `after` and in `vwait`
+ * alike. A script that stays in one command (a read from a pipe, an endless regular expression)
+ * never gets there, and its stack is not written.
  */
 #include "cgi/tcl_stack.h"
 
@@ -18,7 +20,7 @@ enum { LEVELS_MAX = 50, WORDS_MAX = 200 };
 static int write_stack(void *nothing, Tcl_Interp *asked, int code);
 static void write_level(Tcl_Interp *interp, int file, int level);
 
-/* Asynchronous handlers are told nothing of what the signal was for. Written once a process. */
+/* Tcl passes no data of a signal to an asynchronous handler. Written once in a process. */
 static struct {
 	Tcl_AsyncHandler handler;
 	Tcl_Interp *interp;
@@ -45,17 +47,20 @@ bool tcl_stack(struct binding_run *run, int file)
 	return false;
 }
 
-/* In the order of a traceback of Tcl's: the innermost command first. */
+/* As in a traceback of Tcl's: the innermost command first. */
 static int write_stack(void *nothing, Tcl_Interp *asked, int code)
 {
 	Tcl_InterpState state;
 	int levels = 0;
 
 	(void)nothing;
-	(void)asked; /* may be NULL, or another interpreter */
+	(void)asked; /* may be NULL or another interpreter */
 	if (!Tcl_InterpDeleted(stack.interp)) {
 		state = Tcl_SaveInterpState(stack.interp, code);
-		/* Outside of a script Tcl would look at a frame that is not there: so this is one, and not counted. */
+		/*
+		 * [info frame] needs a frame to look at, so this evaluates a command, whose frame
+		 * is not counted.
+		 */
 		if (Tcl_EvalEx(stack.interp, "::info frame", -1, TCL_EVAL_GLOBAL) == TCL_OK &&
 		    Tcl_GetIntFromObj(NULL, Tcl_GetObjResult(stack.interp), &levels) == TCL_OK)
 			levels--;
@@ -79,7 +84,7 @@ static const char *word(Tcl_Obj *frame, const char *name)
 	return value != NULL ? Tcl_GetString(value) : "";
 }
 
-/* [info frame]: where the level is, and the beginning of its command, on one line. */
+/* Write one level: its place, and the beginning of its command, on one line. */
 static void write_level(Tcl_Interp *interp, int file, int level)
 {
 	char number[16], command[WORDS_MAX + 1];

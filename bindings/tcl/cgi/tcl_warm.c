@@ -1,11 +1,13 @@
 /*
- * Warming: a forked process shares its memory with the template until it writes, and each page it
- * writes first costs a fault and a copy. So a process that waits for its request runs, ahead, a
- * little of what scripts do: it parses, compiles and calls, makes strings, lists and dictionaries,
- * formats, matches, reads and writes. It does not touch the standard channels.
+ * Warming: writing ahead to the memory that a run will write.
  *
- * Everything it makes is gone afterwards, and the free memory that it leaves is memory that is the
- * process's own by then, which Tcl's allocator gives out first.
+ * A forked process shares its memory with the template until it writes, and its first write to a
+ * page costs a fault and a copy. So a spare, which waits for its request, runs a little of what
+ * scripts do: it parses, compiles and calls, makes strings, lists and dictionaries, formats,
+ * matches, reads and writes. It does not touch the standard channels.
+ *
+ * All that it makes is gone afterwards. The memory that this frees is the process's own by then,
+ * and Tcl's allocator hands it out first.
  */
 #include "cgi/tcl_warm.h"
 
@@ -43,7 +45,9 @@ static const char script[] =
     "	unset a b c d f; namespace delete ::exthost_warm\n"
     "}\n";
 
-/* Once in the template too, for what is done only the first time (the linker's work, say). */
+/*
+ * Also once in the template, for what is done only the first time (the dynamic linker's work, say).
+ */
 int tcl_warm_start(Tcl_Interp *interp)
 {
 	int code = Tcl_EvalEx(interp, script, sizeof(script) - 1, TCL_EVAL_GLOBAL);
@@ -61,7 +65,7 @@ void tcl_warm(Tcl_Interp *interp)
 	tcl_error_assert_none(interp);
 }
 
-/* What the binding itself does in a run. */
+/* The binding's own steps in a run. */
 static void touch(Tcl_Interp *interp)
 {
 	Tcl_Obj *path = Tcl_NewStringObj("/dev/null", -1);

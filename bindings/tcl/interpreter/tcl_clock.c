@@ -1,12 +1,13 @@
 /*
- * `clock` in a fresh interpreter. What formats and scans times is a large script of Tcl's, with
- * messages, locales and time zones behind it, and takes ten milliseconds before it gives its first
- * answer: more than all else in a short run. The template's interpreter has it ready; and as what it
- * answers depends on nothing but its words, the environment and the locale, it is asked.
+ * `clock` in a fresh interpreter.
  *
- * A script that has loaded msgcat may have changed the locale, and the request's environment may name
- * one: then Tcl's own script is loaded, as the procedures would have done that stand in these places
- * in tclsh.
+ * Formatting and scanning times is a large script of Tcl's, with messages, locales and time zones,
+ * and takes ten milliseconds to give its first answer: more than all else in a short run. The
+ * template's interpreter has loaded it. Its answers depend on nothing but its words, the
+ * environment and the locale, so that interpreter is asked.
+ *
+ * If the script has loaded msgcat, it may have changed the locale, and the request's environment
+ * may name one. Then Tcl's own script is loaded into the fresh interpreter, as tclsh would do.
  */
 #include "interpreter/tcl_clock.h"
 
@@ -42,7 +43,7 @@ static int ask_first(void *first, Tcl_Interp *interp, int count, Tcl_Obj *const 
 	return code;
 }
 
-/* This replaces the command that is running. */
+/* Replaces the command that is running. */
 static int load_own(Tcl_Interp *interp)
 {
 	const char *library = Tcl_GetVar2(interp, "tcl_library", NULL, TCL_GLOBAL_ONLY);

@@ -1,19 +1,21 @@
 /*
- * `encoding system NAME` before a script has used any channel is the encoding of its standard
- * channels too: tclsh makes these when the first command asks for a channel, and a channel has the
- * encoding that is the system's when it is made. Here they are made before the script begins. So the
- * command is watched from inside, and they are given the encoding afterwards.
+ * The system encoding, and the standard channels that follow it.
  *
- * That a script has used a channel shows in its interpreter: Tcl makes a table of its channels for
- * it then, in which the standard ones are first ("tclIO", among the interpreter's associated data).
- * The host's own work before the script makes one as well, which is taken away again.
+ * tclsh makes its standard channels when a command first needs a channel, and a channel begins with
+ * the system encoding of that moment. So `encoding system NAME` before that sets the encoding of
+ * the standard channels too. Here they exist before the script begins. So the command is watched
+ * from inside, and the channels get the encoding afterwards.
+ *
+ * Whether a script has used a channel shows in its interpreter: Tcl then makes a table of its
+ * channels, with the standard ones first ("tclIO", among the interpreter's associated data). The
+ * host's own work before the script makes this table as well, so it is removed again.
  */
 #include "interpreter/tcl_encoding.h"
 
-/* Given by tcl_encoding_notify; NULL: none. */
+/* The function given to tcl_encoding_notify; NULL: none. */
 static void (*notified)(void);
 
-/* What Tcl calls the table of an interpreter's channels, in 8.6 and 9.0. */
+/* The name of the table of an interpreter's channels, in Tcl 8.6 and 9.0. */
 static const char table[] = "tclIO";
 
 static int system_command(void *data, Tcl_Interp *interp, int count, Tcl_Obj *const words[]);

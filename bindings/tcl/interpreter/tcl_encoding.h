@@ -7,8 +7,8 @@
 #include <stdbool.h>
 
 /*
- * From now on `encoding system` sets the encoding of the standard channels too, until the script has
- * used a channel.
+ * From now on `encoding system` sets the encoding of the standard channels too, until the script
+ * has used a channel.
  */
 void tcl_encoding_watch(Tcl_Interp *interp);
 

@@ -1,15 +1,17 @@
 /*
- * The environment. Tcl reads environ(7) itself each time a script reads an element of ::env, but
- * elements that were there once stay in the array until the whole array is looked at; and some
- * packages look at the environment only while they load. So the template starts and loads with an
- * environment that has nothing in it, and a run makes the array, and the one thing that depends on
- * a variable, follow the request's environment.
+ * ::env, and what Tcl derives from the environment only once.
  *
- * In an app worker one request's environment follows another's, most of it the same. Looking at the
- * whole array costs 30 microseconds then. But an element whose variable exists needs nothing, since
- * it is read from environ(7), and one whose variable is gone and that is looked for by name (info
- * exists) is the only thing that must be removed. As Tcl keeps array and environ(7) in step when a
- * script writes to either, those can only be the variables of the last environ(7).
+ * Tcl reads environ(7) itself whenever a script reads an element of ::env, but an element whose
+ * variable has gone stays in the array until the whole array is read. And some packages read the
+ * environment only while they load. So the template starts and loads with an environment without
+ * any variable of the host's, and a run updates the array, and the locale of messages, from the
+ * request's environment.
+ *
+ * In an app worker one request's environment replaces another's, and most of it is the same.
+ * Reading the whole array takes 30 microseconds then. An element whose variable exists needs
+ * nothing, since Tcl reads environ(7). Only an element whose variable has gone must be removed, as
+ * a script can look for it by name (info exists). As Tcl keeps array and environ(7) in step when a
+ * script writes to either, such elements can only be variables of the last environ(7).
  */
 #include "interpreter/tcl_environment.h"
 
@@ -22,21 +24,21 @@
 
 struct copy {
 	char **room;
-	size_t size; /* bytes */
+	size_t size; /* bytes of room */
 };
 
 static void drop_added(Tcl_Interp *interp);
 static void remove_gone(Tcl_Interp *interp, char *const *old, char *const *new);
 static void unset_element(Tcl_Interp *interp, const char *name, size_t length);
 
-/* environ(7) of the present request and of the last one, in turn. */
+/* Copies of the environment of the present request and of the last one, used in turn. */
 static struct {
 	struct copy copy[2];
-	const struct copy *present; /* NULL: environ(7) is none of them */
+	const struct copy *present; /* the copy that is environ(7); NULL: neither */
 	int next;
 } copies;
 
-/* All a template needs: no variable of the host's, and text in UTF-8. */
+/* All that a template needs: no variable of the host's, and text in UTF-8. */
 static char path[] = "PATH=/usr/bin:/bin";
 static char locale[] = "LC_CTYPE=C.UTF-8";
 
@@ -53,7 +55,7 @@ char **tcl_environment_lend(void)
 	return old;
 }
 
-/* The array lent is not freed: Tcl may have replaced it by one of its own. */
+/* The lent array is not freed: Tcl may have replaced it by its own. */
 void tcl_environment_return(char **old)
 {
 	if (old != NULL)
@@ -72,7 +74,7 @@ bool tcl_environment_has_locale(void)
 	       !is_plain(getenv("LANG"));
 }
 
-/* At the whole of it. */
+/* Read the whole of ::env. */
 static void look_at_array(Tcl_Interp *interp)
 {
 	static Tcl_Obj *kept[3];
@@ -85,7 +87,7 @@ static void look_at_array(Tcl_Interp *interp)
 void tcl_environment_follow(Tcl_Interp *interp)
 {
 	look_at_array(interp);
-	/* msgcat, which belongs to `clock` and so to the template, has taken "C" for its locale. */
+	/* The template has loaded msgcat for `clock`, with the locale "C". */
 	if (tcl_environment_has_locale())
 		tcl_words(interp, "::msgcat::Init", NULL);
 	tcl_error_forget(interp);
@@ -100,7 +102,7 @@ static size_t size_of(char *const *environment, size_t *count)
 	return size;
 }
 
-/* Room for so many pointers and one, and for so many bytes behind them. */
+/* Make room for count pointers, NULL, and size bytes behind them. NULL: no memory. */
 static char **make_room(struct copy *copy, size_t count, size_t size)
 {
 	size_t needed = (count + 1) * sizeof(char *) + size;
@@ -150,8 +152,8 @@ void tcl_environment_leave(Tcl_Interp *interp, char **environment)
 }
 
 /*
- * What the script has added or changed. The text is Tcl's then, and only Tcl, through the array,
- * can free it.
+ * Remove the variables that the script added or changed. Their text is Tcl's, and only Tcl can free
+ * it, through the array.
  */
 static void drop_added(Tcl_Interp *interp)
 {
@@ -172,7 +174,10 @@ static bool has_name(const char *entry, const char *name, size_t length)
 	return strncmp(entry, name, length) == 0 && entry[length] == '=';
 }
 
-/* Most variables stand at the same place in both, or not far from it. */
+/*
+ * Remove the elements of variables that are in old and not in new. Most variables stand at the same
+ * place in both, or near it.
+ */
 static void remove_gone(Tcl_Interp *interp, char *const *old, char *const *new)
 {
 	size_t at = 0;

@@ -7,8 +7,8 @@
 #include <stdbool.h>
 
 /*
- * Replace environ(7) by an environment with no variable of the host's, and UTF-8 as its locale. Returns
- * the old environment, or NULL if there is no memory.
+ * Replace environ(7) by an environment with no variable of the host's, and UTF-8 as its locale.
+ * Returns the old environment, or NULL if there is no memory.
  */
 char **tcl_environment_lend(void);
 
@@ -22,8 +22,8 @@ bool tcl_environment_has_locale(void);
 void tcl_environment_follow(Tcl_Interp *interp);
 
 /*
- * Make the environment a copy of this one, and update ::env at the cost of what differs. Returns 0, or
- * -1 if there is no memory.
+ * Make the environment a copy of this one, and update ::env at the cost of what differs. Returns 0,
+ * or -1 if there is no memory.
  */
 int tcl_environment_replace(Tcl_Interp *interp, char *const *environment);
 

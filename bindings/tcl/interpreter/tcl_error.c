@@ -1,6 +1,6 @@
 /*
- * Errors of Tcl: into struct error for the host, or onto standard error as tclsh prints them, and
- * then out of the interpreter. A script must not find in ::errorInfo what the template caught.
+ * Errors on their way to the host: into struct error, or onto standard error as tclsh prints them.
+ * Each is cleared afterwards, since a script must not find in ::errorInfo what the template caught.
  */
 #include "interpreter/tcl_error.h"
 
@@ -26,7 +26,7 @@ void tcl_error_tell(Tcl_Interp *interp, struct binding_run *run, int code)
 	tcl_error_print(interp, code);
 }
 
-/* Tcl_Main does it like this; no file and line are added here, the evaluation has done that. */
+/* As Tcl_Main; the evaluation has added file and line already. */
 void tcl_error_print(Tcl_Interp *interp, int code)
 {
 	Tcl_Channel channel = Tcl_GetStdChannel(TCL_STDERR);
@@ -47,7 +47,7 @@ void tcl_error_print(Tcl_Interp *interp, int code)
 	Tcl_DecrRefCount(options);
 }
 
-/* Tcl sets both at once, and traces both: removing what is not there is what costs most. */
+/* Tcl sets both variables together and traces both. Unsetting what is not set would cost most. */
 void tcl_error_forget(Tcl_Interp *interp)
 {
 	Tcl_ResetResult(interp);

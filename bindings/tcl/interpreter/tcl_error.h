@@ -19,7 +19,9 @@ void tcl_error_tell(Tcl_Interp *interp, struct binding_run *run, int code);
 /* Clear the result, the error, ::errorInfo and ::errorCode. */
 void tcl_error_forget(Tcl_Interp *interp);
 
-/* Abort if the interpreter has a result or an error. Called wherever control returns to the host. */
+/*
+ * Abort if the interpreter has a result or an error. Called wherever control returns to the host.
+ */
 void tcl_error_assert_none(Tcl_Interp *interp);
 
 #endif

@@ -1,13 +1,14 @@
 /*
- * Where what a run allocates comes to lie.
+ * Where the memory that a run allocates lies.
  *
- * Tcl keeps what was freed in lists, one for each size of block and one for Tcl_Obj, and gives it out
- * again, the last one first. After its start these lie all over its memory. In a request process each
- * is in a page that is shared with the template, and copied when it is written. So the template takes
- * what is in the lists, for good, until what it gets lies side by side.
+ * Tcl keeps freed memory in lists, one for each size of block and one for Tcl_Obj, and hands it out
+ * again, last in first out. After the start these blocks lie all over its memory. In a request
+ * process each lies in a page that is shared with the template, and that the kernel copies when it
+ * is written. So the template allocates what is in the lists, for good, until the blocks that it
+ * gets lie side by side.
  *
- * From the largest size down, as Tcl cuts larger blocks where a list is empty: so what is left of one
- * size is where the next one's blocks come from, and all of them are in a few pages.
+ * From the largest size down, since Tcl cuts up larger blocks when a list is empty: the rest of one
+ * size then supplies the next, and all of it lies in a few pages.
  */
 #include "interpreter/tcl_memory.h"
 #include "interpreter/tcl_include.h"
@@ -17,10 +18,10 @@
 
 enum {
 	HEAD = 16,      /* bytes that Tcl puts in front of a block */
-	LEAST = 32,     /* with them, the smallest; each next size is twice as large */
-	LARGEST = 1024, /* of larger ones too few fit into the 16 KiB that Tcl gets at a time */
-	TOGETHER = 8,   /* so many side by side are no accident */
-	MOST = 1 << 20  /* bytes of a size: where there seem to be more, nothing is known */
+	LEAST = 32,     /* the smallest block with its head; each next size is twice as large */
+	LARGEST = 1024, /* too few larger blocks fit into the 16 KiB that Tcl allocates at a time */
+	TOGETHER = 8,   /* so many blocks side by side are no accident */
+	MOST = 1 << 20  /* bytes to take of one size before giving up */
 };
 
 static void *take_object(size_t size)
@@ -50,7 +51,7 @@ static bool are_neighbours(const void *one, const void *other, size_t size)
 	       (uintptr_t)other - (uintptr_t)one == size;
 }
 
-/* Take pieces of this size, and give the last ones back, which lie side by side. */
+/* Take pieces of this size until the last ones lie side by side, and give those back. */
 static void empty_list(size_t size, void *(*take)(size_t size), void (*give)(void *piece))
 {
 	void *row[TOGETHER];

@@ -1,13 +1,13 @@
 /*
- * tclsh: what it does before its script starts, for the template and for the plain interpreter, and
- * the plain interpreter itself, which is Tcl_Main: script or standard input, prompt, ~/.tclshrc.
+ * What tclsh does before its script starts, for the template and for the plain interpreter; and the
+ * plain interpreter itself, which is Tcl_Main: script or standard input, prompt, ~/.tclshrc.
  *
- * Tcl finds packages relative to the program it believes to be. Scripts must find those that
- * tclsh of the same installation finds, and must be able to start the interpreter again by
- * [info nameofexecutable]; so the program is that tclsh while the paths are made, and our link
- * afterwards.
+ * Tcl searches for packages relative to the program that it believes to be. A script must find the
+ * packages that tclsh of the same installation finds, and must be able to start the interpreter
+ * again by [info nameofexecutable]. So the program is that tclsh while the paths are made, and the
+ * link in the host's library directory afterwards.
  *
- * Where no locale is set at all, text is UTF-8, as for extensions; tclsh would take it for Latin-1.
+ * If no locale is set at all, text is UTF-8, as for extensions; tclsh would take it for Latin-1.
  */
 #include "interpreter/tcl_shell.h"
 
@@ -25,14 +25,13 @@ static int init_main(Tcl_Interp *interp);
 static int append_library(Tcl_Interp *interp);
 static int is_unset(const char *name);
 
-/* Written once a process. */
+/* Written once in a process; Tcl_Main passes no data to init_main. */
 static struct {
-	/* What Tcl_Main gives no way to hand to init_main: */
-	const char *name; /* the name called by */
+	const char *name; /* the name that the program was called by */
 	int (*begin)(
-	    Tcl_Interp *interp, const char *name); /* as tcl_shell_interpret was given it */
-	int lent_locale;                           /* LC_CTYPE was set here and must go again */
-	Tcl_Obj *init; /* the text of init.tcl, for further interpreters */
+	    Tcl_Interp *interp, const char *name); /* the argument of tcl_shell_interpret */
+	int lent_locale; /* LC_CTYPE was set here and must be unset again */
+	Tcl_Obj *init;   /* the text of init.tcl; NULL: not read yet */
 } shell;
 
 int tcl_shell_init(Tcl_Interp *interp)
@@ -42,7 +41,7 @@ int tcl_shell_init(Tcl_Interp *interp)
 
 	Tcl_FindExecutable(EXTHOST_TCL_PREFIX "/bin/tclsh");
 	code = Tcl_Init(interp);
-	/* This makes the path of modules, which tclsh makes when it first needs it. */
+	/* This makes the module path, which tclsh makes when it is first used. */
 	if (code == TCL_OK)
 		code = tcl_words(interp, "::tcl::tm::path", "list", NULL);
 	snprintf(link, sizeof(link), "%s/bin/tclsh", binding_library());
@@ -65,8 +64,8 @@ int tcl_shell_init_like(Tcl_Interp *interp, Tcl_Interp *first)
 }
 
 /*
- * What Tcl_Init comes to when tcl_library is set: to source init.tcl from there. Half of what it
- * costs is to find out that, and to read the file.
+ * What Tcl_Init does when tcl_library is set: source init.tcl from there. Half of its cost is to
+ * find this out and to read the file.
  */
 static int init_like(Tcl_Interp *interp, Tcl_Interp *first)
 {
@@ -130,7 +129,7 @@ static int init_main(Tcl_Interp *interp)
 	if (shell.lent_locale)
 		Tcl_UnsetVar2(interp, "env", "LC_CTYPE", TCL_GLOBAL_ONLY);
 	if (Tcl_GetStartupScript(NULL) == NULL) {
-		/* Tcl_Main makes the standard channels now, before it reads the first command. */
+		/* Tcl_Main makes the standard channels next, before it reads the first command. */
 		name = Tcl_NewStringObj(shell.name, -1);
 		Tcl_SetVar2Ex(interp, "argv0", NULL, name, TCL_GLOBAL_ONLY);
 	} else {
@@ -142,10 +141,11 @@ static int init_main(Tcl_Interp *interp)
 
 static int append_library(Tcl_Interp *interp)
 {
-	Tcl_Obj *folder = Tcl_ObjPrintf("%s/tcl", binding_library());
+	Tcl_Obj *directory = Tcl_ObjPrintf("%s/tcl", binding_library());
 	int flags = TCL_GLOBAL_ONLY | TCL_APPEND_VALUE | TCL_LIST_ELEMENT | TCL_LEAVE_ERR_MSG;
 
-	return Tcl_SetVar2Ex(interp, "auto_path", NULL, folder, flags) == NULL ? TCL_ERROR : TCL_OK;
+	return Tcl_SetVar2Ex(interp, "auto_path", NULL, directory, flags) == NULL ? TCL_ERROR
+										  : TCL_OK;
 }
 
 static int is_unset(const char *name)

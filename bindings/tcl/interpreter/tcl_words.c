@@ -1,6 +1,6 @@
 /*
- * Commands as words. Tcl quotes nothing in a list of words, so no value can turn into code; most of
- * this binding's calls into Tcl are of this kind.
+ * Commands as lists of words. Tcl does not parse the words of a list, so no value can turn into
+ * code. Most of this binding's calls into Tcl are of this kind.
  */
 #include "interpreter/tcl_words.h"
 

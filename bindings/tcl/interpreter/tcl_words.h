@@ -7,8 +7,8 @@
 enum { TCL_WORDS_MAX = 8 };
 
 /*
- * Evaluate at global level the command made of these words (char *, at most TCL_WORDS_MAX, then NULL).
- * Returns a Tcl completion code, with the interpreter's result.
+ * Evaluate at global level the command made of these words (char *, at most TCL_WORDS_MAX, then
+ * NULL). Returns a Tcl completion code, with the interpreter's result.
  */
 int tcl_words(Tcl_Interp *interp, ...) __attribute__((sentinel));
 

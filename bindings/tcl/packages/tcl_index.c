@@ -1,13 +1,14 @@
 /*
- * The index: `package unknown` of Tcl, in two halves. Tcl's own tclPkgUnknown reads the index files
- * of all folders on auto_path, every time. It still does the reading here, under another name and
- * with an auto_path that has only the folders it is to read; a command of ours with its name
- * decides which.
- * An interpreter that has the index of another one (tcl_index_share) gets that half late.
+ * The index of installed packages: Tcl's `package unknown`, in two halves.
  *
- * Folders that were read in the template are not read again as long as their time of change is the
- * same; a package that is installed makes a new folder in one of them. This matters most for what
- * is not there: half of tcllib tries whether tcllibc is installed.
+ * Tcl's own tclPkgUnknown reads the index files of all directories on auto_path, every time. Here
+ * it still reads, under another name, with only those directories on auto_path that must be read. A
+ * command of this file with its name decides which. An interpreter that shares another's index
+ * (tcl_index_share) gets Tcl's half when it first needs it.
+ *
+ * Directories that were read in the template are not read again as long as their time of change is
+ * the same: installing a package makes a new directory in one of them. This matters most for
+ * packages that are not there: half of tcllib tests whether tcllibc is installed.
  */
 #include "packages/tcl_index.h"
 
@@ -19,16 +20,16 @@
 
 static void look_for_modules(
     struct tcl_index *index, Tcl_Interp *interp, int count, Tcl_Obj *const words[]);
-static Tcl_Obj *unread_folders(struct tcl_index *index, Tcl_Interp *interp);
-static int read_folders(
-    struct tcl_index *index, Tcl_Interp *interp, Tcl_Obj *folders, const char *name);
-static void mark_folders(struct tcl_index *index, Tcl_Interp *interp);
-static bool is_changed(Tcl_Obj *folder, Tcl_Obj *mark);
+static Tcl_Obj *unread_directories(struct tcl_index *index, Tcl_Interp *interp);
+static int read_directories(
+    struct tcl_index *index, Tcl_Interp *interp, Tcl_Obj *directories, const char *name);
+static void mark_directories(struct tcl_index *index, Tcl_Interp *interp);
+static bool is_changed(Tcl_Obj *directory, Tcl_Obj *mark);
 static void restore_path(Tcl_Interp *interp, Tcl_Obj *old, Tcl_Size given);
 static void note_installed(struct tcl_index *index, Tcl_Interp *interp);
 static void need_reader(struct tcl_index *index, Tcl_Interp *interp);
 static void declare(struct tcl_index *index, Tcl_Interp *interp, Tcl_Obj *name);
-static Tcl_WideInt change_time(Tcl_Obj *folder);
+static Tcl_WideInt change_time(Tcl_Obj *directory);
 static Tcl_Obj *new_dictionary(void);
 
 int tcl_index_start(struct tcl_index *index, Tcl_Interp *interp)
@@ -41,9 +42,9 @@ int tcl_index_start(struct tcl_index *index, Tcl_Interp *interp)
 	index->modules = Tcl_GetObjResult(interp);
 	Tcl_IncrRefCount(index->modules);
 	Tcl_IncrRefCount(path);
-	/* A name that nobody gives a package makes Tcl read everything it has. */
+	/* For an unknown name Tcl reads everything. */
 	tcl_words(interp, "package", "require", "exthost-no-such-package", NULL);
-	mark_folders(index, interp);
+	mark_directories(index, interp);
 	Tcl_SetVar2Ex(interp, "auto_path", NULL, path, TCL_GLOBAL_ONLY);
 	Tcl_DecrRefCount(path);
 	note_installed(index, interp);
@@ -57,7 +58,7 @@ int tcl_index_start(struct tcl_index *index, Tcl_Interp *interp)
 void tcl_index_first_look(
     struct tcl_index *index, Tcl_Interp *interp, int count, Tcl_Obj *const words[])
 {
-	Tcl_Obj *folders;
+	Tcl_Obj *directories;
 
 	if (index->shared && count > 0)
 		declare(index, interp, words[0]);
@@ -65,15 +66,15 @@ void tcl_index_first_look(
 		return;
 	index->looked = true;
 	look_for_modules(index, interp, count, words);
-	folders = unread_folders(index, interp);
-	if (folders != NULL)
-		read_folders(index, interp, folders, "");
+	directories = unread_directories(index, interp);
+	if (directories != NULL)
+		read_directories(index, interp, directories, "");
 	Tcl_ResetResult(interp);
 }
 
 /*
- * Modules (*.tm) have a path of their own. Tcl's handler for them looks through all of it, and then
- * calls the command that it is given first; `list` does nothing.
+ * Modules (*.tm) have a path of their own. Tcl's handler for them searches all of it, and before
+ * that calls the command that it is given; `list` does nothing.
  */
 static void look_for_modules(
     struct tcl_index *index, Tcl_Interp *interp, int count, Tcl_Obj *const words[])
@@ -81,7 +82,7 @@ static void look_for_modules(
 	Tcl_Obj *command;
 	Tcl_Obj *handler[2];
 
-	/* Where the index is shared there is none, until the script puts something on it. */
+	/* An interpreter that shares the index has no module path until the script adds to it. */
 	if (Tcl_FindCommand(interp, "::tcl::tm::path", NULL, TCL_GLOBAL_ONLY) == NULL ||
 	    tcl_words(interp, "::tcl::tm::path", "list", NULL) != TCL_OK ||
 	    strcmp(Tcl_GetStringResult(interp), Tcl_GetString(index->modules)) == 0)
@@ -99,21 +100,23 @@ int tcl_index_unknown(void *data, Tcl_Interp *interp, int count, Tcl_Obj *const 
 {
 	struct tcl_index *index = data;
 	const char *name = count > 1 ? Tcl_GetString(words[1]) : "";
-	Tcl_Obj *folders = unread_folders(index, interp);
+	Tcl_Obj *directories = unread_directories(index, interp);
 
 	index->looked = true;
 	if (index->shared && count > 1) {
 		declare(index, interp, words[1]);
 		look_for_modules(index, interp, count - 1, words + 1);
 	}
-	return folders == NULL ? TCL_OK : read_folders(index, interp, folders, name);
+	return directories == NULL ? TCL_OK : read_directories(index, interp, directories, name);
 }
 
-/* A new list with no reference, or NULL: all folders on auto_path were read as they are. */
-static Tcl_Obj *unread_folders(struct tcl_index *index, Tcl_Interp *interp)
+/*
+ * A new list without a reference; NULL: every directory on auto_path was read in its present state.
+ */
+static Tcl_Obj *unread_directories(struct tcl_index *index, Tcl_Interp *interp)
 {
 	Tcl_Obj *path = Tcl_GetVar2Ex(interp, "auto_path", NULL, TCL_GLOBAL_ONLY);
-	Tcl_Obj *folders = NULL;
+	Tcl_Obj *directories = NULL;
 	Tcl_Obj **elements;
 	Tcl_Obj *mark;
 	Tcl_Size count;
@@ -124,33 +127,36 @@ static Tcl_Obj *unread_folders(struct tcl_index *index, Tcl_Interp *interp)
 		if (Tcl_DictObjGet(NULL, index->scanned, elements[i], &mark) != TCL_OK ||
 		    (mark != NULL && !is_changed(elements[i], mark)))
 			continue;
-		if (folders == NULL)
-			folders = Tcl_NewListObj(0, NULL);
-		Tcl_ListObjAppendElement(NULL, folders, elements[i]);
+		if (directories == NULL)
+			directories = Tcl_NewListObj(0, NULL);
+		Tcl_ListObjAppendElement(NULL, directories, elements[i]);
 	}
-	return folders;
+	return directories;
 }
 
-/* Takes folders over. An index may put more on auto_path; that is read, and stays there. */
-static int read_folders(
-    struct tcl_index *index, Tcl_Interp *interp, Tcl_Obj *folders, const char *name)
+/*
+ * Read the index of these directories, and release the list. An index may add to auto_path; that is
+ * read too, and stays there.
+ */
+static int read_directories(
+    struct tcl_index *index, Tcl_Interp *interp, Tcl_Obj *directories, const char *name)
 {
 	Tcl_Obj *old = Tcl_GetVar2Ex(interp, "auto_path", NULL, TCL_GLOBAL_ONLY);
 	Tcl_Size count;
 	int code;
 
-	Tcl_ListObjLength(NULL, folders, &count);
+	Tcl_ListObjLength(NULL, directories, &count);
 	need_reader(index, interp);
 	Tcl_IncrRefCount(old);
-	Tcl_SetVar2Ex(interp, "auto_path", NULL, folders, TCL_GLOBAL_ONLY);
+	Tcl_SetVar2Ex(interp, "auto_path", NULL, directories, TCL_GLOBAL_ONLY);
 	code = tcl_words(interp, TCL_INDEX_READER, name, NULL);
-	mark_folders(index, interp);
+	mark_directories(index, interp);
 	restore_path(interp, old, count);
 	Tcl_DecrRefCount(old);
 	return code;
 }
 
-static void mark_folders(struct tcl_index *index, Tcl_Interp *interp)
+static void mark_directories(struct tcl_index *index, Tcl_Interp *interp)
 {
 	Tcl_Obj *path = Tcl_GetVar2Ex(interp, "auto_path", NULL, TCL_GLOBAL_ONLY);
 	Tcl_Obj **elements;
@@ -163,14 +169,14 @@ static void mark_folders(struct tcl_index *index, Tcl_Interp *interp)
 		    NULL, index->scanned, elements[i], Tcl_NewWideIntObj(change_time(elements[i])));
 }
 
-static bool is_changed(Tcl_Obj *folder, Tcl_Obj *mark)
+static bool is_changed(Tcl_Obj *directory, Tcl_Obj *mark)
 {
 	Tcl_WideInt time;
 
-	return Tcl_GetWideIntFromObj(NULL, mark, &time) != TCL_OK || time != change_time(folder);
+	return Tcl_GetWideIntFromObj(NULL, mark, &time) != TCL_OK || time != change_time(directory);
 }
 
-/* The old auto_path, and behind it what the reading has added to the given folders. */
+/* Restore auto_path, and append what the reading has added to it. */
 static void restore_path(Tcl_Interp *interp, Tcl_Obj *old, Tcl_Size given)
 {
 	Tcl_Obj *path = Tcl_GetVar2Ex(interp, "auto_path", NULL, TCL_GLOBAL_ONLY);
@@ -212,8 +218,8 @@ static void note_installed(struct tcl_index *index, Tcl_Interp *interp)
 }
 
 /*
- * Of an index that is shared: declare what it has of this name to `package`. What is declared already
- * stays: the script's own folders have the last word.
+ * Declare to `package` what a shared index has of this name. What is declared already stays: the
+ * script's own directories win.
  */
 static void declare(struct tcl_index *index, Tcl_Interp *interp, Tcl_Obj *name)
 {
@@ -237,13 +243,13 @@ static void declare(struct tcl_index *index, Tcl_Interp *interp, Tcl_Obj *name)
 	Tcl_ResetResult(interp);
 }
 
-/* See to it that the reader is there. */
+/* Load TCL_INDEX_READER if it is not there yet. */
 static void need_reader(struct tcl_index *index, Tcl_Interp *interp)
 {
 	if (index->has_reader)
 		return;
 	index->has_reader = true;
-	/* auto_load makes Tcl's own, in the place of ours. */
+	/* auto_load replaces this file's command by Tcl's own. */
 	if (tcl_words(interp, "auto_load", "::tclPkgUnknown", NULL) == TCL_OK)
 		tcl_words(interp, "rename", "::tclPkgUnknown", TCL_INDEX_READER, NULL);
 	Tcl_CreateObjCommand(interp, "::tclPkgUnknown", tcl_index_unknown, index, NULL);
@@ -251,22 +257,22 @@ static void need_reader(struct tcl_index *index, Tcl_Interp *interp)
 }
 
 /*
- * When this folder has changed, in nanoseconds; 0 if there is none.
+ * When this directory was changed, in nanoseconds; 0: there is none.
  *
- * What Tcl keeps about a path it finds out anew in each run, since there is one more filesystem then
- * (tcl_source.c), and to let go what it had writes to memory that is the template's. Of an absolute
- * path there is nothing to be found out.
+ * By stat(2) where the path is absolute. Tcl caches what it knows about a path, but checks it anew
+ * in each run, since tcl_source.c adds a filesystem; and releasing the cache writes to the
+ * template's memory.
  */
-static Tcl_WideInt change_time(Tcl_Obj *folder)
+static Tcl_WideInt change_time(Tcl_Obj *directory)
 {
-	const char *path = Tcl_GetString(folder);
+	const char *path = Tcl_GetString(directory);
 	struct stat status;
 	Tcl_DString absolute;
 	int result;
 
 	Tcl_DStringInit(&absolute);
 	path = path[0] == '/' ? Tcl_UtfToExternalDString(NULL, path, -1, &absolute)
-			      : Tcl_FSGetNativePath(folder);
+			      : Tcl_FSGetNativePath(directory);
 	result = path != NULL ? stat(path, &status) : -1;
 	Tcl_DStringFree(&absolute);
 	if (result == -1)

@@ -24,8 +24,9 @@ struct tcl_index {
 int tcl_index_start(struct tcl_index *index, Tcl_Interp *interp);
 
 /*
- * At a script's first `package require`, with the words after it (without -exact): read the directories
- * that the script has put on auto_path and on the module path, as tclsh would at that moment.
+ * At a script's first `package require`, with the words after it (without -exact): read the
+ * directories that the script has put on auto_path and on the module path, as tclsh would at that
+ * moment.
  */
 void tcl_index_first_look(
     struct tcl_index *index, Tcl_Interp *interp, int count, Tcl_Obj *const words[]);

@@ -1,6 +1,6 @@
 /*
- * Questions to `package` and to the index: which version is provided, whether it is the template's, and
- * whether a script would get that very version.
+ * Questions to `package` and to the index: which version of a package is provided, whether it is
+ * the template's, and whether a script would get that very version.
  */
 #include "packages/tcl_index_query.h"
 
@@ -73,7 +73,7 @@ bool tcl_index_stands(const struct tcl_index *index, Tcl_Interp *interp, int cou
 	       (words[0] != name || !has_better(index, interp, count, words));
 }
 
-/* Is there a newer version that satisfies the words, a name and what it must satisfy? */
+/* True if there is a newer version that satisfies the words: a name, and requirements. */
 static bool has_better(
     const struct tcl_index *index, Tcl_Interp *interp, int count, Tcl_Obj *const words[])
 {
@@ -97,7 +97,7 @@ static bool has_better(
 	return better;
 }
 
-/* A version satisfies one of these requirements, or there are none. */
+/* True if the version satisfies one of these requirements, or there are none. */
 static bool satisfies(const struct tcl_index *index, Tcl_Interp *interp, Tcl_Obj *version,
     int count, Tcl_Obj *const words[])
 {
@@ -113,7 +113,7 @@ static bool satisfies(const struct tcl_index *index, Tcl_Interp *interp, Tcl_Obj
 	return satisfied;
 }
 
-/* `package present` with the words that stand behind `package require`. */
+/* `package present` with the words after `package require`. */
 static bool is_present(
     const struct tcl_index *index, Tcl_Interp *interp, int count, Tcl_Obj *const words[])
 {
@@ -172,7 +172,6 @@ Tcl_Obj *tcl_index_script(const struct tcl_index *index, Tcl_Interp *interp, con
 	return script;
 }
 
-/* What `package VERB ?NAME? ?VERSION?` says, a new reference; an empty word if it is an error. */
 Tcl_Obj *tcl_index_ask(const struct tcl_index *index, Tcl_Interp *interp, const char *verb,
     const char *name, const char *version)
 {

@@ -22,8 +22,8 @@ bool tcl_index_is_provided(const struct tcl_index *index, Tcl_Interp *interp, Tc
 bool tcl_index_is_installed(const struct tcl_index *index, Tcl_Interp *interp, Tcl_Obj *name);
 
 /*
- * True if `package require`, with these words after it, would load the very version that is provided
- * already. False if the script brings its own copy of the same version.
+ * True if `package require`, with these words after it, would load the very version that is
+ * provided already. False if the script brings its own copy of the same version.
  */
 bool tcl_index_stands(const struct tcl_index *index, Tcl_Interp *interp, int count,
     Tcl_Obj *const words[], Tcl_Obj *name);

@@ -1,10 +1,10 @@
 /*
- * One index for many interpreters: a rerun has a fresh one for each request, and most scripts
- * require no package, or one. So all that a new interpreter gets is the command that Tcl calls when
- * it does not know a package. What the index has of a package is declared when that is required, and
- * Tcl's own reading half is loaded when there is something to read.
+ * One index for many interpreters. Rerun has a fresh one for each request, and most scripts require
+ * one package or none. So a new interpreter gets nothing but the command that Tcl calls for an
+ * unknown package. What the index has of a package is declared when a script requires it, and Tcl's
+ * reading half is loaded when there is something to read.
  *
- * A script could see this in `package names`, which tells less than in tclsh.
+ * A script can see this in `package names`, which lists less than in tclsh.
  */
 #include "packages/tcl_index_share.h"
 
@@ -18,14 +18,14 @@ void tcl_index_share(struct tcl_index *index, Tcl_Interp *interp, struct tcl_ind
 {
 	if (from->versions == NULL)
 		from->versions = share(sort_by_name(from->installed));
-	/* The only one of these that changes. */
+	/* A copy: the only one of these that changes. */
 	index->scanned = share(Tcl_DuplicateObj(from->scanned));
 	index->installed = share(from->installed);
 	index->modules = share(from->modules);
 	index->versions = share(from->versions);
 	index->shared = true;
 	Tcl_CreateObjCommand(interp, "::tclPkgUnknown", tcl_index_unknown, index, NULL);
-	/* Else Tcl's handler for modules comes first, and takes milliseconds to be loaded. */
+	/* Otherwise Tcl's handler for modules comes first, and takes milliseconds to load. */
 	tcl_words_call(&index->package, interp, "package", "unknown", "::tclPkgUnknown", NULL);
 	Tcl_ResetResult(interp);
 }
@@ -44,7 +44,7 @@ static Tcl_Obj *share(Tcl_Obj *object)
 	return object;
 }
 
-/* From the dictionary whose keys are lists of name and version. */
+/* Turn a dictionary keyed by lists of name and version into one from name to version to script. */
 static Tcl_Obj *sort_by_name(Tcl_Obj *installed)
 {
 	Tcl_Obj *sorted = Tcl_NewDictObj();

@@ -1,25 +1,26 @@
 /*
- * Packages. Two things make `package require` cheap in a request process and leave its meaning.
+ * Packages. Two things make `package require` cheap in a request process, and do not change its
+ * meaning.
  *
- * The index. tclsh reads the index file of every installed package (some 450 of them with tcllib)
- * when a script first asks for any package: 12 ms, and 50 ms from a cold disk. The template has
- * read them. What tclsh would find at that moment besides, in folders that the script itself has
- * put on auto_path, is read at that same moment, and only that.
+ * The index. When a script first asks for any package, tclsh reads the index file of every
+ * installed package (some 450 with tcllib): 12 ms, or 50 ms from a cold disk. The template has read
+ * them. What tclsh would find at that moment besides, in directories that the script itself has put
+ * on auto_path, is read at that moment.
  *
- * Packages loaded ahead. Those that extensions keep requiring are loaded in the template, in the
- * interpreter that will run the script (another one could not give its commands away). A script
- * sees this if it looks for commands of a package before it requires it, or calls `package
- * present`; that is the price. What it gets from `package require` is never changed: if it brings a
- * version of its own, or asks for one that was not loaded, then ours is unloaded and the package is
- * loaded as it would have been.
+ * Packages loaded ahead. A package that extensions keep requiring is loaded in the template, in the
+ * interpreter that will run the script, since another interpreter could not share its commands. A
+ * script can see this if it looks for commands of a package before it requires it, or calls
+ * `package present`; that is the price. The result of `package require` never changes: if the
+ * script brings a version of its own, or asks for another version than the one loaded, the
+ * template's is unloaded and the package is loaded as it would have been.
  *
- * In an app worker that runs its script again and again, each time in a fresh interpreter, there is
- * more than one. They share the index, and what one has brought is loaded ahead in the next ones.
+ * An app worker that reruns its script, each time in a fresh interpreter, has several. They share
+ * the index, and what one script adds is loaded ahead in the next interpreters.
  *
- * For both, the command `package` is watched from inside, which no script can see and which costs
- * nothing until a package is required; and so is known what a script brought, to tell the host.
- * Only what the index of the template names, by the very script of that index, is told: a package
- * of the extension root is never in it.
+ * For all of this the command `package` is watched from inside, which no script can see and which
+ * costs nothing until a package is required. This also shows what a script adds, to report it to
+ * the host. Reported is only what the template's index names and its very script loaded: never a
+ * package of the extension root.
  */
 #include "packages/tcl_packages.h"
 
@@ -38,11 +39,11 @@ enum { NOTICED_MAX = 64 };
 
 struct packages {
 	struct tcl_index index;
-	Tcl_Obj *builtin; /* a dictionary, name to version: what tclsh has from the start */
-	Tcl_Obj *ahead;   /* likewise: what the template has loaded */
-	Tcl_Obj *brought; /* a list of names: what was required and was not there */
+	Tcl_Obj *builtin; /* dictionary, name to version: packages that tclsh has from the start */
+	Tcl_Obj *ahead;   /* dictionary, name to version: packages that the template has loaded */
 	Tcl_Obj
-	    *learned; /* likewise: what interpreters that share this index load ahead; or NULL */
+	    *brought; /* list of names: packages that the script required and that were not there */
+	Tcl_Obj *learned; /* list of names, for interpreters that share this index; NULL: none */
 };
 
 static void forget(void *data, Tcl_Interp *interp);
@@ -66,13 +67,15 @@ int tcl_packages_start(Tcl_Interp *interp, struct error *e)
 	memset(packages, 0, sizeof(*packages));
 	Tcl_SetAssocData(interp, association, NULL, packages);
 	if (!Tcl_GetCommandInfo(interp, "::package", &packages->index.package))
-		return error_set(e, "start Tcl: it has no command package");
+		return error_set(e, "start Tcl: no command \"package\"");
 	packages->builtin = tcl_index_provided(&packages->index, interp);
 	if (tcl_index_start(&packages->index, interp) != TCL_OK)
 		return tcl_error_set(interp, e, "read the index of packages");
 	settle(packages, interp);
 	watch(packages, interp);
-	/* It belongs to Tcl, most scripts that do anything with dates need it, and it takes 10 ms. */
+	/*
+	 * `clock` belongs to Tcl, most scripts that use dates need it, and loading it takes 10 ms.
+	 */
 	tcl_words(interp, "clock", "format", "0", NULL);
 	tcl_words(interp, "clock", "scan", "2000-01-01 00:00:00", "-gmt", "1", NULL);
 	load_library(&packages->index, interp, "sqlite3");
@@ -97,7 +100,7 @@ int tcl_packages_share(Tcl_Interp *interp, Tcl_Interp *from)
 	return load_learned(interp, find(from));
 }
 
-/* If one fails now, nothing that was learned is true any more. */
+/* If one fails, none of the noted packages is loaded again. */
 static int load_learned(Tcl_Interp *interp, struct packages *from)
 {
 	Tcl_Obj **names;
@@ -173,7 +176,7 @@ static int require(Tcl_Interp *interp, const char *name)
 	return code;
 }
 
-/* The list is empty in most runs, and then this is one comparison. */
+/* In most runs the list is empty, and this is one comparison. */
 void tcl_packages_notice(Tcl_Interp *interp, struct binding_run *run)
 {
 	struct packages *packages = find(interp);
@@ -222,7 +225,10 @@ static int package_command(void *data, Tcl_Interp *interp, int count, Tcl_Obj *c
 	return code;
 }
 
-/* The name in `package require ?-exact? NAME ...`, or NULL. Tcl takes any "r..." for require. */
+/*
+ * The name in `package require ?-exact? NAME ...`, or NULL. Tcl takes any prefix "r..." for
+ * require.
+ */
 static Tcl_Obj *required_name(int count, Tcl_Obj *const words[])
 {
 	const char *verb;
@@ -246,8 +252,8 @@ static int is_key(Tcl_Obj *dictionary, Tcl_Obj *name)
 }
 
 /*
- * Undo what was loaded ahead: the package, those whose names begin with its name and ::, and the
- * namespace of that name, which is where by custom all of a package is.
+ * Unload a package that was loaded ahead: the package, those whose names begin with its name and
+ * ::, and the namespace of that name, which by convention holds all of a package.
  */
 static void unload(struct packages *packages, Tcl_Interp *interp, const char *name)
 {
@@ -276,7 +282,7 @@ static void unload(struct packages *packages, Tcl_Interp *interp, const char *na
 	Tcl_ResetResult(interp);
 }
 
-/* What is loaded now is the template's, and nothing has been required yet. */
+/* The packages loaded now are the template's, and the script has required none yet. */
 static void settle(struct packages *packages, Tcl_Interp *interp)
 {
 	Tcl_DictSearch search;
@@ -298,9 +304,9 @@ static void settle(struct packages *packages, Tcl_Interp *interp)
 }
 
 /*
- * Map a package's shared library, and nothing else, by loading it where no script will be run. Half
- * of what `package require sqlite3` costs is the linker's work. That it cannot be done (the
- * package is not installed) is no fault.
+ * Map a package's shared library and nothing else, by loading it in an interpreter that runs no
+ * script. Half of the cost of `package require sqlite3` is the dynamic linker's work. A package
+ * that is not installed is no error.
  */
 static void load_library(const struct tcl_index *index, Tcl_Interp *interp, const char *name)
 {

@@ -8,8 +8,8 @@ struct binding_run;
 struct error;
 
 /*
- * Read the index of the installed packages, and watch `package` from now on. Returns 0, or -1 with *e
- * filled.
+ * Read the index of the installed packages, and watch `package` from now on. Returns 0, or -1 with
+ * *e filled.
  */
 int tcl_packages_start(Tcl_Interp *interp, struct error *e);
 

@@ -1,8 +1,9 @@
 /*
- * tcl-path: folders that stand in front of auto_path, and on the path of modules (*.tm). A folder
- * may also hold plain scripts that provide a package and have no index, as wapp.tcl is given away:
- * such a script is made known to `package` by what it says itself. An index that names the same
- * version is read later, and has the last word.
+ * The setting tcl-path: directories that come first on auto_path, and on the module path (*.tm).
+ *
+ * A directory may also hold plain scripts that provide a package and have no index, as wapp.tcl is
+ * distributed. Such a script is declared to `package` by what it says itself. An index that names
+ * the same version is read later, and wins.
  */
 #include "packages/tcl_path.h"
 
@@ -14,30 +15,30 @@
 #include "interpreter/tcl_words.h"
 #include "packages/tcl_provide.h"
 
-static void add_folder(Tcl_Interp *interp, const char *path, size_t length);
-static bool has_modules(const char *folder);
-static void add_scripts(Tcl_Interp *interp, const char *folder);
+static void add_directory(Tcl_Interp *interp, const char *path, size_t length);
+static bool has_modules(const char *directory);
+static void add_scripts(Tcl_Interp *interp, const char *directory);
 
-void tcl_path_add(Tcl_Interp *interp, const char *folders)
+void tcl_path_add(Tcl_Interp *interp, const char *directories)
 {
-	const char *end = folders != NULL ? folders + strlen(folders) : NULL;
+	const char *end = directories != NULL ? directories + strlen(directories) : NULL;
 	const char *begin;
 
-	/* From the last to the first, since each is put in front. */
+	/* From the last to the first, since each is inserted at the front. */
 	while (end != NULL) {
-		begin = memrchr(folders, ':', (size_t)(end - folders));
-		begin = begin != NULL ? begin + 1 : folders;
+		begin = memrchr(directories, ':', (size_t)(end - directories));
+		begin = begin != NULL ? begin + 1 : directories;
 		if (begin < end)
-			add_folder(interp, begin, (size_t)(end - begin));
-		end = begin > folders ? begin - 1 : NULL;
+			add_directory(interp, begin, (size_t)(end - begin));
+		end = begin > directories ? begin - 1 : NULL;
 	}
 	tcl_error_forget(interp);
 }
 
-static void add_folder(Tcl_Interp *interp, const char *path, size_t length)
+static void add_directory(Tcl_Interp *interp, const char *path, size_t length)
 {
 	Tcl_Obj *given;
-	Tcl_Obj *folder;
+	Tcl_Obj *directory;
 	Tcl_Obj *all = Tcl_GetVar2Ex(interp, "auto_path", NULL, TCL_GLOBAL_ONLY);
 	Tcl_DString text;
 
@@ -45,17 +46,20 @@ static void add_folder(Tcl_Interp *interp, const char *path, size_t length)
 	given = Tcl_NewStringObj(Tcl_DStringValue(&text), Tcl_DStringLength(&text));
 	Tcl_DStringFree(&text);
 	Tcl_IncrRefCount(given);
-	folder = Tcl_FSGetNormalizedPath(interp, given);
-	if (folder != NULL) {
+	directory = Tcl_FSGetNormalizedPath(interp, given);
+	if (directory != NULL) {
 		all = all != NULL ? Tcl_DuplicateObj(all) : Tcl_NewListObj(0, NULL);
 		Tcl_IncrRefCount(all);
-		if (Tcl_ListObjReplace(NULL, all, 0, 0, 1, &folder) == TCL_OK)
+		if (Tcl_ListObjReplace(NULL, all, 0, 0, 1, &directory) == TCL_OK)
 			Tcl_SetVar2Ex(interp, "auto_path", NULL, all, TCL_GLOBAL_ONLY);
 		Tcl_DecrRefCount(all);
-		/* An error: it lies within another folder of modules, where they are found as well. */
-		if (has_modules(Tcl_GetString(folder)))
-			tcl_words(interp, "::tcl::tm::path", "add", Tcl_GetString(folder), NULL);
-		add_scripts(interp, Tcl_GetString(folder));
+		/*
+		 * Fails if the directory lies within another one on the module path, where its
+		 * modules are found as well.
+		 */
+		if (has_modules(Tcl_GetString(directory)))
+			tcl_words(interp, "::tcl::tm::path", "add", Tcl_GetString(directory), NULL);
+		add_scripts(interp, Tcl_GetString(directory));
 	}
 	Tcl_DecrRefCount(given);
 }
@@ -68,11 +72,11 @@ static bool has_suffix(const char *name, const char *suffix)
 	return length > end && strcmp(name + length - end, suffix) == 0;
 }
 
-/* The path of modules takes milliseconds to be made, and most folders have no module. */
-static bool has_modules(const char *folder)
+/* Making the module path takes milliseconds, and most directories have no module. */
+static bool has_modules(const char *directory)
 {
 	Tcl_DString native;
-	DIR *stream = opendir(Tcl_UtfToExternalDString(NULL, folder, -1, &native));
+	DIR *stream = opendir(Tcl_UtfToExternalDString(NULL, directory, -1, &native));
 	const struct dirent *entry;
 	bool found = false;
 
@@ -90,15 +94,15 @@ static bool is_script(const char *name)
 	return name[0] != '.' && has_suffix(name, ".tcl") && strcmp(name, "pkgIndex.tcl") != 0;
 }
 
-static void add_scripts(Tcl_Interp *interp, const char *folder)
+static void add_scripts(Tcl_Interp *interp, const char *directory)
 {
 	Tcl_DString native;
-	DIR *stream = opendir(Tcl_UtfToExternalDString(NULL, folder, -1, &native));
+	DIR *stream = opendir(Tcl_UtfToExternalDString(NULL, directory, -1, &native));
 	const struct dirent *entry;
 
 	while (stream != NULL && (entry = readdir(stream)) != NULL)
 		if (is_script(entry->d_name)) {
-			Tcl_Obj *path = Tcl_ObjPrintf("%s/%s", folder, entry->d_name);
+			Tcl_Obj *path = Tcl_ObjPrintf("%s/%s", directory, entry->d_name);
 
 			Tcl_IncrRefCount(path);
 			tcl_provide_declare(interp, path);

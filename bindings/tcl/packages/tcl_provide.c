@@ -1,7 +1,7 @@
 /*
- * A package in one plain script, with no index beside it, says in a line of its own what it is:
- * `package provide NAME VERSION`. That line is looked for in the text; one that computes its
- * version, or stands in the middle of another, is not found.
+ * A package in one plain script without an index says what it is in a line of its own: `package
+ * provide NAME VERSION`. This searches the text for that line. It does not find a line that
+ * computes the version, or a command in the middle of a line.
  */
 #include "packages/tcl_provide.h"
 
@@ -14,7 +14,7 @@
 
 #include "interpreter/tcl_words.h"
 
-#define SCRIPT_MOST (4 << 20) /* bytes of a script that is looked at */
+#define SCRIPT_MOST (4 << 20) /* bytes of a script that is searched */
 #define VERSION_LETTERS "0123456789.ab"
 
 struct word {
@@ -42,7 +42,7 @@ void tcl_provide_declare(Tcl_Interp *interp, Tcl_Obj *path)
 	free(text);
 }
 
-/* NULL if it cannot be read whole. */
+/* The whole script, to be freed by the caller; NULL: it cannot be read or is too large. */
 static char *read_script(const char *path)
 {
 	int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);

@@ -1,8 +1,10 @@
 /*
- * A package on trial. What a package does while it loads cannot be taken back: it may fail half
- * way, wait for something, end the process, start a thread (then the template could not fork any
- * more) or keep a file open (then all request processes would share its offset). So it is loaded
- * in a child first, and the template follows only if the child lived well with it.
+ * A package on trial.
+ *
+ * What a package does while it loads cannot be undone. It may fail half way, hang, end the process,
+ * start a thread (then the template could not fork any more) or keep a file open (then all request
+ * processes would share its offset). So it is loaded in a child process first, and in the template
+ * only if the child has found it harmless.
  */
 #include "packages/tcl_trial.h"
 
@@ -49,7 +51,8 @@ int tcl_trial_package(Tcl_Interp *interp, const char *name, struct error *e)
 		if (errno != EINTR)
 			return error_errno(e, "try package %s: wait", name);
 	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM)
-		return error_set(e, "try package %s: it takes %d seconds", name, TRIAL_SECONDS);
+		return error_set(
+		    e, "try package %s: it takes more than %d seconds", name, TRIAL_SECONDS);
 	if (WIFSIGNALED(status))
 		return error_set(e, "try package %s: signal %d", name, WTERMSIG(status));
 	if (length == 0)
@@ -59,7 +62,10 @@ int tcl_trial_package(Tcl_Interp *interp, const char *name, struct error *e)
 	return 0;
 }
 
-/* In the child. What it writes is the verdict; nothing is: the process has ended before. */
+/*
+ * In the child: write the verdict to output. If nothing is written, the package has ended the
+ * process.
+ */
 static void judge(Tcl_Interp *interp, const char *name, int output)
 {
 	int descriptors = tcl_trial_count("/proc/self/fd");
@@ -84,7 +90,7 @@ static void judge(Tcl_Interp *interp, const char *name, int output)
 	_exit(EXIT_SUCCESS);
 }
 
-/* The package has called `exit`; nothing of the template's may be flushed or finalized for that. */
+/* The package has called `exit`: nothing of the template's may be flushed or finalized. */
 static void end_trial(void *status)
 {
 	(void)status;
@@ -103,10 +109,10 @@ static void silence(void)
 		close(null);
 }
 
-/* The names in a folder but . and .. and, in fd, the folder itself. -1: it cannot be read. */
-int tcl_trial_count(const char *folder)
+/* Does not count "." and "..", nor, in /proc/self/fd, the directory itself. */
+int tcl_trial_count(const char *directory)
 {
-	DIR *stream = opendir(folder);
+	DIR *stream = opendir(directory);
 	const struct dirent *entry;
 	int count = 0;
 
@@ -118,7 +124,7 @@ int tcl_trial_count(const char *folder)
 	return count;
 }
 
-/* Returns how long the verdict is; it is terminated. */
+/* Returns the length of the verdict, which is terminated. */
 static ssize_t read_verdict(int input, char *verdict, size_t size)
 {
 	size_t length = 0;

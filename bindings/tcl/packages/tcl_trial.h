@@ -7,8 +7,8 @@
 struct error;
 
 /*
- * Load a package in a child process, to learn whether the template may load it. Returns 0, or -1 with *e
- * filled if loading fails, hangs, or leaves a thread or an open descriptor behind.
+ * Load a package in a child process, to learn whether the template may load it. Returns 0, or -1
+ * with *e filled if loading fails, hangs, or leaves a thread or an open descriptor behind.
  */
 int tcl_trial_package(Tcl_Interp *interp, const char *name, struct error *e);
 

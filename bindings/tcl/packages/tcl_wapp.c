@@ -1,20 +1,20 @@
 /*
  * wapp, and the name wapptclsh.
  *
- * wapptclsh is a tclsh that has sqlite3 and wapp built in, and their commands from the start
- * (https://wapp.tcl.tk/home/doc/trunk/docs/compiling.md). exthost called by that name, as the word
- * in a script's first line or as the plain interpreter, has them too. wapp itself is no part of it:
- * it is one file, wapp.tcl, that anybody may take from its author. It is taken from beside the
- * script, from tcl-path or from where packages are installed, and so for `package require wapp`
- * under any name. When it is nowhere, the message of what needs it says what to do.
+ * wapptclsh is a tclsh with sqlite3 and wapp built in, whose commands are there from the start
+ * (https://wapp.tcl.tk/home/doc/trunk/docs/compiling.md). exthost has them too when it is called by
+ * that name, in a script's first line or as the plain interpreter. wapp itself is not part of
+ * exthost: it is one file, wapp.tcl, to be had from its author. It is found beside the script, on
+ * tcl-path, or among the installed packages, and so for `package require wapp` under any name. If
+ * it is nowhere, the error message of the first command that needs it says what to do.
  *
- * In an app two more things are needed. wapp-start, called while the app is loaded, finds no request
- * and would start a web server and a browser; it is refused. And ::wapp, which holds all that
- * belongs to a request, is put back before each one, since wapp takes a process for one request.
+ * An app needs two more things. wapp-start, called while the app loads, finds no request and would
+ * start a web server and a browser; it is refused. And ::wapp, which holds all of a request, is
+ * restored before each request, since wapp expects one request in a process.
  *
- * `package`, `unknown` and `wapp-start` are watched from inside for all that, `package` beneath what
- * tcl_packages does. The two procedures stay procedures (`info body`): only what calls them is put
- * in between.
+ * For this `package`, `unknown` and `wapp-start` are watched from inside, `package` beneath what
+ * tcl_packages does. The two procedures stay procedures (`info body`): only their C function is
+ * replaced.
  */
 #include "packages/tcl_wapp.h"
 
@@ -28,17 +28,17 @@
 #include "interpreter/tcl_words.h"
 #include "packages/tcl_provide.h"
 
-enum { FIRST_LINE_MAX = 256 }; /* the kernel reads no more of it either */
+enum { FIRST_LINE_MAX = 256 }; /* bytes of a shebang line that the kernel reads */
 
-/* What an interpreter has of it. */
+/* The state of one interpreter. */
 struct wapp {
-	Tcl_CmdInfo package; /* the commands themselves */
-	Tcl_CmdInfo unknown;
-	Tcl_CmdInfo start;
-	bool watches_unknown;
-	bool loads;      /* an app, at this moment */
-	bool renews;     /* it is an app that has wapp */
-	Tcl_Obj *loaded; /* ::wapp when it was loaded; NULL: none */
+	Tcl_CmdInfo package;  /* the command `package` itself */
+	Tcl_CmdInfo unknown;  /* the command `unknown` itself */
+	Tcl_CmdInfo start;    /* the command `wapp-start` itself */
+	bool watches_unknown; /* `unknown` is watched */
+	bool loads;           /* an app is loading */
+	bool renews;          /* the app has loaded wapp */
+	Tcl_Obj *loaded;      /* ::wapp when the app had loaded; NULL: it was not set */
 };
 
 static bool is_wapptclsh(const char *word, size_t length);
@@ -58,14 +58,14 @@ static void forget(void *data, Tcl_Interp *interp);
 static const char association[] = "exthost wapp";
 
 static const char wapp_hint[] =
-    "wapp.tcl is not part of exthost: put it beside the script, or into a folder that tcl-path "
-    "names";
+    "wapp.tcl is not part of exthost: put it beside the script, or into a directory of "
+    "tcl-path";
 static const char sqlite_hint[] =
     "the package sqlite3 is not installed (in Debian: libsqlite3-tcl)";
 
 static const char start_hint[] =
-    "an app is loaded before there is a request, so wapp-start would be a web server of its own: "
-    "write \"# exthost: rerun\" in place of \"# exthost: app\"";
+    "while an app loads there is no request, so wapp-start would start a web server: write "
+    "\"# exthost: rerun\" instead of \"# exthost: app\"";
 
 void tcl_wapp_watch(Tcl_Interp *interp)
 {
@@ -99,7 +99,7 @@ int tcl_wapp_begin(Tcl_Interp *interp, int source)
 	return names_wapptclsh(line) ? require_all(interp) : TCL_OK;
 }
 
-/* The last element of a path, a version behind the name allowed for. */
+/* True if the last element of this path is wapptclsh, perhaps with a version behind it. */
 static bool is_wapptclsh(const char *word, size_t length)
 {
 	static const char name[] = "wapptclsh";
@@ -115,7 +115,7 @@ static bool is_wapptclsh(const char *word, size_t length)
 	return true;
 }
 
-/* "#! /usr/bin/wapptclsh", or with env and what env may be given before it. */
+/* "#! /usr/bin/wapptclsh", or with env, its options and assignments before it. */
 static bool names_wapptclsh(const char *line)
 {
 	size_t length;
@@ -135,7 +135,7 @@ static bool names_wapptclsh(const char *line)
 	return is_wapptclsh(line, length);
 }
 
-/* What is not to be found is told when it is used. An error in wapp.tcl itself is one at once. */
+/* A missing package is reported when it is used. An error in wapp.tcl itself is one at once. */
 static int require_all(Tcl_Interp *interp)
 {
 	struct wapp *wapp = find(interp);
@@ -209,8 +209,8 @@ static int package_command(void *data, Tcl_Interp *interp, int count, Tcl_Obj *c
 }
 
 /*
- * `package require ?-exact? wapp ...`, `package provide wapp 1.0`. Tcl takes any "r..." for require
- * and "pro..." for provide.
+ * `package require ?-exact? wapp ...`, `package provide wapp 1.0`. Tcl takes any prefix "r..." for
+ * require and "pro..." for provide.
  */
 static bool means(const char *verb, int count, Tcl_Obj *const words[])
 {
@@ -221,7 +221,7 @@ static bool means(const char *verb, int count, Tcl_Obj *const words[])
 	       strcmp(Tcl_GetString(words[name]), "wapp") == 0;
 }
 
-/* Leaves the result as it is. */
+/* Keeps the interpreter's result. */
 static bool is_known(const struct wapp *wapp, Tcl_Interp *interp, const char *name)
 {
 	Tcl_InterpState state = Tcl_SaveInterpState(interp, TCL_OK);
@@ -236,7 +236,7 @@ static bool is_known(const struct wapp *wapp, Tcl_Interp *interp, const char *na
 	return known;
 }
 
-/* Only where argv0 is a script: there is none at a prompt. */
+/* Only if argv0 is a script: at a prompt there is none. */
 static void look_beside_script(Tcl_Interp *interp)
 {
 	Tcl_Obj *script = Tcl_GetVar2Ex(interp, "argv0", NULL, TCL_GLOBAL_ONLY);

@@ -10,8 +10,8 @@
 void tcl_wapp_watch(Tcl_Interp *interp);
 
 /*
- * If the first line of the script names wapptclsh: load sqlite3 and wapp. If either is not installed,
- * the first command that needs it says so. Returns a Tcl completion code.
+ * If the first line of the script names wapptclsh: load sqlite3 and wapp. If either is not
+ * installed, the first command that needs it says so. Returns a Tcl completion code.
  */
 int tcl_wapp_begin(Tcl_Interp *interp, int source);
 

@@ -155,8 +155,7 @@ WITH_WAPP = {
     "app": "# exthost: app\n" + USES_WAPP + "proc application {} { wapp-start {} }\n",
     "rerun": "# exthost: rerun\n" + USES_WAPP + "wapp-start {}\n",
     "cgi": USES_WAPP + "wapp-start {}\n"}
-MISSING = ("wapp.tcl is not part of exthost: "
-           "put it beside the script, or into a folder that tcl-path names")
+MISSING = "wapp.tcl is not part of exthost: put it beside the script, or into a directory of tcl-path"
 
 
 @pytest.mark.parametrize("kind", WITH_WAPP)
@@ -280,7 +279,7 @@ def test_wapp_in_an_app_is_refused_with_the_line_to_write_instead(start_host, tm
     put(tmp_path, "wapp.tcl", STARTS)
     host = start_host(tmp_path)
     assert host.get("/page").status == 500
-    host.wait_line('write "# exthost: rerun" in place of "# exthost: app"')
+    host.wait_line('write "# exthost: rerun" instead of "# exthost: app"')
     assert not (tmp_path / "started").exists()
     put(tmp_path, "page", page % "rerun")
     for _ in range(2):
@@ -292,7 +291,7 @@ def test_wapp_in_an_app_is_refused_where_it_is_sourced_by_the_script(start_host,
     put(tmp_path, "wapp.tcl", STARTS)
     host = start_host(tmp_path)
     assert host.get("/page").status == 500
-    host.wait_line('write "# exthost: rerun" in place of "# exthost: app"')
+    host.wait_line('write "# exthost: rerun" instead of "# exthost: app"')
     assert not (tmp_path / "started").exists()
 
 

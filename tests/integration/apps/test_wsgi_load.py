@@ -206,7 +206,7 @@ def test_packages_of_the_system_are_seen_only_if_the_environment_says_so(
 @pytest.mark.parametrize("change, line", [
     (lambda v: (v / "pyvenv.cfg").unlink(), "not a virtual environment: it has no pyvenv.cfg"),
     (lambda v: (v / "pyvenv.cfg").write_text("version = 3.2.1\n"),
-     f"for Python 3.2, and this is {sys.version_info[0]}."),
+     f"for Python 3.2, but this is {sys.version_info[0]}."),
     (lambda v: (v / "pyvenv.cfg").write_text("home = /usr\n"), "pyvenv.cfg names no version"),
     (lambda v: shutil.rmtree(v / "lib"), "not a virtual environment: it has no lib/python")])
 def test_what_is_no_environment_for_this_python_is_told(start_apps, venv, tmp_path, change, line):

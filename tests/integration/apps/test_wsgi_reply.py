@@ -256,7 +256,7 @@ def test_a_write_beyond_the_length_is_an_exception(apps):
         write = start_response("200 OK", TEXT + [("Content-Length", "3")])
         write(b"abcd")
         return []
-        """, "ValueError: write: more than Content-Length says")
+        """, "ValueError: write: the body is longer than its Content-Length")
 
 
 def test_a_body_that_is_shorter_than_its_length_is_cut(apps, start_nginx):

@@ -1,4 +1,4 @@
-"""The memory of a run's Python objects, which lie apart from the template's: python_heap.c."""
+"""The memory of a run's Python objects, which lie apart from the template's: python_memory.c."""
 
 import subprocess
 
