@@ -7,17 +7,17 @@
     else:
         exthost.page("Hello", f"<p>Hello, {exthost.escape(exthost.user())}.</p>")
 
-Fossil tells an extension five things, in environment variables (www/serverext.wiki in Fossil's
-own documentation): FOSSIL_USER, FOSSIL_CAPABILITIES, FOSSIL_NONCE, FOSSIL_REPOSITORY and
-FOSSIL_URI. This module gives them their names, and their values where Fossil leaves one out. It
-needs nothing of the host and works in any CGI script beside which it lies.
+Fossil passes five environment variables to an extension (www/serverext.wiki in Fossil's own
+documentation): FOSSIL_USER, FOSSIL_CAPABILITIES, FOSSIL_NONCE, FOSSIL_REPOSITORY and FOSSIL_URI.
+This module has a function for each, which also has a value where Fossil does not set the variable.
+It needs nothing of the host, and works in any CGI script beside which it lies.
 
-Every function reads the environment when it is called. A WSGI application stays loaded over many
-requests, so there pass what it was called with: exthost.user(environ). Without it, os.environ is
-meant.
+Every function reads the environment when it is called, and the default is os.environ. A WSGI
+application stays loaded over many requests, so it passes the environ of its request:
+exthost.user(environ).
 
-Outside Fossil (behind nginx, say) all five are missing: nobody is logged in, may do nothing, and
-pages are whole documents of their own.
+Outside Fossil (behind nginx, say) all five are missing: no user is logged in, the user may do
+nothing, and pages are whole HTML documents.
 """
 
 import os
@@ -27,7 +27,7 @@ __all__ = ["user", "capabilities", "has", "nonce", "repository", "base_uri", "es
            "document", "page"]
 __version__ = "0.1"
 
-# For pages outside Fossil only; inside, the skin decides.
+# For pages outside Fossil; inside, the skin has the style.
 _STYLE = """\
 :root { color-scheme: light dark }
 body { font: 1rem/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }
@@ -51,7 +51,7 @@ def _get(name, environ):
 
 
 def user(environ=None):
-    """The name of the Fossil user, or "" when nobody is logged in.
+    """The name of the Fossil user, or "" if no user is logged in.
 
     A visitor who used Fossil's captcha login is the user "anonymous".
     """
@@ -59,21 +59,21 @@ def user(environ=None):
 
 
 def capabilities(environ=None):
-    """The letters of what the user may do, or "".
+    """The capabilities of the user, one letter each, or "".
 
-    Fossil has completed them already: in it are what everybody and what the user anonymous may
-    do, and what a capability includes (a user with "s", setup, has "i", "o" and so on as well;
-    but 2.21 leaves out "a", so to find an administrator ask for "s" and for "a").
+    Fossil has expanded them already: they include those of the users nobody and anonymous, and
+    those that another capability implies (a user with "s", setup, also has "i", "o" and so on).
+    Fossil 2.21 leaves out "a", so to recognize an administrator ask for "s" and for "a".
     """
     return _get("FOSSIL_CAPABILITIES", environ)
 
 
 def has(capability, environ=None):
-    """Whether the user has this capability; of several letters, whether all of them.
+    """True if the user has this capability; of several letters, all of them.
 
-    Only the letters themselves count, see capabilities(). "o" is to read the check-ins, "i" to
-    check in, "s" setup; Fossil lists them all at /setup_ucap_list. ValueError if it is no letter
-    or digit at all: has("") would otherwise be true for everybody.
+    Only the letters themselves count, see capabilities(). "o" allows to read check-ins, "i" to
+    check in, "s" is setup; Fossil lists all of them at /setup_ucap_list. Raises ValueError for
+    anything but letters and digits: has("") would otherwise be true for everybody.
     """
     if not (capability.isascii() and capability.isalnum()):
         raise ValueError(f"not a capability of Fossil: {capability!r}")
@@ -81,7 +81,7 @@ def has(capability, environ=None):
 
 
 def nonce(environ=None):
-    """What a <script nonce="..."> in a page in Fossil's skin must carry to be run; else ""."""
+    """The nonce that a <script nonce="..."> needs to run in Fossil's skin; outside Fossil ""."""
     return _get("FOSSIL_NONCE", environ)
 
 
@@ -91,15 +91,15 @@ def repository(environ=None):
 
 
 def base_uri(environ=None):
-    """What stands before "/timeline" in a link to a page of Fossil: "/cgi-bin/project", say.
+    """The beginning of a link to a page of Fossil, before "/timeline": "/cgi-bin/project", say.
 
-    It is "" where Fossil itself is the web server, and outside Fossil.
+    It is "" if Fossil itself is the web server, and outside Fossil.
     """
     return _get("FOSSIL_URI", environ)
 
 
 def escape(text):
-    """The text (or whatever str() makes of it) for HTML, also in attributes with quotes."""
+    """The text, or str() of it, escaped for HTML and for quoted attributes."""
     return (str(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
             .replace('"', "&quot;").replace("'", "&#39;"))
 
@@ -107,9 +107,9 @@ def escape(text):
 def document(title, *body, environ=None):
     """A page as a string, for a WSGI application; page() prints it.
 
-    The title is plain text. The body is HTML, in any number of pieces, and shows no title of its
-    own. In Fossil this is a <div class='fossil-doc' data-title='...'>, which Fossil puts into its
-    skin if the reply's type is text/html; else a whole HTML document.
+    The title is plain text. The body is HTML, in any number of pieces, without a title. In Fossil
+    the page is a <div class='fossil-doc' data-title='...'>, which Fossil puts into its skin if the
+    response's type is text/html; outside Fossil it is a whole HTML document.
     """
     html = "\n".join(body)
     if nonce(environ):
@@ -122,8 +122,8 @@ def document(title, *body, environ=None):
 
 
 def _data_title(title):
-    # Fossil 2.21 turns &amp; &lt; &gt; back and makes "?" of every other entity, so a quote can
-    # only be kept inside the other kind of quotes.
+    # Fossil 2.21 decodes &amp; &lt; &gt; and turns every other entity into "?", so a quote is kept
+    # only inside the other kind of quotes.
     text = title.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     if "'" in text and '"' not in text:
         return f'"{text}"'
@@ -133,17 +133,17 @@ def _data_title(title):
 def page(title, *body, status="200 OK", environ=None):
     """Print a whole CGI reply (RFC 3875) to sys.stdout: Status, Content-Type and document().
 
-    Once in a request, and with no header printed before. ValueError if the status could not
-    stand in a header line.
+    Call it once in a request, before anything else is printed. Raises ValueError if the status
+    could not stand in a header line.
     """
     if not status.isprintable():
         raise ValueError(f"not a status: {status!r}")
     reply = (f"Status: {status}\nContent-Type: text/html; charset=utf-8\n\n"
              + document(title, *body, environ=environ))
-    if not hasattr(sys.stdout, "buffer"):  # something that a test or an app put there
+    if not hasattr(sys.stdout, "buffer"):  # a replacement by a test or an app
         sys.stdout.write(reply)
         return
-    # Bytes: the page says utf-8, whatever the locale made of sys.stdout, and a stray byte in a
-    # variable is no reason for no page.
+    # As bytes, since the page is UTF-8 whatever the encoding of sys.stdout is. "replace", so that a
+    # stray byte in a variable does not prevent the page.
     sys.stdout.flush()
     sys.stdout.buffer.write(reply.encode("utf-8", "replace"))

@@ -5,7 +5,7 @@ set(STDLIB ${EXTHOST_PYTHON_HOME}/lib/${NAME})
 string(REPLACE "." "" ARCHIVE ${NAME})
 set(ARCHIVE ${CMAKE_CURRENT_BINARY_DIR}/${ARCHIVE}.zip)
 
-# The hash seed decides in which order sets of constants are written.
+# The hash seed determines the order in which sets of constants are written.
 add_custom_command(OUTPUT ${ARCHIVE}
 	COMMAND ${CMAKE_COMMAND} -E env PYTHONHASHSEED=0 ${EXTHOST_PYTHON_HOME}/bin/${NAME}
 		-sB -X no_debug_ranges ${CMAKE_CURRENT_SOURCE_DIR}/image.py ${STDLIB} ${ARCHIVE}
@@ -13,8 +13,9 @@ add_custom_command(OUTPUT ${ARCHIVE}
 add_custom_target(image-python ALL DEPENDS ${ARCHIVE})
 install(FILES ${ARCHIVE} DESTINATION lib COMPONENT image)
 
-# Not those for tests, terminals, sound, NIS, Berkeley DB and the users of this machine (Python has
-# dropped these, all but the databases, in 3.13); what the others need is found out.
+# Left out: the extension modules for tests, terminals, sound, NIS, Berkeley DB and the users of the
+# machine (3.13 has dropped them, except for the databases). The libraries that the others need are found
+# by CMake.
 file(GLOB MODULES ${STDLIB}/lib-dynload/*.so)
 list(FILTER MODULES EXCLUDE REGEX
 	"/(_test|_ctypes_test|_xx|xx|readline|_curses|_dbm|_gdbm|nis|ossaudiodev|audioop|_crypt|spwd|_tkinter)[^/]*$")

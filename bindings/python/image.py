@@ -1,10 +1,10 @@
-"""Compile a standard library into one archive: usage: image.py FOLDER ARCHIVE
+"""Compile a standard library into one archive: usage: image.py DIRECTORY ARCHIVE
 
-The archive holds no source and no documentation strings. Its code says that it comes from where the
-archive's members are, so a traceback shows file and line. The same library gives the same bytes:
-the members are sorted and have no date, and the code is checked by no time stamp.
+The archive holds no source and no documentation strings. The file names in its code are the paths of
+the archive's members, so a traceback shows file and line. The same library gives the same bytes: the
+members are sorted and have no date, and the code has no time stamp to be checked against.
 
-To be called with -X no_debug_ranges: columns are of no use without a source to show.
+Call it with -X no_debug_ranges: columns are useless without a source to show.
 """
 
 import ast
@@ -14,9 +14,8 @@ import sys
 import zipfile
 from pathlib import Path
 
-# Tests, IDLE, Tk and terminals, what installs packages or converts Python 2, the texts of help(),
-# Debian's link into /etc, what stands in where a module in C is missing, and what needs one that is
-# left out.
+# Tests, IDLE, Tk and terminals, modules that install packages or convert Python 2, the texts of help(),
+# Debian's link into /etc, replacements for missing C modules, and modules that need one that is left out.
 LEFT_OUT = {"test", "tests", "idlelib", "idle_test", "tkinter", "turtle.py", "turtledemo", "curses",
             "lib2to3", "ensurepip", "venv", "distutils", "pydoc_data", "lib-dynload", "__pycache__",
             "sitecustomize.py", "__phello__", "_pyio.py", "_pydecimal.py", "msilib", "crypt.py",
@@ -42,17 +41,17 @@ def compiled(source, name):
     data = source.read_bytes()
     code = compile(without_documentation(ast.parse(data)), name, "exec",
                    dont_inherit=True, optimize=0)
-    # An unchecked hash: nothing is compared with a source that is not there (PEP 552).
+    # An unchecked hash (PEP 552): there is no source to compare with.
     return (importlib.util.MAGIC_NUMBER + (1).to_bytes(4, "little")
             + importlib.util.source_hash(data) + marshal.dumps(code))
 
 
-def main(folder, archive):
-    # The name in the image, whatever folder the archive is made in.
+def main(directory, archive):
+    # The path in the image, wherever the archive is made.
     place = Path("/usr/lib", Path(archive).name)
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as packed:
-        for source in sorted(Path(folder).rglob("*.py")):
-            inside = source.relative_to(folder)
+        for source in sorted(Path(directory).rglob("*.py")):
+            inside = source.relative_to(directory)
             if is_wanted(inside):
                 member = zipfile.ZipInfo(str(inside) + "c")
                 member.compress_type = zipfile.ZIP_DEFLATED

@@ -8,26 +8,26 @@
 #		exthost page "Hello" "<p>Hello, [exthost escape [exthost user]].</p>"
 #	}
 #
-# Fossil tells an extension five things, in environment variables (www/serverext.wiki in Fossil's
-# own documentation): FOSSIL_USER, FOSSIL_CAPABILITIES, FOSSIL_NONCE, FOSSIL_REPOSITORY and
-# FOSSIL_URI. This package gives them their names, and their values where Fossil leaves one out.
-# It needs nothing of the host and works in any CGI script that finds it.
+# Fossil passes five environment variables to an extension (www/serverext.wiki in Fossil's own
+# documentation): FOSSIL_USER, FOSSIL_CAPABILITIES, FOSSIL_NONCE, FOSSIL_REPOSITORY and FOSSIL_URI.
+# This package has a command for each, which also has a value where Fossil does not set the
+# variable. It needs nothing of the host, and works in any CGI script that finds it.
 #
 # Every command reads ::env when it is called, so all of this works in an app too.
 #
-# Outside Fossil (behind nginx, say) all five are missing: nobody is logged in, may do nothing, and
-# pages are whole documents of their own.
+# Outside Fossil (behind nginx, say) all five are missing: no user is logged in, the user may do
+# nothing, and pages are whole HTML documents.
 
 package require Tcl 8.6-
 package provide exthost 0.1
 
 namespace eval ::exthost {
-	# No abbreviations: "exthost u" would break when a second command with u comes.
+	# No abbreviations: "exthost u" would break when a second command with u is added.
 	namespace ensemble create -prefixes 0 -subcommands {
 		user capabilities has nonce repository base_uri escape document page
 	}
 
-	# For pages outside Fossil only; inside, the skin decides.
+	# For pages outside Fossil; inside, the skin has the style.
 	variable style {
 :root { color-scheme: light dark }
 body { font: 1rem/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }
@@ -41,26 +41,26 @@ img, svg { max-width: 100% }
 }
 
 # exthost user
-#	The name of the Fossil user, or "" when nobody is logged in. A visitor who used Fossil's
+#	The name of the Fossil user, or "" if no user is logged in. A visitor who used Fossil's
 #	captcha login is the user "anonymous".
 proc ::exthost::user {} {
 	return [Get FOSSIL_USER]
 }
 
 # exthost capabilities
-#	The letters of what the user may do, or "". Fossil has completed them already: in it are what
-#	everybody and what the user anonymous may do, and what a capability includes (a user with s,
-#	setup, has i, o and so on as well; but 2.21 leaves out a, so to find an administrator ask for
-#	s and for a).
+#	The capabilities of the user, one letter each, or "". Fossil has expanded them already: they
+#	include those of the users nobody and anonymous, and those that another capability implies (a
+#	user with s, setup, also has i, o and so on). Fossil 2.21 leaves out a, so to recognize an
+#	administrator ask for s and for a.
 proc ::exthost::capabilities {} {
 	return [Get FOSSIL_CAPABILITIES]
 }
 
 # exthost has CAPABILITY
-#	1 if the user has this capability; of several letters, if all of them. Else 0. Only the
-#	letters themselves count, see capabilities. o is to read the check-ins, i to check in, s
-#	setup; Fossil lists them all at /setup_ucap_list. An error if it is no letter or digit at
-#	all: an empty one would otherwise be true for everybody.
+#	1 if the user has this capability; of several letters, all of them. Else 0. Only the letters
+#	themselves count, see capabilities. o allows to read check-ins, i to check in, s is setup;
+#	Fossil lists all of them at /setup_ucap_list. An error for anything but letters and digits:
+#	the empty string would otherwise be true for everybody.
 proc ::exthost::has capability {
 	if {![regexp {^[A-Za-z0-9]+$} $capability]} {
 		return -code error -errorcode {EXTHOST CAPABILITY} \
@@ -76,7 +76,7 @@ proc ::exthost::has capability {
 }
 
 # exthost nonce
-#	What a <script nonce="..."> in a page in Fossil's skin must carry to be run; else "".
+#	The nonce that a <script nonce="..."> needs to run in Fossil's skin; outside Fossil "".
 proc ::exthost::nonce {} {
 	return [Get FOSSIL_NONCE]
 }
@@ -88,22 +88,22 @@ proc ::exthost::repository {} {
 }
 
 # exthost base_uri
-#	What stands before "/timeline" in a link to a page of Fossil: "/cgi-bin/project", say. It is
-#	"" where Fossil itself is the web server, and outside Fossil.
+#	The beginning of a link to a page of Fossil, before "/timeline": "/cgi-bin/project", say. It is
+#	"" if Fossil itself is the web server, and outside Fossil.
 proc ::exthost::base_uri {} {
 	return [Get FOSSIL_URI]
 }
 
 # exthost escape TEXT
-#	The text for HTML, also in attributes with quotes.
+#	The text, escaped for HTML and for quoted attributes.
 proc ::exthost::escape text {
 	return [string map {& &amp; < &lt; > &gt; \" &quot; ' &#39;} $text]
 }
 
 # exthost document TITLE ?HTML ...?
 #	A page as a string; page prints it. The title is plain text. The body is HTML, in any number
-#	of pieces, and shows no title of its own. In Fossil this is a <div class='fossil-doc'
-#	data-title='...'>, which Fossil puts into its skin if the reply's type is text/html; else a
+#	of pieces, without a title. In Fossil the page is a <div class='fossil-doc' data-title='...'>,
+#	which Fossil puts into its skin if the response's type is text/html; outside Fossil it is a
 #	whole HTML document.
 proc ::exthost::document {title args} {
 	variable style
@@ -120,8 +120,8 @@ proc ::exthost::document {title args} {
 
 # exthost page ?-status STATUS? TITLE ?HTML ...?
 #	Print a whole CGI reply (RFC 3875) to stdout: Status (200 OK when not given), Content-Type and
-#	document. Once in a request, and with no header printed before; stdout is UTF-8 from here on.
-#	An error if the status could not stand in a header line.
+#	document. Call it once in a request, before anything else is printed; stdout is UTF-8
+#	afterwards. An error if the status could not stand in a header line.
 proc ::exthost::page args {
 	set status "200 OK"
 	if {[lindex $args 0] eq "-status" && [llength $args] > 1} {
@@ -136,7 +136,7 @@ proc ::exthost::page args {
 	}
 	chan configure stdout -translation lf -encoding utf-8
 	if {[package vsatisfies [package provide Tcl] 9-]} {
-		# A stray byte in a variable is no reason for no page.
+		# A stray byte in a variable must not prevent the page.
 		chan configure stdout -profile replace
 	}
 	puts "Status: $status"
@@ -158,8 +158,8 @@ proc ::exthost::Get name {
 	return $value
 }
 
-# The title with quotes around it, as Fossil 2.21 reads it: it turns &amp; &lt; &gt; back and makes
-# "?" of every other entity, so a quote can only be kept inside the other kind of quotes.
+# The title with quotes around it. Fossil 2.21 decodes &amp; &lt; &gt; and turns every other entity
+# into "?", so a quote is kept only inside the other kind of quotes.
 proc ::exthost::DataTitle title {
 	set text [string map {& &amp; < &lt; > &gt;} $title]
 	if {[string first ' $text] >= 0 && [string first \" $text] < 0} {

@@ -1,15 +1,15 @@
-# Copy Tcl's libraries for a container image: usage: image.tcl TARGET FOLDER...
+# Copy Tcl's libraries for a container image: usage: image.tcl TARGET DIRECTORY...
 #
-# No file may look like a program, so a first line with #! goes. What loads only with Tk is left
-# out, and what is named here.
+# Left out are the files named below, and scripts that load only with Tk. No file may look like a
+# program, so shebang lines are removed.
 #
-# The larger scripts are packed: source stops at ^Z, so what stands behind it can be the script,
-# compressed, and what stands before it a line that unpacks and evaluates it in its place. Only
-# scripts beside a package's index are, since a package may open what lies deeper by itself, and the
-# largest of Tcl's own; what is read at every start is not.
+# The larger scripts are packed. `source` stops at ^Z, so the compressed script stands behind a ^Z, and
+# before it a line that unpacks and evaluates the script. Packed are only scripts beside a package's
+# index (a package may open deeper files by itself) and the largest of Tcl's own, but none that is read
+# at every start.
 #
-# The index files of tcllib's packages are put into one: each alone would take a block of the disk,
-# and all are read to find a package.
+# The index files of tcllib's packages are merged into one: each alone would take a block of the disk,
+# and all of them are read to find a package.
 
 set unpack {eval [apply {{} {set f [open [info script] rb]; set d [read $f]; close $f
 encoding convertfrom utf-8 [zlib decompress [string range $d [string first \x1a $d]+1 end]]}}]}
@@ -18,13 +18,12 @@ set merged {}
 
 set unwanted {
     {tests, and sources in C} {tests *.test tcltest-* *.[ch]}
-    {the system's are read where Tcl has none} {tzdata}
-    {build programs, write parsers, or drive either}
-    {practcl bench page pt grammar_fa grammar_me grammar_peg}
+    {without its own, Tcl reads the system's} {tzdata}
+    {build programs, and write parsers} {practcl bench page pt grammar_fa grammar_me grammar_peg}
     {format manuals} {doctools doctools2* dtplite mkdoc docstrip}
     {there is no terminal} {term}
-    {servers for other clients than a browser} {ftpd pop3d smtpd httpd nns ident}
-    {of computers before 2001; of fonts under X, no text is in them} {
+    {servers for clients other than browsers} {ftpd pop3d smtpd httpd nns ident}
+    {encodings of computers before 2001, and of X fonts without text} {
         mac*.enc ebcdic.enc dingbats.enc symbol.enc gb12345.enc cns11643.enc}
 }
 
@@ -50,7 +49,7 @@ proc may_be_packed {path} {
         } $path]}
 }
 
-# The data, or what takes fewer blocks.
+# The data, packed if it takes fewer blocks then.
 proc packed {data} {
     set packed "$::unpack\n\x1a[zlib compress $data 9]"
     expr {[blocks $packed] < [blocks $data] ? $packed : $data}
@@ -74,14 +73,14 @@ proc write_bytes {path data} {
     file attributes $path -permissions 0644
 }
 
-proc copy_folder {from to} {
+proc copy_directory {from to} {
     set left_out {}
     file mkdir $to
     foreach path [lsort [glob -nocomplain -directory $from *]] {
         set name [file tail $path]
         if {![is_wanted $path] || $name eq "pkgIndex.tcl"} continue
         if {[file isdirectory $path]} {
-            copy_folder $path $to/$name
+            copy_directory $path $to/$name
             continue
         }
         set data [read_bytes $path]
@@ -95,15 +94,14 @@ proc copy_folder {from to} {
     if {[file exists $from/pkgIndex.tcl]} {
         copy_index $from $to $left_out
     }
-    # In Debian they are two files.
-    if {[file exists $to/gb2312.enc]
-            && [read_bytes $to/gb2312.enc] eq [read_bytes $to/euc-cn.enc]} {
+    # Debian has the same file under both names.
+    if {[file exists $to/gb2312.enc] && [read_bytes $to/gb2312.enc] eq [read_bytes $to/euc-cn.enc]} {
         file delete $to/gb2312.enc
         file link -symbolic $to/gb2312.enc euc-cn.enc
     }
 }
 
-# Of one of tcllib's packages into the index of tcllib itself, which comes last.
+# Copy an index. That of a package of tcllib goes into tcllib's own, which is copied last.
 proc copy_index {from to left_out} {
     set index [index_without $from/pkgIndex.tcl $left_out]
     if {[string match tcllib* [file tail [file dirname $from]]]} {
@@ -131,7 +129,7 @@ proc index_without {path left_out} {
     return [join $lines \n]
 }
 
-set folders [lassign $argv target]
-foreach folder $folders {
-    copy_folder $folder $target/[file tail $folder]
+set directories [lassign $argv target]
+foreach directory $directories {
+    copy_directory $directory $target/[file tail $directory]
 }
