@@ -8,7 +8,7 @@
  * Left out on purpose: sub-interpreters (a new one takes 8 ms, and many extension modules refuse
  * them), and finalization of the interpreter.
  *
- * README.md beside this file names the files in the order in which a run meets them.
+ * README.md beside this file leads to the files, in the order in which a run meets them.
  */
 #include "python.h"
 #include "interpreter/python_settings.h"

@@ -7,7 +7,7 @@
  *
  * Left out on purpose: a new interpreter for each run (1 ms), and Tcl_Finalize.
  *
- * README.md beside this file names the files in the order in which a run meets them.
+ * README.md beside this file leads to the files, in the order in which a run meets them.
  */
 #include "tcl_binding.h"
 #include "interpreter/tcl_include.h"

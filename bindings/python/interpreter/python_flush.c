@@ -7,7 +7,7 @@
  */
 #include "interpreter/python_flush.h"
 
-static int flush_standard(const char *name, bool tell);
+static int flush_as_python(const char *name, bool report);
 static bool is_closed(PyObject *file);
 static bool is_writer(PyObject *object);
 
@@ -49,16 +49,16 @@ int python_flush_start(void)
 
 int python_flush_output(void)
 {
-	int failed = flush_standard("stdout", true);
+	int failed = flush_as_python("stdout", true);
 
-	return flush_standard("stderr", false) == -1 ? -1 : failed;
+	return flush_as_python("stderr", false) == -1 ? -1 : failed;
 }
 
 /*
  * A closed file is left alone. One of Python's own types raises an error itself when it is flushed,
  * and to ask it before would look up more than the flush does.
  */
-static int flush_standard(const char *name, bool tell)
+static int flush_as_python(const char *name, bool report)
 {
 	PyObject *file = PySys_GetObject(name);
 	bool own = file != NULL && Py_IS_TYPE(file, (PyTypeObject *)needed.writers[0]);
@@ -73,7 +73,7 @@ static int flush_standard(const char *name, bool tell)
 		PyErr_Fetch(&type, &value, &traceback);
 		failed = own && is_closed(file) ? 0 : -1;
 		PyErr_Restore(type, value, traceback);
-		if (failed == -1 && tell)
+		if (failed == -1 && report)
 			PyErr_WriteUnraisable(file);
 	}
 	PyErr_Clear();

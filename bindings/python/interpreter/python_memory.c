@@ -27,16 +27,16 @@
 #include <sys/mman.h>
 
 enum {
-	PIECE = 0x200000, /* bytes: a huge page of x86-64 */
-	ARENA_LEAST = 0x40000,
-	RETURNED_MOST = 8
+	PIECE = 0x200000,      /* bytes: a huge page of x86-64 */
+	ARENA_LEAST = 0x40000, /* bytes of the smallest arena, that of Python before 3.10 */
+	RETURNED_MOST = 8      /* freed arenas to keep */
 };
 
 enum {
-	SMALL = 512, /* bytes */
-	STEP = 16,
+	SMALL = 512, /* bytes of the largest small block, as in Python's own allocator */
+	STEP = 16,   /* bytes from one size of blocks to the next */
 	SIZES = SMALL / STEP,
-	SLICE = 1024,
+	SLICE = 1024, /* bytes */
 	SLICES = PIECE / SLICE,
 	PLACES = 1024, /* entries in the table: a power of two */
 	PIECES_MOST = PLACES / 2
@@ -53,16 +53,16 @@ struct piece {
 };
 
 static struct {
-	uintptr_t pieces[PLACES];
-	size_t count;
-	struct piece *reserved; /* mapped in the template: the first piece of a run */
-	struct piece *current;
-	size_t slice; /* the next unused slice of the current piece */
+	uintptr_t pieces[PLACES]; /* the table: hashed addresses of pieces, with flags */
+	size_t count;             /* pieces in the table */
+	struct piece *reserved;   /* mapped in the template: the first piece of a run */
+	struct piece *current;    /* the piece that new slices are cut from */
+	size_t slice;             /* the next unused slice of the current piece */
 	struct {
 		void *freed;    /* a list: each free block begins with a pointer to the next */
 		char *at, *end; /* the unused rest of the last slice of this size */
 	} sizes[SIZES];
-	PyMemAllocatorEx python;
+	PyMemAllocatorEx python; /* Python's own allocator */
 } heap;
 
 static uintptr_t piece_of(const void *memory)
@@ -90,8 +90,8 @@ static bool remember(const void *piece, uintptr_t flags)
 }
 
 static struct {
-	char *at; /* the unused rest of the last piece */
-	size_t left;
+	char *at;    /* the unused rest of the last piece */
+	size_t left; /* bytes of it */
 } arenas;
 
 /*
@@ -100,7 +100,8 @@ static struct {
  */
 static struct {
 	char *at[RETURNED_MOST];
-	size_t count, size; /* bytes of each: all arenas have one size */
+	size_t count;
+	size_t size; /* bytes of each: all arenas have one size */
 } returned;
 
 static char *map(size_t size)

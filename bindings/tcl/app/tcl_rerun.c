@@ -57,6 +57,7 @@ struct rerun {
 	Tcl_Interp *next;  /* the next request's interpreter, made ahead; NULL: not yet */
 	Tcl_Obj *path;     /* path of the script */
 	struct tcl_exit exits;
+	/* The process at its start. */
 	int directory; /* the working directory */
 	int log;       /* a duplicate of descriptor 2 */
 	int null;      /* /dev/null for reading */

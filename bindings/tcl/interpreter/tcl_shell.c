@@ -28,8 +28,8 @@ static int is_unset(const char *name);
 /* Written once in a process; Tcl_Main passes no data to init_main. */
 static struct {
 	const char *name; /* the name that the program was called by */
-	int (*begin)(
-	    Tcl_Interp *interp, const char *name); /* the argument of tcl_shell_interpret */
+	/* The argument of tcl_shell_interpret. */
+	int (*begin)(Tcl_Interp *interp, const char *name);
 	int lent_locale; /* LC_CTYPE was set here and must be unset again */
 	Tcl_Obj *init;   /* the text of init.tcl; NULL: not read yet */
 } shell;

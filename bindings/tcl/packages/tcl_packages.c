@@ -41,8 +41,7 @@ struct packages {
 	struct tcl_index index;
 	Tcl_Obj *builtin; /* dictionary, name to version: packages that tclsh has from the start */
 	Tcl_Obj *ahead;   /* dictionary, name to version: packages that the template has loaded */
-	Tcl_Obj
-	    *brought; /* list of names: packages that the script required and that were not there */
+	Tcl_Obj *brought; /* list of names: packages that the script has added */
 	Tcl_Obj *learned; /* list of names, for interpreters that share this index; NULL: none */
 };
 
