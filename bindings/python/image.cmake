@@ -13,9 +13,9 @@ add_custom_command(OUTPUT ${ARCHIVE}
 add_custom_target(image-python ALL DEPENDS ${ARCHIVE})
 install(FILES ${ARCHIVE} DESTINATION lib COMPONENT image)
 
-# Left out: the extension modules for tests, terminals, sound, NIS, Berkeley DB and the users of the
-# machine (3.13 has dropped them, except for the databases). The libraries that the others need are found
-# by CMake.
+# Left out: the extension modules for tests, terminals, sound, NIS, Berkeley DB and the users of
+# the machine (3.13 has dropped them, except for the databases). The libraries that the others need
+# are found by CMake.
 file(GLOB MODULES ${STDLIB}/lib-dynload/*.so)
 list(FILTER MODULES EXCLUDE REGEX
 	"/(_test|_ctypes_test|_xx|xx|readline|_curses|_dbm|_gdbm|nis|ossaudiodev|audioop|_crypt|spwd|_tkinter)[^/]*$")

@@ -1,5 +1,5 @@
-# Tcl in a container image: its own library, the package sqlite3, and tcllib. image.tcl names what is
-# left out of them, and why. Time zones are the system's.
+# Tcl in a container image: its own library, the package sqlite3, and tcllib. image.tcl names what
+# is left out of them, and why. Time zones are the system's.
 
 set(TCL_SHARE ${EXTHOST_TCL_PREFIX}/share/tcltk)
 set(TCL_LIB ${EXTHOST_TCL_PREFIX}/lib/tcltk)

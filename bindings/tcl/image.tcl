@@ -3,13 +3,13 @@
 # Left out are the files named below, and scripts that load only with Tk. No file may look like a
 # program, so shebang lines are removed.
 #
-# The larger scripts are packed. `source` stops at ^Z, so the compressed script stands behind a ^Z, and
-# before it a line that unpacks and evaluates the script. Packed are only scripts beside a package's
-# index (a package may open deeper files by itself) and the largest of Tcl's own, but none that is read
-# at every start.
+# The larger scripts are packed. `source` stops at ^Z, so the compressed script stands behind a ^Z,
+# and before it a line that unpacks and evaluates the script. Packed are only scripts beside a
+# package's index (a package may open deeper files by itself) and the largest of Tcl's own, but
+# no script that is read at every start.
 #
-# The index files of tcllib's packages are merged into one: each alone would take a block of the disk,
-# and all of them are read to find a package.
+# The index files of tcllib's packages are merged into one: each alone would take a block of the
+# disk, and all of them are read to find a package.
 
 set unpack {eval [apply {{} {set f [open [info script] rb]; set d [read $f]; close $f
 encoding convertfrom utf-8 [zlib decompress [string range $d [string first \x1a $d]+1 end]]}}]}
@@ -95,7 +95,8 @@ proc copy_directory {from to} {
         copy_index $from $to $left_out
     }
     # Debian has the same file under both names.
-    if {[file exists $to/gb2312.enc] && [read_bytes $to/gb2312.enc] eq [read_bytes $to/euc-cn.enc]} {
+    if {[file exists $to/gb2312.enc]
+            && [read_bytes $to/gb2312.enc] eq [read_bytes $to/euc-cn.enc]} {
         file delete $to/gb2312.enc
         file link -symbolic $to/gb2312.enc euc-cn.enc
     }

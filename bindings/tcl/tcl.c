@@ -2,8 +2,8 @@
  * Tcl as a language of the host: struct binding, and how the template starts and settles.
  *
  * One interpreter in one thread. Tcl starts a thread of its own only when it first waits for an
- * event, which the template never does. After a fork, Tcl's own handler (pthread_atfork) makes the
- * notifier anew.
+ * event, which the template never does. After a fork, Tcl's own handler (pthread_atfork) makes a
+ * new notifier.
  *
  * Left out on purpose: a new interpreter for each run (1 ms), and Tcl_Finalize.
  *

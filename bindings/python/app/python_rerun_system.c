@@ -2,7 +2,7 @@
  * Rerun: the state of the interpreter. After each run, sys and builtins are restored name by name.
  *
  * The standard files stay the same objects, since modules that stay loaded may keep them (logging
- * does). Their settings are restored. A file that was closed or detached is made anew. So is
+ * does). Their settings are restored. A file that was closed or detached is replaced. So is
  * standard input after each request with a body, since it may buffer a part of that.
  */
 #include "app/python_rerun_system.h"

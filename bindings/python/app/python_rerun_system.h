@@ -15,7 +15,7 @@ int rerun_system_begin(void);
 
 /*
  * After a run: restore sys, builtins and settings. had_body: the request had a body, so standard
- * input must be made anew. Leaves no exception pending.
+ * input must be replaced. Leaves no exception pending.
  */
 void rerun_system_restore(bool had_body);
 

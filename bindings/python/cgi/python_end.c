@@ -3,9 +3,9 @@
  *
  * Finalizing the interpreter would take 8 ms, nearly all of it to free what the end of the process
  * frees anyway. What shows is done, in Python's order: wait for threads, run exit handlers, flush
- * standard output (status 120 if that fails), and let go of the script's own modules, so that
- * __del__ methods run and open files are flushed. The template's objects are frozen, so the
- * collector looks at the script's alone.
+ * standard output (status 120 if that fails), and release the script's own modules, so that __del__
+ * methods run and open files are flushed. The template's objects are frozen, so the collector looks
+ * at the script's alone.
  *
  * Daemon threads run on until the process ends. While there is one, no module is cleared, since the
  * thread may use it.

@@ -2,7 +2,7 @@
  * One run of a script: what `python3 script.py` does after the interpreter has started.
  *
  * A new __main__ module replaces the template's (which is frozen, so the collector would never free
- * it); os.environ is filled anew in place, since modules keep a reference to it; sys.argv and
+ * it); os.environ is filled again in place, since modules keep a reference to it; sys.argv and
  * sys.path are set. Then the code is evaluated straight from C, so that a traceback begins with the
  * script and shows nothing of the host.
  */

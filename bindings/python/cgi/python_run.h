@@ -18,7 +18,7 @@ void python_run(struct binding_run *run) __attribute__((noreturn));
 /* Replace the contents of os.environ. Returns 0 or -1. */
 int python_run_take_environment(const char *const *environment);
 
-/* In the template: empty os.environ, since every forked process fills it anew. */
+/* In the template: empty os.environ, since every forked process fills it. */
 void python_run_drop_environment(void);
 
 /* Put a new module in the place of __main__. Its globals, a borrowed reference; or NULL. */
@@ -32,7 +32,7 @@ int python_run_set_argv(PyObject *script);
 
 /*
  * For python_warm: the steps before a run, with a module that is not in sys.modules. A new
- * reference to it, or NULL. The next run sets anew what this leaves in os.environ and sys.argv.
+ * reference to it, or NULL. The next run sets again what this leaves in os.environ and sys.argv.
  */
 PyObject *python_run_rehearse(const char *const *environment);
 

@@ -8,7 +8,7 @@ int python_collect_start(void);
 /*
  * Collect garbage, even if the script disabled the collector: the youngest generation alone where
  * all objects are in it. (A full collection also empties Python's lists of free objects; the
- * objects made anew afterwards count as young, so one collection would lead to the next.) Leaves no
+ * objects made afterwards count as young, so one collection would lead to the next.) Leaves no
  * exception.
  */
 void python_collect(void);

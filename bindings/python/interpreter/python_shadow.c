@@ -1,5 +1,5 @@
 /*
- * A script's own modules that have the name of one that the template has loaded.
+ * A script's own modules that have the name of a module of the template.
  *
  * Under python3 the script's directory is first on sys.path, so `import json` finds a json.py
  * there. Here json is loaded already, so Python would never search for it. So each run reads the

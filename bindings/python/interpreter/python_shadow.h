@@ -1,4 +1,4 @@
-/* A script's own modules that have the name of one that the template has loaded. */
+/* A script's own modules that have the name of a module of the template. */
 #ifndef EXTHOST_PYTHON_SHADOW_H
 #define EXTHOST_PYTHON_SHADOW_H
 

@@ -5,7 +5,7 @@
  * that every browser sends, in the same order. So the last environ is kept, as a dict that no app
  * ever sees. The variables of a new request are compared with it one by one, only those with
  * another value become new strings, and the app gets a copy of the dict. With other variables than
- * last time, or in another order, the dict is made anew; strings for the names are kept, up to a
+ * last time, or in another order, the dict is made again; strings for the names are kept, up to a
  * limit, since clients choose them.
  *
  * Strings are PEP 3333's "native strings": each byte a character of ISO 8859-1. Of two variables

@@ -3,9 +3,9 @@
  * one request after another. It is loaded as tclsh would run it, and nothing is undone afterwards:
  * variables, namespaces, databases and timers that stay are what an app is for.
  *
- * Made anew for each request are ::env (tcl_environment), stdin and stdout (tcl_channel),
- * ::errorInfo and ::errorCode. Everything else that a request changes stays changed: the working
- * directory, the system encoding, the settings of stderr.
+ * Made for each request are ::env (tcl_environment), stdin and stdout (tcl_channel), ::errorInfo
+ * and ::errorCode. Everything else that a request changes stays changed: the working directory, the
+ * system encoding, the settings of stderr.
  *
  * Between requests the event loop runs (tcl_wait), and so do the app's timers and handlers. It runs
  * in a request too whenever the app waits for an event. What a timer of an earlier request prints

@@ -8,10 +8,10 @@
  * stdout` streams.
  *
  * A request may close and configure the channels, push a transformation onto them, or close one so
- * that the next file opened takes its place, as always in Tcl. So stdin and stdout are made anew
- * for each request, which is cheaper than to undo all this. At the request's end they lose their
- * request: what still uses them (a timer of the app) reads nothing, and writes to the log. If the
- * request left something on them that would go on, they are made anew then too.
+ * that the next file opened takes its place, as always in Tcl. So each request gets a new stdin and
+ * stdout, which is cheaper than to undo all this. At the request's end they lose their request:
+ * what still uses them (a timer of the app) reads nothing, and writes to the log. If the request
+ * left something on them that would go on, they are replaced then too.
  *
  * The channels that Tcl itself made of descriptors 0, 1 and 2 are kept to the end of the process,
  * since closing them would close the descriptors.

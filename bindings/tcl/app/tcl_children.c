@@ -1,7 +1,7 @@
 /*
  * The standard channels in the interpreters that an app has made.
  *
- * Each interpreter has its own table of channels by name. One that has the standard channels has
+ * Each interpreter has its own table of channels by name. An interpreter with standard channels has
  * those of the request in which it first used one. So when the channels are replaced, they are
  * replaced here too. A safe interpreter has none unless the app has shared them with it, and is
  * left without.

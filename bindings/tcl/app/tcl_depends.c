@@ -4,8 +4,7 @@
  * Every way to load code by its path ends in one of two commands: `source` (packages, modules,
  * auto_load, indexes) or `load` (C libraries). So these two are watched from inside. They stay as a
  * script knows them, and report each existing file before they load it, so that a file with a
- * mistake in it is reported too. A file that is read with `open` and evaluated cannot be told from
- * data.
+ * mistake in it is reported too. A file that is read with `open` and evaluated looks like data.
  *
  * The price: in an app, `yield` cannot be called across a `source`.
  */

@@ -284,7 +284,7 @@ static struct left count_left(void)
 	};
 }
 
-/* True if there is a child, other than one that was started in the background and has ended. */
+/* True if there is a child, except for background processes that have ended. */
 static bool has_children(void)
 {
 	siginfo_t child;

@@ -259,9 +259,9 @@ static void need_reader(struct tcl_index *index, Tcl_Interp *interp)
 /*
  * When this directory was changed, in nanoseconds; 0: there is none.
  *
- * By stat(2) where the path is absolute. Tcl caches what it knows about a path, but checks it anew
- * in each run, since tcl_source.c adds a filesystem; and releasing the cache writes to the
- * template's memory.
+ * By stat(2) where the path is absolute. Tcl caches what it knows about a path, but checks it in
+ * each run, since tcl_source.c adds a filesystem; and releasing the cache writes to the template's
+ * memory.
  */
 static Tcl_WideInt change_time(Tcl_Obj *directory)
 {
