@@ -29,12 +29,6 @@ FOR_BINDINGS = {"host/binding.h", "host/base/error.h", "host/base/buffer.h", "ho
 # What stands beside the directories: a language sees it, and what carries it out.
 CONTRACT = {"host": "binding.h"}
 
-# What still runs up, and will be placed anew: files, and those that they include or call. An entry
-# that is no longer needed is a breach.
-YET = {
-}
-CIRCLES_YET = {"bindings/python", "bindings/tcl"}
-
 # Where a process may end. In bindings: the end of a run where Tcl itself calls exit(3), and the
 # child that tries a package.
 MAY_EXIT = {"host/main.c", "host/master/master.c", "host/front/front_main.c",
@@ -72,14 +66,6 @@ def without_comments(text):
                   flags=re.S)
 
 
-used = set()
-
-
-def is_known(part, file, other):
-    used.add((f"{part}/{file}", other))
-    return other in YET.get(f"{part}/{file}", ())
-
-
 def includes(text):
     for number, line in enumerate(text.split("\n"), 1):
         found = re.match(r'\s*#\s*include\s*([<"])([^>"]+)', line)
@@ -113,7 +99,7 @@ def check_include(inside, ours, name):
     included = Path(name).parent.as_posix().replace(".", "")
     if included not in PARTS[part]:
         return f"{name} stands in no known directory"
-    if is_upward(part, directory, included) and not is_known(part, inside[len(part) + 1:-2], name[:-2]):
+    if is_upward(part, directory, included):
         return f"upward include of {name}"
     return None
 
@@ -214,12 +200,11 @@ def check_calls(part, found):
     if not found:
         yield part, 0, "nm finds no calls: is it built?"
     for (file, other), names in sorted(found.items()):
-        upward = is_upward(part, directory_of(file), directory_of(other))
-        if upward and not is_known(part, file, other):
+        if is_upward(part, directory_of(file), directory_of(other)):
             yield (f"{part}/{file}.c", 1,
                    f"upward call into {other}.c: {', '.join(sorted(names))}")
     ring = ring_of(found)
-    if ring and part not in CIRCLES_YET:
+    if ring:
         yield f"{part}/{ring[0]}.c", 1, "files call each other in a circle: " + " > ".join(ring)
 
 
@@ -253,8 +238,6 @@ def main():
         breaches += check_calls(part, found)
         if options.arrows:
             print_arrows(part, found)
-    breaches += [(file, 1, f"{other} is no longer needed in YET") for file, others in YET.items()
-                 for other in sorted(others) if (file, other) not in used]
     breaches += check_relay(options.build / "bin/exthost-cgi")
     for name, line, reason in breaches:
         print(f"{name}:{line}: {reason}")
