@@ -12,7 +12,7 @@ import subprocess
 import sys
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[1]
-HOST = REPOSITORY / "host"
+HOST = REPOSITORY / "host" / "man"
 
 
 def options_of_help(program, command):
