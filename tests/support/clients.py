@@ -22,13 +22,14 @@ class Asked:
         self.outcome = None
         self.error = None
         self.host = host
-        self._thread = threading.Thread(target=self._ask, args=(
-            address or host.socket, method, target), kwargs={"timeout": 40.0, **more})
+        self._request = (address or host.socket, method, target)
+        self._more = {"timeout": 40.0, **more}
+        self._thread = threading.Thread(target=self._ask)
         self._thread.start()
 
-    def _ask(self, *arguments, **more):
+    def _ask(self):
         try:
-            self.outcome = fastcgi.request(*arguments, **more)
+            self.outcome = fastcgi.request(*self._request, **self._more)
         except OSError as e:
             self.error = e
 

@@ -211,17 +211,17 @@ class Timed(Asked):
     def _ask(self):
         super()._ask()
         self.took = time.monotonic() - self.began
-        self.answered = self._host.log_position()
+        self.answered = self.host.log_position()
 
     def said(self, *texts):
         """The line of the log about this script that holds these texts, when it is there."""
-        return self._host.wait_line(f"script={self.script}", *texts, since=self.since)
+        return self.host.wait_line(f"script={self.script}", *texts, since=self.since)
 
     def is_ended_at_its_time(self):
         assert self.end().reply().status == 504
         assert self.took > TIMEOUT * 0.9
         self.said("status=504", "end=timeout", f"longer than {TIMEOUT} s")
-        gone(begun(self._host, self.since, self.script))
+        gone(begun(self.host, self.since, self.script))
 
 
 @pytest.fixture(scope="module")
