@@ -30,8 +30,8 @@ struct lanes *lanes_create(void);
 
 /*
  * Wait for a place for a run of this extension. LANES_GO: *lane must be given back with
- * lanes_leave; else it is NULL. `client`: a socket that is checked while waiting, or -1. If the limits
- * differ from those of an earlier call, they also hold for requests that wait already.
+ * lanes_leave; else it is NULL. `client`: a socket that is checked while waiting, or -1. If the
+ * limits differ from those of an earlier call, they also hold for requests that wait already.
  */
 enum lanes_verdict lanes_enter(struct lanes *l, const char *extension,
     const struct lanes_limits *limits, int client, struct lane **lane);

@@ -3,10 +3,10 @@
  * worker that was busy last, so that surplus workers stay idle and end.
  *
  * An app's files have a generation, which is incremented when a worker finds them changed. From
- * then on only a worker of the new generation may answer: the first request starts one and waits for
- * it, and requests in progress finish with the workers they have. If the new generation does not
- * load, the old workers serve on (unless reload = strict) until the files change again. A load is
- * tried again beside them every two seconds, since the fault may have been in a file that is not
+ * then on only a worker of the new generation may answer: the first request starts one and waits
+ * for it, and requests in progress finish with the workers they have. If the new generation does
+ * not load, the old workers serve on (unless reload = strict) until the files change again. A load
+ * is tried again beside them every two seconds, since the fault may have been in a file that is not
  * known to belong to the app.
  *
  * A new template begins a generation too. No file of the app has changed then, so the old workers
