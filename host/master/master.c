@@ -105,7 +105,8 @@ static void master_start(struct master *m)
 		template_keeper_init(&m->keepers[m->languages], m->setup->bindings[m->languages],
 		    m->setup->log, &m->setup->config->preload);
 	front_keeper_init(&m->front, m->setup->log);
-	m->services = (struct services){.bindings = m->setup->bindings,
+	/* With --app one language runs here; the scripts of services may be of any. */
+	m->services = (struct services){.bindings = m->setup->source->bindings,
 	    .log = m->setup->log,
 	    .in_child = become_child,
 	    .is_hurried = is_hurried,

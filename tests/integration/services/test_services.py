@@ -208,6 +208,21 @@ def test_a_script_is_run_by_exthost_itself_with_its_arguments(services, language
     host.wait_line("service script: exit status 0")
 
 
+def test_beside_the_app_that_is_served_alone_a_script_may_be_of_another_language(
+        services, start_host, language):
+    app = put(services.root, "alone.py", "#!/usr/bin/python3\n# exthost: app\n"
+              "def application(environ, start_response):\n"
+              "    start_response('200 OK', [('Content-Type', 'text/plain')])\n"
+              "    return [b'alone']\n")
+    text, _ = SCRIPTS_OF_SERVICES[language]
+    path = put(services.folder, "script." + {"python": "py", "tcl": "tcl"}[language], text)
+    services.put(("script", {"script": f"{path} a b", "restart": "never"}))
+    host = start_host(services.root, "--app", app, "--config", str(services.configuration),
+                      listen=["unix:{folder}/s"])
+    host.wait_line("service script: exit status 0")
+    assert host.get("/").text == "alone"
+
+
 def test_a_script_that_fails_is_told_and_the_host_serves_on(services, language):
     copy_scripts(services.root)
     path = put(services.folder, "fails" + {"python": ".py", "tcl": ".tcl"}[language],
