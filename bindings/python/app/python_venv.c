@@ -35,7 +35,7 @@ static int read_configuration(struct venv *venv);
 static void take_line(struct venv *venv, char *line);
 static int set_prefix(const struct venv *venv);
 static PyObject *take_packages_off(void);
-static bool is_package_directory(PyObject *directory, PyObject *library);
+static bool is_package_directory(PyObject *object, PyObject *library);
 static int add_packages(const char *packages);
 
 int python_venv_enter(const char *directory)

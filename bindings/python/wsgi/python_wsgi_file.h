@@ -17,7 +17,7 @@ PyObject *wsgi_file_wrapper(void);
 /* True if an app's result is of this very type, and not of a subclass. */
 bool wsgi_file_check(PyObject *result);
 
-/* Send a regular file without reading it. Returns as wsgi_reply_file. */
-int wsgi_file_send(PyObject *wrapper, struct wsgi_reply *reply);
+/* Send the regular file of a wrapper without reading it. Returns as wsgi_reply_file. */
+int wsgi_file_send(PyObject *self, struct wsgi_reply *reply);
 
 #endif

@@ -12,7 +12,7 @@ int wsgi_input_start(void);
 /* The wsgi.input of a request: a new reference, or NULL. */
 PyObject *wsgi_input_new(const struct binding_call *call);
 
-/* The request has ended: close its input for good. Takes the reference; input may be NULL. */
-void wsgi_input_end(PyObject *input);
+/* The request has ended: close its input for good. Takes the reference; object may be NULL. */
+void wsgi_input_end(PyObject *object);
 
 #endif
