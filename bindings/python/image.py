@@ -1,8 +1,8 @@
 """Compile a standard library into one archive: usage: image.py DIRECTORY ARCHIVE
 
-The archive holds no source and no documentation strings. The file names in its code are the paths of
-the archive's members, so a traceback shows file and line. The same library gives the same bytes: the
-members are sorted and have no date, and the code has no time stamp to be checked against.
+The archive holds no source and no documentation strings. The file names in its code are the paths
+of the archive's members, so a traceback shows file and line. The same library gives the same bytes:
+the members are sorted and have no date, and the code has no time stamp to be checked against.
 
 Call it with -X no_debug_ranges: columns are useless without a source to show.
 """
@@ -14,8 +14,9 @@ import sys
 import zipfile
 from pathlib import Path
 
-# Tests, IDLE, Tk and terminals, modules that install packages or convert Python 2, the texts of help(),
-# Debian's link into /etc, replacements for missing C modules, and modules that need one that is left out.
+# Tests, IDLE, Tk and terminals, modules that install packages or convert Python 2, the texts of
+# help(), Debian's link into /etc, replacements for missing C modules, and modules that need one of
+# these.
 LEFT_OUT = {"test", "tests", "idlelib", "idle_test", "tkinter", "turtle.py", "turtledemo", "curses",
             "lib2to3", "ensurepip", "venv", "distutils", "pydoc_data", "lib-dynload", "__pycache__",
             "sitecustomize.py", "__phello__", "_pyio.py", "_pydecimal.py", "msilib", "crypt.py",
