@@ -47,7 +47,7 @@ static const struct binding_setting settings[] = {
     [PYTHON_SETTING_VENV] = {"python-venv", BINDING_DIRECTORY,
 	"the virtual environment of Python apps"},
     [PYTHON_SETTING_PATH] = {"python-path", BINDING_DIRECTORIES,
-	"folders in which Python extensions find modules, before the installed ones"},
+	"directories in which Python extensions find modules, before the installed ones"},
 };
 
 const struct binding python_binding = {
