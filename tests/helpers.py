@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 
 TESTS = Path(__file__).resolve().parent
-SUITES = ("integration", "tiny", "image", "docker")
+SUITES = ("integration", "tiny", "image", "docker", "docs")
 
 
 def main():

@@ -46,7 +46,7 @@ void status_set_services(struct status_sources *sources, size_t count);
 void status_set_service(
     struct status_sources *sources, size_t index, pid_t pid, bool well, const char *text);
 
-/* One JSON object (README and exthost(8) list its members) and a newline. 0 or -1. */
+/* One JSON object (exthost(8) lists its members) and a newline. 0 or -1. */
 int status_json(struct status_sources *sources, struct buffer *out);
 
 /* The text format of Prometheus, version 0.0.4. 0 or -1. */

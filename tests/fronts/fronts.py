@@ -1,5 +1,5 @@
 """
-The fronts: each a real server with README's recipe, in the foreground, in a folder of its own, on a
+The fronts: each a real server with its recipe, in the foreground, in a folder of its own, on a
 free port. What a front differs in from its recipe stands in COLUMNS.
 """
 
@@ -9,15 +9,13 @@ from pathlib import Path
 
 from clients import Http1
 from http2 import Http2
-from support.readme import PORT, SOCKET, block_with, put_in
+from support.documents import PORT, SOCKET, put_in, recipe
 from support.servers import ROOT, Server, apache_command, apache_text, nginx_command, nginx_text
-
-OTHERS = "Behind other web servers"
 
 
 def _nginx(port, socket, folder, more=""):
     Path(folder, "fastcgi_params").symlink_to("/etc/nginx/fastcgi_params")
-    block = put_in(block_with("Behind nginx", "fastcgi_pass"),
+    block = put_in(recipe("nginx"),
                    (f"127.0.0.1:{PORT}", f"127.0.0.1:{port}"), (SOCKET, socket))
     return nginx_command(folder), "nginx.conf", nginx_text(folder, more + block, "www-data")
 
@@ -38,7 +36,7 @@ def _nginx_http2(port, socket, folder):
 
 
 def _apache(port, socket, folder, more=""):
-    block = put_in(block_with("Behind Apache", "ProxyPass"), (SOCKET, socket))
+    block = put_in(recipe("apache"), (SOCKET, socket))
     text = apache_text(
         folder, port, ("proxy", "proxy_fcgi", "setenvif", "http2"),
         "ServerLimit 1\nStartServers 1\nThreadsPerChild 64\nMaxRequestWorkers 64\n" + more + block)
@@ -54,7 +52,7 @@ def _apache_http2(port, socket, folder):
 
 
 def _lighttpd(port, socket, folder):
-    block = put_in(block_with(OTHERS, "mod_fastcgi"), (SOCKET, socket))
+    block = put_in(recipe("lighttpd"), (SOCKET, socket))
     user = 'server.username = "www-data"\nserver.groupname = "www-data"\n' if ROOT else ""
     text = (f'server.bind = "127.0.0.1"\nserver.port = {port}\nserver.document-root = "{folder}"\n'
             f'server.upload-dirs = ( "{folder}" )\n{user}{block}')
@@ -67,7 +65,7 @@ def _lighttpd_streams(port, socket, folder):
 
 
 def _haproxy(port, socket, folder, more=""):
-    block = put_in(block_with(OTHERS, "use-fcgi-app"),
+    block = put_in(recipe("haproxy"),
                    (f"127.0.0.1:{PORT}", f"127.0.0.1:{port}{more}"), (SOCKET, socket))
     text = ("defaults\n    mode http\n    timeout connect 60s\n    timeout client 60s\n"
             f"    timeout server 60s\n{block}")
@@ -79,7 +77,7 @@ def _haproxy_http2(port, socket, folder):
 
 
 def _caddy(port, socket, folder):
-    block = put_in(block_with(OTHERS, "transport fastcgi"), (f":{PORT}", f":{port}"),
+    block = put_in(recipe("caddy"), (f":{PORT}", f":{port}"),
                    (SOCKET, socket))
     text = ("{\n    admin off\n    servers {\n        protocols h1 h2c\n    }\n}\n"
             f"{block}")
@@ -88,7 +86,7 @@ def _caddy(port, socket, folder):
 
 
 def _h2o(port, socket, folder):
-    block = put_in(block_with(OTHERS, "fastcgi.connect"),
+    block = put_in(recipe("h2o"),
                    (f"port: {PORT}", f"port: {port}"), (SOCKET, socket))
     user = "user: root\n" if ROOT else ""
     return ["/usr/bin/h2o", "-c", f"{folder}/h2o.conf"], "h2o.conf", user + block

@@ -1,11 +1,28 @@
-"""nginx and Apache, set up with the text of README.md as a reader would."""
+"""nginx and Apache, set up with the recipes of the documents as a reader would."""
 
+import re
+import shlex
 import shutil
 
-from support.readme import PORT, SOCKET, put_in
-from support.servers import Server, apache_command, apache_text, nginx_command, nginx_text
+from support.documents import PORT, SOCKET, blocks, put_in
+from support.servers import WWW_DATA, Server, apache_command, apache_text, nginx_command, nginx_text
 
 ADA = "ada:{PLAIN}secret\n"  # for nginx
+
+
+def host_options(document, socket):
+    """
+    What the `exthost serve` that listens at this socket is given there, as [(option, value)], less
+    --root or --app.
+    """
+    commands = [block.text for block in blocks(document)
+                if block.language == "sh" and socket in block.text]
+    assert len(commands) == 1, f"{document}: {len(commands)} blocks with {socket}"
+    command = re.search(r"exthost serve .*?[^\\](?=\n|$)", commands[0], re.S)[0].rstrip("& \n")
+    words = shlex.split(command.replace("\\\n", " ").replace("$(id -u www-data)", str(WWW_DATA)))
+    given = list(zip(words[2::2], words[3::2]))
+    assert given[0][0] in ("--root", "--app")
+    return given[1:]
 
 
 class Nginx(Server):

@@ -1,6 +1,4 @@
-"""
-What README.md tells a reader to write into a web server's configuration does what README.md says.
-"""
+"""What the documents say of a web server's configuration is so, behind real servers."""
 
 import base64
 import json
@@ -12,35 +10,40 @@ from support import web
 from support.host import SUFFIX, Host, copy_scripts, environment_of
 from support.marks import LANGUAGES
 from support.own_socket import Serving
-from support.readme import SOCKET, block_with, host_options, put_in
-from support.servers import WWW_DATA
+from support.documents import REPOSITORY, SOCKET, put_in, recipe
 
 
-def host_of(root, title):
-    given = host_options(title)
-    listen = given.pop("--listen")
-    assert listen.startswith(f"unix:{SOCKET}")
-    return Host(root, *[word for option in given.items() for word in option],
-                listen=[listen.replace(SOCKET, "{folder}/s")])
+GUIDE = REPOSITORY / "host" / "man" / "README.md"
+WIKI = "/run/exthost/wiki.sock"
+
+
+def started_as(document, socket):
+    """(options, listen) of the host there, with sockets in the folder of the test's own host."""
+    given = recipes.host_options(document, socket)
+    listen = [value.replace(socket, "{folder}/s") for option, value in given if option == "--listen"]
+    return [word for pair in given if pair[0] != "--listen" for word in pair], listen
 
 
 @pytest.fixture(scope="module")
 def host(tmp_path_factory):
-    made = host_of(copy_scripts(tmp_path_factory.mktemp("root")), "Behind nginx")
+    """As the guide starts it, which serves Fossil too."""
+    options, listen = started_as(GUIDE, SOCKET)
+    assert listen == ["relay", "unix:{folder}/s,mode=0666"]
+    made = Host(copy_scripts(tmp_path_factory.mktemp("root")), *options, listen=listen)
     yield made
     made.stop()
 
 
 @pytest.fixture(scope="module")
 def nginx(host):
-    made = recipes.Nginx(block_with("Behind nginx", "server {"), host.socket)
+    made = recipes.Nginx(recipe("nginx"), host.socket)
     yield made
     made.stop()
 
 
 @pytest.fixture(scope="module")
 def apache(host):
-    made = recipes.Apache(block_with("Behind Apache", "ProxyPass"), host.socket)
+    made = recipes.Apache(recipe("apache"), host.socket)
     yield made
     made.stop()
 
@@ -59,7 +62,7 @@ def env_of(language):
 
 
 @LANGUAGES
-def test_the_extension_is_there_as_the_readme_says(server, language):
+def test_the_extension_is_there_as_the_guide_says(server, language):
     assert server.get(f"/ext/{language}/hello{SUFFIX[language]}").status == 200
 
 
@@ -86,7 +89,7 @@ def test_the_host_of_the_request_line_counts(nginx):
 
 def test_without_the_recipes_lines_both_would_be_wrong(host):
     """So that the recipe is not kept when nothing needs it any more: what Debian's file sends."""
-    block = block_with("Behind nginx", "server {")
+    block = recipe("nginx")
     stock = "\n".join(line for line in block.split("\n") if "fastcgi_param " not in line)
     server = recipes.Nginx(stock, host.socket)
     try:
@@ -100,8 +103,8 @@ def test_without_the_recipes_lines_both_would_be_wrong(host):
 
 @LANGUAGES
 def test_a_name_that_nginx_has_checked_is_the_remote_user(host, language):
-    block = block_with("Behind nginx", "server {")
-    checked = block_with("Behind nginx", "auth_basic ")
+    block = recipe("nginx")
+    checked = recipe("nginx-password")
     server = recipes.Nginx(put_in(block, ('fastcgi_param REMOTE_USER "";\n', checked)), host.socket)
     try:
         assert server.get(env_of(language)).status == 401
@@ -115,7 +118,7 @@ def test_a_name_that_nginx_has_checked_is_the_remote_user(host, language):
 @LANGUAGES
 def test_a_name_that_apache_has_checked_is_the_remote_user_and_the_password_stays_there(
         host, language):
-    server = recipes.Apache(block_with("Behind Apache", "ProxyPass"), host.socket, """
+    server = recipes.Apache(recipe("apache"), host.socket, """
 <Location /ext/>
 AuthType Basic
 AuthName extensions
@@ -133,14 +136,12 @@ Require valid-user
 
 @LANGUAGES
 def test_an_app_with_a_socket_of_its_own_has_a_right_recipe_too(host, tmp_path, language):
-    text = block_with("A socket of its own", "location /wiki/")
-    app = Serving(tmp_path / "root", "--prefix", "/wiki", "--allow-uid", str(WWW_DATA),
-                  language=language,
-                  listen=["unix:{folder}/s,mode=0666"])
+    options, listen = started_as(REPOSITORY / "extensions" / "README.md", WIKI)
+    app = Serving(tmp_path / "root", *options, language=language, listen=listen)
     try:
-        location = put_in(text[text.index("location"):], ("/run/exthost/wiki.sock", app.socket))
+        location = put_in(recipe("nginx-app"), (WIKI, app.socket))
         server = recipes.Nginx(put_in(
-            block_with("Behind nginx", "server {"),
+            recipe("nginx"),
             ("location /ext/", location + "location /ext/")),
             host.socket)
         try:
