@@ -46,7 +46,8 @@ static void print_help(const struct binding *const *bindings)
 	    "Called by the name of an interpreter (a link), exthost is that interpreter; as env,\n"
 	    "it starts one.\n"
 	    "Exit status: 0; 1 when it fails; 2 for a mistake on the command line.\n"
-	    "Manuals: exthost(1), exthost(8), exthost.conf(5), exthost-cgi(1), exthost-mailer(1).\n");
+	    "Manuals: exthost(1), exthost(8), exthost.conf(5), exthost-cgi(1), "
+	    "exthost-mailer(1).\n");
 }
 
 /* One command; the table has the order of --help. */

@@ -90,7 +90,8 @@ int app_answer(struct app_loaded *a, struct binding_call *call)
 {
 	int outcome;
 
-	clock_gettime(CLOCK_REALTIME_COARSE, &a->since);
+	/* Not the coarse clock: it may be behind by more than a file was waited for to settle. */
+	clock_gettime(CLOCK_REALTIME, &a->since);
 	limit_cpu(a);
 	outcome = a->binding->answer(&a->app, call);
 	a->spent = a->app.rerun && (outcome & BINDING_RETIRE) != 0;

@@ -58,7 +58,7 @@ def serve(argv, port):
 
 
 def sudo(*command):
-    """The command itself: the tests run as whoever runs them."""
+    """The command itself: the tests run as the user that starts them."""
     os.execvp(command[0], command)
 
 
@@ -214,7 +214,7 @@ def journalctl(*arguments):
 
 
 def identity(*arguments):
-    """As id(1); a user that is not here has the number of whoever runs the tests."""
+    """As id(1); a user that is not here has the number of the user that runs the tests."""
     if len(arguments) == 2 and arguments[0] == "-u":
         try:
             print(pwd.getpwnam(arguments[1]).pw_uid)

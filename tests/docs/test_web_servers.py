@@ -20,7 +20,8 @@ WIKI = "/run/exthost/wiki.sock"
 def started_as(document, socket):
     """(options, listen) of the host there, with sockets in the folder of the test's own host."""
     given = recipes.host_options(document, socket)
-    listen = [value.replace(socket, "{folder}/s") for option, value in given if option == "--listen"]
+    listen = [value.replace(socket, "{folder}/s")
+              for option, value in given if option == "--listen"]
     return [word for pair in given if pair[0] != "--listen" for word in pair], listen
 
 

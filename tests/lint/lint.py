@@ -245,6 +245,9 @@ def check_phrases(tree):
             continue
         for kinds in {kinds for _, kinds, _ in phrases}:
             text = prose(name, tree.text(name), kinds)
+            if name.endswith(".py"):
+                # The names in a formatted string are code.
+                text = re.sub(r"\{[^{}\n]*\}", lambda field: " " * len(field[0]), text)
             for pattern, wanted, better in phrases:
                 for found in pattern.finditer(text) if wanted == kinds else ():
                     shown = " ".join(re.sub(r"\s[*#/]+\s", " ", found[0]).split())
