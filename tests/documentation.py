@@ -6,52 +6,22 @@ and no page names a target or option that is not there. docs/ tests what the pag
     documentation.py EXTHOST
 """
 
-import pathlib
 import re
 import subprocess
 import sys
 import tempfile
 
-REPOSITORY = pathlib.Path(__file__).resolve().parents[1]
-MANUALS = REPOSITORY / "host" / "man"
-PAGES = [
-    "README.md",
-    "CONTRIBUTING.md",
-    "CHANGELOG.md",
-    "extensions/README.md",
-    "host/man/README.md",
-    "host/systemd/README.md",
-    "host/image/README.md",
-]
+from support.documents import MANUALS, PAGES
+from support.host import REPOSITORY
+
+MAN = REPOSITORY / "host" / "man"
 UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 # Of Fossil, systemctl, podman, docker, kubectl, cmake, ctest, git and other tools.
-OTHERS = {
-    "extroot",
-    "port",
-    "localhost",
-    "nojail",
-    "now",
-    "entrypoint",
-    "read-only",
-    "read-only-tmpfs",
-    "tmpfs",
-    "name",
-    "cap-drop",
-    "security-opt",
-    "health-cmd",
-    "version",
-    "build-arg",
-    "target",
-    "from",
-    "preset",
-    "build",
-    "help",
-    "prefix",
-    "batch",
-    "args",
-    "pid",
-    "core",
-}
+OTHERS = set("""
+    extroot port localhost nojail now entrypoint read-only read-only-tmpfs tmpfs name
+    cap-drop security-opt health-cmd version build-arg target from preset build help
+    prefix batch args pid core
+""".split())
 
 
 def options_of_help(program, *command):
@@ -62,7 +32,7 @@ def options_of_help(program, *command):
 
 
 def options_of_manual(name):
-    return set(re.findall(r"^\.It Fl -([a-z-]+)", (MANUALS / name).read_text(), re.M))
+    return set(re.findall(r"^\.It Fl -([a-z-]+)", (MAN / name).read_text(), re.M))
 
 
 def bytes_of(text):
@@ -71,7 +41,7 @@ def bytes_of(text):
 
 def ranges(program):
     """A complaint for each range of exthost.conf(5) that is not the program's."""
-    text = (MANUALS / "exthost.conf.5").read_text()
+    text = (MAN / "exthost.conf.5").read_text()
     for key, least, most in re.findall(
         r"^\.It Ic ([a-z-]+) No = (\d+[kmg]?) to (\d+[kmg]?)\b", text, re.M
     ):
@@ -100,7 +70,7 @@ def main():
     ]
     if not serve or not request or not status or not check:
         complaints.append("--help shows no options")
-    keys = set(re.findall(r"^\.It Ic ([a-z-]+)", (MANUALS / "exthost.conf.5").read_text(), re.M))
+    keys = set(re.findall(r"^\.It Ic ([a-z-]+)", (MAN / "exthost.conf.5").read_text(), re.M))
     for manual, said, there in (
         ("exthost.8", options_of_manual("exthost.8"), serve | status),
         ("exthost.1", options_of_manual("exthost.1"), request),
@@ -114,7 +84,7 @@ def main():
     ):
         complaints += [f"{manual} and --help differ in {name}" for name in sorted(said ^ there)]
     complaints += ranges(program)
-    for manual in sorted(MANUALS.glob("*.[1-8]")):
+    for manual in MANUALS:
         done = subprocess.run(
             ["mandoc", "-T", "lint", "-W", "warning", manual],
             capture_output=True,
@@ -124,8 +94,8 @@ def main():
         complaints += (done.stdout + done.stderr).splitlines()
     targets = set(re.findall(r"^([a-z-]+):", (REPOSITORY / "Makefile").read_text(), re.M))
     options = serve | request | status | mailers[0] | OTHERS
-    for name in PAGES:
-        text = (REPOSITORY / name).read_text()
+    for page in PAGES:
+        name, text = page.relative_to(REPOSITORY), page.read_text()
         complaints += [
             f"{name}: no target 'make {target}'"
             for target in sorted(set(re.findall(r"\bmake ([a-z]+(?:-[a-z]+)*)`", text)) - targets)

@@ -8,7 +8,7 @@ import shlex
 
 import yaml
 
-from support.documents import REPOSITORY
+from support.host import REPOSITORY
 
 # The beginning of a command: (file below tests/, what stands there).
 COMMANDS = {
@@ -51,21 +51,21 @@ COMMANDS = {
 ENGINES_OWN = {"--name", "-d", "-p", "-t", "-f", "-i", "-v", "--version"}
 # To make ready what the test makes by itself.
 PREPARES = ("mkdir", "cat", "chmod", "sudo chown", "echo")
-FOLDERS = {"check-docker": "docker", "check-image": "image", "check-fronts": "fronts"}
+SUITES = {"check-docker": "docker", "check-image": "image", "check-fronts": "fronts"}
 
 
 def check(block, mark):
     """Fails unless the suite behind the mark runs what the block says."""
     makefile = (REPOSITORY / "Makefile").read_text()
     assert re.search(rf"^{mark}:", makefile, re.M), f"{block.place}: no target {mark}"
-    folder = REPOSITORY / "tests" / FOLDERS[mark]
+    directory = REPOSITORY / "tests" / SUITES[mark]
     suite = "\n".join(
-        path.read_text() for path in sorted(folder.iterdir()) if path.suffix in (".py", ".sh")
+        path.read_text() for path in sorted(directory.iterdir()) if path.suffix in (".py", ".sh")
     )
     if block.recipe:
         assert (
             f'recipe("{block.recipe}")' in suite
-        ), f"{block.place}: {folder} does not ask for this recipe"
+        ), f"{block.place}: {directory} does not ask for this recipe"
     elif block.language == "sh":
         for command in _commands(block.text):
             _check_command(block, mark, command, suite)
@@ -73,7 +73,7 @@ def check(block, mark):
         _check_dockerfile(block)
     elif block.language == "text":
         for line in block.text.splitlines():
-            assert line in suite, f"{block.place}: no test of {folder} expects {line!r}"
+            assert line in suite, f"{block.place}: no test of {directory} expects {line!r}"
     else:
         raise AssertionError(f"{block.place}: nothing is known of {block.language} in {mark}")
     if block.language == "yaml":

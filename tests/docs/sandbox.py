@@ -27,12 +27,12 @@ import time
 import uuid
 from pathlib import Path
 
-from support import documents as blocks
 import shim
-from support.processes import descendants, lives, marked
+from support import documents as blocks
+from support.host import BUILD
+from support.processes import MARK, descendants, lives, marked
 from support.waiting import free_port, listens, wait_for
 
-BUILD = Path(os.environ.get("EXTHOST_BUILD", blocks.REPOSITORY / "build" / "release")).resolve()
 HERE = Path(__file__).resolve().parent
 DIRECTORIES = r"(srv|etc|run/exthost|var/log|usr/local)"
 PORTS = (80, 8080, 8081, 9000)
@@ -60,16 +60,16 @@ class Sandbox:
     """The home of one document."""
 
     def __init__(self):
-        self.folder = Path(tempfile.mkdtemp(prefix="xd-", dir="/tmp"))
-        self.folder.chmod(0o755)
-        self.home = self.folder / "home"
+        self.directory = Path(tempfile.mkdtemp(prefix="xd-", dir="/tmp"))
+        self.directory.chmod(0o755)
+        self.home = self.directory / "home"
         self.mark = uuid.uuid4().hex
         self.ports = {port: free_port() for port in PORTS}
         self.count = 0
         self._ready = 0
         self._host = None  # the option by which `exthost status` finds it
-        shims = self.folder / "shims"
-        for folder in (
+        shims = self.directory / "shims"
+        for directory in (
             "home",
             "shims",
             "srv/ext",
@@ -83,28 +83,28 @@ class Sandbox:
             "museum",
             "ext",
         ):
-            (self.folder / folder).mkdir(parents=True)
+            (self.directory / directory).mkdir(parents=True)
         (self.home / "build").mkdir()
         (self.home / "build/debug").symlink_to(BUILD)
         for name in shim.NAMES:
             (shims / name).symlink_to(HERE / "shim.py")
-        (self.folder / "etc/mail.password").write_text("secret\n")
+        (self.directory / "etc/mail.password").write_text("secret\n")
         # Else its meter, which a terminal does not show for a page, stands amidst the log's lines.
         (self.home / ".curlrc").write_text("silent\nshow-error\n")
         passed = {name: value for name, value in os.environ.items() if name.endswith("SAN_OPTIONS")}
         self.environment = {
             # No USER: nobody has logged in to a container.
             "HOME": str(self.home),
-            "PATH": f"{shims}:{self.folder}/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+            "PATH": f"{shims}:{self.directory}/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
             "LANG": "C.UTF-8",
-            "SANDBOX": str(self.folder),
+            "SANDBOX": str(self.directory),
             "EXTHOST_BUILD": str(BUILD),
-            "EXTHOST_TEST_MARK": self.mark,
+            MARK: self.mark,
             **{f"PORT_{port}": str(free) for port, free in self.ports.items()},
             **passed,
         }
         # Apart: a page that ends without a newline must not have a line of the log behind it.
-        self.output = [self.folder / "stdout", self.folder / "stderr"]
+        self.output = [self.directory / "stdout", self.directory / "stderr"]
         with open(self.output[0], "ab") as stdout, open(self.output[1], "ab") as stderr:
             self._bash = subprocess.Popen(
                 ["/bin/bash", "--noprofile", "--norc"],
@@ -128,21 +128,23 @@ class Sandbox:
         ][:2]
         self.run(install)
         self.run(first)
-        for folder in ("ext", "srv/ext"):
-            shutil.copy(self.home / "ext/hello.py", self.folder / folder)
+        for directory in ("ext", "srv/ext"):
+            shutil.copy(self.home / "ext/hello.py", self.directory / directory)
         (self.home / "ext/wapp.tcl").write_text(WAPP)
 
     def mapped(self, text, configuration=False):
         """The text with what is not taken literally put in."""
         text = re.sub(
             rf"(?<![\w.$}}/])/{DIRECTORIES}(?=[/\s:,;'\"|)]|$)",
-            rf"{self.folder}/\1",
+            rf"{self.directory}/\1",
             text,
             flags=re.M,
         )
-        text = text.replace("/usr/bin/exthost-cgi", f"{self.folder}/usr/local/bin/exthost-cgi")
+        text = text.replace("/usr/bin/exthost-cgi", f"{self.directory}/usr/local/bin/exthost-cgi")
         if configuration:
-            text = re.sub(r"(?<= )/(ext|museum)(?=[/\s]|$)", rf"{self.folder}/\1", text, flags=re.M)
+            text = re.sub(
+                r"(?<= )/(ext|museum)(?=[/\s]|$)", rf"{self.directory}/\1", text, flags=re.M
+            )
             text = text.replace("~", str(self.home))
         text = text.replace("http://localhost/", f"http://localhost:{self.ports[80]}/")
         text = re.sub(
@@ -153,8 +155,8 @@ class Sandbox:
     def run(self, block):
         """Run commands, and wait for what they have started. Fails as they do."""
         self.count += 1
-        script = self.folder / f"{self.count}.sh"
-        done = self.folder / f"{self.count}.done"
+        script = self.directory / f"{self.count}.sh"
+        done = self.directory / f"{self.count}.done"
         script.write_text(self.mapped(block.text))
         self._send(f". {script}; echo >{done}\n")
         wait_for(
@@ -162,7 +164,7 @@ class Sandbox:
             f"the end of {block.place}",
             DEADLINE,
         )
-        failed = self.folder / "failed"
+        failed = self.directory / "failed"
         problem = failed.read_text() if failed.exists() else ""
         assert not problem and done.exists(), f"{block.place}: {problem}\n{self.tail()}"
         self._wait_for_background(block)
@@ -225,15 +227,15 @@ class Sandbox:
         """`exthost check` takes it, with a root if it has none; what it names is there."""
         text = self.mapped(block.text, configuration=True)
         if not re.search(r"^root\b", text, re.M):
-            text = f"root = {self.folder}/srv/ext\n{text}"
+            text = f"root = {self.directory}/srv/ext\n{text}"
         for name in re.findall(r"^script = ([\w-]+\.\w+)", text, re.M):
-            script = self.folder / "srv/ext" / name
+            script = self.directory / "srv/ext" / name
             script.write_text(
-                f"#!{self.folder}/usr/local/bin/exthost-cgi python\n"
+                f"#!{self.directory}/usr/local/bin/exthost-cgi python\n"
                 "def application(environ, start_response):\n    raise NotImplementedError\n"
             )
             script.chmod(0o755)
-        configuration = self.folder / "checked.conf"
+        configuration = self.directory / "checked.conf"
         configuration.write_text(text)
         done = subprocess.run(
             ["exthost", "check", "--config", configuration],
@@ -312,7 +314,7 @@ class Sandbox:
                 time.sleep(0.02)
         left = self._left()
         self._bash.wait(5)
-        shutil.rmtree(self.folder, ignore_errors=True)
+        shutil.rmtree(self.directory, ignore_errors=True)
         assert not left, f"processes are left: {left}"
 
     def _left(self):
@@ -320,7 +322,7 @@ class Sandbox:
         The living processes that were started here: by their environment; and servers, which write
         their title over it, with their children.
         """
-        servers = self.folder / "servers"
+        servers = self.directory / "servers"
         known = [int(pid) for pid in servers.read_text().split()] if servers.exists() else []
         found = [*known, *marked(self.mark)]
         for pid in known:

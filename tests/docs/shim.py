@@ -1,4 +1,4 @@
-#!/usr/bin/python3
+#!/usr/bin/python3 -B
 """
 The commands of the documents that cannot be run as they are written; each name in NAMES is a link
 to this file, in front on the PATH of a document's commands. SANDBOX is the document's directory.
@@ -10,15 +10,19 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+if __name__ == "__main__":
+    sys.path.insert(0, str(REPOSITORY / "tests"))
+
+# pylint: disable=wrong-import-position
+from support.servers import ROOT, apache_command, apache_text, nginx_command, nginx_text
+from support.waiting import listens, wait_for
 
 # The tests import this file for NAMES alone.
 SANDBOX = Path(os.environ.get("SANDBOX", "/nonexistent"))
 BUILD = os.environ.get("EXTHOST_BUILD", "")
-REPOSITORY = Path(__file__).resolve().parents[2]
-ROOT = os.geteuid() == 0
-MODULES = "/usr/lib/apache2/modules"
 
 
 def fail(text):
@@ -35,30 +39,18 @@ def become(name, *arguments):
     os.execv(beyond(name), [name, *arguments])
 
 
-def listens(port):
-    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
-        if any(
-            line.split()[1].endswith(f":{port:04X}") and line.split()[3] == "0A"
-            for line in Path(table).read_text().splitlines()[1:]
-        ):
-            return True
-    return False
-
-
 def serve(argv, port):
     """Start a server that stays, and return when it listens."""
     server = subprocess.Popen(argv, stdin=subprocess.DEVNULL)
     with open(SANDBOX / "servers", "a", encoding="utf-8") as file:
         file.write(f"{server.pid}\n")
-    end = time.monotonic() + 30
-    while not listens(port):
-        if server.poll() is not None or time.monotonic() > end:
-            fail("it does not listen")
-        time.sleep(0.02)
+    wait_for(lambda: listens(port) or server.poll() is not None, f"{argv[0]} listens")
+    if server.poll() is not None:
+        fail("it ended before it listened")
 
 
 def sudo(*command):
-    """The command itself: the tests run as the user that starts them."""
+    """The command itself: the tests run as the user who runs them."""
     os.execvp(command[0], command)
 
 
@@ -116,19 +108,9 @@ def nginx(*arguments):
     folder = SANDBOX / "nginx"
     folder.mkdir()
     shutil.copy("/etc/nginx/fastcgi_params", folder)
-    paths = "".join(
-        f"{name}_temp_path {folder}/{name};\n"
-        for name in ("client_body", "fastcgi", "proxy", "uwsgi", "scgi")
-    )
-    (folder / "nginx.conf").write_text(
-        f"daemon off;\n{'user www-data;' if ROOT else ''}\nworker_processes 1;\npid {folder}/pid;\n"
-        f"error_log stderr warn;\nevents {{}}\nhttp {{\naccess_log off;\n{paths}"
-        f"include {SANDBOX}/etc/nginx/conf.d/*.conf;\n}}\n"
-    )
-    serve(
-        [beyond("nginx"), "-e", "stderr", "-p", folder, "-c", f"{folder}/nginx.conf"],
-        int(os.environ["PORT_8081"]),
-    )
+    include = f"    include {SANDBOX}/etc/nginx/conf.d/*.conf;\n"
+    (folder / "nginx.conf").write_text(nginx_text(folder, include, "www-data"))
+    serve(nginx_command(folder), int(os.environ["PORT_8081"]))
 
 
 def a2enmod(*modules):
@@ -141,20 +123,12 @@ def apache2ctl(*arguments):
     if arguments != ("graceful",):
         fail(f"only graceful is known, not {arguments}")
     enabled = (SANDBOX / "modules").read_text().split()
-    loaded = "".join(
-        f"LoadModule {name}_module {MODULES}/mod_{name}.so\n"
-        for name in ("mpm_event", "authz_core", "proxy", *enabled)
-    )
+    folder = SANDBOX / "apache"
+    folder.mkdir()
     port = int(os.environ["PORT_80"])
-    configuration = SANDBOX / "apache.conf"
-    configuration.write_text(
-        f"ServerRoot {SANDBOX}\nServerName localhost\nListen 127.0.0.1:{port}\n"
-        f"PidFile {SANDBOX}/apache.pid\n"
-        f"DefaultRuntimeDir {SANDBOX}\nErrorLog /dev/stderr\n"
-        f"{'User www-data' if ROOT else ''}\n{loaded}"
-        f"IncludeOptional {SANDBOX}/etc/apache2/sites-enabled/*.conf\n"
-    )
-    serve([beyond("apache2"), "-f", configuration, "-DFOREGROUND"], port)
+    include = f"IncludeOptional {SANDBOX}/etc/apache2/sites-enabled/*.conf\n"
+    (folder / "apache.conf").write_text(apache_text(folder, port, ("proxy", *enabled), include))
+    serve(apache_command(folder), port)
 
 
 def _unit(name):
@@ -214,7 +188,7 @@ def journalctl(*arguments):
 
 
 def identity(*arguments):
-    """As id(1); a user that is not here has the number of the user that runs the tests."""
+    """As id(1); a user that is not here has the number of the user who runs the tests."""
     if len(arguments) == 2 and arguments[0] == "-u":
         try:
             print(pwd.getpwnam(arguments[1]).pw_uid)

@@ -1,6 +1,7 @@
 """
 Every block of the documents is run, parsed, or marked with the suite that runs it, in the order in
-which it stands there: documents.py has the words behind a fence, sandbox.py what is not literal.
+which it stands there: support/documents.py has the words behind a fence, sandbox.py what is not
+literal.
 """
 
 import re
@@ -10,13 +11,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from support import documents as blocks
 import marks
-from support.documents import DOCUMENTS, REPOSITORY
-from support.host import sanitized
 from sandbox import Sandbox
+from support import documents as blocks
+from support.documents import DOCUMENTS
+from support.host import REPOSITORY, TESTS, sanitized
 
-TESTS = REPOSITORY / "tests"
 NAMES = [str(document.relative_to(REPOSITORY)) for document in DOCUMENTS]
 # What a block may need: when it is there.
 NEEDS = {

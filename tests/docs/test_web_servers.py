@@ -7,18 +7,17 @@ import pytest
 
 import recipes
 from support import web
-from support.host import SUFFIX, Host, copy_scripts, environment_of
+from support.documents import SOCKET, put_in, recipe
+from support.host import REPOSITORY, SUFFIX, Host, copy_scripts, environment_of
 from support.marks import LANGUAGES
 from support.own_socket import Serving
-from support.documents import REPOSITORY, SOCKET, put_in, recipe
-
 
 GUIDE = REPOSITORY / "host" / "man" / "README.md"
 WIKI = "/run/exthost/wiki.sock"
 
 
 def started_as(document, socket):
-    """(options, listen) of the host there, with sockets in the folder of the test's own host."""
+    """(options, listen) of the host there, with sockets of the test's own host."""
     given = recipes.host_options(document, socket)
     listen = [value.replace(socket, "{folder}/s")
               for option, value in given if option == "--listen"]

@@ -23,10 +23,11 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from support.host import REPOSITORY
+
 # What the recipes say, in whose place a test puts its own.
 SOCKET = "/run/exthost/web.sock"
 PORT = "8081"
-REPOSITORY = Path(__file__).resolve().parents[2]
 MANUALS = sorted((REPOSITORY / "host" / "man").glob("*.[1-8]"))
 PAGES = [
     REPOSITORY / name
