@@ -20,7 +20,7 @@ UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 OTHERS = set("""
     extroot port localhost nojail now entrypoint read-only read-only-tmpfs tmpfs name
     cap-drop security-opt health-cmd version build-arg target from preset build help
-    prefix batch args pid core
+    prefix batch args pid core list
 """.split())
 
 
