@@ -4,8 +4,8 @@
  * what is cached, limited, routed and logged is the host's affair.
  *
  * The life of a binding in the template process: start, then preload for each module, then fork
- * again and again. In a process that fork made: warm perhaps, wait (the host does that), then either
- * run, or, in an app worker, load and then answer and wait in turn. In the plain interpreter
+ * again and again. In a process that fork made: warm perhaps, wait (the host does that), then
+ * either run, or, in an app worker, load and then answer and wait in turn. In the plain interpreter
  * (`exthost python`): interpret, and nothing else.
  *
  * A third language is one folder under bindings/ and one line in the table in main.c.
@@ -77,15 +77,15 @@ struct binding {
 	int (*settle)(struct error *e);
 
 	/*
-	 * Make a process by this function, which is fork(2) or like it, with what the language needs
-	 * done before and after that, on both sides. Returns what it returns.
+	 * Make a process by this function, which is fork(2) or like it, with what the language
+	 * needs done before and after that, on both sides. Returns what it returns.
 	 */
 	pid_t (*fork)(pid_t (*make)(void));
 
 	/*
-	 * In a process made by fork, before it knows its request, and only when a processor is idle:
-	 * touch the memory that a run will write, so that the copying is done ahead. Leaves nothing
-	 * that a script could see.
+	 * In a process made by fork, before it knows its request, and only when a processor is
+	 * idle: touch the memory that a run will write, so that the copying is done ahead. Leaves
+	 * nothing that a script could see.
 	 */
 	void (*warm)(void);
 
@@ -106,8 +106,8 @@ struct binding {
 
 	/*
 	 * Load an app, once, in a process made by fork. Working folder, environment and limits are
-	 * set; descriptor 0 is empty, what is written to 1 and 2 goes to the log. 0, or -1: what was
-	 * wrong, a traceback say, stands on standard error. NULL: the language has no apps.
+	 * set; descriptor 0 is empty, what is written to 1 and 2 goes to the log. 0, or -1: what
+	 * was wrong, a traceback say, stands on standard error. NULL: the language has no apps.
 	 */
 	int (*load)(struct binding_app *app);
 
@@ -121,14 +121,14 @@ struct binding {
 
 	/*
 	 * Between two requests. true: this descriptor is readable, as poll(2) says, and meanwhile
-	 * went on what the app has going on besides (threads, timers, events). false, at once: there
-	 * is no such thing, and the host waits by itself. NULL: nor will there ever be.
+	 * went on what the app has going on besides (threads, timers, events). false, at once:
+	 * there is no such thing, and the host waits by itself. NULL: nor will there ever be.
 	 */
 	bool (*wait)(struct binding_app *app, int descriptor);
 
 	/*
-	 * The app worker is about to end, regularly: run what the app has registered for its end. The
-	 * process is ended if that takes long. NULL: nothing can be registered.
+	 * The app worker is about to end, regularly: run what the app has registered for its end.
+	 * The process is ended if that takes long. NULL: nothing can be registered.
 	 */
 	void (*unload)(struct binding_app *app);
 };
@@ -186,8 +186,8 @@ int binding_reply_write(struct binding_call *call, const struct iovec *pieces, i
 int binding_reply_finish(struct binding_call *call, const struct iovec *pieces, int count);
 
 /*
- * Bytes of the reply out of a file, from its offset: size bytes, UINT64_MAX: to its end. 0; -1 with errno;
- * EINVAL: it cannot be sent this way, and nothing was.
+ * Bytes of the reply out of a file, from its offset: size bytes, UINT64_MAX: to its end. 0; -1 with
+ * errno; EINVAL: it cannot be sent this way, and nothing was.
  */
 int binding_reply_file(struct binding_call *call, int file, uint64_t size);
 

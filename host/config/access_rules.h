@@ -16,7 +16,10 @@ int access_rules_parse_uid(const char *text, uid_t *uid, struct error *e);
 /* An address as 16 bytes, an IPv4 one mapped into IPv6; *bits: 32 or 128. 0, or -1: it is none. */
 int access_rules_parse_ip(const char *text, unsigned char bytes[16], int *bits);
 
-/* ADDRESS or ADDRESS/PREFIX; *prefix counts from the first of the 16 bytes. 0, or -1 with *e filled. */
+/*
+ * ADDRESS or ADDRESS/PREFIX; *prefix counts from the first of the 16 bytes. 0, or -1 with *e
+ * filled.
+ */
 int access_rules_parse_cidr(
     const char *text, unsigned char bytes[16], int *prefix, struct error *e);
 

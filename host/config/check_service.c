@@ -1,6 +1,7 @@
 /*
- * What can be seen before the start is told before the start, in one line: a service that is started
- * again and again tells it each time, in words of its own. What changes later is the service's to tell.
+ * What can be seen before the start is told before the start, in one line: a service that is
+ * started again and again tells it each time, in words of its own. What changes later is the
+ * service's to tell.
  */
 #include "config/check_service.h"
 

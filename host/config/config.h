@@ -147,8 +147,8 @@ enum config_command {
 };
 
 /*
- * What the option table cannot judge of a value in the file: 0, or -1 with *e, which then gets the file,
- * the line and the key in front.
+ * What the option table cannot judge of a value in the file: 0, or -1 with *e, which then gets the
+ * file, the line and the key in front.
  */
 struct config_check {
 	int (*check)(const void *context, const char *name, const char *value, struct error *e);

@@ -17,8 +17,8 @@ int config_check_read(
 
 /*
  * Read it again in place of the present one. 0 with *file, the bytes of its file for whoever reads
- * them too, or -1 if there is no file; or -1: it is refused, which has been logged, and the present one
- * stays.
+ * them too, or -1 if there is no file; or -1: it is refused, which has been logged, and the present
+ * one stays.
  */
 int config_check_reload(
     const struct config_source *source, struct config *present, const struct log *log, int *file);

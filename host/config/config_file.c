@@ -1,8 +1,8 @@
 /*
  * Keys before any section are options of `exthost serve`; those in a section [extension PATTERN]
  * hold for the extensions whose path beneath the root the pattern matches (fnmatch(3)); a section
- * [service NAME] describes a program to keep running. A key whose option may be given more than once
- * may stand more than once, any other only once; '#' or ';' begins a comment.
+ * [service NAME] describes a program to keep running. A key whose option may be given more than
+ * once may stand more than once, any other only once; '#' or ';' begins a comment.
  *
  * libinih takes lines through a function of ours, which knows the line's number, refuses what is
  * longer than libinih reads, and reads the section's name, of which libinih would keep 49 bytes.
@@ -120,7 +120,9 @@ static bool has_service(const struct config *config, const char *name)
 	return false;
 }
 
-/* The name behind "[word " and before "]", with no blanks around it. false: it is another section. */
+/*
+ * The name behind "[word " and before "]", with no blanks around it. false: it is another section.
+ */
 static bool section_name(const char *line, const char *word, char *name, size_t size)
 {
 	const char *text = line + 1 + strspn(line + 1, " \t");
@@ -187,7 +189,9 @@ static char *read_line(char *line, int size, void *stream)
 	}
 	if (got == NULL)
 		return NULL;
-	/* libinih steps over a byte order mark, and then sees a section where none was seen here. */
+	/*
+	 * libinih steps over a byte order mark, and then sees a section where none was seen here.
+	 */
 	if (r->line++ == 0 && strncmp(line, "\xef\xbb\xbf", 3) == 0)
 		text += 3;
 	r->indented = strchr(" \t\v\f\r", text[0]) != NULL;
@@ -258,7 +262,9 @@ static int set_key(struct reading *r, const char *name, const char *value, struc
 	/* It would take the keys below it, if they are indented too, for its own values. */
 	if (r->service != NULL && r->indented && !r->seen[row])
 		return error_set(why, "a key begins at the beginning of its line");
-	/* An indented line is another value of the key above it; of a service it is the same one. */
+	/*
+	 * An indented line is another value of the key above it; of a service it is the same one.
+	 */
 	if (r->seen[row] && (o->type != TYPE_LIST || (r->service != NULL && !r->indented)))
 		return error_set(
 		    why, "%s has a value already, and cannot have '%s' too", name, value);

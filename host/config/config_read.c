@@ -1,6 +1,6 @@
 /*
- * The command line, the file and the defaults become one struct config: a value given on the command
- * line wins over the configuration file, which wins over the default.
+ * The command line, the file and the defaults become one struct config: a value given on the
+ * command line wins over the configuration file, which wins over the default.
  */
 #include "config/config_read.h"
 

@@ -17,8 +17,8 @@ struct config_held *config_hold(struct config_share *s, const struct config **co
 void config_let_go(struct config_share *s, struct config_held *held);
 
 /*
- * From now on it is this one, whose contents are taken over. 0, or -1: no memory, nothing is changed
- * and *next stays the caller's.
+ * From now on it is this one, whose contents are taken over. 0, or -1: no memory, nothing is
+ * changed and *next stays the caller's.
  */
 int config_share_replace(struct config_share *s, struct config *next);
 

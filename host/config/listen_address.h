@@ -21,7 +21,10 @@ struct listen_address {
 int listen_address_parse(
     struct listen_address *a, const char *text, const struct config *config, struct error *e);
 
-/* Whether each ADDR of the configuration is well-formed; nothing is opened. 0, or -1 with *e filled. */
+/*
+ * Whether each ADDR of the configuration is well-formed; nothing is opened. 0, or -1 with *e
+ * filled.
+ */
 int listen_address_check_all(const struct config *config, struct error *e);
 
 #endif

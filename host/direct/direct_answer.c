@@ -175,7 +175,9 @@ static void finish_turn(struct direct_answering *a, int outcome)
 	a->turn = NULL;
 	a->retires = (outcome & BINDING_RETIRE) != 0;
 	take_errors(a, &x->outcome.errors);
-	/* A rerun that goes on has proved that nothing of the run is left which could write there. */
+	/*
+	 * A rerun that goes on has proved that nothing of the run is left which could write there.
+	 */
 	a->memory = app_reply_end(&t->out, a->app->app.rerun && !a->retires);
 	judge(t, outcome);
 	exchange_finish(x);

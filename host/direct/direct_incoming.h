@@ -8,8 +8,8 @@ struct connection;
 struct direct_server;
 
 /*
- * Read what is there, and do what follows from it, once. true: there may be more, at once. false: the
- * connection is parked or closed.
+ * Read what is there, and do what follows from it, once. true: there may be more, at once. false:
+ * the connection is parked or closed.
  */
 bool direct_incoming_go_on(struct direct_server *s, struct connection *c);
 

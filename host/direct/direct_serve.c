@@ -5,7 +5,8 @@
  * route, since there is one app, and with the app in the place of a run.
  *
  * Kept-alive connections belong to the worker that accepted them. Where a worker cannot go on with
- * them, because its app has changed or it ends, they go to the others through a socket that all have.
+ * them, because its app has changed or it ends, they go to the others through a socket that all
+ * have.
  */
 #include "direct/direct_serve.h"
 

@@ -1,12 +1,12 @@
 /*
  * A worker that accepts by itself has nobody behind it that could answer its client when it dies in
- * the middle of a request. So each has a guardian: the process that it was forked from, with which it
- * shares not its memory but its table of descriptors (clone(2), CLONE_FILES), and a piece of memory
- * in which stands what it is at. When the worker dies its connections live on here: the guardian
- * answers the request it was at, or cuts the reply that had begun, gives the connections that wait
- * to other workers, and ends. While requests come it looks at the clock too: of a worker that is at one
- * for some time it gives the other connections away, and one that is at it for too long it ends, as
- * the front ends a run. A request costs none of this a system call.
+ * the middle of a request. So each has a guardian: the process that it was forked from, with which
+ * it shares not its memory but its table of descriptors (clone(2), CLONE_FILES), and a piece of
+ * memory in which stands what it is at. When the worker dies its connections live on here: the
+ * guardian answers the request it was at, or cuts the reply that had begun, gives the connections
+ * that wait to other workers, and ends. While requests come it looks at the clock too: of a worker
+ * that is at one for some time it gives the other connections away, and one that is at it for too
+ * long it ends, as the front ends a run. A request costs none of this a system call.
  */
 #include "direct/guardian.h"
 
@@ -78,15 +78,18 @@ static volatile sig_atomic_t asked_for;
 static int worker_handle = -1;
 
 /*
- * fork(2) but for the descriptors. The C library's own fork(2) gives the kernel these arguments too. The pidfd
- * is there before the worker is: opened later, it could look like a descriptor that a request has left open.
+ * fork(2) but for the descriptors. The C library's own fork(2) gives the kernel these arguments
+ * too. The pidfd is there before the worker is: opened later, it could look like a descriptor that
+ * a request has left open.
  */
 static pid_t fork_sharing_files(void)
 {
 	void *tid = NULL;
 	unsigned long flags = CLONE_FILES | CLONE_PIDFD | SIGCHLD;
 
-	/* Where the C library keeps the number of the thread; without it the parent's stays there. */
+	/*
+	 * Where the C library keeps the number of the thread; without it the parent's stays there.
+	 */
 	if (prctl(PR_GET_TID_ADDRESS, &tid) == 0 && tid != NULL)
 		flags |= CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID;
 #ifdef __s390x__
@@ -140,7 +143,9 @@ static void guard(struct binding_run *run, struct direct_setup *setup, pid_t wor
 	look_at_turn(&w);
 	escalation_sweep(&w.end);
 	log_flush(&setup->log);
-	/* Of one that has not loaded nothing is to be passed on: who waits may wait for the next. */
+	/*
+	 * Of one that has not loaded nothing is to be passed on: who waits may wait for the next.
+	 */
 	if (atomic_load(&setup->slot->serves)) {
 		give_idle(&w, false);
 		direct_give_waiting(setup);
@@ -221,10 +226,9 @@ static void look_at_clock(struct watch *w)
 }
 
 /*
- * An app finds out by itself that its client is gone, or has sent ABORT_REQUEST, when it writes; it has some
- * seconds for that. That
- * the client will send no more is no end: it may still read. One that goes with its whole reply has
- * not gone too early, and the app may do what is left to do.
+ * An app finds out by itself that its client is gone, or has sent ABORT_REQUEST, when it writes; it
+ * has some seconds for that. That the client will send no more is no end: it may still read. One
+ * that goes with its whole reply has not gone too early, and the app may do what is left to do.
  */
 static void look_at_client(struct watch *w)
 {
@@ -253,11 +257,11 @@ static bool is_larger(int file, uint64_t size)
 }
 
 /*
- * What a script that is run again writes is held until it ends, in memory that no limit of the process
- * counts. Who writes more than --max-reply gets an error (EPERM), and the reply is refused by its size.
- * The worker may close the descriptor and open another file under its number, so the seal is put on a
- * copy, which stays the same file. The copy is made only when the file is too large: the worker would
- * take one more descriptor for one that a script has left open.
+ * What a script that is run again writes is held until it ends, in memory that no limit of the
+ * process counts. Who writes more than --max-reply gets an error (EPERM), and the reply is refused
+ * by its size. The worker may close the descriptor and open another file under its number, so the
+ * seal is put on a copy, which stays the same file. The copy is made only when the file is too
+ * large: the worker would take one more descriptor for one that a script has left open.
  */
 static void look_at_memory(struct watch *w)
 {

@@ -25,8 +25,8 @@ struct late_clients {
 };
 
 /*
- * Of a response that was too slow (`late`): its descriptor is duplicated, and what is to be sent yet is
- * taken over. Without room, or memory, nothing: closing is all that can be done then.
+ * Of a response that was too slow (`late`): its descriptor is duplicated, and what is to be sent
+ * yet is taken over. Without room, or memory, nothing: closing is all that can be done then.
  */
 void late_clients_add(struct late_clients *cuts, struct response *r);
 

@@ -118,7 +118,9 @@ static void take_descriptors(struct run_order *order, uint32_t flags, const int 
 		*places[i] = (flags & 1U << i) != 0 ? *fds++ : -1;
 }
 
-/* Into these places: those of the environment, NULL at their end, and then those of the settings. */
+/*
+ * Into these places: those of the environment, NULL at their end, and then those of the settings.
+ */
 static void take_strings(
     struct run_order *order, const struct order_head *head, char *strings, char **places)
 {

@@ -187,8 +187,8 @@ static int unix_name(struct sockaddr_un *address, const char *name, struct error
 }
 
 /*
- * true: somebody listens there; a full accept queue (EAGAIN) is somebody's. If so, this waits for a moment,
- * which ends when nobody does any more.
+ * true: somebody listens there; a full accept queue (EAGAIN) is somebody's. If so, this waits for a
+ * moment, which ends when nobody does any more.
  */
 static bool is_listened_at(const struct sockaddr_un *address)
 {
@@ -205,9 +205,9 @@ static bool is_listened_at(const struct sockaddr_un *address)
 }
 
 /*
- * What a killed host left is removed; a living one's socket, or another kind of file, is not. The processes
- * of a host that was just killed may end a moment after its master, so a supervisor that starts the next
- * one at once has it wait.
+ * What a killed host left is removed; a living one's socket, or another kind of file, is not. The
+ * processes of a host that was just killed may end a moment after its master, so a supervisor that
+ * starts the next one at once has it wait.
  */
 static int remove_stale(const struct sockaddr_un *address, struct error *e)
 {

@@ -47,13 +47,14 @@ struct listeners {
 int listeners_open(struct listeners *ls, const struct config *config, struct error *e);
 
 /*
- * Put the sockets of config->apps behind the others. 0, -1 or -2 as above, and the others stay open.
+ * Put the sockets of config->apps behind the others. 0, -1 or -2 as above, and the others stay
+ * open.
  */
 int listeners_add_apps(struct listeners *ls, const struct config *config, struct error *e);
 
 /*
- * Put the control socket, mode 0600, behind the others. 0, or -1 with *e filled, and the others stay
- * open.
+ * Put the control socket, mode 0600, behind the others. 0, or -1 with *e filled, and the others
+ * stay open.
  */
 int listeners_add_control(struct listeners *ls, const struct config *config, struct error *e);
 

@@ -30,8 +30,8 @@ bool listen_inherited_left(const struct listen_inherited *in);
 int listen_inherited_take(struct listen_inherited *in, int *given, int *family, struct error *e);
 
 /*
- * Whether this signal has been ignored since before the program began, and shall be: a shell has what it
- * starts in the background ignore SIGINT, since a Ctrl-C is then meant for somebody else.
+ * Whether this signal has been ignored since before the program began, and shall be: a shell has
+ * what it starts in the background ignore SIGINT, since a Ctrl-C is then meant for somebody else.
  */
 bool listen_inherited_ignores(int number);
 

@@ -1,7 +1,7 @@
 /*
- * Records are gathered so that a small reply with its END_REQUEST leaves in one write. libfcgi could
- * write them too, in pieces of 8 KiB; it is not used on this side, and a large body goes out in
- * records of the largest size without being copied.
+ * Records are gathered so that a small reply with its END_REQUEST leaves in one write. libfcgi
+ * could write them too, in pieces of 8 KiB; it is not used on this side, and a large body goes out
+ * in records of the largest size without being copied.
  */
 #include "net/response.h"
 
@@ -137,7 +137,10 @@ void response_write(struct response *r, const void *data, size_t size)
 	}
 }
 
-/* size bytes of the file's, without a copy. How many were sent: fewer if the client is gone or the file ends. */
+/*
+ * size bytes of the file's, without a copy. How many were sent: fewer if the client is gone or the
+ * file ends.
+ */
 static size_t send_piece_of_file(struct response *r, int file, size_t size)
 {
 	size_t sent = 0;
@@ -163,8 +166,9 @@ static size_t send_piece_of_file(struct response *r, int file, size_t size)
 }
 
 /*
- * The file has become shorter than it was when its record began. The record is brought to its end, since
- * only between two of them response_cut is understood; anything will do, as the reply is none.
+ * The file has become shorter than it was when its record began. The record is brought to its end,
+ * since only between two of them response_cut is understood; anything will do, as the reply is
+ * none.
  */
 static void fill_record(struct response *r, size_t size)
 {
@@ -274,7 +278,10 @@ int response_take_cut(struct response *r, struct buffer *rest)
 	    rest, poison, wire_record_write(poison, WIRE_POISON, r->request_id, 0));
 }
 
-/* After the record, which ends a reply at a boundary, comes an impossible version from anywhere else. */
+/*
+ * After the record, which ends a reply at a boundary, comes an impossible version from anywhere
+ * else.
+ */
 void response_cut_blindly(struct response *r)
 {
 	static const unsigned char never[WIRE_HEADER] = {

@@ -30,15 +30,18 @@ struct response {
 	bool given_up; /* `failed` for that reason alone: the last record is whole */
 };
 
-/* The client has given this reply up, and END_REQUEST can follow: what was sent of it are whole records. */
+/*
+ * The client has given this reply up, and END_REQUEST can follow: what was sent of it are whole
+ * records.
+ */
 bool response_is_aborted(const struct response *r);
 
 /* Put bytes of the reply (header block, then body) into records. */
 void response_write(struct response *r, const void *data, size_t size);
 
 /*
- * Send the contents of a file, from its offset, as bytes of the reply: *size of them, at most to its
- * end. *size is then how many were sent. 0, or -1 with errno; EINVAL: it is no such file, and
+ * Send the contents of a file, from its offset, as bytes of the reply: *size of them, at most to
+ * its end. *size is then how many were sent. 0, or -1 with errno; EINVAL: it is no such file, and
  * nothing was sent; EIO: it became shorter while it was sent, and the reply can only be cut.
  */
 int response_send_file(struct response *r, int file, uint64_t *size);
@@ -51,21 +54,22 @@ void response_end(struct response *r);
 
 /*
  * The reply failed half way, and must not pass for a whole one: a record of type 255, the one sign
- * that both nginx and HAProxy turn into a broken transfer. Within a record it would be no sign, so a
- * client that was too slow has a minute more to take the end of that. The connection must be closed
- * after it.
+ * that both nginx and HAProxy turn into a broken transfer. Within a record it would be no sign, so
+ * a client that was too slow has a minute more to take the end of that. The connection must be
+ * closed after it.
  */
 void response_cut(struct response *r);
 
 /*
- * For who cannot wait: what is to be sent of a response that is `late`, the end of a record and that sign.
- * 0, or -1: there is no memory, or it is not. *rest is the caller's to release either way.
+ * For who cannot wait: what is to be sent of a response that is `late`, the end of a record and
+ * that sign. 0, or -1: there is no memory, or it is not. *rest is the caller's to release either
+ * way.
  */
 int response_take_cut(struct response *r, struct buffer *rest);
 
 /*
- * The same of a reply that another process was writing: it may stand anywhere in a record, and what is
- * sent is that sign wherever it does. (In a record, a part of it passes for contents.)
+ * The same of a reply that another process was writing: it may stand anywhere in a record, and what
+ * is sent is that sign wherever it does. (In a record, a part of it passes for contents.)
  */
 void response_cut_blindly(struct response *r);
 

@@ -1,6 +1,6 @@
 /*
- * What a worker is told when it loads holds for its life; when that changes, so must the worker. All
- * else is looked up at each request.
+ * What a worker is told when it loads holds for its life; when that changes, so must the worker.
+ * All else is looked up at each request.
  */
 #include "pool/pool_app.h"
 

@@ -1,6 +1,7 @@
 /*
- * The apps of the front and their app workers, as data: which there are, in what state, and how an app
- * was to be run when it was asked for last. All of it is read and written with the pool's lock held.
+ * The apps of the front and their app workers, as data: which there are, in what state, and how an
+ * app was to be run when it was asked for last. All of it is read and written with the pool's lock
+ * held.
  */
 #ifndef EXTHOST_POOL_APP_H
 #define EXTHOST_POOL_APP_H
@@ -169,8 +170,8 @@ size_t app_count_loaded(const struct app *a);
 void app_enter(struct app_worker_entry *w, enum app_state state);
 
 /*
- * The app's files have changed. `settle`: milliseconds until a load can tell their last state from the
- * one before.
+ * The app's files have changed. `settle`: milliseconds until a load can tell their last state from
+ * the one before.
  */
 void app_begin_generation(struct app *a, int32_t settle);
 
@@ -181,8 +182,8 @@ void app_outdate(struct app *a);
 int app_take_settings(struct app *a, const struct config *config);
 
 /*
- * How an app is to be run that the front brings this request. *changed: workers that loaded with other
- * settings will not do. 0, or -1: no memory.
+ * How an app is to be run that the front brings this request. *changed: workers that loaded with
+ * other settings will not do. 0, or -1: no memory.
  */
 int app_settings_take(struct app_settings *to, const struct exchange *x, bool *changed);
 

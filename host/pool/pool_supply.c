@@ -152,8 +152,8 @@ static int find_language(struct start *s, const struct route *route, struct erro
 }
 
 /*
- * A load that begins within a tick of its files' last change could not tell that state from one before:
- * whatever became of it, it would prove nothing.
+ * A load that begins within a tick of its files' last change could not tell that state from one
+ * before: whatever became of it, it would prove nothing.
  */
 static void wait_for_rest(struct start *s)
 {
@@ -233,7 +233,10 @@ static void add_worker(struct start *s)
 	escalation_init(
 	    &w->end, &w->process, clock_now() + s->settings.limits.timeout * CLOCK_SECOND);
 	app_enter(w, APP_LOADS);
-	/* While it got its order a new template came, which found no worker to replace: this is one. */
+	/*
+	 * While it got its order a new template came, which found no worker to replace: this is
+	 * one.
+	 */
 	if (s->templates != atomic_load(&s->pool->templates[s->settings.language]) &&
 	    w->generation == s->app->generation)
 		app_outdate(s->app);

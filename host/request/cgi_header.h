@@ -55,8 +55,10 @@ size_t cgi_header_end(const char *data, size_t size);
  * - A web server is always sent a Status (Apache's mod_proxy_fcgi, Caddy and h2o pass on 200 for a
  *   Location alone), and a status without a reason gets its standard one. An interim status (1xx) is
  *   no reply (RFC 9110, 15.2), and two are none either.
- * - Content-Length may come twice if it is the same (RFC 9110, 8.6), and is then sent once. 204 has none.
- * - Transfer-Encoding is refused, since the body may be framed by it; other fields of the connection
+ * - Content-Length may come twice if it is the same (RFC 9110, 8.6), and is then sent once. 204 has
+ * none.
+ * - Transfer-Encoding is refused, since the body may be framed by it; other fields of the
+ * connection
  *   to the client, which a script must not send (RFC 3875, 6.3.4), are left out.
  * - Location goes last, since Fossil stops reading headers there.
  * 0, or -1 with what is wrong in *e.
@@ -67,8 +69,8 @@ int cgi_header_read(struct cgi_header *h, enum cgi_header_peer peer, const char 
 void cgi_header_release(struct cgi_header *h);
 
 /*
- * The words of a status: "Not Found" (RFC 9110, 15). One that is not known has those of the first of
- * its class, as its client takes it. Never NULL.
+ * The words of a status: "Not Found" (RFC 9110, 15). One that is not known has those of the first
+ * of its class, as its client takes it. Never NULL.
  */
 const char *cgi_header_reason(int status);
 

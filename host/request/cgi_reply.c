@@ -1,8 +1,8 @@
 /*
  * A failed run must never be a complete 200. So nothing leaves before the header block is whole and
  * good; then the body is held until it ends or is larger than the buffer, unless the header block
- * says that it is wanted as it comes. For the relay it is always held to its end, since Fossil has no
- * sign for a reply that was cut.
+ * says that it is wanted as it comes. For the relay it is always held to its end, since Fossil has
+ * no sign for a reply that was cut.
  */
 #include "request/cgi_reply.h"
 

@@ -27,7 +27,10 @@ struct cgi_reply {
 	uint64_t size; /* bytes of the body, held or sent; none beyond its Content-Length */
 	bool lazy;     /* what is let go is left to who flushes the response */
 	bool released; /* the first byte has left: from here on a failure can only cut */
-	/* For another process: becomes the status once cgi_reply_is_sent. NULL: nobody wants to know. */
+	/*
+	 * For another process: becomes the status once cgi_reply_is_sent. NULL: nobody wants to
+	 * know.
+	 */
 	atomic_int *sent;
 };
 
@@ -37,9 +40,10 @@ void cgi_reply_init(struct cgi_reply *r, struct request *request, const struct c
 /*
  * More output of the script. 0, or -1 with *e: the header block is refused, or no place is left.
  *
- * The body of a reply to HEAD is not sent (RFC 3875, 4.3.2; but to Fossil, which counts it and sends
- * none), nor that of a 204 or 304, nor what is longer than the Content-Length: web servers cut that,
- * send it all or answer 502. It is no failure: request->cut counts these bytes, but for HEAD.
+ * The body of a reply to HEAD is not sent (RFC 3875, 4.3.2; but to Fossil, which counts it and
+ * sends none), nor that of a 204 or 304, nor what is longer than the Content-Length: web servers
+ * cut that, send it all or answer 502. It is no failure: request->cut counts these bytes, but for
+ * HEAD.
  */
 int cgi_reply_feed(struct cgi_reply *r, const void *data, size_t size, struct error *e);
 
@@ -57,8 +61,8 @@ int cgi_reply_send_file(struct cgi_reply *r, int file, uint64_t size);
 void cgi_reply_flush(struct cgi_reply *r);
 
 /*
- * Everything that the header block announces is in the client's connection, though the run may go on:
- * a client that leaves now has its reply. Never true of a body without a Content-Length.
+ * Everything that the header block announces is in the client's connection, though the run may go
+ * on: a client that leaves now has its reply. Never true of a body without a Content-Length.
  */
 bool cgi_reply_is_sent(const struct cgi_reply *r);
 

@@ -1,8 +1,8 @@
 /*
  * An array of strings in the shape that environ(7) and execve(2) want. A request has about forty
- * variables, and the host looks for some thirty names: the first variables are found by a small hash
- * table, and only in a request with very many are the others searched from front to end. There the
- * names that came twice are found by sorting, as a client could make a larger hash table slow.
+ * variables, and the host looks for some thirty names: the first variables are found by a small
+ * hash table, and only in a request with very many are the others searched from front to end. There
+ * the names that came twice are found by sorting, as a client could make a larger hash table slow.
  */
 #include "request/cgi_variables.h"
 

@@ -31,24 +31,27 @@ int cgi_variables_set(struct cgi_variables *v, const char *name, const char *val
 int cgi_variables_default(struct cgi_variables *v, const char *name, const char *value);
 
 /*
- * Add "NAME=value", in place of an earlier one of that name: of a name that comes twice the last value
- * counts. After the last one cgi_variables_settle is due, since beyond some hundred an earlier one is
- * found only then. 0 or -1 as above.
+ * Add "NAME=value", in place of an earlier one of that name: of a name that comes twice the last
+ * value counts. After the last one cgi_variables_settle is due, since beyond some hundred an
+ * earlier one is found only then. 0 or -1 as above.
  */
 int cgi_variables_add(struct cgi_variables *v, const char *item);
 
-/* After cgi_variables_add and cgi_variables_take: each name is there once, at its first place. 0 or -1 as above. */
+/*
+ * After cgi_variables_add and cgi_variables_take: each name is there once, at its first place. 0 or
+ * -1 as above.
+ */
 int cgi_variables_settle(struct cgi_variables *v);
 
 /*
- * A piece of memory from malloc(3), in which strings that are added lie: it belongs to the set from now
- * on. Once.
+ * A piece of memory from malloc(3), in which strings that are added lie: it belongs to the set from
+ * now on. Once.
  */
 void cgi_variables_take_block(struct cgi_variables *v, void *block, size_t size);
 
 /*
- * As cgi_variables_add, with a string from malloc(3), or out of that block, which belongs to the set from now
- * on, also on failure. `name` is the size of its name.
+ * As cgi_variables_add, with a string from malloc(3), or out of that block, which belongs to the
+ * set from now on, also on failure. `name` is the size of its name.
  */
 int cgi_variables_take(struct cgi_variables *v, char *item, size_t name);
 

@@ -1,6 +1,6 @@
 /*
- * Of all that can be wrong with a run the first counts: a process that is killed for taking too long
- * did not crash.
+ * Of all that can be wrong with a run the first counts: a process that is killed for taking too
+ * long did not crash.
  */
 #include "request/outcome.h"
 

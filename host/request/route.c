@@ -99,8 +99,8 @@ static int check_element(const char *element, size_t size, struct error *e)
 }
 
 /*
- * How many bytes of the path can name a file. If not all, *e says what is wrong with the rest, which
- * begins with a slash.
+ * How many bytes of the path can name a file. If not all, *e says what is wrong with the rest,
+ * which begins with a slash.
  */
 static size_t nameable(const char *path, struct error *e)
 {
@@ -237,7 +237,10 @@ static int open_beneath(int root, const char *name, int flags)
 	    .flags = (unsigned)flags, .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS};
 	int fd, tries = 0;
 
-	/* A link with ".." in it is refused with EAGAIN while anything is renamed anywhere: openat2(2). */
+	/*
+	 * A link with ".." in it is refused with EAGAIN while anything is renamed anywhere:
+	 * openat2(2).
+	 */
 	do
 		fd = (int)syscall(SYS_openat2, root, name, &how, sizeof(how));
 	while (fd < 0 && errno == EAGAIN && ++tries < TRIES_MOST);

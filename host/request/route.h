@@ -1,9 +1,9 @@
 /*
  * From a URL's path to a file beneath the extension root, by Fossil's rules (its serverext page):
- * the longest leading part that names a file is it, and the rest is PATH_INFO; an executable file is
- * run, another is static content; a folder named with a trailing / serves its index file. In the
- * part that names the file stand only letters, digits and _ - . / ; no element of it begins with
- * . or - , or is empty. PATH_INFO may hold any character but NUL, as CGI has it (RFC 3875, 4.1.5);
+ * the longest leading part that names a file is it, and the rest is PATH_INFO; an executable file
+ * is run, another is static content; a folder named with a trailing / serves its index file. In the
+ * part that names the file stand only letters, digits and _ - . / ; no element of it begins with .
+ * or - , or is empty. PATH_INFO may hold any character but NUL, as CGI has it (RFC 3875, 4.1.5);
  * only an element . or .. is refused wherever it stands, since scripts open what PATH_INFO names.
  */
 #ifndef EXTHOST_ROUTE_H
@@ -43,7 +43,10 @@ void route_find_script(
  */
 int route_check_path(const char *path, struct error *e);
 
-/* Whether this whole path ("/app/models.py") may name a file: the rule above, without looking for it. */
+/*
+ * Whether this whole path ("/app/models.py") may name a file: the rule above, without looking for
+ * it.
+ */
 bool route_names_file(const char *path);
 
 /* The media type for a static file's name, "text/css". Never NULL. */

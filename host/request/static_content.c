@@ -1,8 +1,8 @@
 /*
- * An extension root holds what its extensions are made of, beside the pages they link to, and what has no
- * run bit is static content: source whose bit was forgotten, the database of an app, its keys. So what is
- * none of a browser's business is told by its name and its first bytes, and is not sent however it got
- * there. Fossil knows no such rule: `exthost check` names what it would send.
+ * An extension root holds what its extensions are made of, beside the pages they link to, and what
+ * has no run bit is static content: source whose bit was forgotten, the database of an app, its
+ * keys. So what is none of a browser's business is told by its name and its first bytes, and is not
+ * sent however it got there. Fossil knows no such rule: `exthost check` names what it would send.
  */
 #include "request/static_content.h"
 
@@ -50,7 +50,9 @@ static bool is_in_cache(const char *name)
 	return false;
 }
 
-/* Bytes of the text before SQLite's -wal and the like; all of them if it ends with none of these. */
+/*
+ * Bytes of the text before SQLite's -wal and the like; all of them if it ends with none of these.
+ */
 static size_t size_before_end(const char *text)
 {
 	static const char *const ends[] = {"-wal", "-shm", "-journal"};

@@ -1,4 +1,6 @@
-/* An app worker, in its own process: it has loaded one app and answers one request after another. */
+/*
+ * An app worker, in its own process: it has loaded one app and answers one request after another.
+ */
 #ifndef EXTHOST_APP_WORKER_H
 #define EXTHOST_APP_WORKER_H
 

@@ -1,6 +1,6 @@
 /*
- * What an app worker does with its app, whether the front brings the requests (app_orders.c) or they
- * come by a socket of its own (direct_serve.c).
+ * What an app worker does with its app, whether the front brings the requests (app_orders.c) or
+ * they come by a socket of its own (direct_serve.c).
  */
 #include "worker/app_loaded.h"
 

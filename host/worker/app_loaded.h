@@ -34,8 +34,8 @@ void app_load(struct app_loaded *a, const struct binding *binding, struct bindin
     const struct load_order *order);
 
 /*
- * Wait until the descriptor is readable, while the app's own affairs go on: true. false, at once: it
- * has none.
+ * Wait until the descriptor is readable, while the app's own affairs go on: true. false, at once:
+ * it has none.
  */
 bool app_wait(struct app_loaded *a, int descriptor);
 

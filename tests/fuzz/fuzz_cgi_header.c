@@ -1,8 +1,8 @@
 /*
  * Fuzz harness for what a script prints: the header block's check, and the reply as it leaves. The
  * bytes come at once, and again in pieces cut as they say themselves; what is thought of them and
- * what is sent must be the same. A block that passes must keep what cgi_header.h promises, for a web
- * server and for Fossil.
+ * what is sent must be the same. A block that passes must keep what cgi_header.h promises, for a
+ * web server and for Fossil.
  */
 #include "replay.h"
 

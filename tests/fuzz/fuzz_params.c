@@ -2,8 +2,8 @@
  * Fuzz harness for name-value pairs, the content of PARAMS. The bytes are read as one block; then
  * they are sent as a request whose PARAMS are cut into records as the bytes themselves say. What
  * wire_check thinks of them must follow from the pairs alone, and a request that it lets pass must
- * have the same variables whoever decodes it: request_taken_read, or libfcgi where it is fit for it.
- * Those are each name once, where it came first, with the value that came last.
+ * have the same variables whoever decodes it: request_taken_read, or libfcgi where it is fit for
+ * it. Those are each name once, where it came first, with the value that came last.
  */
 #include "replay.h"
 

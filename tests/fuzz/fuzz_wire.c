@@ -1,7 +1,8 @@
 /*
  * Fuzz harness for wire and wire_check. The same bytes are taken as what a client sends, as a reply
  * and as a block of name-value pairs. Besides memory errors it looks for what must hold for any
- * bytes: a verdict does not depend on how they arrive, never reaches past them, and comes to an end.
+ * bytes: a verdict does not depend on how they arrive, never reaches past them, and comes to an
+ * end.
  */
 #include "replay.h"
 

@@ -1,7 +1,7 @@
 /*
- * What the fuzz harnesses share. Built with -fsanitize=fuzzer a harness is a libFuzzer target; built
- * without (EXTHOST_REPLAY) it has a main that replays the files and folders named on the command
- * line.
+ * What the fuzz harnesses share. Built with -fsanitize=fuzzer a harness is a libFuzzer target;
+ * built without (EXTHOST_REPLAY) it has a main that replays the files and folders named on the
+ * command line.
  */
 #ifndef EXTHOST_REPLAY_H
 #define EXTHOST_REPLAY_H

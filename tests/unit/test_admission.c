@@ -1,4 +1,7 @@
-/* When the front listens: places are taken and given back, and events come as long as there are any. */
+/*
+ * When the front listens: places are taken and given back, and events come as long as there are
+ * any.
+ */
 #include "unit.h"
 
 #include "config/config.h"

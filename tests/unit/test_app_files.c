@@ -1,6 +1,6 @@
 /*
- * Has a file that an app is made of changed? What is known of it is given by hand, so that each mark by
- * which a change is seen stands alone, and the clock can be set back.
+ * Has a file that an app is made of changed? What is known of it is given by hand, so that each
+ * mark by which a change is seen stands alone, and the clock can be set back.
  */
 #include "base/clock.h"
 #include "unit.h"
@@ -55,7 +55,10 @@ static int remove_folder(void **state)
 	return 0;
 }
 
-/* Those of the folder, none yet. What they hold lives as long as the program, as it does in a worker. */
+/*
+ * Those of the folder, none yet. What they hold lives as long as the program, as it does in a
+ * worker.
+ */
 static struct app_files *none(void)
 {
 	static struct app_files all[64];

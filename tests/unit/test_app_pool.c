@@ -1,6 +1,6 @@
 /*
- * Whose turn it is among an app's workers, when one is started and when one has to go. The template, and
- * what it forks, is played here; requests are threads; the clock can be set on.
+ * Whose turn it is among an app's workers, when one is started and when one has to go. The
+ * template, and what it forks, is played here; requests are threads; the clock can be set on.
  */
 #include "base/clock.h"
 #include "unit.h"
@@ -73,7 +73,10 @@ static struct {
 	int stood_in; /* 1: somebody shall; 0: nobody */
 } t;
 
-/* What an earlier test has made is not taken away: the thread that watches lives as long as the program. */
+/*
+ * What an earlier test has made is not taken away: the thread that watches lives as long as the
+ * program.
+ */
 static struct {
 	struct app_pool_setup setups[64];
 	struct log logs[64];
@@ -506,7 +509,9 @@ static void an_old_worker_that_was_busy_meanwhile_goes_when_it_is_given_back(voi
 	forget(&fresh);
 }
 
-/* The changed one does not load: the old one is taken, and told until when it may accept its files. */
+/*
+ * The changed one does not load: the old one is taken, and told until when it may accept its files.
+ */
 static struct worker refuse_the_change(struct taker *taker)
 {
 	struct worker old = load_and_change(taker), fresh;

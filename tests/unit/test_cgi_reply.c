@@ -283,8 +283,8 @@ static void a_header_block_without_end_is_given_up_at_its_limit(void **state)
 }
 
 /*
- * From its offset; *left: where that is afterwards; *is_sent: the client has it, before anything more is
- * done for it. The bytes of the body that were sent.
+ * From its offset; *left: where that is afterwards; *is_sent: the client has it, before anything
+ * more is done for it. The bytes of the body that were sent.
  */
 static const char *send_file(
     struct pair *p, uint64_t size, int expected, off_t *left, bool *is_sent)

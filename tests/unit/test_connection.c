@@ -1,6 +1,6 @@
 /*
- * Whose a connection is, how long it may wait, and what is made of the bytes at its head. Each has a client
- * on the other end of a pair of sockets.
+ * Whose a connection is, how long it may wait, and what is made of the bytes at its head. Each has
+ * a client on the other end of a pair of sockets.
  */
 #include "base/clock.h"
 #include "unit.h"

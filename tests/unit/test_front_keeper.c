@@ -22,7 +22,10 @@ static int close_log(void **state)
 	return 0;
 }
 
-/* One that has lived for so long dies. The nanoseconds until the next one, and how far they may be out. */
+/*
+ * One that has lived for so long dies. The nanoseconds until the next one, and how far they may be
+ * out.
+ */
 static uint64_t die(struct front_keeper *k, uint64_t age, uint64_t *slack)
 {
 	uint64_t before = clock_now(), after;

@@ -1,7 +1,7 @@
 /*
- * The guard of a run, as the front's thread runs it. The request process is one that only waits; the test
- * writes what it would tell, and sets the time. poll(2) is replaced, so that a test can let something
- * happen between two calls of it.
+ * The guard of a run, as the front's thread runs it. The request process is one that only waits;
+ * the test writes what it would tell, and sets the time. poll(2) is replaced, so that a test can
+ * let something happen between two calls of it.
  */
 #include "base/clock.h"
 #include "unit.h"
@@ -487,7 +487,9 @@ static void end_at_the_sixth_look(int look)
 		assert_int_equal(run_report_send(t.channel, 99, 0, "", -1), 0);
 }
 
-/* Once looked at they are of no interest: a guard that asked for them again would turn round them. */
+/*
+ * Once looked at they are of no interest: a guard that asked for them again would turn round them.
+ */
 static void other_bytes_of_the_client_are_for_later(void **state)
 {
 	(void)state;

@@ -1,4 +1,7 @@
-/* What a late client is to take of a reply that was cut, a second at a time. The clock can be set on. */
+/*
+ * What a late client is to take of a reply that was cut, a second at a time. The clock can be set
+ * on.
+ */
 #include "base/clock.h"
 #include "unit.h"
 
@@ -69,7 +72,9 @@ static void add(void)
 	fd_close(&t.response.fd);
 }
 
-/* What the client takes now, behind the zeros. *ended: that was all, and the connection is closed. */
+/*
+ * What the client takes now, behind the zeros. *ended: that was all, and the connection is closed.
+ */
 static size_t take(unsigned char *bytes, size_t size, bool *ended)
 {
 	unsigned char piece[65536];

@@ -1,4 +1,6 @@
-/* Sockets with a place in the file system: whose they are, and what becomes of what is found there. */
+/*
+ * Sockets with a place in the file system: whose they are, and what becomes of what is found there.
+ */
 #include "unit.h"
 
 #include "base/error.h"

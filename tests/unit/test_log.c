@@ -446,7 +446,10 @@ static void of_gathered_lines_that_are_written_in_part_only_the_rest_is_lost(voi
 	free(log.gather);
 }
 
-/* What does not fit any more is written, and the place is free: nothing is lost, and the order is kept. */
+/*
+ * What does not fit any more is written, and the place is free: nothing is lost, and the order is
+ * kept.
+ */
 static void a_flood_of_gathered_lines_is_written_whole_and_in_order(void **state)
 {
 	struct log log = log_make(false);

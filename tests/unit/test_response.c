@@ -1,4 +1,7 @@
-/* How long a client may take nothing, and what is kept of a reply then. Nobody waits here: poll(2) is ours. */
+/*
+ * How long a client may take nothing, and what is kept of a reply then. Nobody waits here: poll(2)
+ * is ours.
+ */
 #include "base/clock.h"
 #include "unit.h"
 
@@ -143,7 +146,9 @@ static void what_a_client_that_is_gone_was_not_sent_is_not_counted(void **state)
 	assert_in_range(t.response.sent, 0, 65535);
 }
 
-/* What has begun is completed, then comes the sign that the reply is none: at a record's boundary. */
+/*
+ * What has begun is completed, then comes the sign that the reply is none: at a record's boundary.
+ */
 static void a_late_one_is_cut_at_the_end_of_a_record(void **state)
 {
 	unsigned char header[WIRE_HEADER], bytes[65536];
@@ -191,7 +196,10 @@ static void a_late_one_is_waited_for_with_its_cut(void **state)
 	assert_false(t.response.failed);
 }
 
-/* Its record is brought to its end, so that the cut behind it is understood. The client is not at fault. */
+/*
+ * Its record is brought to its end, so that the cut behind it is understood. The client is not at
+ * fault.
+ */
 static void a_file_that_shrinks_while_it_is_sent_can_be_cut(void **state)
 {
 	int file = fd_memory_file("unit");

@@ -79,7 +79,10 @@ static pid_t pid_of(size_t index)
 	return state.pid;
 }
 
-/* The first is killed, after so long a life; the nanoseconds until it is started again; 0: it is not. */
+/*
+ * The first is killed, after so long a life; the nanoseconds until it is started again; 0: it is
+ * not.
+ */
 static uint64_t die(uint64_t age, int wait_status)
 {
 	pid_t pid = pid_of(0);

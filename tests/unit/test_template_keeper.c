@@ -1,6 +1,6 @@
 /*
- * When a template is started, and what becomes of it. The templates are processes that do nothing; what
- * one has to say is said for it, and time is set.
+ * When a template is started, and what becomes of it. The templates are processes that do nothing;
+ * what one has to say is said for it, and time is set.
  */
 #include "base/clock.h"
 #include "unit.h"

@@ -1,4 +1,6 @@
-/* What the unit tests share: cmocka with all it wants included before it, and a temporary folder. */
+/*
+ * What the unit tests share: cmocka with all it wants included before it, and a temporary folder.
+ */
 #ifndef EXTHOST_UNIT_H
 #define EXTHOST_UNIT_H
 
