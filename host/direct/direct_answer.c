@@ -102,8 +102,10 @@ static void set_errors_aside(struct direct_answering *a, const struct exchange *
 		a->errors = fd_memory_file("exthost-errors");
 	if (a->log < 0)
 		a->log = fd_dup_high(STDERR_FILENO);
-	if (a->errors >= 0 && a->log >= 0)
-		dup2(a->errors, STDERR_FILENO);
+	if (a->errors < 0 || a->log < 0)
+		return;
+	atomic_store(&a->setup->slot->errors_log, a->log);
+	dup2(a->errors, STDERR_FILENO);
 }
 
 /* To the log, and into the buffer. */
@@ -116,6 +118,7 @@ static void take_errors(struct direct_answering *a, struct buffer *errors)
 	if (a->errors < 0 || a->log < 0)
 		return;
 	dup2(a->log, STDERR_FILENO);
+	atomic_store(&a->setup->slot->errors_log, -1);
 	for (; (n = pread(a->errors, piece, sizeof(piece), at)) > 0; at += n) {
 		fd_write_all(STDERR_FILENO, piece, (size_t)n);
 		stderr_log_keep(errors, piece, (size_t)n);
@@ -156,6 +159,7 @@ static void begin_turn(struct direct_answering *a, struct direct_turn *t)
 	atomic_store_explicit(&slot->sent, 0, memory_order_relaxed);
 	atomic_store_explicit(&slot->fd, r->response.fd, memory_order_relaxed);
 	atomic_store_explicit(&slot->memory, -1, memory_order_relaxed);
+	atomic_store_explicit(&slot->errors_log, -1, memory_order_relaxed);
 	slot->followed = r->followed;
 	r->response.aborted = &slot->aborted;
 	r->response.turn = atomic_fetch_add(&slot->turn, 1) + 1;

@@ -68,6 +68,7 @@ static bool look_at_turn(struct watch *w);
 static void look_at_clock(struct watch *w);
 static void look_at_client(struct watch *w);
 static void look_at_memory(struct watch *w);
+static void log_errors(const struct watch *w);
 static void answer_for(const struct watch *w, int wait_status);
 static void give_idle(struct watch *w, bool ready_only);
 
@@ -150,6 +151,7 @@ static void guard(struct binding_run *run, struct direct_setup *setup, pid_t wor
 		give_idle(&w, false);
 		direct_give_waiting(setup);
 	}
+	log_errors(&w);
 	answer_for(&w, wait_status);
 	log_flush(&setup->log);
 	run_report_end(run->channel->socket, WIFEXITED(wait_status) ? RUN_ENDED : RUN_DIED,
@@ -276,6 +278,24 @@ static void look_at_memory(struct watch *w)
 	    atomic_load(&w->slot->turn) == w->turn && is_larger(copy, most))
 		fcntl(copy, F_ADD_SEALS, F_SEAL_GROW);
 	fd_close(&copy);
+}
+
+/*
+ * Log what the worker had not logged yet of the standard error that it kept for the error page. The
+ * table of descriptors is shared, so that file is this process's standard error, too.
+ */
+static void log_errors(const struct watch *w)
+{
+	int log = atomic_load(&w->slot->errors_log);
+	char piece[4096];
+	off_t at = 0;
+	ssize_t n;
+
+	if (atomic_load(&w->slot->turn) % 2 == 0 || log < 0)
+		return;
+	for (; (n = pread(STDERR_FILENO, piece, sizeof(piece), at)) > 0; at += n)
+		fd_write_all(log, piece, (size_t)n);
+	dup2(log, STDERR_FILENO);
 }
 
 static void answer_for(const struct watch *w, int wait_status)

@@ -27,6 +27,11 @@ struct scoreboard_slot {
 	atomic_int fd;
 	/* Descriptor of the file that binding_reply_descriptor has lent; -1: none. */
 	atomic_int memory;
+	/*
+	 * Descriptor of the log while a file stands in for standard error, since the request's
+	 * error page may show that; -1: none does. If the worker dies, the guardian logs the file.
+	 */
+	atomic_int errors_log;
 	bool followed; /* as `followed` in struct request */
 	uint16_t request_id;
 	char id[17];

@@ -391,3 +391,21 @@ def test_when_the_master_is_killed_nothing_is_left(own_host):
     assert set(descendants(own_host.pid)) >= set(own_host.workers())
     os.kill(own_host.pid, signal.SIGKILL)
     wait_for(lambda: not [pid for pid in before if lives(pid)], "the end of all its processes")
+
+
+@LANGUAGES
+@pytest.mark.parametrize("capabilities", ["hjorz", "s"])
+def test_the_log_has_the_standard_error_of_a_request_whose_worker_is_killed(
+        language, capabilities, tmp_path):
+    """Also where it was kept back, as Fossil's admin may see it on an error page."""
+    host = Serving(tmp_path / "root", "--timeout", "1", language=language, workers=1,
+                   listen=["unix:{folder}/s", "unix:{folder}/t,trust=fossil"])
+    try:
+        since = host.log_position()
+        outcome = host.as_fossil("GET", host.name, path_info="/wait",
+                                 FOSSIL_CAPABILITIES=capabilities)
+        assert outcome.reply().status == 504
+        end = host.wait_line("status=504", since=since)
+        host.wait_line("begun", "stream=stderr", re.search(r"\[[0-9a-f]{16}\]", end)[0], since=since)
+    finally:
+        host.stop()
