@@ -90,13 +90,13 @@ static void fail(struct exchange *x)
 {
 	struct response *response = &x->request->response;
 
-	if (x->outcome.why == OUTCOME_CLIENT) {
+	if (x->outcome.why == OUTCOME_CLIENT || x->outcome.why == OUTCOME_ABORTED)
 		x->request->status = CLIENT_LEFT;
+	if (x->outcome.why == OUTCOME_CLIENT) {
 		response->failed = true;
 	} else if (response->late) {
 		response->failed = true; /* cut once the client takes more */
 	} else if (x->outcome.why == OUTCOME_ABORTED) {
-		x->request->status = CLIENT_LEFT;
 		response->waiting.size = 0;
 		response->aborted = NULL;
 		response->failed = response->given_up = false;

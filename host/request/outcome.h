@@ -27,7 +27,7 @@ struct outcome {
 	bool refused_process; /* the run wanted to start more processes than it may */
 	enum outcome_why why;
 	int status;           /* of a failure: its HTTP status, */
-	char reason[256];     /* and the reason for the log; "": there is none */
+	char reason[512];     /* and the reason for the log; "": there is none */
 	struct buffer errors; /* the end of what the run wrote to standard error */
 	uint64_t time;        /* nanoseconds */
 	uint64_t cpu;         /* microseconds */
