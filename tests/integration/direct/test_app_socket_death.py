@@ -405,7 +405,7 @@ def test_the_log_has_the_standard_error_of_a_request_whose_worker_is_killed(
         outcome = host.as_fossil("GET", host.name, path_info="/wait",
                                  FOSSIL_CAPABILITIES=capabilities)
         assert outcome.reply().status == 504
-        end = host.wait_line("status=504", since=since)
-        host.wait_line("begun", "stream=stderr", re.search(r"\[[0-9a-f]{16}\]", end)[0], since=since)
+        request = re.search(r"\[[0-9a-f]{16}\]", host.wait_line("status=504", since=since))[0]
+        host.wait_line("begun", "stream=stderr", request, since=since)
     finally:
         host.stop()
