@@ -8,11 +8,12 @@ struct error;
 
 /* The front's side. */
 struct process_handle {
-	pid_t pid;   /* -1 until the process is forked */
-	int channel; /* run_channel.h */
-	int output;  /* read end of the process's standard output */
-	int errors;  /* read end of its standard error */
-	int handle;  /* pidfd, or -1 */
+	pid_t pid;         /* -1 until the process is forked */
+	int channel;       /* run_channel.h */
+	int output;        /* read end of the process's standard output */
+	int errors;        /* read end of its standard error */
+	int handle;        /* pidfd, or -1 */
+	unsigned template; /* which template of its language forked it: spares_template */
 };
 
 enum { PROCESS_ENDS = 3 };

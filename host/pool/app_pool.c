@@ -220,7 +220,6 @@ void app_pool_connect(struct app_pool *p, int language, int channel, const struc
 			app_outdate(a);
 	}
 	spares_connect(p->setup->spares, language, channel);
-	atomic_fetch_add(&p->templates[language], 1);
 	for (struct app *a = p->apps; a != NULL && !p->stopping; a = a->next)
 		if (a->settings.language == language && a->workers != NULL)
 			renew(p, a);

@@ -16,7 +16,6 @@
 #include "run/stderr_log.h"
 
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -134,8 +133,7 @@ struct app_pool {
 	pthread_mutex_t lock;
 	struct app *apps;
 	uint64_t last_id;
-	atomic_uint templates[LANGUAGES_MAX]; /* how many have been connected, by language */
-	int epoll;                            /* of what app_watch.c watches */
+	int epoll; /* of what pool_watch.c watches */
 	bool started, stopping;
 	bool serving_ends; /* of those that serve sockets of their own none is started any more */
 };

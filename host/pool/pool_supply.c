@@ -42,8 +42,7 @@ struct start {
 	uint64_t settled_at;
 	int64_t began;
 	char *name;
-	bool ready;         /* the settings are copied */
-	unsigned templates; /* when the process was taken: the pool's */
+	bool ready; /* the settings are copied */
 	struct process_handle process;
 	struct scoreboard_slot *slot;
 };
@@ -193,7 +192,6 @@ static int do_start(struct start *s, struct error *e)
 		for (int tries = 0; result < 0 && tries < SPARE_TRIES; tries++) {
 			if (spares_take(setup->spares, s->settings.language, &s->process, e) < 0)
 				break;
-			s->templates = atomic_load(&s->pool->templates[s->settings.language]);
 			result = order_load(s, route.file, path, e);
 			if (result < 0)
 				process_handle_release(&s->process);
@@ -237,7 +235,7 @@ static void add_worker(struct start *s)
 	 * While it got its order a new template came, which found no worker to replace: this is
 	 * one.
 	 */
-	if (s->templates != atomic_load(&s->pool->templates[s->settings.language]) &&
+	if (w->process.template != spares_template(s->pool->setup->spares, s->settings.language) &&
 	    w->generation == s->app->generation)
 		app_outdate(s->app);
 	w->next = s->app->workers;

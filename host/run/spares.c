@@ -41,6 +41,7 @@ struct pool {
 	bool reading;           /* a thread polls the channel */
 	size_t waiting;         /* threads that wait for a spare */
 	unsigned long failures; /* orders that failed, ever */
+	unsigned template;      /* the number of the present template; 0: there was none */
 	size_t asked, count;
 	struct process_handle ordered[POOL_MAX]; /* ordered and not forked yet, oldest first */
 	struct process_handle stack[POOL_MAX];   /* the spares */
@@ -90,8 +91,10 @@ int spares_take(struct spares *s, int language, struct process_handle *p, struct
 
 	pthread_mutex_lock(&pool->lock);
 	result = fill(s, pool, e);
-	if (result == 0)
+	if (result == 0) {
 		*p = pool->stack[--pool->count];
+		p->template = pool->template;
+	}
 	pthread_mutex_unlock(&pool->lock);
 	return result;
 }
@@ -234,10 +237,22 @@ void spares_connect(struct spares *s, int language, int channel)
 	pthread_mutex_lock(&pool->lock);
 	disconnect(pool);
 	pool->channel = channel;
+	pool->template ++;
 	for (size_t n = 0; n < atomic_load(&s->wanted); n++)
 		order(s, pool, &ignored);
 	pthread_cond_broadcast(&pool->changed);
 	pthread_mutex_unlock(&pool->lock);
+}
+
+unsigned spares_template(struct spares *s, int language)
+{
+	struct pool *pool = &s->pools[language];
+	unsigned template;
+
+	pthread_mutex_lock(&pool->lock);
+	template = pool->template;
+	pthread_mutex_unlock(&pool->lock);
+	return template;
 }
 
 void spares_replace(struct spares *s, int language)

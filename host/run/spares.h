@@ -28,6 +28,12 @@ void spares_connect(struct spares *s, int language, int channel);
  */
 int spares_take(struct spares *s, int language, struct process_handle *p, struct error *e);
 
+/*
+ * The number of the template from which the processes of this language come now; it counts up with
+ * each spares_connect. A process has its template's number in its handle.
+ */
+unsigned spares_template(struct spares *s, int language);
+
 /* Order a spare in place of the one taken. For after the reply: a fork costs processor time. */
 void spares_replace(struct spares *s, int language);
 

@@ -203,6 +203,30 @@ static void one_that_is_ahead_is_taken_at_once_and_replaced_when_that_is_asked_f
 	close(template);
 }
 
+static void a_process_has_the_number_of_its_template(void **state)
+{
+	int template, ends[2];
+	struct spares *spares = make(1, &template);
+	struct process_handle first, second;
+	struct error e;
+
+	(void)state;
+	answer_order(template);
+	assert_int_equal(spares_take(spares, 0, &first, &e), 0);
+	assert_int_equal(first.template, spares_template(spares, 0));
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
+	spares_connect(spares, 0, ends[0]);
+	assert_int_not_equal(first.template, spares_template(spares, 0));
+	answer_order(ends[1]);
+	assert_int_equal(spares_take(spares, 0, &second, &e), 0);
+	assert_int_equal(second.template, spares_template(spares, 0));
+	process_handle_release(&first);
+	process_handle_release(&second);
+	spares_destroy(spares);
+	close(template);
+	close(ends[1]);
+}
+
 static void none_is_ordered_beyond_those_that_are_wanted(void **state)
 {
 	struct process_ends ends;
@@ -409,6 +433,7 @@ int main(void)
 	    cmocka_unit_test(
 		one_that_is_ahead_is_taken_at_once_and_replaced_when_that_is_asked_for),
 	    cmocka_unit_test(none_is_ordered_beyond_those_that_are_wanted),
+	    cmocka_unit_test(a_process_has_the_number_of_its_template),
 	    cmocka_unit_test(each_that_waits_orders_one_and_no_more),
 	    cmocka_unit_test(a_fork_that_fails_fails_who_waits),
 	    cmocka_unit_test(a_failure_of_long_ago_is_nothing_to_who_comes_later),

@@ -107,7 +107,8 @@ workers = 1
 max-body = 10
 """)
     host = start_host(root, "--config", str(conf))
-    wait_for(lambda: len([x for x in host.program.log() if "loaded in process" in x]) == 2, "both")
+    for name in ("python.py", "tcl.tcl"):
+        host.wait_line(f"{name} loaded in process")
     for address in f"{tmp_path}/one", ("127.0.0.1", port):
         assert fastcgi.request(address, "GET", "/one/hello?x").reply().text == "hello x\n"
     assert fastcgi.request(f"{tmp_path}/one", "POST", "/one/echo",
