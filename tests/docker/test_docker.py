@@ -24,11 +24,17 @@ LANGUAGES = ["hello.py", "hello.tcl"]
 
 
 def programs(image):
-    """(ELF files that are no shared objects by their name, and scripts; what may be executed)"""
+    """
+    (ELF files that are no shared objects by their name, and scripts; what may be executed), less
+    the names by which an extension starts an interpreter: they are links of exthost.
+    """
     found, executable = set(), set()
     root = root_of(image)
+    exthost = root / "usr/bin/exthost"
     for path in root.rglob("*"):
         if not path.is_file() or path.is_symlink():
+            continue
+        if path.parent == root / "usr/lib/exthost/bin" and path.samefile(exthost):
             continue
         with open(path, "rb") as file:
             head = file.read(4)
