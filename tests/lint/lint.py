@@ -43,18 +43,27 @@ class Missing(Exception):
 
 
 class Tree:
-    """The files that git lists: the tracked ones, and new ones that it does not ignore."""
+    """
+    The files that git lists: the tracked ones, and new ones that it does not ignore. In a directory
+    that is no checkout (an archive of the sources): all but what is built.
+    """
 
     def __init__(self, root, build, jobs):
         self.root, self.build, self.jobs = root, build, jobs
         done = subprocess.run(
             ["git", "-c", "safe.directory=*", "ls-files", "-z", "--cached", "--others",
              "--exclude-standard"], cwd=root, capture_output=True, text=True, check=False)
-        if done.returncode != 0:
-            raise SystemExit(f"lint: git ls-files: {done.stderr.strip()}")
-        self.files = sorted({name for name in done.stdout.split("\0")
+        names = done.stdout.split("\0") if done.returncode == 0 else self._walk(root)
+        self.files = sorted({name for name in names
                              if name and not NOT_OURS.search(name) and (root / name).is_file()})
         self.texts = {}
+
+    @staticmethod
+    def _walk(root):
+        for folder, folders, files in os.walk(root):
+            folders[:] = [name for name in folders if name not in ("build", "__pycache__")]
+            for name in files:
+                yield os.path.relpath(os.path.join(folder, name), root)
 
     def match(self, pattern):
         return [name for name in self.files if re.search(pattern, name)]

@@ -98,6 +98,14 @@ def test_a_fault_is_found(check, tmp_path):
         assert line.endswith(f"[{check}]") and "; " in line
 
 
+def test_sources_that_are_no_checkout_are_looked_at_but_for_what_is_built(tmp_path):
+    name, text, _ = FAULTS["columns"]
+    make_tree(tmp_path, {**CLEAN, name: text, "build/made.py": text})
+    shutil.rmtree(tmp_path / ".git")
+    done = lint(tmp_path, "columns")
+    assert [line.split(":")[0] for line in done.stdout.splitlines()[:-1]] == [name], done.stdout
+
+
 @pytest.mark.parametrize("check", FAULTS)
 def test_a_clean_tree_has_no_findings(check, tmp_path):
     need(check)
