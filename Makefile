@@ -32,7 +32,8 @@ FOSSIL = /usr/bin/fossil
 UID = 499
 FUZZ_SECONDS ?= 600
 BUILD = build/release
-JOBS ?= $(shell nproc)
+# Tests wait more than they compute.
+JOBS ?= $(shell expr 2 \* $$(nproc))
 
 all: build
 
