@@ -1,7 +1,7 @@
 /*
- * What can be seen before the start is told before the start, in one line: a service that is
- * started again and again tells it each time, in words of its own. What changes later is the
- * service's to tell.
+ * A mistake that shows before the start is reported then, in one line. Otherwise the service would
+ * be started again and again, and log the mistake each time in words of its own. What changes after
+ * the start is left to the service.
  */
 #include "config/check_service.h"
 

@@ -65,8 +65,7 @@ const struct option options[] = {
 	"how much processor time a run may use; then it is ended, 504"},
     {"memory", TYPE_SIZE, LIMIT(memory), EACH, "unlimited", 1 * MIB, 1024 * GIB, "BYTES",
 	"how much memory each process of a run may take, beyond what the interpreter has; a run "
-	"that "
-	"fails for want of more is answered 500"},
+	"that fails for want of more is answered 500"},
     {"processes", TYPE_NUMBER, LIMIT(processes), EACH, "unlimited", 0, 10000, "N",
 	"how many processes a run may start, one after another or at once; a further fork fails"},
     {"lane", TYPE_NUMBER, LIMIT(lane), EACH, "8", 1, 16384, "N",
@@ -91,8 +90,7 @@ const struct option options[] = {
     {.name = NULL}, /* what the languages declare stands here: option_table_build */
     {"static", TYPE_STRING, OF_EXTENSION(static_content), EACH, "yes", 0, 0, "yes|no|PATTERN...",
 	"which files that are not executable are sent: all, none, or those whose names beneath the "
-	"root "
-	"a pattern matches. Source, databases and keys never are"},
+	"root a pattern matches. Source, databases and keys never are"},
     {"concurrency", TYPE_NUMBER, VALUE(concurrency), CONFIG_SERVE, "16", 1, 16384, "N",
 	"how many runs there may be at once, of all extensions; further ones wait"},
     {"queue", TYPE_NUMBER, VALUE(queue), CONFIG_SERVE, "128", 0, 16384, "N",

@@ -14,7 +14,7 @@ struct direct_answering {
 	struct direct_setup *setup;
 	int memory; /* of a rerun's replies, empty between two; -1: none */
 	int errors; /* takes a request's standard error if its error page may show that; -1: none */
-	int log;    /* standard error itself meanwhile; -1: not needed yet */
+	int log;    /* a duplicate of the true standard error; -1: none was made yet */
 	bool retires;             /* the worker is to answer no other request */
 	struct direct_turn *turn; /* the request that the app is at; NULL: none */
 };

@@ -145,7 +145,7 @@ static void guard(struct binding_run *run, struct direct_setup *setup, pid_t wor
 	escalation_sweep(&w.end);
 	log_flush(&setup->log);
 	/*
-	 * Of one that has not loaded nothing is to be passed on: who waits may wait for the next.
+	 * A worker that has not loaded passes no connection on: clients may wait for another.
 	 */
 	if (atomic_load(&setup->slot->serves)) {
 		give_idle(&w, false);

@@ -1,7 +1,7 @@
 /*
- * The order to load an app: all that an app worker is told then, which holds for its life. The
- * front packs it into strings, the worker unpacks them; both are here, over one table of the
- * fields. What a CGI script is told as well is not part of it: script, limits and the language's
+ * The order to load an app: the settings that an app worker gets once, for all its life. The front
+ * packs it into strings, the worker unpacks them; both are here, over one table of the fields. What
+ * a CGI script gets as well is not part of it: script, limits and the language's
  * own settings come with the struct run_order that carries the strings. Sockets come with the
  * struct run_serve_files behind it.
  */

@@ -12,18 +12,17 @@ struct words {
 };
 
 static void add(struct words *words, const char *text);
+static void add_all(struct words *words, va_list list);
 static void release(struct words *words);
 
 int tcl_words(Tcl_Interp *interp, ...)
 {
 	struct words words = {.count = 0};
-	const char *text;
 	va_list list;
 	int code;
 
 	va_start(list, interp);
-	while ((text = va_arg(list, const char *)) != NULL)
-		add(&words, text);
+	add_all(&words, list);
 	va_end(list);
 	code = Tcl_EvalObjv(interp, words.count, words.word, TCL_EVAL_GLOBAL);
 	release(&words);
@@ -33,13 +32,11 @@ int tcl_words(Tcl_Interp *interp, ...)
 int tcl_words_call(const Tcl_CmdInfo *command, Tcl_Interp *interp, ...)
 {
 	struct words words = {.count = 0};
-	const char *text;
 	va_list list;
 	int code;
 
 	va_start(list, interp);
-	while ((text = va_arg(list, const char *)) != NULL)
-		add(&words, text);
+	add_all(&words, list);
 	va_end(list);
 	Tcl_ResetResult(interp);
 	code = command->objProc(command->objClientData, interp, words.count, words.word);
@@ -65,6 +62,15 @@ static void add(struct words *words, const char *text)
 	word = Tcl_NewStringObj(text, -1);
 	Tcl_IncrRefCount(word);
 	words->word[words->count++] = word;
+}
+
+/* NULL ends the list. */
+static void add_all(struct words *words, va_list list)
+{
+	const char *text;
+
+	while ((text = va_arg(list, const char *)) != NULL)
+		add(words, text);
 }
 
 static void release(struct words *words)
