@@ -11,6 +11,7 @@
 #                 FUZZ_SECONDS=600 each
 #   make bench    measure, side by side with plain CGI; and apps beside uWSGI and others:
 #                 make bench-apps, ROWS="hello flask"; make bench-fossil is the first alone
+#   make bench-tuning  measure what each part of the speed machinery gains; PARTS="huge-text warm"
 #   make soak     mixed load for 600 s while the host is being hurt; SOAK_SECONDS=
 #   make image    a root file system and an OCI image of it in build/image; FOSSIL=, UID=499
 #   make check-image  test it, by podman; AGAIN=1: and whether it is the same built again
@@ -27,6 +28,7 @@ ONCE ?=
 FUZZ ?=
 AGAIN ?=
 ROWS ?=
+PARTS ?=
 CHECKS ?=
 FOSSIL = /usr/bin/fossil
 UID = 499
@@ -82,6 +84,9 @@ bench: bench-fossil bench-apps
 bench-fossil: build
 	@/usr/bin/python3 tests/bench/run.py --build $(BUILD)
 
+bench-tuning: build
+	@/usr/bin/python3 -B tests/bench/tuning.py --build $(BUILD) $(PARTS)
+
 bench-apps: build
 	@.ci/deps bench
 	@/usr/bin/python3 -B tests/bench/apps.py --build $(BUILD) $(ROWS)
@@ -117,4 +122,5 @@ clean:
 	rm -rf build
 
 .PHONY: all deps build run check check-asan check-tsan lint lint-baseline format fuzz bench \
-	bench-fossil bench-apps soak image check-image check-docker check-fronts install clean
+	bench-fossil bench-apps bench-tuning soak image check-image check-docker check-fronts install \
+	clean

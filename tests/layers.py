@@ -25,7 +25,8 @@ PARTS = {
 # The relay stands alone: all that it includes of the host.
 RELAY = {"net/wire.h", "base/error.h", "base/fd.h"}
 # What a binding sees of the host.
-FOR_BINDINGS = {"host/binding.h", "host/base/error.h", "host/base/buffer.h", "host/base/fd.h"}
+FOR_BINDINGS = {"host/binding.h", "host/base/error.h", "host/base/buffer.h", "host/base/fd.h",
+                "host/base/tuning.h"}
 # What stands beside the directories: a language sees it, and what carries it out.
 CONTRACT = {"host": "binding.h"}
 

@@ -26,6 +26,7 @@
 #include "cgi/python_stack.h"
 #include "cgi/python_warm.h"
 #include "host/base/error.h"
+#include "host/base/tuning.h"
 #include "interpreter/python_collect.h"
 #include "interpreter/python_config.h"
 #include "interpreter/python_error.h"
@@ -107,12 +108,12 @@ static int settle(struct error *e)
 {
 	if (python_modules_freeze() == -1)
 		return python_error_set(e, "settle Python");
-	python_warm_rehearse();
 	if (python_run_prepare() == -1 || python_path_hold() == -1)
 		return python_error_set(e, "settle Python");
 	python_run_drop_environment();
 	python_collect_put_aside();
-	python_memory_reserve();
+	if (tuning_has(TUNING_PYTHON_OBJECTS))
+		python_memory_reserve();
 	python_error_assert_none();
 	return 0;
 }

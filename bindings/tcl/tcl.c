@@ -26,6 +26,7 @@
 #include "cgi/tcl_stack.h"
 #include "cgi/tcl_warm.h"
 #include "host/base/error.h"
+#include "host/base/tuning.h"
 #include "interpreter/tcl_encoding.h"
 #include "interpreter/tcl_environment.h"
 #include "interpreter/tcl_error.h"
@@ -186,7 +187,8 @@ static int settle(struct error *e)
 {
 	(void)e;
 	Tcl_ResetResult(interpreter);
-	tcl_memory_settle();
+	if (tuning_has(TUNING_TCL_MEMORY))
+		tcl_memory_settle();
 	return 0;
 }
 

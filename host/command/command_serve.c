@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/tuning.h"
 #include "command/command_fail.h"
 #include "config/config_check.h"
 #include "config/config_read.h"
@@ -54,7 +55,8 @@ static int serve_with_log(const struct config_source *source, const struct bindi
 	}
 	setup.listeners = listeners.items;
 	setup.listener_count = listeners.count;
-	huge_pages_move_text();
+	if (tuning_has(TUNING_HUGE_TEXT))
+		huge_pages_move_text();
 	result = master_run(&setup);
 	listeners_release(&listeners, true);
 	return result;
@@ -101,7 +103,7 @@ int command_serve(const struct binding *const *bindings, int argc, char **argv)
 	struct error e;
 	int result;
 
-	if (config_check_read(&source, -1, &config, &e) < 0)
+	if (config_check_read(&source, -1, &config, &e) < 0 || tuning_read(&e) < 0)
 		result = command_fail(2, "%s", e.message);
 	else if (config.only_app != NULL &&
 		 (only[0] = language_of_app(&config, bindings, &e)) == NULL)

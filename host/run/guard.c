@@ -18,6 +18,7 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/tuning.h"
 #include "config/config.h"
 #include "ipc/process_limit.h"
 #include "ipc/run_channel.h"
@@ -313,7 +314,8 @@ static void take_report(struct run *run)
 			scripts_keep(run->shared->scripts, &run->x->route.status, descriptor);
 		break;
 	case RUN_NOTICED:
-		module_usage_add(run->shared->noticed, run->x->found.language, report.text);
+		if (tuning_has(TUNING_NOTICED_MODULES))
+			module_usage_add(run->shared->noticed, run->x->found.language, report.text);
 		break;
 	case RUN_STACK:
 		if (descriptor >= 0)

@@ -17,6 +17,7 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/language.h"
+#include "base/tuning.h"
 #include "run/cpu_idle.h"
 #include "ipc/process_handle.h"
 #include "ipc/template_channel.h"
@@ -125,7 +126,8 @@ static int fill(struct spares *s, struct pool *pool, struct error *e)
 /* 0, also if there is no template or too many are ordered; -1 with *e: no file descriptors. */
 static int order(const struct spares *s, struct pool *pool, struct error *e)
 {
-	struct template_order message = {.warm = cpu_has_idle_time(s->idle)};
+	struct template_order message = {
+	    .warm = tuning_has(TUNING_WARM) && cpu_has_idle_time(s->idle)};
 	struct process_handle *p = &pool->ordered[pool->asked];
 	struct process_ends ends;
 
@@ -281,6 +283,8 @@ size_t spares_count(struct spares *s, int language)
 
 void spares_want(struct spares *s, size_t wanted)
 {
+	if (!tuning_has(TUNING_SPARES))
+		wanted = 0;
 	atomic_store(&s->wanted, wanted < POOL_MAX ? wanted : POOL_MAX);
 }
 

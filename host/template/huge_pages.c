@@ -64,14 +64,10 @@ static size_t count_pages(uintptr_t begin, size_t size)
 	return count;
 }
 
-bool huge_pages_are_worth(size_t pages)
-{
-	return pages * FULL_ENOUGH >= huge_pages_size() / (size_t)sysconf(_SC_PAGESIZE);
-}
-
 static bool is_full_enough(uintptr_t begin, size_t size)
 {
-	return huge_pages_are_worth(count_pages(begin, size));
+	return count_pages(begin, size) * FULL_ENOUGH >=
+	       huge_pages_size() / (size_t)sysconf(_SC_PAGESIZE);
 }
 
 static void gather(uintptr_t begin, uintptr_t end, size_t size)

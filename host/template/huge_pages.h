@@ -24,15 +24,6 @@ void huge_pages_gather(void);
 /* Put the program's text into huge pages. In the master, before its first fork and thread. */
 void huge_pages_move_text(void);
 
-/*
- * Put the program's variables into a huge page. In a template, when everything is loaded and while
- * it has one thread.
- */
-void huge_pages_move_data(void);
-
-/* True if so many resident pages are enough for a huge page to replace them. */
-bool huge_pages_are_worth(size_t pages);
-
 /* The next multiple of size, or the address itself if it is one. */
 uintptr_t huge_pages_round_up(uintptr_t address, size_t size);
 

@@ -1,6 +1,5 @@
 /*
- * The program itself in huge pages: its code and constants for all processes of the host, and its
- * variables for a template and its children.
+ * The program itself in huge pages: its code and constants, for all processes of the host.
  *
  * A mapped file comes into a process sixteen pages at a time, each time by a page fault, and the
  * end of the process counts each page off again. For a request process that lives two milliseconds
@@ -12,10 +11,7 @@
  * is copied into a memfd that is mapped in its place. The mapping is private, as that of a program
  * is, so that a debugger can set breakpoints.
  *
- * Variables become the template's own memory once they are written, and a language writes three
- * hundred pages of them when it starts. They move into anonymous memory, which takes their place.
- *
- * The linker aligns both to huge pages (CMakeLists.txt). The rest of the last huge page is used as
+ * The linker aligns them to huge pages (CMakeLists.txt). The rest of the last huge page is used as
  * well, if nothing else is mapped there.
  *
  * If a step is refused (an older kernel, vm.memfd_noexec, no free huge page), everything stays as
@@ -40,31 +36,21 @@
 #define MFD_EXEC 0x10U
 #endif
 
-#define ENTRIES 4096 /* entries of pagemap: the most pages that a huge one can have */
-
 struct range {
 	uintptr_t begin, end;
 };
 
-/* A segment of the program. */
-struct part {
-	ElfW(Word) flags; /* PF_R and PF_X, or PF_R and PF_W */
-	struct range range;
-};
-
-static struct range find_part(ElfW(Word) flags);
+static struct range find_text(void);
 static bool is_free(struct range range);
 static int copy_to_memory(struct range text, size_t length);
 static bool write_huge(int fd, struct range text, size_t length);
 static char *reserve(size_t length, char **space);
-static size_t count_own(struct range range);
-static void move_variables(struct range data, size_t size);
 
 void huge_pages_move_text(void)
 {
 	FD_OWNED int fd = -1;
 	uintptr_t size = huge_pages_size(), limit;
-	struct range text = find_part(PF_R | PF_X);
+	struct range text = find_text();
 
 	if (size == 0 || text.end == 0)
 		return;
@@ -81,31 +67,31 @@ void huge_pages_move_text(void)
 }
 
 /* The first object is the program: 1 ends the iteration (dl_iterate_phdr(3)). */
-static int look_at_object(struct dl_phdr_info *object, size_t size, void *wanted)
+static int look_at_object(struct dl_phdr_info *object, size_t size, void *found)
 {
-	struct part *part = wanted;
+	struct range *text = found;
 
 	(void)size;
 	for (size_t i = 0; object->dlpi_addr == 0 && i < object->dlpi_phnum; i++) {
 		const ElfW(Phdr) *p = &object->dlpi_phdr[i];
 
-		if (p->p_type == PT_LOAD && p->p_flags == part->flags)
-			part->range = (struct range){p->p_vaddr, p->p_vaddr + p->p_memsz};
+		if (p->p_type == PT_LOAD && p->p_flags == (PF_R | PF_X))
+			*text = (struct range){p->p_vaddr, p->p_vaddr + p->p_memsz};
 	}
 	return 1;
 }
 
 /*
- * The segment with these flags, its end rounded up to a page. {0, 0}: there is none, or the program
- * is position-independent.
+ * The segment of the program's code, its end rounded up to a page. {0, 0}: the program is
+ * position-independent.
  */
-static struct range find_part(ElfW(Word) flags)
+static struct range find_text(void)
 {
-	struct part part = {.flags = flags};
+	struct range text = {0, 0};
 
-	dl_iterate_phdr(look_at_object, &part);
-	part.range.end = huge_pages_round_up(part.range.end, (size_t)sysconf(_SC_PAGESIZE));
-	return part.range;
+	dl_iterate_phdr(look_at_object, &text);
+	text.end = huge_pages_round_up(text.end, (size_t)sysconf(_SC_PAGESIZE));
+	return text;
 }
 
 /* Tried with mmap(2). A kernel without this flag (before 4.17) may choose another address. */
@@ -169,56 +155,4 @@ static char *reserve(size_t length, char **space)
 
 	*space = mmap(NULL, length + size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	return *space != MAP_FAILED ? *space + -(uintptr_t)*space % size : NULL;
-}
-
-void huge_pages_move_data(void)
-{
-	uintptr_t size = huge_pages_size();
-	struct range data = find_part(PF_R | PF_W);
-
-	if (size == 0 || data.end == 0)
-		return;
-	/* In front of the first boundary is what the linker has made read-only. */
-	data.begin = huge_pages_round_up(data.begin, size);
-	if (data.begin < data.end && data.end - data.begin <= size &&
-	    huge_pages_are_worth(count_own(data)) &&
-	    is_free((struct range){data.end, data.begin + size}))
-		move_variables(data, size);
-}
-
-/* The number of these pages that are no longer the file's but private: proc_pid_pagemap(5). */
-static size_t count_own(struct range range)
-{
-	FD_OWNED int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
-	const uint64_t of_file = UINT64_C(1) << 61, present = UINT64_C(1) << 63;
-	uint64_t entries[ENTRIES];
-	size_t page = (size_t)sysconf(_SC_PAGESIZE), count = 0;
-	size_t size = (range.end - range.begin) / page * sizeof(entries[0]);
-	off_t at = (off_t)(range.begin / page * sizeof(entries[0]));
-	ssize_t n = fd >= 0 && size <= sizeof(entries) ? pread(fd, entries, size, at) : 0;
-
-	for (ssize_t i = 0; i < n / (ssize_t)sizeof(entries[0]); i++)
-		count += (entries[i] & (present | of_file)) == present;
-	return count;
-}
-
-/*
- * No variable may be written between the copy and the move: there is one thread, which only makes
- * system calls there.
- */
-static void move_variables(struct range data, size_t size)
-{
-	char *space;
-	char *memory = reserve(size, &space);
-
-	if (memory == NULL)
-		return;
-	if (mmap(memory, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
-		0) == memory) {
-		memcpy(memory, (const void *)data.begin, data.end - data.begin);
-		if (madvise(memory, size, MADV_COLLAPSE) == 0)
-			mremap(
-			    memory, size, size, MREMAP_MAYMOVE | MREMAP_FIXED, (void *)data.begin);
-	}
-	munmap(space, 2 * size);
 }

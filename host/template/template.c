@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/tuning.h"
 #include "binding.h"
 #include "ipc/run_channel.h"
 #include "template/app_worker.h"
@@ -40,7 +41,6 @@
 
 #define GUARDS_LOOKED_AT 64 /* children polled at a time while draining */
 #define CHILDREN_FIRST 512  /* room in the first table of children: a page */
-#define REAP_DELAY_MS 10    /* after an order */
 /* The lowest number for the log's descriptor: languages get the lower ones. */
 #define LOG_LEAST 10
 
@@ -56,7 +56,6 @@ struct template
 	size_t count, capacity;
 	int signals;   /* signalfd for SIGCHLD */
 	int kin;       /* /proc/thread-self/children; -1: the kernel does not have it */
-	bool ordered;  /* an order came within the last REAP_DELAY_MS */
 	bool draining; /* the front has closed the channel: only wait for the children */
 };
 
@@ -76,11 +75,13 @@ void template_main(const struct template_setup *setup)
 	struct template t = {.setup = setup};
 
 	prepare_process(&t);
-	huge_pages_align_heap();
+	if (tuning_has(TUNING_HUGE_HEAP))
+		huge_pages_align_heap();
 	start_language(setup, thread_count());
-	heap_fill_holes();
-	huge_pages_move_data();
-	huge_pages_gather();
+	if (tuning_has(TUNING_HEAP_FILL))
+		heap_fill_holes();
+	if (tuning_has(TUNING_HUGE_HEAP))
+		huge_pages_gather();
 	tell(setup, TEMPLATE_READY, "");
 	while (!t.draining)
 		wait_for_orders(&t);
@@ -88,23 +89,17 @@ void template_main(const struct template_setup *setup)
 	_exit(0);
 }
 
-/*
- * A child that ends has reported that to the front itself, and only has to be reaped. So for
- * REAP_DELAY_MS after an order a death does not wake the template: under load the next order does.
- * For a child that could not report its end (a crash, _exit(2), an exec), the template's report
- * comes later by as much.
- */
 static void wait_for_orders(struct template *t)
 {
 	struct pollfd events[2] = {
 	    {.fd = t->setup->channel, .events = POLLIN}, {.fd = t->signals, .events = POLLIN}};
 
-	if (poll(events, t->ordered ? 1 : 2, t->ordered ? REAP_DELAY_MS : -1) < 0)
+	if (poll(events, 2, -1) < 0)
 		return;
-	t->ordered = events[0].revents != 0;
-	if (t->ordered)
+	if (events[0].revents != 0)
 		take_orders(t);
-	reap_children(t);
+	if (events[1].revents != 0)
+		reap_children(t);
 }
 
 /* Descriptors 0, 1 and 2 become /dev/null: what a module prints at import is dropped. */

@@ -3,6 +3,7 @@
  * child that the script has forked can call them too: it must not speak for its parent.
  */
 #include "base/fd.h"
+#include "base/tuning.h"
 #include "binding.h"
 #include "ipc/run_channel.h"
 
@@ -15,7 +16,7 @@ void binding_keep_code(struct binding_run *run, const void *code, size_t size)
 {
 	FD_OWNED int file = -1;
 
-	if (getpid() != run->channel->owner)
+	if (getpid() != run->channel->owner || !tuning_has(TUNING_KEPT_CODE))
 		return;
 	file = fd_memory_file("exthost-code");
 	if (file < 0 || fd_write_all(file, code, size) < 0)

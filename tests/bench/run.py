@@ -60,7 +60,7 @@ def load(demo, port, page, clients, requests):
     return {"rate": rate, "median": median, "p90": ninety}
 
 
-def warm_up(demo, port, pages):
+def warm_up(demo, port, pages, log="host.log"):
     """Until the modules in use are noticed and preloaded: the host says nothing new any more."""
     seen, since = -1, 0.0
 
@@ -68,7 +68,7 @@ def warm_up(demo, port, pages):
         nonlocal seen, since
         for page in pages:
             fetch(port, f"/ext/{page}")
-        now = demo.log("host.log").count("is preloaded from now on")
+        now = demo.log(log).count("is preloaded from now on")
         if now != seen:
             seen, since = now, time.monotonic()
         return time.monotonic() - since > SETTLED

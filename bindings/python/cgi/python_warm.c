@@ -26,8 +26,6 @@
 
 static int run_sample(void);
 
-enum { REHEARSALS = 20 }; /* Python specializes code that has run 8 times or more */
-
 /* Prints to a file in memory, so nothing comes out, and imports only modules that are loaded. */
 static const char sample[] = "import os, io, sys\n"
 			     "def main(name):\n"
@@ -64,13 +62,6 @@ int python_warm_start(void)
 	marshalled = PyMarshal_WriteObjectToString(code, Py_MARSHAL_VERSION);
 	Py_DECREF(code);
 	return marshalled != NULL ? 0 : -1;
-}
-
-void python_warm_rehearse(void)
-{
-	for (int i = 0; i < REHEARSALS; i++)
-		python_warm();
-	python_flush_rehearse();
 }
 
 void python_warm(void)

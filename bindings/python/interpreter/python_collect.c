@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 
+#include "host/base/tuning.h"
 #include "interpreter/python_error.h"
 
 static int freeze(void);
@@ -72,6 +73,8 @@ void python_collect(void)
 
 int python_collect_freeze(void)
 {
+	if (!tuning_has(TUNING_PYTHON_FREEZE))
+		return 0;
 	python_collect();
 	return freeze();
 }

@@ -34,6 +34,7 @@
 #include <unistd.h>
 
 #include "host/base/error.h"
+#include "host/base/tuning.h"
 #include "host/binding.h"
 #include "interpreter/python_error.h"
 #include "interpreter/python_memory.h"
@@ -67,7 +68,8 @@ int python_config_start(struct error *e)
 
 	clean_environment();
 	setlocale(LC_CTYPE, "C.UTF-8");
-	python_memory_start();
+	if (tuning_has(TUNING_PYTHON_ARENAS))
+		python_memory_start();
 	PyPreConfig_InitPythonConfig(&early);
 	early.parse_argv = 0;
 	early.configure_locale = 0;

@@ -20,7 +20,7 @@ enum { WRITERS = 3 };
 static struct {
 	PyObject *get_objects;      /* gc.get_objects */
 	PyObject *writers[WRITERS]; /* io.TextIOWrapper, io.BufferedWriter, io.BufferedRandom */
-	PyObject *flush, *closed, *buffer, *raw, *write; /* names */
+	PyObject *flush, *closed;   /* names */
 } needed;
 
 static PyObject *look_up(const char *module_name, const char *name)
@@ -41,9 +41,6 @@ int python_flush_start(void)
 	needed.writers[2] = look_up("io", "BufferedRandom");
 	needed.flush = PyUnicode_InternFromString("flush");
 	needed.closed = PyUnicode_InternFromString("closed");
-	needed.buffer = PyUnicode_InternFromString("buffer");
-	needed.raw = PyUnicode_InternFromString("raw");
-	needed.write = PyUnicode_InternFromString("write");
 	return PyErr_Occurred() == NULL ? 0 : -1;
 }
 
@@ -151,21 +148,4 @@ static bool is_writer(PyObject *object)
 		if (PyObject_TypeCheck(object, (PyTypeObject *)needed.writers[i]))
 			return true;
 	return false;
-}
-
-void python_flush_rehearse(void)
-{
-	static const char *const names[] = {"stdout", "stderr"};
-
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		PyObject *file = PySys_GetObject(names[i]);
-		PyObject *buffer = file != NULL ? PyObject_GetAttr(file, needed.buffer) : NULL;
-		PyObject *raw = buffer != NULL ? PyObject_GetAttr(buffer, needed.raw) : NULL;
-		PyObject *write = raw != NULL ? PyObject_GetAttr(raw, needed.write) : NULL;
-
-		PyErr_Clear();
-		Py_XDECREF(write);
-		Py_XDECREF(raw);
-		Py_XDECREF(buffer);
-	}
 }

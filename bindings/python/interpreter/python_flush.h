@@ -30,10 +30,4 @@ PyObject *python_flush_find_writers(void);
 /* Flush all of these, and ignore failures. */
 void python_flush_writers(void);
 
-/*
- * In the template: look up the attributes of the standard files that a flush looks up, so that
- * Python's caches know them. Writes and closes nothing.
- */
-void python_flush_rehearse(void);
-
 #endif

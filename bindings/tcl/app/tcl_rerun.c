@@ -36,6 +36,7 @@
 #include "cgi/tcl_source.h"
 #include "cgi/tcl_stack.h"
 #include "host/base/fd.h"
+#include "host/base/tuning.h"
 #include "host/binding.h"
 #include "interpreter/tcl_clock.h"
 #include "interpreter/tcl_encoding.h"
@@ -155,7 +156,8 @@ static Tcl_Interp *make_interpreter(struct rerun *r)
 		return NULL;
 	}
 	Tcl_DecrRefCount(tcl_run_prepare(interp, r->app->run->script));
-	tcl_clock_share(interp, r->first);
+	if (tuning_has(TUNING_TCL_CLOCK))
+		tcl_clock_share(interp, r->first);
 	tcl_path_add(interp, r->app->run->settings[TCL_SETTING_PATH]);
 	tcl_depends_watch(interp, r->app);
 	Tcl_Preserve(interp);

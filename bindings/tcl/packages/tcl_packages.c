@@ -27,6 +27,7 @@
 #include <string.h>
 
 #include "host/base/error.h"
+#include "host/base/tuning.h"
 #include "host/binding.h"
 #include "interpreter/tcl_error.h"
 #include "interpreter/tcl_words.h"
@@ -68,6 +69,11 @@ int tcl_packages_start(Tcl_Interp *interp, struct error *e)
 	if (!Tcl_GetCommandInfo(interp, "::package", &packages->index.package))
 		return error_set(e, "start Tcl: no command \"package\"");
 	packages->builtin = tcl_index_provided(&packages->index, interp);
+	if (!tuning_has(TUNING_TCL_PACKAGES)) {
+		packages->brought = Tcl_NewListObj(0, NULL);
+		Tcl_IncrRefCount(packages->brought);
+		return 0;
+	}
 	if (tcl_index_start(&packages->index, interp) != TCL_OK)
 		return tcl_error_set(interp, e, "read the index of packages");
 	settle(packages, interp);
@@ -87,7 +93,8 @@ int tcl_packages_share(Tcl_Interp *interp, Tcl_Interp *from)
 	struct packages *packages = (struct packages *)Tcl_Alloc(sizeof(*packages));
 
 	memset(packages, 0, sizeof(*packages));
-	if (!Tcl_GetCommandInfo(interp, "::package", &packages->index.package)) {
+	if (!tuning_has(TUNING_TCL_PACKAGES) ||
+	    !Tcl_GetCommandInfo(interp, "::package", &packages->index.package)) {
 		Tcl_Free((void *)packages);
 		return -1;
 	}

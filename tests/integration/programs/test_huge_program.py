@@ -1,15 +1,10 @@
-"""
-The program in huge pages, wherever the kernel gives them: its text for all, its variables for a
-template.
-"""
+"""The program's text in huge pages, wherever the kernel gives them."""
 
-import contextlib
 import ctypes
 import mmap
 import os
 import re
 import signal
-import struct
 import subprocess
 
 import pytest
@@ -77,33 +72,6 @@ def test_every_process_has_the_programs_text_in_huge_pages(host, language):
     assert all("memfd:exthost" in name for name, _ in found), found
     # A process that has just been forked has no page of it until it runs.
     wait_for(lambda: all(huge >= HUGE // 1024 for _, huge in texts_of(host)), "huge pages")
-
-
-def variables_begin():
-    """Behind what is read-only after the start, at the beginning of a huge page: elf(5)."""
-    with open(EXTHOST, "rb") as f:
-        head = f.read(64)
-        offset, size, count = *struct.unpack_from("<Q", head, 32), *struct.unpack_from(
-            "<HH", head, 54)
-        f.seek(offset)
-        parts = [struct.unpack("<IIQQQQQQ", f.read(size)) for _ in range(count)]
-    [address] = [part[3] for part in parts if part[:2] == (1, 6)]  # PT_LOAD; PF_R and PF_W
-    return -(-address // HUGE) * HUGE
-
-
-@pytest.mark.skipif(not is_at_a_fixed_address(), reason="this program may be loaded anywhere")
-@pytest.mark.skipif(not kernel_gives_them(), reason="the kernel gives no huge page")
-def test_the_variables_of_pythons_template_are_in_one(host):
-    assert host.get(f"/python/hello{SUFFIX['python']}").status == 200
-    begin = f"{variables_begin():08x}"
-    found = []
-    for pid in descendants(host.pid):
-        with contextlib.suppress(FileNotFoundError, ProcessLookupError), open(
-                f"/proc/{pid}/maps") as f:
-            found += [line.split() for line in f if line.startswith(f"{begin}-")]
-    # Memory of no file, as large as a huge page.
-    assert [begin + f"-{int(begin, 16) + HUGE:08x}", "rw-p", "00000000", "00:00",
-            "0"] in found, found
 
 
 def master_of(host):
