@@ -34,7 +34,8 @@ CONTRACT = {"host": "binding.h"}
 # child that tries a package.
 MAY_EXIT = {"host/main.c", "host/master/master.c", "host/front/front_main.c",
             "host/template/template.c", "host/master/service_process.c",
-            "host/worker/host_calls.c", "host/template/request_process.c", "host/direct/guardian.c", "host/relay/relay.c",
+            "host/worker/host_calls.c", "host/template/request_process.c",
+            "host/direct/guardian.c", "host/relay/relay.c",
             "bindings/tcl/cgi/tcl_end.c", "bindings/tcl/packages/tcl_trial.c"}
 
 FILE_MOST = 600

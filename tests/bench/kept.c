@@ -71,7 +71,7 @@ static void make_request(const char *script)
 	add_record(STDIN, "", 0);
 }
 
-/* The first one is told. */
+/* Give up this connection. Only the first failure of all is printed. */
 static void fail(struct connection *c, struct pollfd *p, const char *what)
 {
 	if (errors++ == 0)

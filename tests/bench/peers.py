@@ -59,7 +59,7 @@ LoadModule alias_module {modules}/mod_alias.so
 
 
 def copy(demo, name):
-    """An application's file, in the folder from which all serve: its path."""
+    """Copy an application's file to the directory from which all contestants serve; its path."""
     target = demo.folder / "apps" / name
     target.parent.mkdir(exist_ok=True)
     if not target.exists():
@@ -93,7 +93,7 @@ def exthost(demo, name, file, *options, kept=False):
 
 
 def exthost_root(demo, name, file):
-    """The host with the folder as extension root, where the file is one of many."""
+    """The host with that directory as extension root: the file is one of several."""
     at = demo.folder / f"{name}.sock"
     page = copy(demo, file)
     program = demo.start(demo.bin / "exthost", "serve", "--root", page.parent, "--listen",

@@ -1,6 +1,6 @@
 """`make run`: the samples answer inside a real Fossil, and the same pages by plain CGI beside them.
 
-Everything lives in one temporary folder and ends with this program: Fossil, the host, the files.
+Everything lives in one temporary directory and ends with this program: Fossil, the host, the files.
 """
 
 import argparse

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Build both targets of the Dockerfile, as root: usage: tests/docker/build.sh FOLDER
-# They are exthost and exthost-relay in FOLDER/store, kept by the driver that FOLDER/driver names:
-# overlay is fast, vfs works everywhere. The base that the Dockerfile names is made here, of the
-# packages that this machine's apt finds and, as in the real one, without manuals. FOLDER/base.tar
-# is kept for the next time.
+# Build both targets of the Dockerfile, as root: usage: tests/docker/build.sh DIRECTORY
+# The images are exthost and exthost-relay in DIRECTORY/store. The storage driver (overlay is fast,
+# vfs works everywhere) is named in DIRECTORY/driver. The Dockerfile's base image is made here, from
+# the packages that this machine's apt finds and, like the real base image, without manuals;
+# DIRECTORY/base.tar keeps it for the next build.
 set -eu
 export LC_ALL=C
 umask 022

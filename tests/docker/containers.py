@@ -30,7 +30,7 @@ _ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/tmp"}
 
 @dataclasses.dataclass
 class Container:
-    """What a manifest says of one. Volumes are folders of this machine, by absolute path."""
+    """A container as a manifest sets it up. Volumes are absolute paths of local directories."""
 
     image: str
     arguments: list | None = None  # instead of those of the image
@@ -64,7 +64,7 @@ def kind():
 
 @functools.cache
 def root_of(image):
-    """The root file system of an image, as a folder."""
+    """The directory where the root file system of an image is mounted."""
     buildah = ["buildah", *_STORE]
     made = _tool(buildah, "from", "--pull-never", f"localhost/{image}")
     assert made.returncode == 0, made
@@ -88,8 +88,8 @@ def remove_containers():
 
 def volume(name, image, target):
     """
-    An empty volume as an engine makes one: a folder with the owner and mode that the image has
-    there.
+    An empty volume as an engine makes it: a directory with the owner and mode of the image's
+    directory at `target`.
     """
     folder = Path(tempfile.mkdtemp(prefix=f"xd-{name}-", dir="/tmp"))
     shutil.copystat(root_of(image) / target.lstrip("/"), folder)

@@ -54,7 +54,7 @@ def from_compose(extensions):
 
 
 def _mount(folder, details):
-    """As the engine does for a volume that is not just a folder."""
+    """Mount what the volume's driver options name, as the engine does; without options nothing."""
     if details:
         assert set(details) == {"driver_opts"}
         options = details["driver_opts"]
@@ -100,14 +100,14 @@ def from_kubernetes(more_extensions):
             _fill(folders[name], one(parts, "ConfigMap"), details, more_extensions)
         else:
             assert sort in ("emptyDir", "persistentVolumeClaim")
-            # fsGroup: the folder is the group's.
+            # fsGroup: the directory belongs to the group.
             os.chown(folders[name], 0, UID)
             os.chmod(folders[name], 0o2777 if sort == "emptyDir" else 0o2775)
     return {each["name"]: _from_container(each, folders) for each in pod["containers"]}
 
 
 def _fill(folder, config_map, details, more):
-    """As the kubelet does: each name is a link to one in a folder, itself behind a link."""
+    """Write files as the kubelet does: NAME -> ..data/NAME, and ..data -> ..1, a directory."""
     assert config_map["metadata"]["name"] == details["name"]
     os.chmod(folder, 0o755)
     (folder / "..1").mkdir()
@@ -136,6 +136,6 @@ def _from_container(each, folders):
 
 
 def folders_of(containers):
-    """The folders of this machine that were made for them."""
+    """The local directories that were made for these containers."""
     return {Path(source) for container in containers.values() for source, _, _ in container.mounts
             if str(source).startswith("/tmp/xd-")}

@@ -1,6 +1,6 @@
 """
-The fronts: each a real server with its recipe, in the foreground, in a folder of its own, on a
-free port. What a front differs in from its recipe stands in COLUMNS.
+The fronts: each is a real server with its recipe, in the foreground, in a directory of its own, on
+a free port. COLUMNS lists where a front differs from its recipe.
 """
 
 import dataclasses
@@ -94,10 +94,10 @@ def _h2o(port, socket, folder):
 
 @dataclasses.dataclass(frozen=True)
 class Column:
-    """A front, as it is set up and spoken to."""
+    """How a front is configured, and how a client connects to it."""
 
     name: str
-    configure: Callable  # (port, socket, folder): the command, its file's name and text
+    configure: Callable  # (port, socket, directory): the command, its file's name and text
     http2: bool = False
 
     def connect(self, port):

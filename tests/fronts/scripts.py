@@ -9,7 +9,7 @@ all do the same by the first word of the query.
     drip          a page that comes slowly, for ten seconds; the log tells when it has begun
     page USER     a page and a cookie that belong to one user
 
-The replies stand in a folder that is never served, so that each table of cases has the very bytes
+The replies stand in a directory that is never served. So a table of cases has exactly the bytes
 that a script prints.
 """
 
@@ -36,7 +36,7 @@ import time
 
 out = sys.stdout.buffer
 word, _, name = os.environ["QUERY_STRING"].partition("&")
-folder = os.path.join(os.environ["DOCUMENT_ROOT"], ".replies")
+directory = os.path.join(os.environ["DOCUMENT_ROOT"], ".replies")
 
 if word == "echo":
     body = sys.stdin.buffer.read()
@@ -56,7 +56,7 @@ elif word == "drip":
         out.flush()
         time.sleep(0.005)
 else:
-    with open(os.path.join(folder, name), "rb") as f:
+    with open(os.path.join(directory, name), "rb") as f:
         out.write(f.read())
     if word == "cut":
         out.flush()
@@ -70,7 +70,7 @@ import signal
 import sys
 import time
 
-FOLDER = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), ".replies")
+DIRECTORY = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), ".replies")
 
 
 def drip():
@@ -82,7 +82,7 @@ def drip():
 
 def from_file(word, name, start_response):
     """A CGI reply as an app gives it: status, headers and body apart."""
-    with open(os.path.join(FOLDER, name), "rb") as f:
+    with open(os.path.join(DIRECTORY, name), "rb") as f:
         block, _, body = f.read().partition(b"\\n\\n")
     status, headers = "200 OK", []
     for line in block.decode("latin-1").split("\\n"):
@@ -153,7 +153,7 @@ proc answer {} {
             }
         }
         default {
-            set f [open [file join $::folder $name] rb]
+            set f [open [file join $::directory $name] rb]
             puts -nonewline [read $f]
             close $f
             if {$word eq "cut"} {
@@ -165,7 +165,7 @@ proc answer {} {
     }
 }
 
-set folder [file join [file dirname [file dirname [file normalize [info script]]]] .replies]
+set directory [file join [file dirname [file dirname [file normalize [info script]]]] .replies]
 '''
 
 

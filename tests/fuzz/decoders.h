@@ -18,11 +18,10 @@ struct decoders_seen {
 	struct decoders_request {
 		int status;      /* 0, a refusal's, REQUEST_ABORTED, or -1 */
 		bool by_libfcgi; /* libfcgi has decoded it */
-		char
-		    *made; /* every field of struct request, and the reason of a refusal, as text */
-		char *moment; /* what depends on when its bytes came, as text */
+		char *made;      /* all fields of struct request, and a refusal's reason, as text */
+		char *moment;    /* text: what depends on the time at which the bytes came */
 	} requests[DECODERS_REQUESTS];
-	char *answers; /* bytes sent to the client meanwhile, in hexadecimal digits */
+	char *answers; /* all bytes that were sent to the client, in hexadecimal digits */
 	char *end;     /* how the connection ended, as text */
 };
 
@@ -42,14 +41,14 @@ void decoders_release(struct decoders_seen *seen);
 const char *decoders_differ(const struct decoders_seen *front, const struct decoders_seen *direct);
 
 /*
- * Compare pieces with the bytes at once. The same requests must be made; but a client can only
- * abort one that is not whole yet, and in pieces one with a CONTENT_LENGTH is whole before the
- * abort comes.
+ * Compare the bytes in pieces with the bytes at once. Both must make the same requests, with one
+ * exception: a client can only abort a request that is not whole yet. In pieces, a request with a
+ * CONTENT_LENGTH is whole before the abort comes, so there its status may be 0.
  */
 const char *decoders_differ_in_pieces(
     const struct decoders_seen *whole, const struct decoders_seen *pieces);
 
-/* All of that for all pieces that are worth it. NULL, or the difference. */
+/* Both comparisons, for several sizes of pieces. NULL, or the difference. */
 const char *decoders_check(const uint8_t *bytes, size_t size, bool trusted);
 
 #endif

@@ -132,7 +132,7 @@ static void feed(struct outcome *o, const uint8_t *bytes, size_t size, bool cut,
 
 		if (most < body)
 			body = most;
-		/* Fossil is told how long a body is, where the script does not. */
+		/* If the script sends no Content-Length, the host adds it for Fossil. */
 		if (fossil && body > 0 && reply.header.length < 0)
 			told = (size_t)snprintf(
 			    NULL, 0, "Content-Length: %llu\n", (unsigned long long)body);

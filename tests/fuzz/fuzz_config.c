@@ -1,6 +1,6 @@
 /*
- * Fuzz harness for the configuration file: it is read or refused, always alike, and what is refused
- * is told in one line. What a file names (a root, a folder) is only looked at.
+ * Fuzz harness for the configuration file: two reads of one file must end alike, and the reason of
+ * a refusal is one line. The files and directories that it names are only looked at.
  */
 #include "replay.h"
 

@@ -1,9 +1,9 @@
 /*
  * Fuzz harness for name-value pairs, the content of PARAMS. The bytes are read as one block; then
- * they are sent as a request whose PARAMS are cut into records as the bytes themselves say. What
- * wire_check thinks of them must follow from the pairs alone, and a request that it lets pass must
- * have the same variables whoever decodes it: request_taken_read, or libfcgi where it is fit for
- * it. Those are each name once, where it came first, with the value that came last.
+ * they are sent as a request whose PARAMS are cut into records as the bytes themselves say. The
+ * verdict of wire_check must follow from the pairs alone. If it accepts the request, the decoder
+ * (request_taken_read, or libfcgi where it reads the request rightly) must make the same variables:
+ * each name once, at its first place, with its last value.
  */
 #include "replay.h"
 
@@ -54,7 +54,7 @@ static void expect_pair(struct expected *x, const struct wire_param *p)
 	if (p->name_size == 0 || memchr(p->name, '=', p->name_size) != NULL ||
 	    memchr(item, 0, p->name_size + 1 + p->value_size) != NULL)
 		x->verdict = WIRE_BAD_REQUEST;
-	/* The role of the request is told under this name by libfcgi, and not to the script. */
+	/* libfcgi passes the role of the request in this variable; scripts do not get it. */
 	if (strncmp(item, "FCGI_ROLE=", 10) == 0 || x->verdict != WIRE_READY) {
 		free(item);
 		return;

@@ -36,7 +36,7 @@ static struct place {
 
 /* Every link, and nothing else, has "link" in its name. */
 static const struct entry {
-	const char *name;   /* beneath the folder; a folder ends in a slash */
+	const char *name;   /* relative path; a directory ends in a slash */
 	mode_t mode;        /* of a file */
 	const char *target; /* of a link */
 } entries[] = {
@@ -133,7 +133,7 @@ static void make_place(void)
 {
 	char template[] = "/tmp/exthost-fuzz.XXXXXX";
 
-	insist(mkdtemp(template) != NULL, "no folder");
+	insist(mkdtemp(template) != NULL, "no temporary directory");
 	snprintf(place.folder, sizeof(place.folder), "%s", template);
 	snprintf(place.root_path, sizeof(place.root_path), "%s/root", template);
 	atexit(remove_place);
@@ -146,7 +146,7 @@ static void make_place(void)
 		fprintf(stderr, "the way without openat2 is left out: no filter on system calls\n");
 }
 
-/* A relative name without an empty element, and none that begins with a dot or a dash. */
+/* Whether a name is relative, and no element is empty or begins with a dot or a dash. */
 static int is_plain(const char *name)
 {
 	return name[0] != '\0' && strchr("/.-", name[0]) == NULL && strstr(name, "//") == NULL &&

@@ -1,6 +1,6 @@
 /*
- * What the fuzz harnesses share. Built with -fsanitize=fuzzer a harness is a libFuzzer target;
- * built without (EXTHOST_REPLAY) it has a main that replays the files and folders named on the
+ * What the fuzz harnesses share. With -fsanitize=fuzzer a harness is a libFuzzer target. Without it
+ * (EXTHOST_REPLAY) the harness has a main that replays the files and directories named on the
  * command line.
  */
 #ifndef EXTHOST_REPLAY_H

@@ -1,13 +1,13 @@
 #!/usr/bin/python3
 """
-Try in every way to start each name in the query, by itself and in the usual folders; tell what
-started.
+Try in every way to start each name in the query, by itself and in the usual directories. Print
+the names that started.
 """
 
 import os
 import subprocess
 
-FOLDERS = ("", "/bin/", "/usr/bin/", "/sbin/", "/usr/sbin/", "/usr/local/bin/")
+DIRECTORIES = ("", "/bin/", "/usr/bin/", "/sbin/", "/usr/sbin/", "/usr/local/bin/")
 started = []
 
 
@@ -48,7 +48,7 @@ def pipe(path):
 
 
 for name in os.environ["QUERY_STRING"].split("+"):
-    for folder in FOLDERS:
+    for folder in DIRECTORIES:
         for way in (spawn, execute, run, shell, system, pipe):
             try:
                 if way(folder + name):

@@ -1,6 +1,6 @@
 #!/usr/bin/tclsh
-# Try in every way to start each name in the query, by itself and in the usual folders; tell what
-# started.
+# Try in every way to start each name in the query, by itself and in the usual directories. Print
+# the names that started.
 
 set started {}
 foreach name [split $env(QUERY_STRING) +] {

@@ -1,8 +1,9 @@
 #!/bin/sh
 # Become a program in a root file system, in namespaces of its own for mounts and processes:
-#   unshare -mpf enter.sh ROOT UID FOLDER MOUNT... -- PROGRAM ARGUMENT...
-# The root is read-only, /tmp is empty and starts nothing; a MOUNT is SOURCE:TARGET,
-# SOURCE:TARGET:ro, SOURCE:TARGET:noexec, or tmpfs:TARGET. FOLDER is ignored: chroot begins in /.
+#   unshare -mpf enter.sh ROOT UID DIRECTORY MOUNT... -- PROGRAM ARGUMENT...
+# The root is read-only; /tmp is empty and mounted noexec. A MOUNT is SOURCE:TARGET,
+# SOURCE:TARGET:ro, SOURCE:TARGET:noexec, or tmpfs:TARGET. DIRECTORY is ignored: the program starts
+# in /.
 set -e
 root=$1 uid=$2
 shift 3

@@ -28,7 +28,7 @@ _PODMAN = ["podman", "--root", f"{_STORE}/store", "--runroot", f"{_STORE}/run",
            "--storage-driver", "vfs", "--runtime", "crun", "--cgroup-manager", "cgroupfs"]
 _LIMITS = ["--cgroups=disabled", "--network", "host", "--ulimit", "nofile=1024:1024",
            "--ulimit", "nproc=1000:1000"]
-# Of capabilities: none; and those that Fossil's own guide for containers takes away.
+# Drop all capabilities; drop those that Fossil's own guide for containers drops.
 NO_CAPABILITIES = ("--cap-drop", "ALL", "--security-opt", "no-new-privileges")
 GUIDE = tuple(word for name in ("AUDIT_WRITE", "CHOWN", "FSETID", "KILL", "MKNOD",
                                 "NET_BIND_SERVICE", "NET_RAW",

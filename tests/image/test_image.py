@@ -187,8 +187,8 @@ print(subprocess.run(["/usr/bin/tclsh"], input={code!r}, text=True, capture_outp
     there, failed = (line.split() for line in inside.stdout.split("\n")[:2])
     there_outside, failed_outside = (line.split() for line in outside.stdout.split("\n")[:2])
     assert len(there) > 250
-    # Needs tls, which may be installed outside; and in a second interpreter exthost's own folder is
-    # on no path.
+    # oauth needs tls, which may be installed outside. exthost's own directory is on no path of a
+    # second interpreter.
     assert set(failed) - set(failed_outside) <= {"oauth", "exthost"}
 
     # image.tcl says why these are left out.
@@ -324,23 +324,23 @@ def test_nothing_that_is_written_there_can_be_started(site):
 import glob, os, shutil, subprocess
 print("Content-Type: application/json\\n")
 tried = []
-for folder in ("/tmp", "/", "/usr/bin", "/ext", "/dev", "/dev/shm", "/run", "/run/exthost",
-               "/var/tmp", "/museum"):
+for place in ("/tmp", "/", "/usr/bin", "/ext", "/dev", "/dev/shm", "/run", "/run/exthost",
+              "/var/tmp", "/museum"):
     for program in ("/usr/bin/exthost-cgi", "/usr/bin/fossil"):
         try:
-            shutil.copyfile(program, folder + "/x")
-            os.chmod(folder + "/x", 0o755)
+            shutil.copyfile(program, place + "/x")
+            os.chmod(place + "/x", 0o755)
         except OSError:
             continue
-        tried.append(folder)
-        for command in ([folder + "/x"], [*glob.glob("/lib64/ld-linux*"), folder + "/x"]):
+        tried.append(place)
+        for command in ([place + "/x"], [*glob.glob("/lib64/ld-linux*"), place + "/x"]):
             try:
                 done = subprocess.run([*command, "version"], capture_output=True)
                 if done.returncode not in (126, 127):
                     print(command, done)
             except OSError:
                 pass
-        os.unlink(folder + "/x")
+        os.unlink(place + "/x")
 print("tried", *tried)
 """)
     script.chmod(0o755)

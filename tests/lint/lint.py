@@ -351,8 +351,8 @@ def write_baseline(path, found):
             if after > before:
                 return f"{name}: {after} findings, and the baseline allows {before}"
     path.write_text(
-        "# Findings that a file may still have: CHECK FILE COUNT. `make lint-baseline` writes this\n"
-        "# file, and refuses if the total of a check has grown.\n"
+        "# Findings that a file may still have: CHECK FILE COUNT. `make lint-baseline` writes\n"
+        "# this file, and refuses if the total of a check has grown.\n"
         + "".join(f"{name} {file} {count}\n" for (name, file), count in sorted(found.items())))
     return None
 
