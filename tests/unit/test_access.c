@@ -163,10 +163,7 @@ static void who_cannot_be_asked_who_he_is_may_not(void **state)
 	close(ends[1]);
 }
 
-/*
- * In another process: be this user, with a socket whose other end is that one's. Whether he may
- * connect.
- */
+/* Whether a host that runs as user `own` answers user `other`. Tried in a child process. */
 static bool may_connect(uid_t own, uid_t other, const char *allowed)
 {
 	char *items[] = {(char *)allowed};

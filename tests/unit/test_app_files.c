@@ -56,8 +56,8 @@ static int remove_folder(void **state)
 }
 
 /*
- * Those of the folder, none yet. What they hold lives as long as the program, as it does in a
- * worker.
+ * An empty list of files of the directory. Its memory lives as long as the program, as it does in
+ * a worker.
  */
 static struct app_files *none(void)
 {
@@ -103,7 +103,7 @@ static void change_again(const char *name)
 	free(path);
 }
 
-/* One that was read so long after its last change (nanoseconds; less than 0: before). */
+/* A list of one file, read `after` nanoseconds after its last change (negative: before it). */
 static struct app_files *one_read_after(const char *name, int64_t after)
 {
 	struct app_files *files = none();

@@ -70,11 +70,11 @@ static struct {
 	int template;
 	struct config config;
 	struct exchange x;
-	int stood_in; /* 1: somebody shall; 0: nobody */
+	int stood_in; /* last call of stand_in: 1 on, 0 off */
 } t;
 
 /*
- * What an earlier test has made is not taken away: the thread that watches lives as long as the
+ * The pools of earlier tests are not freed: the thread that watches them lives as long as the
  * program.
  */
 static struct {
@@ -268,7 +268,7 @@ static void forget(struct worker *w)
 	fd_close(&w->errors);
 }
 
-/* It has been told to end: no order will come. */
+/* The pool has closed the worker's channel, so the worker ends. */
 static void assert_is_dismissed(const struct worker *w)
 {
 	struct pollfd event = {.fd = w->channel, .events = POLLIN | POLLRDHUP};
@@ -510,7 +510,8 @@ static void an_old_worker_that_was_busy_meanwhile_goes_when_it_is_given_back(voi
 }
 
 /*
- * The changed one does not load: the old one is taken, and told until when it may accept its files.
+ * The changed app does not load. The old worker is taken, with the time of the load: changes of its
+ * files up to then do not count.
  */
 static struct worker refuse_the_change(struct taker *taker)
 {
@@ -534,7 +535,7 @@ static void a_change_that_does_not_load_leaves_the_old_worker_serving(void **sta
 	give_back(&first, APP_FATE_ALIVE);
 	come(&first);
 	assert_int_equal(result_of(&first), 0);
-	/* It has been told already. */
+	/* The worker has the time already. */
 	assert_int_equal(first.taken.accept, 0);
 	give_back(&first, APP_FATE_ALIVE);
 	assert_string_equal(reported().error, "exit status 1");
@@ -772,7 +773,7 @@ static void an_app_with_sockets_is_tried_again_later_each_time_up_to_a_minute(vo
 		assert_in_range(a->retry_at, now + expected[i] * CLOCK_SECOND,
 		    later + expected[i] * CLOCK_SECOND);
 	}
-	/* Nobody else accepts there: who stands in has been told. */
+	/* No worker accepts there, so the pool has asked the front to stand in. */
 	assert_int_equal(t.stood_in, 1);
 	app_begin_generation(a, 0);
 	assert_int_equal(a->refusals, 0);
@@ -845,7 +846,7 @@ static void who_stands_in_tries_again_after_a_quarter_of_a_second_or_a_change(vo
 	assert_true(app_pool_try_again(t.pool, 1));
 	assert_int_equal(a->refused, 0);
 	assert_int_equal(t.stood_in, 0);
-	/* One whose file has changed since it was tried is tried at once. */
+	/* An app whose file has changed since the load began is tried again at once. */
 	refusal.began = 1;
 	supply_refuse(t.pool, a, &refusal);
 	assert_true(app_pool_try_again(t.pool, 1));

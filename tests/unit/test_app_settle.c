@@ -43,7 +43,7 @@ static void a_file_that_has_just_changed_settles_within_a_tick(void **state)
 
 	(void)state;
 	settles_within(&status, 10 * CLOCK_MILLISECOND);
-	/* One that seems to change a moment from now: clocks of files are not the same. */
+	/* The file seems to change a moment from now: the file system's clock may be ahead. */
 	status = changed_before(-2 * CLOCK_MILLISECOND);
 	settles_within(&status, 10 * CLOCK_MILLISECOND);
 }
@@ -85,7 +85,7 @@ static void a_change_begins_a_generation_that_was_never_refused(void **state)
 	assert_int_equal(a.generation, 4);
 	assert_int_equal(a.refusals, 0);
 	assert_true(a.settled_at >= before + 7 * CLOCK_MILLISECOND);
-	app_begin_generation(&a, -7); /* told by a process that belongs to nobody */
+	app_begin_generation(&a, -7); /* a worker may send any number */
 	assert_true(a.settled_at <= clock_now());
 }
 

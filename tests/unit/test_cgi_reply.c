@@ -1,6 +1,6 @@
 /*
- * A reply on its way from a script to a client: what is held, when it is let go, what is cut, and
- * when it is known to be with the client. The client is the other end of a socket pair.
+ * A reply on its way from a script to a client: what is held and when it is sent, what is cut, and
+ * when the client is known to have it all. The client is the other end of a socket pair.
  */
 #include "unit.h"
 
@@ -115,7 +115,7 @@ static const struct reply_case {
 	OK "A: b\r\n\r\npage", NULL, 0, false},
     {"what fits the buffer is held", "GET", false, false, {"A: b\n\n", "0123456789"}, "",
 	OK "A: b\r\n\r\n0123456789", NULL, 0, false},
-    {"what is larger is let go, and then goes at once", "GET", false, false,
+    {"a larger reply is sent, and the rest goes at once", "GET", false, false,
 	{"A: b\n\n", "01234", "567890", "x"}, OK "A: b\r\n\r\n01234567890x",
 	OK "A: b\r\n\r\n01234567890x", NULL, 0, false},
     {"an app's goes at once", "GET", false, true, {"A: b\n\n", "x"}, OK "A: b\r\n\r\nx",
@@ -158,8 +158,9 @@ static const struct reply_case {
     {"a held body is cut at its length", "GET", false, false,
 	{"Content-Length: 3\n\n", "page", "more"}, "", OK "Content-Length: 3\r\n\r\npag", NULL, 5,
 	false},
-    {"one that goes at once is too", "GET", false, true, {"Content-Length: 3\n\npa", "ge", "more"},
-	OK "Content-Length: 3\r\n\r\npag", OK "Content-Length: 3\r\n\r\npag", NULL, 5, true},
+    {"a body sent at once is cut too", "GET", false, true,
+	{"Content-Length: 3\n\npa", "ge", "more"}, OK "Content-Length: 3\r\n\r\npag",
+	OK "Content-Length: 3\r\n\r\npag", NULL, 5, true},
     {"Fossil's is too", "GET", true, false, {"Content-Length: 3\n\n", "page"}, "",
 	"Content-Length: 3\n\npag", NULL, 1, false},
     {"what is cut is not held", "GET", false, false,

@@ -1,4 +1,4 @@
-/* Options from the command line and from the file, their ranges, and how mistakes are told. */
+/* Options from the command line and from the file, their ranges, and the messages of mistakes. */
 #include "unit.h"
 
 #include "base/error.h"

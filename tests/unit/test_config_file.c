@@ -1,4 +1,4 @@
-/* The configuration file's odder shapes; what its keys mean is told in test_config.c. */
+/* The configuration file's odder shapes; test_config.c tests what its keys mean. */
 #include "unit.h"
 
 #include "base/error.h"

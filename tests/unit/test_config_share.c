@@ -1,4 +1,4 @@
-/* Whoever holds a configuration keeps it, and the last to let go frees it. */
+/* A configuration lives as long as it has holders; the last holder frees it. */
 #include "unit.h"
 
 #include "base/error.h"
@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* One whose grace, and whose prefix, are this number. */
+/* A configuration with this number as its grace and in its prefix. */
 static void make(struct config *config, int number)
 {
 	char grace[32], prefix[32];

@@ -125,7 +125,7 @@ static void a_run_is_asked_once_and_termed_once(void **state)
 	escalation_begin(&end);
 	escalation_ask(&end);
 	assert_int_equal(end.stage, ESCALATION_TERMED);
-	/* Nor has it got more time. */
+	/* It has got no more time either. */
 	assert_int_equal(end.due, 1);
 	escalation_sweep(&end);
 	/* Nothing was heard after the one SIGTERM. */

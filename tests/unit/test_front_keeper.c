@@ -23,8 +23,8 @@ static int close_log(void **state)
 }
 
 /*
- * One that has lived for so long dies. The nanoseconds until the next one, and how far they may be
- * out.
+ * A front of this age dies. Returns the nanoseconds until the next front is due; *slack is their
+ * greatest error.
  */
 static uint64_t die(struct front_keeper *k, uint64_t age, uint64_t *slack)
 {

@@ -1,7 +1,7 @@
 /*
- * The guard of a run, as the front's thread runs it. The request process is one that only waits;
- * the test writes what it would tell, and sets the time. poll(2) is replaced, so that a test can
- * let something happen between two calls of it.
+ * The guard of a run, as the front's thread runs it. The request process only waits: the test
+ * writes its output and its notices, and sets the time. poll(2) is replaced, so that a test can act
+ * between two calls of it.
  */
 #include "base/clock.h"
 #include "unit.h"

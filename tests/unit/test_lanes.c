@@ -1,4 +1,4 @@
-/* Who may run, who waits, and who goes next. Those who wait are threads. */
+/* Which requests may run, which wait, and which goes next. Each waiting request is a thread. */
 #include "base/clock.h"
 #include "unit.h"
 
@@ -54,7 +54,7 @@ static size_t count_running(struct lanes *l)
 	return running;
 }
 
-/* It comes, and stands in the queue behind those who wait already. */
+/* A visitor comes, and waits in the queue behind all others. */
 static void come_and_wait(struct visitor *v, struct lanes *l, const char *extension,
     const struct lanes_limits *limits, int client)
 {
@@ -69,7 +69,7 @@ static void come_and_wait(struct visitor *v, struct lanes *l, const char *extens
 	}
 }
 
-/* What it was told; it has been told by now, or will be soon. */
+/* Wait for the visitor's verdict, which must be there or due. */
 static enum lanes_verdict hear(struct visitor *v)
 {
 	assert_int_equal(pthread_join(v->thread, NULL), 0);
@@ -258,7 +258,7 @@ static void whoever_leaves_wakes_exactly_those_who_may_go(void **state)
 	assert_int_equal(hear(&visitors[3]), LANES_GO);
 	assert_false(atomic_load(&visitors[1].told));
 	assert_false(atomic_load(&visitors[4].told));
-	/* One of three leaves, but there is to be one only: nobody may go. */
+	/* One of three runs ends, but the new limit is one: no visitor may go. */
 	lanes_leave(l, visitors[2].lane, 1);
 	assert_int_equal(count_waiting(l), 2);
 	lanes_leave(l, visitors[3].lane, 1);

@@ -65,7 +65,7 @@ static int end(void **state)
 	return 0;
 }
 
-/* The worker lets go of its connection. */
+/* The worker hands its connection over and closes its own descriptor of it. */
 static void add(void)
 {
 	late_clients_add(&t.cuts, &t.response);

@@ -204,7 +204,7 @@ static void a_socket_whose_file_is_gone_is_bound_anew_and_one_that_is_there_is_n
 	fd_close(&log.fd);
 }
 
-/* Of the same name, but nobody's any more: its inode is another one. */
+/* Another program bound the name, which changed the inode, and has closed its socket. */
 static void a_socket_whose_file_is_another_ones_is_bound_anew(void **state)
 {
 	struct log log = {.fd = fd_memory_file("unit")};

@@ -1,4 +1,4 @@
-/* Which descriptors count as passed in, and what is left of the word of it. */
+/* Which descriptors count as passed in, and what is left in the environment. */
 #include "unit.h"
 
 #include "base/error.h"

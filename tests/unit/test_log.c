@@ -287,7 +287,7 @@ static void a_log_that_cannot_be_opened_is_told(void **state)
 	assert_string_equal(e.message, "open log /nowhere/log: No such file or directory");
 }
 
-/* A log that is a pipe, which holds a page; nobody reads it yet. */
+/* A log that is a pipe, which holds a page and has not been read. */
 static struct log pipe_log(int *reader)
 {
 	struct log log = {.least = LEVEL_INFO, .lost = calloc(1, sizeof(*log.lost))};

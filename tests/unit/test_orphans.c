@@ -57,13 +57,13 @@ static pid_t start_program(const char *variable)
 	return pid;
 }
 
-/* It was killed; else it is ended now. */
+/* Whether the process was killed. If not, it is ended here. */
 static bool was_killed(pid_t pid)
 {
 	int status;
 	bool killed = false;
 
-	/* A killed process may take a moment to die; one that lives dies of this SIGTERM. */
+	/* A killed process may take a moment to die; a process that was spared dies of SIGTERM. */
 	kill(pid, SIGTERM);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	killed = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;

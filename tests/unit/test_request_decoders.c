@@ -308,7 +308,7 @@ static void requests_are_the_same_whole_and_in_pieces(void **state)
 	}
 }
 
-/* What there is to compare, lest two ways be the same that are wrong. */
+/* The expected outcome, so that two decoders with the same mistake do not pass. */
 static void each_request_is_made_or_refused_as_its_rule_says(void **state)
 {
 	(void)state;

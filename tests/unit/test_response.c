@@ -1,5 +1,5 @@
 /*
- * How long a client may take nothing, and what is kept of a reply then. Nobody waits here: poll(2)
+ * How long a client may take nothing, and what is kept of a reply then. No test waits: poll(2)
  * is ours.
  */
 #include "base/clock.h"

@@ -1,4 +1,4 @@
-/* From a path to a file, by Fossil's rules, in a folder made for it. */
+/* From a path to a file, by Fossil's rules, in a temporary directory. */
 #include "unit.h"
 
 #include "base/error.h"
@@ -51,12 +51,12 @@ static int make_root(void **state)
 	unit_file_write(p->root_path, "wiki/index.wiki", "wiki", 0644);
 	unit_file_write(p->root_path, "md/index.md", "md", 0644);
 	unit_file_write(p->root_path, "none/other.html", "other", 0644);
-	unit_file_write(p->root_path, "indexed/index.html/x", "a folder of that name", 0644);
+	unit_file_write(p->root_path, "indexed/index.html/x", "a directory of that name", 0644);
 	link_make(p, "inner.py", "reports/month.py");
 	link_make(p, "reports/up.py", "../hello.py");
 	link_make(p, "outer.py", "../outside.py");
 	link_make(p, "absolute.py", "/etc/passwd");
-	link_make(p, "folder", "..");
+	link_make(p, "parent", "..");
 	link_make(p, "loop.py", "loop.py");
 	link_make(p, "magic", "/proc/self/root");
 	path = unit_path(p->root_path, "pipe");
@@ -257,7 +257,7 @@ static void links_are_followed_as_long_as_they_stay(void **state)
 	assert_found(*state, "/reports/up.py", ROUTE_SCRIPT, "reports/up.py", "", "hello");
 	assert_not_found(*state, "/outer.py", "open outer.py");
 	assert_not_found(*state, "/absolute.py", "open absolute.py");
-	assert_not_found(*state, "/folder/outside.py", "open folder/outside.py");
+	assert_not_found(*state, "/parent/outside.py", "open parent/outside.py");
 	assert_not_found(*state, "/magic/etc/passwd", "open magic/etc/passwd");
 	assert_not_found(*state, "/loop.py", "open loop.py");
 }

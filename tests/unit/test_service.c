@@ -1,4 +1,4 @@
-/* When a service is started again, and who waits for whom. The clock can be set on. */
+/* When a service is started again, and which service waits for which. Tests advance the clock. */
 #include "base/clock.h"
 #include "unit.h"
 
@@ -189,7 +189,7 @@ static void one_described_otherwise_waits_until_nobody_is_left_of_its_predecesso
 	words[0] = (char *)"/bin/sleep 61";
 	services_configure(&s, &config);
 	assert_int_equal(s.count, 2);
-	/* It has been told, and is not dead for the master yet. */
+	/* The service has its SIGTERM, but the master has not seen it die. */
 	services_work(&s);
 	assert_int_equal(pid_of(1), 0);
 	assert_int_equal(waitpid(first, &status, 0), first);

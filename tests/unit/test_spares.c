@@ -1,4 +1,4 @@
-/* Who gets a request process that the template has forked: nobody waits while one is there. */
+/* Which thread gets a forked request process. No thread waits while there is a spare. */
 #include "unit.h"
 
 #include "base/error.h"
@@ -108,7 +108,7 @@ static void begin_to_take(struct taker *t, pthread_t *thread, struct spares *spa
 	assert_int_equal(pthread_create(thread, NULL, take_one, t), 0);
 }
 
-/* 0 or -1; it has been told by now, or will be soon. */
+/* Wait for the taker's result, 0 or -1, which must be there or due. */
 static int result_of(struct taker *t, pthread_t thread)
 {
 	for (int i = 0; !atomic_load(&t->done); i++) {
@@ -161,7 +161,7 @@ static void as_many_as_are_wanted_are_ordered_from_a_new_template(void **state)
 	close(template);
 }
 
-/* A template forks for no such order, and nobody waits for its answer. */
+/* A template forks no process for such an order, and no thread waits for its answer. */
 static void a_log_is_handed_to_the_template_and_counts_as_no_order_for_a_process(void **state)
 {
 	int template;
@@ -339,7 +339,7 @@ static void who_waits_when_the_template_dies_is_served_by_the_next(void **state)
 	close(next[1]);
 }
 
-/* A template that is replaced while it lives: its channel is closed by who waits at it. */
+/* The template is replaced while it lives; the thread that waits on its channel closes it. */
 static void who_waits_when_the_template_is_replaced_is_served_by_the_next(void **state)
 {
 	struct process_ends ends;

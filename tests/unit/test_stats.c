@@ -46,7 +46,7 @@ static void assert_within_a_twelfth(uint64_t told, uint64_t right)
 
 	if (off > right / 12)
 		fail_msg(
-		    "%llu is told for %llu", (unsigned long long)told, (unsigned long long)right);
+		    "%llu instead of %llu", (unsigned long long)told, (unsigned long long)right);
 }
 
 static void percentiles_are_within_a_twelfth_from_microseconds_to_hours(void **state)

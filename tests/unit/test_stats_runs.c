@@ -117,7 +117,7 @@ static void say_nothing(struct asked *a)
 	struct buffer text = {0};
 	const char *reason = "";
 
-	/* Meanwhile a second one asks. */
+	/* A second client asks while the first one's question is open. */
 	if (stats_ask(a->s, "0a", &text, &reason) == 0 ||
 	    strcmp(reason, "somebody else is asking it") != 0)
 		abort();
@@ -169,7 +169,7 @@ static void who_does_not_run_is_not_asked(void **state)
 	assert_string_equal(reason, "it waits for its turn");
 	assert_int_equal(stats_ask(s, "0b", &text, &reason), -1);
 	assert_string_equal(reason, "no such run");
-	/* What nobody has asked for is not kept. */
+	/* An answer without a question is not kept. */
 	assert_false(stats_answer(s, entry, "line 7\n", 7));
 	stats_ends(s, entry);
 	assert_int_equal(stats_ask(s, "0a", &text, &reason), -1);

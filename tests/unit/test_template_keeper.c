@@ -1,6 +1,6 @@
 /*
- * When a template is started, and what becomes of it. The templates are processes that do nothing;
- * what one has to say is said for it, and time is set.
+ * When a template is started, and what becomes of it. The templates are processes that do nothing:
+ * the test sends their messages, and sets the time.
  */
 #include "base/clock.h"
 #include "unit.h"
@@ -64,7 +64,7 @@ static uint64_t work(void)
 	return template_keeper_work(&k, do_nothing, NULL);
 }
 
-/* One that starts; the other ends of its status and of its channel. */
+/* A template that starts, and the template's ends of its status socket and its channel. */
 struct fake {
 	pid_t pid;
 	int status, channel;
@@ -321,7 +321,7 @@ static void one_that_is_ready_takes_over_and_its_channel_is_passed_on(void **sta
 	assert_int_equal(k.next.pid, 0);
 	assert_int_equal(k.status, -1);
 	assert_true(k.ready);
-	/* The old one ends by itself: nobody's death it is by then. */
+	/* The old template ends by itself, and the keeper no longer knows it. */
 	assert_false(template_keeper_child_died(&k, old, "exit status 0"));
 	assert_true(template_keeper_is_at_rest(&k));
 	assert_int_equal(kill(old, SIGKILL), 0);

@@ -24,7 +24,7 @@ static struct {
 	size_t size;
 } sent;
 
-static bool from_relay; /* the next one that is judged */
+static bool from_relay; /* of the next connection that is checked */
 
 static int begin_test(void **state)
 {

@@ -1,5 +1,6 @@
 /*
- * What the unit tests share: cmocka with all it wants included before it, and a temporary folder.
+ * What the unit tests share: cmocka, with the headers that must come before it, and a temporary
+ * directory.
  */
 #ifndef EXTHOST_UNIT_H
 #define EXTHOST_UNIT_H
@@ -16,16 +17,16 @@
 /* A number of elements, of an array. */
 #define UNIT_COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-/* A new temporary folder; the path is the caller's to give to unit_folder_remove. */
+/* Make a temporary directory; the caller gives its path to unit_folder_remove. */
 char *unit_folder_make(void);
 
-/* Remove it with all that is in it, and free the path. */
+/* Remove the directory with all its contents, and free the path. */
 void unit_folder_remove(char *folder);
 
-/* Write a file in it, in place of one of that name; folders on the way are made. */
+/* Write or replace a file in the directory; make the directories in its name that are missing. */
 void unit_file_write(const char *folder, const char *name, const char *text, mode_t mode);
 
-/* Its path, or that of anything there might be: "folder/name". The caller frees it. */
+/* The path of a name in the directory, which need not exist. The caller frees it. */
 char *unit_path(const char *folder, const char *name);
 
 /* Read a descriptor from its beginning to its end, as a string. The caller frees it. */
