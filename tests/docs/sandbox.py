@@ -93,7 +93,7 @@ class Sandbox:
         (self.home / ".curlrc").write_text("silent\nshow-error\n")
         passed = {name: value for name, value in os.environ.items() if name.endswith("SAN_OPTIONS")}
         self.environment = {
-            # No USER: nobody has logged in to a container.
+            # No USER: a container has no login.
             "HOME": str(self.home),
             "PATH": f"{shims}:{self.directory}/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
             "LANG": "C.UTF-8",

@@ -1,5 +1,5 @@
-"""The clients: each asks one thing after another, through nginx or straight over FastCGI, on a
-connection of its own for each request or on one that is kept."""
+"""The clients: each sends one request after another, through nginx or straight over FastCGI, on a
+new connection for each request or on a kept connection."""
 
 import http.client
 import select

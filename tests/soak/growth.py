@@ -1,7 +1,7 @@
 """
 Memory and descriptors, looked at each second. A process must not grow: the median of the last fifth
-of its life is compared with that of the second fifth. The front and a template are replaced while
-the first half lasts, so of each role the one that lived longest is judged.
+of its life is compared with that of the second fifth. The front and the templates are replaced
+during the first half, so of each role the processes with the longest life are judged.
 """
 
 import os

@@ -51,7 +51,7 @@ class Processes:
 
 
 def wait_until_settled(master, spares):
-    """With nobody asking, only the newest templates are left, their spares, and app workers."""
+    """Wait until only the newest templates, their spares and app workers live. For an idle host."""
     def settled():
         found = Processes(master)
         runs = [pid for pid in found.runs if name_of(pid) != "exthost-app"]
@@ -75,9 +75,9 @@ class Injector:
 
     def explain(self, result, log_line):
         """
-        The fault that is why, or None. Of those that explain only one result the first that will
-        do: results come in the order of their ends, so it is the one that is of least use to later
-        ones.
+        The fault that explains the result, or None. A fault that explains any number of results is
+        preferred, then the oldest fault: results come in the order of their ends, so an old fault
+        is least likely to be needed for a later result.
         """
         found = [fault for fault in self.faults[-200:] if fault.explains(result, log_line)]
         found.sort(key=lambda fault: fault.most is not None)
@@ -110,7 +110,7 @@ class Injector:
             pass
 
     def _kill_run(self):
-        """It may be a spare, which then costs nobody anything."""
+        """Kill a run or a spare. A spare's death costs no request anything."""
         number = self.random.choice([signal.SIGKILL, signal.SIGSEGV])
         runs = Processes(self.host.pid).runs
         if not runs:

@@ -1,9 +1,10 @@
 """
-`make soak`: mixed requests at 8 clients, for SOAK_SECONDS (600), while runs, the front and the
-templates are killed, the host is told to reload, clients vanish, and scripts crash or never end.
+`make soak`: mixed requests of 8 clients, for SOAK_SECONDS (600), while runs, the front and the
+templates are killed, the host reloads its configuration, clients vanish, and scripts crash or never
+end.
 
-Every outcome must be one that its kind of request may have, or be explained by something that was
-done to the host at that time; memory and descriptors must stay what they were. Ends with 1 if not.
+Each kind of request has its allowed outcomes. Any other outcome must be explained by a fault that
+was injected at that time. Memory and descriptors must not grow. Ends with status 1 if not.
 Everything random comes from one seed, which is printed; SOAK_SEED sets it.
 """
 
@@ -212,7 +213,7 @@ def main():
                         default=int(os.environ.get("SOAK_SEED") or random.randrange(1 << 31)))
     options = parser.parse_args()
     os.environ["EXTHOST_BUILD"] = str(pathlib.Path(options.build).resolve())
-    # All that was started ends with this program, whichever way it is told to end.
+    # SIGTERM ends this program like SIGINT: after it has ended all that it started.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     folder = pathlib.Path(tempfile.mkdtemp(prefix="exthost-soak-"))
     print(f"soak: {options.seconds} s, {CLIENTS} clients, seed {options.seed}", flush=True)

@@ -1,3 +1,3 @@
 """
-What the suites of tests share; imported as `support.NAME`, with the folder tests/ on the path.
+What the suites of tests share; imported as `support.NAME`, with the directory tests/ on the path.
 """

@@ -15,7 +15,7 @@ TEXT = [("Content-Type", "text/plain")]
 
 class Apps:
     """
-    A Host for WSGI apps below folder/root; debug: with every app in wsgiref.validate's validator.
+    A Host for WSGI apps below .root. debug: run each app in wsgiref.validate's validator.
     """
 
     def __init__(self, folder, *options, debug=False):

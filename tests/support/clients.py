@@ -128,9 +128,9 @@ class Clients:
 
 class Versions(Clients):
     """
-    Four clients that ask what changes while they do, 500 times each. ask() returns the version that
-    answered, a number; it may never be lower than the last one that this client got, nor than
-    .written, which the test sets after each change.
+    Four clients that ask 500 times each, while the test changes what they ask for. ask() returns
+    the version (a number) that answered. It may never be lower than the client's last version, nor
+    lower than .written, which the test sets after each change.
     """
 
     def __init__(self, ask):

@@ -1,6 +1,6 @@
 """
 A Fossil with the samples and a host beside it, for a person who tries or measures them (tests/demo
-and tests/bench): one temporary folder, and programs whose end is this program's.
+and tests/bench): one temporary directory, and programs that end with this program.
 """
 
 import http.client
@@ -33,7 +33,7 @@ if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # else nohup wants it to 
 
 
 class Trouble(Exception):
-    """What a person is told in one line."""
+    """An error whose message is one line for a person."""
 
 
 def wait_for(condition, what):
@@ -46,15 +46,15 @@ def wait_for(condition, what):
 
 def ended(program):
     """
-    Whether a subprocess.Popen has ended. Its exit status is not taken: until then its process group
-    is no one else's.
+    Whether a subprocess.Popen has ended. Its exit status is not taken, so that its process group's
+    number is not used again.
     """
     state = os.waitid(os.P_PID, program.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
     return state is not None
 
 
 class Demo:
-    """A folder, a repository in it, and the programs started there; clean() ends all of it."""
+    """A directory, a repository in it, and the programs started there; clean() ends all of it."""
 
     def __init__(self, build):
         self.bin = pathlib.Path(build).resolve() / "bin"
@@ -94,7 +94,7 @@ class Demo:
         self.programs.remove(program)
 
     def clean(self):
-        """End all programs, the last one first, and remove the folder."""
+        """End all programs, the last one first, and remove the directory."""
         for program in reversed(self.programs[:]):
             self.stop(program)
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -107,7 +107,7 @@ class Demo:
             raise Trouble(f"fossil {arguments[0]}: {(done.stderr or done.stdout).strip()}")
 
     def make_repository(self):
-        """project.fossil in the folder, with COMMITS."""
+        """Make project.fossil in the temporary directory, with COMMITS."""
         work = self.folder / "work"
         work.mkdir()
         self.fossil("init", "--date-override", "2025-03-01", "project.fossil")

@@ -219,7 +219,7 @@ def begun(host, since, script=""):
 
 
 def is_refused(address):
-    """Whether nobody listens at this socket (a path, or (host, port)) any more."""
+    """Whether connections to this socket (a path, or (host, port)) are refused."""
     try:
         fastcgi.Connection(address).close()
     except (ConnectionRefusedError, FileNotFoundError):

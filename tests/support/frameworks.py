@@ -24,9 +24,9 @@ PATIENCE = 180
 
 class Site:
     """
-    `text` is a module that defines `application`, in which @DATA@ is the folder .data; more: {name:
-    text} of further files; options: of the host. Ready, with the app loaded, when the constructor
-    returns.
+    A framework's app in all WAYS. text: a module that defines `application`, in which @DATA@ stands
+    for the directory .data. more: {name: text} of further files. options: of the host. The app has
+    loaded when the constructor returns.
     """
 
     def __init__(self, text, more=(), options=()):

@@ -139,9 +139,9 @@ class Host:
     """
     `exthost serve` with these options, ready when the constructor returns. It listens at .socket (a
     web server's), .trusted (trust=fossil) and for the relay, unless other listeners are given
-    ("{folder}" in them is its .folder). `before` is a command that becomes the host, and pass_fds
-    are descriptors for it. .program is the started Program. AssertionError, with the log, when it
-    ends at once.
+    ("{folder}" in them stands for its temporary directory). `before` is a command that becomes the
+    host, and pass_fds are descriptors for it. .program is the started Program. AssertionError, with
+    the log, when it ends at once.
     """
 
     def __init__(self, root, *options, listen=None, env=None, before=(), pass_fds=()):

@@ -13,15 +13,15 @@ def time_of(line):
 
 def matching(lines, *patterns):
     """
-    Where each of these regular expressions is first found: a list of places, None for one that is
-    not.
+    The index of the first line that matches, for each of these regular expressions; None for an
+    expression that matches no line.
     """
     return [next((i for i, line in enumerate(lines) if re.search(pattern, line)), None)
             for pattern in patterns]
 
 
 def in_order(lines, *patterns):
-    """Whether each pattern is found, and first in a line behind that of the one before it."""
+    """Whether each pattern matches, and its first line follows the first line of the one before."""
     places = matching(lines, *patterns)
     return None not in places and places == sorted(places)
 

@@ -209,7 +209,7 @@ class Serving(Host):
         return self._loaded_in is not None and self.loaded() or super()._ready()
 
     def put(self, text, root=None):
-        """Write the app's file anew."""
+        """Replace the app's file."""
         put(root or self.root, self.name, text, executable=True)
 
     def loaded(self, since=0):
@@ -225,7 +225,7 @@ class Serving(Host):
         return [pid for pid in self.pids() if name_of(pid) == "exthost-guard"]
 
     def workers(self):
-        """The process ids of those that answer: each is its guardian's child."""
+        """The process ids of the direct workers: each is its guardian's child."""
         return [pid for guardian in self.guardians() for pid in descendants(guardian)[:1]]
 
     def begun(self, since):

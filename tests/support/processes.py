@@ -177,7 +177,7 @@ def carries_sanitizer(program, *names):
 def condition(pid):
     """
     Where a process is (name, kernel function, system call, signals), in one line, for a message
-    about one that should have ended.
+    about a process that should have ended.
     """
     found = [f"{pid}"]
     for name in ("comm", "wchan", "syscall"):

@@ -57,6 +57,6 @@ class Configured:
 
 
 def templates_of(host):
-    """{language: process id} of those that fork now."""
+    """{language: process id} of the templates that fork now."""
     return {process["language"]: process["pid"] for process in status_of(host)["processes"]
             if process["role"] == "template"}

@@ -1,6 +1,6 @@
 """
-Fossil, nginx and Apache, each with folders and a configuration of its own, on the loopback
-interface; and what other servers that a test starts have in common with them.
+Fossil, nginx and Apache, each with a directory and a configuration of its own, on the loopback
+interface; and a base class for any other server that a test starts.
 """
 
 import os
@@ -22,8 +22,8 @@ ROOT = os.geteuid() == 0
 
 class Server:
     """
-    A server with a temporary .folder below /tmp (mode: of the folder), which a subclass fills, and
-    a free .port of the loopback interface, at which start() begins to serve. .program is the
+    A server with a temporary directory below /tmp (mode: of the directory), which a subclass fills,
+    and a free .port of the loopback interface, at which start() begins to serve. .program is the
     started Program.
     """
 
@@ -36,7 +36,7 @@ class Server:
         self.program = None
 
     def put(self, name, text):
-        """Write a file into the folder; its path."""
+        """Write a file into the temporary directory; its path."""
         path = f"{self.folder}/{name}"
         with open(path, "w", encoding="utf-8") as f:
             f.write(text)
@@ -63,7 +63,7 @@ class Server:
         return self.request("GET", target, headers, timeout=timeout)
 
     def stop(self):
-        """End the program, and remove the folder. Nothing is demanded of its end."""
+        """End the program, whatever its exit status, and remove the temporary directory."""
         if self.program:
             self.program.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -110,8 +110,8 @@ class Fossil(Server):
 
 def nginx_text(folder, http, user):
     """
-    An nginx.conf that keeps all files in this folder and logs to standard error, with these
-    directives in http. user: as whom its worker runs when root starts it.
+    An nginx.conf that keeps all files in this directory and logs to standard error, with
+    these directives in http. user: its worker's user when root starts it.
     """
     spools = "".join(f"    {name}_temp_path {folder}/{name};\n"
                      for name in ("client_body", "fastcgi", "proxy", "uwsgi", "scgi"))
@@ -122,15 +122,15 @@ def nginx_text(folder, http, user):
 
 
 def nginx_command(folder):
-    """The words that start nginx with the file nginx.conf in this folder."""
+    """The words that start nginx with the file nginx.conf in this directory."""
     return [NGINX, "-e", "stderr", "-p", folder, "-c", f"{folder}/nginx.conf"]
 
 
 def apache_text(folder, port, modules, directives):
     """
-    A configuration of Apache httpd that keeps all files in this folder, logs to standard error and
-    listens at this port, with these modules ("proxy_fcgi") beside those that it cannot do without.
-    Started by root its workers are WWW_DATA.
+    A configuration of Apache httpd that keeps all files in this directory, logs to standard error
+    and listens at this port. modules: names ("proxy_fcgi") beside the modules that it always needs.
+    If root starts it, its workers run as WWW_DATA.
     """
     loaded = "".join(f"LoadModule {module}_module {APACHE_MODULES}/mod_{module}.so\n"
                      for module in ("mpm_event", "authz_core", *modules))
@@ -141,7 +141,7 @@ def apache_text(folder, port, modules, directives):
 
 
 def apache_command(folder):
-    """The words that start Apache httpd with the file apache.conf in this folder."""
+    """The words that start Apache httpd with the file apache.conf in this directory."""
     return [APACHE, "-DFOREGROUND", "-f", f"{folder}/apache.conf"]
 
 
@@ -176,7 +176,7 @@ class Nginx(Server):
         http = self.HTTP.format(port=self.port, socket=socket, more=more,
                                 keep="on" if keepalive else "off",
                                 keepalive=f"keepalive {keepalive};" if keepalive else "")
-        # Started by root, its workers must still be a user whom the host lets in.
+        # If root starts it, its workers must still run as a user that the host allows.
         self.put("nginx.conf", nginx_text(self.folder, http, "root"))
         self.start(nginx_command(self.folder))
 
@@ -184,8 +184,8 @@ class Nginx(Server):
 class Apache(Server):
     """
     Apache httpd, whose mod_proxy_fcgi hands everything below /ext/ to one FastCGI socket (a path),
-    and keeps the connections open between requests. It does not run as root; so started by root it
-    is USER, whom the host must be told to answer. request() asks below /ext.
+    and keeps the connections open between requests. If root starts it, it runs as USER, so the
+    host needs allow-uid for USER. request() asks below /ext.
     """
 
     USER = WWW_DATA

@@ -36,7 +36,7 @@ def speak_as(uid, address):
 
 
 def open_to_all(root):
-    """Let every user come to this temporary folder, a Path; the same."""
+    """Let every user enter this temporary directory, a Path; returns it."""
     for folder in (root, *root.parents):
         if folder == folder.parent or str(folder) == "/tmp":
             break

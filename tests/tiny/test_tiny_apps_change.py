@@ -68,7 +68,7 @@ def test_a_changed_file_that_the_app_has_loaded_is_used_from_the_next_request_on
 
 def test_a_file_that_was_loaded_during_a_request_counts_too(host, root):
     replace(root / "part.txt", "first\n")
-    # One that was written a moment ago could change in the same moment again, and is read twice.
+    # A file written a moment ago could change in the same moment again, so it is read twice.
     wait_for(lambda: time.time() - os.stat(root / "part.txt").st_ctime > 0.05, "a settled file")
     put(root, "taker.tiny", APP + HEAD + "when take take part.txt\ncount\ntaken\n")
     assert host.get("taker.tiny?take").text == "1\nfirst\n"

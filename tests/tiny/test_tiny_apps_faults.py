@@ -1,4 +1,4 @@
-"""Apps that crash, hang, hog or are left alone: what it costs, and whom."""
+"""Apps that crash, hang, hog or are left alone, and the requests that suffer from it."""
 
 import contextlib
 import os
@@ -246,7 +246,7 @@ def test_a_request_that_is_aborted_lets_the_worker_live_on(beside, root):
         beside.wait_line("process ", "stream=stderr", since=since)
         reply = pipes(pid) & pipes(beside.front())
         connection.send(fastcgi.record(fastcgi.ABORT_REQUEST, 1))
-        # The front lets go of the reply; the worker has some seconds to come to its end.
+        # The front closes its pipe for the reply; the worker has some seconds to end the request.
         wait_for(lambda: not reply <= pipes(beside.front()), "the front has taken the abort")
         (root / "go").touch()
         outcome = connection.read_outcome()

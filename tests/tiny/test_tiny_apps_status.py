@@ -9,7 +9,7 @@ import pytest
 from support.waiting import wait_for
 from tiny_host import APP, HEAD, TINY, Asked, put, status
 
-LONG = "a-folder-with-a-long-name/" * 4
+LONG = "a-directory-with-a-long-name/" * 4
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def apps(root):
 
 
 def wait_app(root, **wanted):
-    """Until this is told of app.tiny."""
+    """Wait until the status of app.tiny has these values."""
     def look():
         app = apps(root).get("app.tiny", {})
         return app if {**app, **wanted} == app else None

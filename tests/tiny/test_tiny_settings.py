@@ -1,6 +1,7 @@
 """
-The settings of a language's own: what the tiny language declares, in its binding alone, is an option
-of the command line, a key of the configuration file and of its sections, and reaches its scripts.
+The settings of a language's own. The tiny language declares them in its binding alone; each is an
+option of the command line and a key of the configuration file and its sections, and reaches the
+scripts.
 """
 
 import signal
@@ -39,7 +40,8 @@ def settings(host, script):
 
 
 def run(*arguments):
-    return subprocess.run([TINY, *map(str, arguments)], capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run([TINY, *map(str, arguments)], capture_output=True, text=True, timeout=60,
+                          check=False)
 
 
 @pytest.mark.parametrize("script", ["cgi.tiny", "app.tiny"])
@@ -99,7 +101,8 @@ def test_the_host_alone_knows_no_setting_of_a_language(root, tmp_path):
 
 
 @pytest.mark.parametrize("text, reason", [
-    ("tiny-home = /a\ntiny-home = /b\n", "2: tiny-home has a value already, and cannot have '/b' too"),
+    ("tiny-home = /a\ntiny-home = /b\n",
+     "2: tiny-home has a value already, and cannot have '/b' too"),
     ("[service s]\ntiny-home = /a\n", "2: unknown key 'tiny-home'"),
     ("tiny-hom = /a\n", "1: unknown key 'tiny-hom'"),
 ])

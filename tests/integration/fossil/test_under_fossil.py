@@ -284,18 +284,18 @@ def test_plain_cgi_gets_the_repository_as_it_was_typed(tmp_path, start_fossil, s
     assert environment_of(fossil.get(script("env")))["FOSSIL_REPOSITORY"] == "project.fossil"
 
 
-# Fossil starts the program in its own folder, with its own descriptors open.
+# Fossil starts the program in Fossil's own directory, with Fossil's descriptors open.
 
 def test_a_script_runs_in_its_own_folder(site, fossil, script, language):
     reply = fossil.get(script("arguments"))
-    assert f"folder {site.root}/{language}\n" in reply.text
+    assert f"directory {site.root}/{language}\n" in reply.text
 
 
 def test_no_descriptor_of_fossils_reaches_a_script_or_what_it_starts(fossil, script):
     reply = fossil.get(script("descriptors"))
     assert reply.status == 200
     here, following, child = reply.text.splitlines()
-    # One is the host's own, at a number that is in nobody's way, and closed on exec.
+    # One is the host's own, at a number that no script gets from open(), and closed on exec.
     assert len(here.split()) == 2 and int(here.split()[1]) >= 250
     assert following == "next: 3"
     assert child == "child:"

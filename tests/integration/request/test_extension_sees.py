@@ -70,7 +70,7 @@ def test_a_script_is_started_as_under_cgi(host, site, language):
     script = site.root / path(language, "arguments")[1:]
     plain = run_plain(language, script, {"REQUEST_METHOD": "GET"})
     assert reply.text == plain.stdout.decode().split("\n\n", 1)[1]
-    assert f"folder {site.root}/{language}\n" in reply.text
+    assert f"directory {site.root}/{language}\n" in reply.text
 
 
 @LANGUAGES
@@ -121,8 +121,8 @@ def test_nothing_that_one_request_does_is_seen_by_the_next(host, language):
         reply = host.get(path(language, "changes"))
         assert reply.status == 200
         seen = dict(line.split(" ") for line in reply.text.splitlines())
-        # Its own folder is where it must be; everything else would be left over.
-        assert seen.pop("folder") == "1"
+        # The directory must be the script's own; anything else would be left over.
+        assert seen.pop("directory") == "1"
         assert len(seen) > 3 and set(seen.values()) == {"0"}, seen
 
 

@@ -6,7 +6,7 @@ import sys
 
 print("Content-Type: application/octet-stream\n")
 print("arguments", sys.argv)
-print("folder", os.getcwd())
+print("directory", os.getcwd())
 print("name", __name__)
 print("file", __file__)
 print("first on the path", sys.path[0])

@@ -10,7 +10,7 @@ import sys
 import tempfile
 
 seen = {
-    "folder": os.getcwd() == os.path.dirname(os.path.abspath(__file__)),
+    "directory": os.getcwd() == os.path.dirname(os.path.abspath(__file__)),
     "builtins": hasattr(builtins, "left_over"),
     "module": hasattr(json, "left_over"),
     "modules": "left_over" in sys.modules,

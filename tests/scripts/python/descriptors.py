@@ -10,7 +10,7 @@ for number in os.listdir("/proc/self/fd"):
         os.stat("/proc/self/fd/" + number)
         found.append(int(number))
     except OSError:
-        pass  # the one that os.listdir had
+        pass  # the descriptor of os.listdir itself
 with open("/dev/null", encoding="utf-8") as opened:
     following = opened.fileno()
 child = subprocess.run(["/bin/ls", "/proc/self/fd"], stdin=subprocess.DEVNULL,
@@ -18,5 +18,5 @@ child = subprocess.run(["/bin/ls", "/proc/self/fd"], stdin=subprocess.DEVNULL,
 print("Content-Type: application/octet-stream\n")
 print("here:", *sorted(number for number in found if number > 2))
 print("next:", following)
-# 3 is the folder that ls itself reads.
+# 3 is the directory that ls itself reads.
 print("child:", *sorted(int(n) for n in child.stdout.split() if int(n) > 3))

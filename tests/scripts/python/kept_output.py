@@ -1,5 +1,5 @@
 #!/usr/bin/exthost-cgi python
-"""Print through a module of its own folder that has kept sys.stdout.buffer."""
+"""Print through a module of its own directory that has kept sys.stdout.buffer."""
 
 import keeper
 

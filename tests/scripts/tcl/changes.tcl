@@ -2,7 +2,7 @@
 # Tell what could be left over from another request, and then leave all of it.
 
 set seen [list \
-	folder [string equal [pwd] [file dirname [file normalize [info script]]]] \
+	directory [string equal [pwd] [file dirname [file normalize [info script]]]] \
 	command [llength [info commands ::left_over]] \
 	namespace [namespace exists ::left::over] \
 	array [info exists ::tcl_platform(left_over)] \

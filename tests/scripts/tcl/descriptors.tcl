@@ -12,7 +12,7 @@ set following [string range $opened 4 end]
 close $opened
 set child {}
 foreach name [exec /bin/ls /proc/self/fd </dev/null] {
-	# 3 is the folder that ls itself reads.
+	# 3 is the directory that ls itself reads.
 	if {$name > 3} {
 		lappend child $name
 	}

@@ -1,3 +1,3 @@
-# What a script of the same folder sources.
+# Scripts of this directory source this file.
 
 set out stdout

@@ -1,5 +1,5 @@
 #!/usr/bin/exthost-cgi tcl
-# Print by way of a file of its own folder.
+# Print by way of a file of its own directory.
 
 source [file join [file dirname [info script]] keeper.tcl]
 source keeper.tcl
