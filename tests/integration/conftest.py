@@ -20,8 +20,8 @@ if sanitized():
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config):
     """
-    A temporary folder of this run's own. That which runs share by default is closed to other users
-    again whenever one begins (open_to_all).
+    Make a temporary directory for this run alone. pytest's default is shared by all runs, and each
+    new run closes it to other users again (see open_to_all).
     """
     if not config.option.basetemp:
         config.option.basetemp = tempfile.mkdtemp(prefix="xp-", dir="/tmp")

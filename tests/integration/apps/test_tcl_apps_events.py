@@ -142,7 +142,7 @@ namespace eval case {
 }
 
 proc application {} {
-	# nginx holds a reply back unless it is told not to.
+	# nginx buffers a response unless this header forbids it.
 	puts "Content-Type: application/octet-stream\nX-Accel-Buffering: no\n"
 	namespace eval case [split $::env(QUERY_STRING) =]
 }

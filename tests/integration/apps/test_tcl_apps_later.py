@@ -75,7 +75,13 @@ namespace eval case {
 		vwait ::done
 	}
 	proc nested {} {
-		after 1 {puts outer; after 1 {puts inner; set ::inner 1}; vwait ::inner; puts again; set ::done 1}
+		after 1 {
+			puts outer
+			after 1 {puts inner; set ::inner 1}
+			vwait ::inner
+			puts again
+			set ::done 1
+		}
 		vwait ::done
 	}
 	proc writable {} {

@@ -24,7 +24,7 @@ package provide plain 1.2
 
 @pytest.fixture
 def packages(tmp_path):
-    """A folder for tcl-path, with a package of each kind."""
+    """A directory for tcl-path, with a package of each kind."""
     folder = tmp_path / "packages"
     put(folder, "plain.tcl", "namespace eval plain {}\n" + PLAIN % "plain")
     put(folder, "module-2.1.tm", "proc module_text {} { return module }\n")
@@ -155,7 +155,8 @@ WITH_WAPP = {
     "app": "# exthost: app\n" + USES_WAPP + "proc application {} { wapp-start {} }\n",
     "rerun": "# exthost: rerun\n" + USES_WAPP + "wapp-start {}\n",
     "cgi": USES_WAPP + "wapp-start {}\n"}
-MISSING = "wapp.tcl is not part of exthost: put it beside the script, or into a directory of tcl-path"
+MISSING = ("wapp.tcl is not part of exthost: put it beside the script, "
+           "or into a directory of tcl-path")
 
 
 @pytest.mark.parametrize("kind", WITH_WAPP)
@@ -342,7 +343,7 @@ def test_wapptclsh_says_what_to_add_when_wapp_is_missing_and_was_not_required(tm
 
 
 def without(folder):
-    """What runs a command where this folder is empty, or a skip."""
+    """The words that run a command with this directory empty. Skips if no mount is possible."""
     hide = ["unshare", "--mount", "sh", "-c", f"mount -t tmpfs none {folder} && exec \"$@\"", "sh"]
     if subprocess.run([*hide, "true"], check=False, capture_output=True).returncode != 0:
         pytest.skip("no mount may be made here")

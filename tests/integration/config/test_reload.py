@@ -176,7 +176,7 @@ def test_a_template_that_was_replaced_is_gone_when_its_runs_have_ended(
         made.apply("")
         wait_for(lambda: not set(old.values()) & set(templates_of(made.host).values()),
                  "new templates")
-        # One that has no run ends at once; the other one's run can still be asked where it is.
+        # A template without a run ends at once; the other one's run can still be asked where it is.
         other = next(pid for name, pid in old.items() if name != language)
         wait_for(lambda: not lives(other), "the idle template ends")
         wait_for(lambda: b"hold" in ask_status(made.host, "--stack", run["id"]).stdout, "its stack")
@@ -225,7 +225,7 @@ def test_what_a_restart_alone_changes_is_told_and_stays(root, tmp_path):
             return told if told["queue"]["concurrency"] == 7 else None
         told = wait_for(look, "the front has the rest")
         assert (told["root"], told["connections"]["most"]) == (str(root), 256)
-        # What stays is told each time.
+        # Each reload logs the options that stay as they were.
         since = program.log_position()
         program.send(signal.SIGHUP)
         program.wait_line("reload: max-header stays", since=since)
@@ -247,7 +247,7 @@ def test_a_log_file_is_opened_again_after_a_reload_too(root, tmp_path):
         log.rename(rotated)
         program.send(signal.SIGUSR1)
         wait_for(log.exists, "a new log file")
-        # Those that had begun to start, too.
+        # Templates that had begun to start end too.
         wait_for(lambda: not [pid for pid in named(program.pid, "exthost-templ")
                               if has_open(pid, rotated)],
                  "the new log alone")

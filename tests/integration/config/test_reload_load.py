@@ -22,8 +22,8 @@ TEXTS = ["spares = 4\npreload = python:wave\n", "spares = 1\nlane = 16\n",
 
 class Load(Clients):
     """
-    Clients that ask for hello, each time with a query of its own, until `least` were asked for and
-    lost_none() is called: whatever is done meanwhile is done in the middle.
+    Clients that ask for hello, each time with another query, until lost_none() is called and at
+    least `least` requests were sent. So all that a test does before falls between requests.
     """
 
     def __init__(self, get, least=REQUESTS):

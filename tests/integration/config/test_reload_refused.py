@@ -7,7 +7,7 @@ from support.host import put, put_script, run_exthost
 from support.reloading import Configured, templates_of
 from support.waiting import wait_for
 
-# What is wrong, and what must be told of it: line, key, value, or what is allowed.
+# {mistake: (text of the file, what the message must contain)}.
 BAD = {
     "unknown key": ("spares = 1\nnothing = 1\n", ("exthost.conf:2:", "'nothing'")),
     "no number": ("timeout = soon\n", ("exthost.conf:1:", "timeout", "'soon'", "not a number")),
@@ -18,7 +18,7 @@ BAD = {
     "wrong in a section": ("[extension x]\nmemory = 5x\n",
                            ("exthost.conf:2:", "memory", "'5x'", "bytes")),
     "not for a section": ("[extension x]\nqueue = 5\n", ("exthost.conf:2:", "queue")),
-    "no folder": ("tmpdir = /no/where\n", ("/no/where", "No such file")),
+    "no directory": ("tmpdir = /no/where\n", ("/no/where", "No such file")),
     "no user": ("allow-uid = ada\n", ("allow-uid", "'ada'")),
     "nobody": ("allow-uid = 65534\n", ("allow-uid", "65534")),
     "no addresses": ("allow-from = here\n", ("allow-from", "'here'")),

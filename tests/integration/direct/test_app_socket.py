@@ -442,8 +442,7 @@ def test_a_request_that_has_begun_to_come_is_answered_after_all(serve, language,
 
 def test_waiting_costs_a_worker_no_time(serve):
     """
-    For a request that has half come, for one that is to come, and after a version that did not
-    load.
+    While half of a request has come, on an idle connection, and after a version that did not load.
     """
     host = serve()
     with socket.socket(socket.AF_UNIX) as half, socket.socket(socket.AF_UNIX) as idle:

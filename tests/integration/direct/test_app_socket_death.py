@@ -1,4 +1,4 @@
-"""An app's own socket: what a worker's death, or its being killed, costs, and whom."""
+"""An app's own socket: which requests suffer when a worker dies or is killed."""
 
 import contextlib
 import os
@@ -57,7 +57,7 @@ class Beside(Clients):
 
 
 def replaced(host, since):
-    """Those that die young, one after another, are replaced with a pause; the first is at once."""
+    """Workers that die young, one after another, are replaced with a pause; the first at once."""
     wait_for(lambda: host.loaded(since) >= 1, "another worker")
     wait_for(lambda: len(host.workers()) == 2, "two workers")
 
@@ -318,7 +318,7 @@ def answers(host):
 
 
 def test_a_worker_of_some_age_that_dies_is_replaced_at_once(own_host):
-    """And not a second later, as one that dies again and again when it is young."""
+    """There is no pause of a second, as there is after a worker that died young."""
     def pause():
         """
         Between its death and the moment when its successor began to load, as the log has them.
@@ -344,7 +344,7 @@ def test_a_front_that_is_killed_is_replaced_and_its_workers_with_it(own_host):
     for pid in workers:
         gone(pid)
     assert answers(own_host)
-    # Nobody else answers there either.
+    # No other process answers there either.
     wait_for(lambda: len(own_host.guardians()) == 2, "two guardians")
 
 

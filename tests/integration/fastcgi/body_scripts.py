@@ -1,5 +1,6 @@
 """
-Programs and apps of each language that answer with the body that they got, and what was said of it.
+Programs and apps of each language that answer with the body that they got, and with the variables
+that describe it.
 """
 
 from support.host import SUFFIX, put, put_script

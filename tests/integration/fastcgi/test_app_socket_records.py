@@ -16,7 +16,7 @@ from support.own_socket import Serving
 def host(request, tmp_path_factory):
     made = Serving(tmp_path_factory.mktemp("root"), language=request.param)
     before = made.workers()
-    # One that stops at the beginning, for the last test.
+    # A client that stops within its first record, for the last test.
     made.stalled, made.stalled_at = Connection(made.socket), time.monotonic()
     made.stalled.send(fastcgi.begin()[:12])
     yield made

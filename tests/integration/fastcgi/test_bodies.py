@@ -144,7 +144,7 @@ def test_a_body_is_whole_once_its_length_has_come(way, body):
 
 @pytest.mark.parametrize("request_id", [1, 9])
 @pytest.mark.parametrize("late", [record(STDIN, 1), record(STDIN, 1, b"", 5),
-                                  stream(STDIN, 1, b"more than was told")])
+                                  stream(STDIN, 1, b"more than was announced")])
 def test_the_end_of_a_body_that_comes_after_the_reply_is_no_part_of_the_next_request(
         way, late, request_id):
     with way.connect() as client:

@@ -39,7 +39,7 @@ def post(port, target, body):
 
 
 def expected(size, empty=("", "unset", "0")):
-    """What may be said of such a body: how an empty one is told is the web server's own affair."""
+    """The allowed (CONTENT_LENGTH, body): web servers announce an empty body differently."""
     return [(length, body_of(size)) for length in ([str(size)] if size else empty)]
 
 

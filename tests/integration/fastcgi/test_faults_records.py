@@ -18,7 +18,7 @@ from support.processes import status_number
 
 @pytest.fixture(scope="module")
 def host(tmp_path_factory):
-    """It serves others meanwhile, and holds nothing of all this afterwards."""
+    """It serves other clients throughout, and holds nothing of these faults at the end."""
     made = Host(put_faults(tmp_path_factory.mktemp("root")))
     try:
         with untouched(made, clients=2):

@@ -302,7 +302,7 @@ def test_a_killed_master_takes_everything_with_it_and_the_socket_refuses(root):
             outcome = each.end()
             assert outcome.closed and not outcome.ended
         wait_for(lambda: not any(lives(pid) for pid in pids), "all of its processes end")
-        wait_for(lambda: host.pids() == [], "and those begun meanwhile")
+        wait_for(lambda: host.pids() == [], "processes begun until then end too")
         assert is_refused(host.socket)
         with pytest.raises(ConnectionRefusedError):
             fastcgi.request(host.socket, "GET", path("python", "hello"))

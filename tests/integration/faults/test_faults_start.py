@@ -32,7 +32,7 @@ def host(tmp_path):
 
 
 def kill_with_kin(pid):
-    """Kill it; who came from it and may be the master's child for a moment now: it is no start."""
+    """Kill a process. Returns it and its descendants, which may become the master's children."""
     os.kill(pid, signal.SIGSTOP)
     wait_for(lambda: state_of(pid) == "T", "a process that forks no more")
     kin = {pid, *descendants(pid)}

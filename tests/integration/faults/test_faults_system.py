@@ -280,7 +280,7 @@ def test_a_wall_clock_that_jumps_ends_no_run_and_no_wait_early_and_none_late(
         assert [each.end().reply().status for each in running] == [504, 504]
         assert time.monotonic() - began > 1.8
         step_seen(host, clock, -86400)
-        # Those that waited for their lane have two seconds of their own.
+        # Runs that waited for their lane have two seconds of their own.
         assert [each.outcome for each in waiting] == [None, None]
         assert [each.end().reply().status for each in waiting] == [504, 504]
         assert time.monotonic() - began > 3.6

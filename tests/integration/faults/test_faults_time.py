@@ -166,7 +166,7 @@ vwait for_ever
     },
 }
 
-# One that must have sent its page before its time is over, however busy the machine.
+# A run that must have sent its page before its time is over, however busy the machine is.
 for scripts in SCRIPTS.values():
     scripts["stream"] = scripts["loop"]
 
@@ -181,7 +181,7 @@ def host(tmp_path_factory):
     """It serves others all the time, and holds nothing of all this afterwards."""
     folder = tmp_path_factory.mktemp("time")
     root = put_faults(folder / "root", SCRIPTS)
-    # All others, those that are asked beside the faults, keep the 30 s.
+    # All other scripts, which answer beside the faults, keep the 30 s.
     limited = "".join(f"[extension */{name}.*]\ntimeout = {TIMEOUT}\n" for name in (
         "loop", "expression", "command", "deaf", "wait", "vwait", "events", "family", "flood"))
     made = Host(root, *put_config(folder, limited + """\
@@ -355,7 +355,7 @@ def left(host, since, script):
 def test_what_a_run_leaves_behind_is_gone_after_it(host, language, name):
     script, _, query = name.partition("?")
     since = host.log_position()
-    # What is left holds the pipe, but not the reply.
+    # A process that is left holds the pipe, but not the reply.
     reply = host.get(f"{path(language, script)}?{query}")
     assert (reply.status, reply.text) == (200, "left one\n")
     gone(left(host, since, path(language, script)[1:]))

@@ -27,7 +27,7 @@ def root(tmp_path):
 
 class Relay:
     """
-    A relay that runs for a script below root. Standard input is a pipe that nobody closes, as
+    A relay that runs for a script below root. Standard input is a pipe that is never closed, as
     Fossil's.
     """
 
@@ -90,7 +90,7 @@ def hello(language):
     return f"{language}/hello{SUFFIX[language]}"
 
 
-# A body that nobody wants is read to its end: Fossil writes all of it before it reads the reply.
+# A body is read to its end, wanted or not: Fossil writes all of it before it reads the reply.
 
 def test_a_body_over_max_body_is_read_to_its_end(root, start_host, language):
     start_host(root, "--max-body", "1000", listen=["relay"])
@@ -155,10 +155,10 @@ def test_a_body_without_a_content_type_is_not_waited_for_under_fossil(root, star
         assert relay.reply().status == 400
 
 
-# A full queue of connections is a host that is busy, and not one that is gone.
+# A host whose queue of connections is full is busy, not gone.
 
 class Full:
-    """A socket at this path at which somebody listens, with its queue full of clients."""
+    """A listening socket at this path, with its queue full of clients."""
 
     def __init__(self, path):
         self.listener = socket.socket(socket.AF_UNIX)

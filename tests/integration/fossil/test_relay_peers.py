@@ -236,7 +236,7 @@ def test_the_socket_of_the_first_line_goes_before_that_of_the_root(host, root, r
     other.answer()
     assert one.end().status == 200
     other.close()
-    # A host that is gone leaves its file, at which nobody listens: the next is tried.
+    # A host that is gone leaves its socket's file: the relay tries the next path.
     one = relay(f"--socket {root}/other tcl")
     host.accept()
     host.answer()
@@ -255,7 +255,7 @@ def test_a_socket_with_a_path_longer_than_an_address_is_reached(root, relay, siz
         os.fchdir(before)
         os.close(before)
     one = relay(f"--socket {folder}/s tcl", cwd="/", FOSSIL_REPOSITORY="a")
-    # It is back in the folder that it was started in.
+    # The relay has changed back to the directory that it was started in.
     assert other.accept()["FOSSIL_REPOSITORY"] == "//a"
     other.answer()
     assert one.end().status == 200

@@ -77,7 +77,7 @@ NGINX = {
     "a part at the end": (["-H", "Range: bytes=-20"], "/range/100"),
     "an impossible part": (["-H", "Range: bytes=200-300"], "/range/100"),
 }
-# As a CGI script it starts anew each time, which takes a while.
+# As a CGI script, httpbin starts for each request, which takes a while.
 BY_CGI = {"a query", "a form with a file", "json", "a stream of objects", "streamed bytes",
           "compressed",
           "a teapot", "a cookie that is set and followed", "basic authentication", "put", "a part"}
@@ -90,7 +90,7 @@ def cases():
                 yield way, name
 
 
-# What the server in front says for itself, or httpbin anew each time.
+# Headers that the server in front sets, or that httpbin makes different each time.
 NOT_COMPARED = {"date", "server", "connection", "transfer-encoding", "content-length",
                 "x-ua-compatible",
                 "x-frame-options", "cache-control", "content-security-policy",
@@ -169,7 +169,7 @@ def test_httpbin_answers_curl_as_it_does_elsewhere(site, reference, file, way, n
     got = comparable(ask(base, arguments, path, file), base)
     wanted = copy.deepcopy(reference(file, arguments, path))
     if way.startswith("fossil"):
-        # It cuts a type behind its name, makes one up, and packs anew what it takes to be text.
+        # Fossil cuts a type's parameters off, adds a missing type, and compresses text itself.
         for headers in (got[1], wanted[1]):
             headers["content-type"] = headers.get("content-type", "").partition(";")[0]
             headers.pop("vary", None)

@@ -152,7 +152,7 @@ class MailServer:
     """
     A real SMTP server. What it answers can be changed: to_sender(address), to_recipient(address)
     and to_data(received) return a reply such as "451 later", or None for yes; the last is called
-    in a thread and may wait, or return HANG_UP: then the message was taken, and nobody is told.
+    in a thread and may wait, or return HANG_UP: then the message was taken, and no reply is sent.
     hang_up_in_data: how often the connection shall be broken in the middle of a message.
     """
 

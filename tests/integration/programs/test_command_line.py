@@ -117,7 +117,7 @@ def test_a_socket_that_a_dead_host_left_is_replaced(start_host, root, tmp_path):
     assert host.run("GET", "/tcl/hello.tcl", address=path).reply().status == 200
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root can read every folder")
+@pytest.mark.skipif(os.geteuid() == 0, reason="root can read every directory")
 def test_a_root_that_cannot_be_read_is_one_clear_line(tmp_path):
     tmp_path.chmod(0)
     done = run_exthost("serve", "--root", str(tmp_path))

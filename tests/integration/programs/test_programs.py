@@ -1,4 +1,4 @@
-"""Programs nobody here wrote, unmodified, run by the host."""
+"""Other people's programs, unmodified, run by the host."""
 
 import os
 import pty
@@ -320,7 +320,7 @@ def places(program):
 
 
 def standard_library():
-    """The folder of Python's."""
+    """The directory of Python's standard library."""
     return os.path.dirname(
         run_exthost("python", "-c", "print(__import__('os').__file__)").stdout.decode())
 

@@ -79,7 +79,7 @@ import os, sys
 print("Content-Type: text/plain\\n")
 class Place(str):
     def __del__(self, write=os.write):
-        write(1, f"{self} is let go\\n".encode())
+        write(1, f"{self} is freed\\n".encode())
 sys.stdout.flush()
 sys.path.append(Place("the last"))
 CHANGE
@@ -87,7 +87,7 @@ CHANGE
 CHANGES = {"nothing": "", "a second": "sys.path.insert(1, Place('the second'))",
            "another list": "sys.path = [Place('the only one')]", "an empty one": "sys.path.clear()",
            "a turned one": "sys.path.reverse()", "none": "del sys.path"}
-# Of standard output, at the end: an exit status, and what is told.
+# {name: code that leaves standard output or error in some state at the end of a script}.
 OUTPUTS = {
     "closed": "sys.stdout.close()",
     "the buffer closed": "sys.stdout.flush(); sys.stdout.buffer.close()",
@@ -95,15 +95,16 @@ OUTPUTS = {
     "the file closed too early": "sys.stdout.buffer.raw.close()",
     "detached": "sys.stdout.flush(); sys.stdout.detach()", "none": "sys.stdout = None",
     "another": "import io; sys.stdout = io.StringIO()",
-    "one that fails": "class Out:\n    closed = False\n    def flush(self): 1 / 0\n"
-                      "sys.stdout = Out()",
-    "one that is closed": "class Out:\n    closed = True\n    def flush(self): 1 / 0\n"
-                          "sys.stdout = Out()",
+    "an object that fails": "class Out:\n    closed = False\n    def flush(self): 1 / 0\n"
+                            "sys.stdout = Out()",
+    "a closed object": "class Out:\n    closed = True\n    def flush(self): 1 / 0\n"
+                       "sys.stdout = Out()",
     "standard error closed": "sys.stderr.close()",
     "standard error that fails": "class Out:\n    closed = False\n    def flush(self): 1 / 0\n"
                                  "sys.stderr = Out()",
-    "one that fails after exit 0": "class Out:\n    closed = False\n    def flush(self): 1 / 0\n"
-                                   "sys.stdout = Out()\nsys.exit(0)",
+    "an object that fails after exit 0": "class Out:\n    closed = False\n"
+                                         "    def flush(self): 1 / 0\n"
+                                         "sys.stdout = Out()\nsys.exit(0)",
     "a full disk": "os.dup2(os.open('/dev/full', os.O_WRONLY), 1)"}
 
 
@@ -141,7 +142,7 @@ def test_a_run_finds_names_and_places_as_under_python3(run):
 @pytest.mark.parametrize("change", CHANGES)
 def test_what_a_script_puts_into_its_path_is_let_go(run, change):
     path, text = run(PLACES.replace('CHANGE', CHANGES[change]))
-    assert "is let go" in text
+    assert "is freed" in text
     assert sorted(text.splitlines()) == sorted(plain(path).splitlines())
 
 

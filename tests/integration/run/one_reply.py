@@ -2,7 +2,7 @@
 Two users of one extension. What the first one's request does is chosen by `case`; the second one's
 pages are known byte for byte, and nothing of the first one's may be in them.
 
-Requests and the test wait for one another by files in a folder; see one_reply_scripts.py.
+Requests and the test wait for one another by files in a directory; see one_reply_scripts.py.
 """
 
 import concurrent.futures
@@ -137,7 +137,7 @@ class Site:
                 self.users.known[self.url, case] = page
 
     def second(self, case="plain", connection=None):
-        """The second user's request, which must get his page and nothing else."""
+        """The second user's request, which must get that user's page and nothing else."""
         page = self._second(case, self.users.open_gate, connection)
         assert page == self.users.known[self.url, case]
 

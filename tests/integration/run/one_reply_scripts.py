@@ -1,6 +1,6 @@
 """
 The extensions of one_reply.py. What a request does is chosen by `case`; requests and the test wait
-for one another by files in the folder `at`: `say` makes one, `until` waits for it.
+for one another by files in the directory `at`: `say` makes a file, `until` waits for it.
 """
 
 SECRET = "the page of another user"
@@ -26,7 +26,7 @@ def until(at, name, seconds=60):
 
 
 def until_refused(seconds=10):
-    """Where the reply is a pipe: nobody reads it any more."""
+    """Where the reply is a pipe: wait until it has no reader any more."""
     if stat.S_ISFIFO(os.fstat(1).st_mode):
         poll = select.poll()
         poll.register(1, 0)
@@ -64,7 +64,7 @@ case, at = query["case"], query.get("at")
 def plain():
     print("Content-Type: text/plain\\nSet-Cookie: user=second\\n")
     print("the second user's page", flush=True)
-    # Whatever the modules keep is his to use as well.
+    # The second user's page may use whatever the modules keep.
     for file in kept.text, kept.own, kept.made, kept.around:
         if file and not file.closed:
             file.flush()

@@ -165,7 +165,7 @@ def test_a_crash_before_anything_was_sent_is_500_and_the_log_names_the_signal(ho
 @LANGUAGES
 def test_a_crash_is_no_complete_reply_though_its_template_is_slow_to_tell_of_it(
         start_host, site, language):
-    # Other runs of its own: nobody else may wait for these templates.
+    # A host of its own: no other test may wait for these templates.
     host = start_host(site.root, listen=["unix:{folder}/s"])
     templates = named(host.pid, "exthost-templ")
     assert len(templates) == len(SUFFIX)

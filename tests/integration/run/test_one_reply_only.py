@@ -1,7 +1,7 @@
 """
 One request's bytes are in no other one's reply. For each way to run an extension, in each language,
 at the shared socket and at one of its own: a first user's request ends badly, or leaves something
-behind; a second user's request follows at once, and gets his page, byte for byte.
+behind; a second user's request follows at once, and gets that user's page, byte for byte.
 
 CGI has no socket of its own. There each request has a process and a pipe of its own, so its rows
 say that nothing has changed in that. A Python app has no buffer and no timer that is about a reply.

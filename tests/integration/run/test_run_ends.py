@@ -17,9 +17,9 @@ import time
 
 def application(environ, start_response):
     write = start_response("200 OK", [("Content-Type", "text/plain")])
-    folder = environ["QUERY_STRING"]
-    open(folder + "/begun", "w").close()
-    while not os.path.exists(folder + "/gone"):
+    directory = environ["QUERY_STRING"]
+    open(directory + "/begun", "w").close()
+    while not os.path.exists(directory + "/gone"):
         time.sleep(0.005)
     outcome = "never raised"
     try:
@@ -27,40 +27,40 @@ def application(environ, start_response):
             write(b"x" * 65536)
     except OSError as reason:
         outcome = type(reason).__name__
-    with open(folder + "/outcome.new", "w") as file:
+    with open(directory + "/outcome.new", "w") as file:
         file.write(outcome)
-    os.rename(folder + "/outcome.new", folder + "/outcome")
+    os.rename(directory + "/outcome.new", directory + "/outcome")
     return []
 ''', "tcl": '''\
 # exthost: app
 proc application {} {
     puts "Content-Type: text/plain\\n"
-    set folder $::env(QUERY_STRING)
-    close [open $folder/begun w]
-    while {![file exists $folder/gone]} { after 5 }
+    set directory $::env(QUERY_STRING)
+    close [open $directory/begun w]
+    while {![file exists $directory/gone]} { after 5 }
     set outcome "never raised"
     try {
         for {set i 0} {$i < 300} {incr i} { puts [string repeat x 65536]; flush stdout }
     } trap {POSIX EPIPE} {} {
         set outcome BrokenPipeError
     }
-    set file [open $folder/outcome.new w]
+    set file [open $directory/outcome.new w]
     puts -nonewline $file $outcome
     close $file
-    file rename $folder/outcome.new $folder/outcome
+    file rename $directory/outcome.new $directory/outcome
 }
 '''}
 
 
-def leave_while_it_writes(address, target, folder):
+def leave_while_it_writes(address, target, directory):
     with fastcgi.Connection(address) as client:
         client.send(fastcgi.begin() + fastcgi.stream(
-            fastcgi.PARAMS, 1, fastcgi.pairs(fastcgi.variables("GET", f"{target}?{folder}")))
+            fastcgi.PARAMS, 1, fastcgi.pairs(fastcgi.variables("GET", f"{target}?{directory}")))
             + fastcgi.stream(fastcgi.STDIN, 1, b""))
-        wait_for((folder / "begun").exists, "the app", 60)
-    (folder / "gone").touch()
-    wait_for((folder / "outcome").exists, "the end of the writing", 60)
-    return (folder / "outcome").read_text()
+        wait_for((directory / "begun").exists, "the app", 60)
+    (directory / "gone").touch()
+    wait_for((directory / "outcome").exists, "the end of the writing", 60)
+    return (directory / "outcome").read_text()
 
 
 @LANGUAGES
@@ -89,15 +89,15 @@ import time
 
 def application(environ, start_response):
     start_response("200 OK", [("Content-Type", "text/plain")])
-    folder = environ["QUERY_STRING"]
-    open(folder + "/begun", "w").close()
-    while not os.path.exists(folder + "/gone"):
+    directory = environ["QUERY_STRING"]
+    open(directory + "/begun", "w").close()
+    while not os.path.exists(directory + "/gone"):
         time.sleep(0.005)
     try:
         for _ in range(300):
             yield b"x" * 65536
     finally:
-        open(folder + "/outcome", "w").close()
+        open(directory + "/outcome", "w").close()
 """
 
 
@@ -105,13 +105,13 @@ STREAMS_TCL = """\
 # exthost: app
 proc application {} {
     puts "Content-Type: text/plain\\n"
-    set folder $::env(QUERY_STRING)
-    close [open $folder/begun w]
-    while {![file exists $folder/gone]} { after 5 }
+    set directory $::env(QUERY_STRING)
+    close [open $directory/begun w]
+    while {![file exists $directory/gone]} { after 5 }
     try {
         for {set i 0} {$i < 300} {incr i} { puts [string repeat x 65536] }
     } finally {
-        close [open $folder/outcome w]
+        close [open $directory/outcome w]
     }
 }
 """

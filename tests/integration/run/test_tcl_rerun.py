@@ -1,4 +1,4 @@
-"""Rerun: a plain Tcl CGI script that is run anew for each request in a process that stays."""
+"""Rerun: a plain Tcl CGI script that is run again for each request in a process that stays."""
 
 import os
 import zlib
@@ -16,7 +16,7 @@ set seen [list \
 	global [info exists ::left] \
 	command [llength [info commands ::left_over]] \
 	variable [info exists env(LEFT)] \
-	folder [expr {[pwd] ne [file dirname [file normalize [info script]]]}] \
+	directory [expr {[pwd] ne [file dirname [file normalize [info script]]]}] \
 	timer [llength [after info]] \
 	channels [expr {[lsort [chan names]] ne "stderr stdin stdout"}] \
 	descriptors [llength [glob -nocomplain -directory /proc/self/fd 1?]] \

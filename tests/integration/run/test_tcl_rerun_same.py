@@ -19,7 +19,7 @@ ASKED = [
 
 @pytest.fixture(scope="module")
 def hosts(tmp_path_factory):
-    """One that runs each script as a CGI program, and one that reruns it in one worker."""
+    """Two hosts: the first runs each script as a CGI program, the other reruns it in one worker."""
     made = [Host(copy_scripts(tmp_path_factory.mktemp("root"))),
             Host(copy_scripts(tmp_path_factory.mktemp("root")), "--mode", "rerun",
                  "--workers", "1")]

@@ -58,7 +58,7 @@ def connections(front, listener):
         try:
             held.add(os.readlink(f"/proc/{front}/fd/{fd}").removeprefix("socket:[").rstrip("]"))
         except FileNotFoundError:
-            pass  # closed meanwhile
+            pass  # closed since the directory was listed
     return of_listener & held
 
 

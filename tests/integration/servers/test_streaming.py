@@ -19,24 +19,24 @@ STREAMED = pytest.mark.parametrize("name", ["events", "accel"])
 BODY = {
     "python": """\
 import os, sys, time
-folder = os.environ["QUERY_STRING"]
+at = os.environ["QUERY_STRING"]
 print("%s\\n", flush=True)
 for name in ("one", "two", "fail", "end"):
-    while not os.path.exists(f"{folder}/{name}") and not os.path.exists(f"{folder}/end"):
+    while not os.path.exists(f"{at}/{name}") and not os.path.exists(f"{at}/end"):
         time.sleep(0.005)
-    if name == "fail" and os.path.exists(f"{folder}/fail"):
+    if name == "fail" and os.path.exists(f"{at}/fail"):
         sys.exit(1)
     print(f"data: {name}\\n", flush=True)
 """,
     "tcl": """\
-set folder $env(QUERY_STRING)
+set at $env(QUERY_STRING)
 puts "%s\\n"
 flush stdout
 foreach name {one two fail end} {
-    while {![file exists $folder/$name] && ![file exists $folder/end]} {
+    while {![file exists $at/$name] && ![file exists $at/end]} {
         after 5
     }
-    if {$name eq "fail" && [file exists $folder/fail]} {
+    if {$name eq "fail" && [file exists $at/fail]} {
         exit 1
     }
     puts "data: $name\\n"

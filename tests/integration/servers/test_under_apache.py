@@ -83,5 +83,5 @@ def test_a_crash_before_anything_was_sent_is_a_500_page(served, language):
 def test_a_crash_in_a_reply_that_is_being_sent_is_a_broken_transfer(served, language):
     with pytest.raises(web.BrokenTransfer):
         served[0].get(f"{path(language, 'crash')}?1000000")
-    # The connection to the host is not used again for somebody else's request.
+    # The connection to the host is not used again for another client's request.
     assert served[0].get(path(language, "hello")).status == 200

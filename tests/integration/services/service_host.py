@@ -49,17 +49,17 @@ class Services:
         return {one["name"]: one for one in json.loads(done.stdout)["services"]}
 
     def started(self, name, since=0):
-        """The process id of one, once it has been started."""
+        """The process id of a service, once it has been started."""
         line = self.host.wait_line(f"service {name}: started as process ", since=since)
         return int(line.rpartition(" ")[2])
 
     def said(self, name, since=0):
-        """What one has written so far, line by line."""
+        """The lines that a service has written so far."""
         return [line.split(" info ", 1)[1].rpartition(" service=")[0]
                 for line in self.host.program.log(since) if line.endswith(f" service={name}")]
 
     def ready(self, name, since=0):
-        """The process id of one that has said "here"."""
+        """The process id of a service that has written "here"."""
         self.host.wait_line("here", f"service={name}", since=since)
         return self.started(name, since)
 

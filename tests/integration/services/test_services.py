@@ -158,8 +158,8 @@ print(json.dumps({
 """
 # Python itself ignores these two.
 PYTHON_IGNORES = 1 << (signal.SIGPIPE - 1) | 1 << (signal.SIGXFSZ - 1)
-# Signals 32 and 33 are the C library's own: whoever starts the tests may have them ignored, and no
-# program can change that by sigaction(2).
+# Signals 32 and 33 are the C library's own. The program that starts the tests may ignore them, and
+# no program can change that by sigaction(2).
 OF_THE_C_LIBRARY = 3 << 31
 
 
@@ -316,7 +316,7 @@ def test_a_removed_service_that_ignores_sigterm_is_killed_after_the_grace_time(s
     host = services.start(("stubborn", run(path)), grace=1)
     pid = services.ready("stubborn")
     services.reload(grace=1)
-    # The reload is told before the service is.
+    # The reload is reported before the service gets its signal.
     wait_for(lambda: services.status()["stubborn"]["state"] == "is being stopped", "its stop")
     host.wait_line("service stubborn: killed")
     wait_for(lambda: not lives(pid), "its end")
@@ -442,28 +442,28 @@ def test_a_killed_host_takes_the_services_with_it_by_sigterm(services):
     ("[service a]\nrun = /x\n[service a]\nrun = /x\n", "exthost.conf:3: there are two services"),
     ("[service a]\nrun = /x\nrestart = often\n", "exthost.conf:3: restart: 'often' is not one of"),
     ("[service a]\nrun = /x\nuser = ada\n", "exthost.conf:3: unknown key 'user'"),
-    ("[service a]\nrun = FOLDER/x -v\n", "service a: FOLDER/x: No such file or directory"),
-    ("[service a]\nrun = FOLDER\n", "service a: FOLDER: not a file"),
-    ("[service a]\nrun = FOLDER/exthost.conf\n",
-     "service a: FOLDER/exthost.conf: Permission denied"),
-    ("[service a]\nscript = FOLDER/x.py -v\n", "service a: FOLDER/x.py: No such file or directory"),
+    ("[service a]\nrun = @DIR/x -v\n", "service a: @DIR/x: No such file or directory"),
+    ("[service a]\nrun = @DIR\n", "service a: @DIR: not a file"),
+    ("[service a]\nrun = @DIR/exthost.conf\n",
+     "service a: @DIR/exthost.conf: Permission denied"),
+    ("[service a]\nscript = @DIR/x.py -v\n", "service a: @DIR/x.py: No such file or directory"),
     ("[service a]\nrun = /bin/true\nwritable = x\n",
      "service a: writable: 'x' is no absolute path"),
-    ("[service a]\nrun = /bin/true\nwritable = FOLDER/x/\n",
-     "service a: writable: FOLDER/x/: No such file or directory"),
-    ("[service a]\nrun = /bin/true\nwritable = FOLDER/x/y\n",
-     "service a: writable: FOLDER/x/y: No such file or directory"),
-    ("[service a]\nrun = /bin/true\nwritable = FOLDER\n  FOLDER/x/y\n",
-     "service a: writable: FOLDER/x/y: No such file or directory")])
+    ("[service a]\nrun = /bin/true\nwritable = @DIR/x/\n",
+     "service a: writable: @DIR/x/: No such file or directory"),
+    ("[service a]\nrun = /bin/true\nwritable = @DIR/x/y\n",
+     "service a: writable: @DIR/x/y: No such file or directory"),
+    ("[service a]\nrun = /bin/true\nwritable = @DIR\n  @DIR/x/y\n",
+     "service a: writable: @DIR/x/y: No such file or directory")])
 @pytest.mark.parametrize("command", ["check", "serve"])
 def test_a_service_that_could_not_be_kept_is_one_clear_line_and_status_2(
         tmp_path, section, says, command):
     configuration = tmp_path / "exthost.conf"
-    configuration.write_text(section.replace("FOLDER", str(tmp_path)))
+    configuration.write_text(section.replace("@DIR", str(tmp_path)))
     done = run_exthost(command, "--root", str(tmp_path), "--config", str(configuration))
     told = done.stderr.decode()
     assert (done.returncode, done.stdout, told.count("\n")) == (2, b"", 1), told
-    assert told.startswith("exthost: ") and says.replace("FOLDER", str(tmp_path)) in told
+    assert told.startswith("exthost: ") and says.replace("@DIR", str(tmp_path)) in told
 
 
 def test_check_takes_good_services_and_starts_none(tmp_path):

@@ -1,6 +1,6 @@
 """
-A real Fossil among the services, which serves through the relay what it is asked while the host is
-told to end.
+A real Fossil among the services: while the host is ending, Fossil still serves requests through the
+relay.
 """
 
 import json

@@ -1,5 +1,5 @@
 """
-Under a supervisor: what it is told, the sockets it passes in, and exthost as a container's PID 1.
+Under a supervisor: its notifications, the sockets it passes in, and exthost as a container's PID 1.
 
 The tests play the supervisor. systemd itself is asked about the units alone, where it is installed.
 """
@@ -198,7 +198,7 @@ os.execv(command[0], command)
 
 
 class Sockets:
-    """Sockets as a supervisor holds them, at numbers that are in nobody's way."""
+    """Sockets as a supervisor holds them, at numbers that the started program does not use."""
 
     def __init__(self, folder):
         self.folder = folder
@@ -225,14 +225,14 @@ class Sockets:
         return address
 
     def before(self, pid=""):
-        """The command that passes them to what stands behind it."""
+        """The words that start a program (the words behind them) with these sockets."""
         return ["/usr/bin/python3", "-ISc", PASS_IN, " ".join(map(str, self.descriptors)), str(pid)]
 
     def pass_to(self, start_host, root, *listen, pid=""):
         return start_host(root, listen=listen, before=self.before(pid), pass_fds=self.descriptors)
 
     def run(self, root, *arguments, pid=""):
-        """exthost with them to its end, which is told as one line and status 1; the line."""
+        """Run exthost with these sockets. It must fail with status 1 and one line; the line."""
         done = subprocess.run(
             [*self.before(pid), EXTHOST, "serve", "--root", str(root), *arguments],
             stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30, check=False,

@@ -1,5 +1,6 @@
 """
-A log that takes no lines for a while says afterwards how many it has lost, whoever wrote them.
+A log that takes no lines for a while says afterwards how many it has lost, whether the front or a
+direct worker wrote them.
 """
 
 import os

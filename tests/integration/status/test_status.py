@@ -1,4 +1,4 @@
-"""`exthost status`: what the running host tells of itself, to whom, and where."""
+"""`exthost status`: what the running host reports, to which users, and at which socket."""
 
 import json
 import os
@@ -22,7 +22,7 @@ from support.waiting import wait_for
 HELLO = 'print("Content-Type: text/plain\\n\\nhello")\n'
 OWN_PID = {"python": 'import os\nprint(f"Content-Type: text/plain\\n\\n{os.getpid()}")\n',
            "tcl": 'puts "Content-Type: text/plain\\n\\n[pid]"\n'}
-DEEP = "a-folder/" * 8 + "with-a-script-of-a-name-that-is-wider-than-a-column.py"
+DEEP = "a-path/" * 10 + "with-a-script-of-a-name-that-is-wider-than-a-column.py"
 
 
 @pytest.fixture
@@ -159,7 +159,7 @@ def test_a_run_says_where_it_is_and_goes_on_to_its_end(start_host, root, hold, l
 
 @LANGUAGES
 def test_a_run_that_is_asked_before_it_has_begun_goes_on(start_host, root, language):
-    """Its process has its order, and has not come to read it. It is the one that answers."""
+    """The run's process has not yet read its order when it is asked. It answers the request."""
     put_script(root, "early" + SUFFIX[language], language, OWN_PID[language])
     host = start_host(root, "--timeout", "300")
 
@@ -262,7 +262,7 @@ def test_check_says_in_one_line_which_service_is_not_well(
         host.wait_line("service one: exit status")
 
     def told():
-        """Once the front, whom it asks, has heard of it."""
+        """The command's result once the front, which it asks, knows the state; else None."""
         done = run_exthost("status", "--root", str(root), "--check")
         right = done.returncode == 0 if says is None else says in done.stderr.decode()
         return done if right else None
@@ -293,7 +293,7 @@ def test_after_the_front_has_died_the_new_one_tells(start_host, root):
     front = status_of(host)["processes"][1]["pid"]
     os.kill(front, signal.SIGKILL)
     wait_for(lambda: not lives(front), "the front is gone")
-    # Until the new one accepts, nobody answers those who have connected.
+    # Until the new front accepts, clients that have connected get no answer.
     wait_for(lambda: ask_status(host, "--json").returncode == 0
              and len(status_of(host)["processes"]) == 4, "the new front and templates")
     assert status_of(host)["processes"][1]["pid"] not in (front, 0)
@@ -388,7 +388,7 @@ def test_a_read_only_root_folder_gives_a_warning_and_is_served(start_host, root)
                  'mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" && exec "$@"', str(root)]
     trial = subprocess.run([*read_only, "true"], capture_output=True, timeout=10, check=False)
     if trial.returncode != 0:
-        pytest.skip(f"a folder cannot be mounted read-only here: {trial.stderr.decode().strip()}")
+        pytest.skip(f"no directory can be mounted read-only: {trial.stderr.decode().strip()}")
     host = start_host(root, before=read_only, listen=["unix:{folder}/s"])
     host.wait_line("warning", "exthost status cannot ask", "Read-only file system")
     assert host.get("/hello.py").status == 200
@@ -404,9 +404,9 @@ def test_another_user_is_not_answered(start_host, root):
     try:
         done = ask_as(12345)
     except PermissionError:
-        pytest.skip("other users cannot enter the folder of the build")
+        pytest.skip("other users cannot enter the build directory")
     fails(done, 1, "no host answers", "Permission denied")
-    # What the mode of the socket would let in is still asked who it is.
+    # The host checks the peer's user even if the socket's mode lets it connect.
     (root / ".exthost.control").chmod(0o666)
     fails(ask_as(12345), 1, "does not answer you")
     host.wait_line("control: refused", "12345")

@@ -83,7 +83,7 @@ def metrics_of(host):
 
 
 def extension(host, name, requests=1):
-    """What is told of this one when it has so many requests."""
+    """The status of this extension once it has at least so many requests."""
     def look():
         return next((x for x in status_of(host)["extensions"]
                      if x["name"] == name and x["requests"] >= requests), None)
