@@ -1,5 +1,5 @@
 #!/usr/bin/exthost-cgi python
-"""What an extension sees: arguments, working folder, encodings, standard input, environment.
+"""What an extension sees: arguments, working directory, encodings, standard input, environment.
 
 For looking at a new installation. It shows paths of the server to everybody who can reach it, so
 take it out of the extension root again. Cookies are left out: Fossil's login is in one.

@@ -2,8 +2,9 @@
 """Forms: fields from the URL, fields from a POST, and a file, with its size and SHA-256.
 
 The cgi module left Python with 3.13. What a browser sends is simple enough to read without it, and
-this file works with every Python from 3.11 on. Nothing is changed by these forms; one that changes
-something must also make sure that it was sent from its own page (a secret in a hidden field).
+this file works with every Python from 3.11 on. Nothing is changed by these forms. A form that
+changes something must also make sure that it was sent from its own page (a secret in a hidden
+field).
 
 No field may be called "name": Fossil answers 404 to an extension's URL with name= in it.
 """
@@ -56,8 +57,8 @@ def read_form():
 
 
 def read_body():
-    """Exactly CONTENT_LENGTH bytes: Fossil does not end the body of a plain CGI script, so one
-    that reads on waits for ever."""
+    """Exactly CONTENT_LENGTH bytes: Fossil does not end the body of a plain CGI script, so a read
+    of more bytes waits for ever."""
     text = os.environ.get("CONTENT_LENGTH", "") or "0"
     if not re.fullmatch("[0-9]{1,18}", text):
         raise Refused("400 Bad Request", "CONTENT_LENGTH is not a number.")

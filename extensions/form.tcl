@@ -2,7 +2,7 @@
 # Forms: fields from the URL, fields from a POST, and a file, with its size and SHA-256.
 #
 # Everything from outside is bytes until it has been shown to be UTF-8 text. Nothing is changed by
-# these forms; one that changes something must also make sure that it was sent from its own page
+# these forms. A form that changes something must also make sure that it was sent from its own page
 # (a secret in a hidden field).
 #
 # No field may be called "name": Fossil answers 404 to an extension's URL with name= in it.
@@ -61,8 +61,8 @@ proc read_form {} {
 	refuse "415 Unsupported Media Type" "This page cannot read a body of type \u201c$kind\u201d."
 }
 
-# Exactly CONTENT_LENGTH bytes: Fossil does not end the body of a plain CGI script, so one that
-# reads on waits for ever.
+# Exactly CONTENT_LENGTH bytes: Fossil does not end the body of a plain CGI script, so a read of
+# more bytes waits for ever.
 proc read_body {} {
 	set length [variable_bytes CONTENT_LENGTH 0]
 	if {![regexp {^[0-9]{1,18}$} $length]} {

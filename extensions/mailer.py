@@ -11,10 +11,10 @@ same log; either goes on where the other was stopped.
 How nothing is lost, and what may come twice. A message is moved from Fossil's table into the table
 "mailer" of the same database, and marked as in hand before the first byte of it is sent; its end
 (sent, to be tried again, failed) is recorded, a line written to the table "mailer_log" and the next
-message marked, all in one transaction. So after a kill, at any moment, exactly one message can be
-one that was sent and not recorded: the one in hand. It is sent again, with the same Message-ID, by
-which a receiver can tell; into a maildir under the same file name, so that there is still one. The
-same holds where the connection breaks before the server's answer to the whole message is here.
+message marked, all in one transaction. So after a kill, at any moment, exactly one message may have
+been sent without a record: the one in hand. It is sent again, with the same Message-ID, by which a
+receiver can recognize it; into a maildir under the same file name, so that it is there once. The
+same holds if the connection breaks before the server has answered to the whole message.
 
 Fossil waits one second at most for a lock on the database, and not at all while it opens it, and
 then drops the message. Hence no transaction here is open while something is sent, and the database
@@ -391,8 +391,8 @@ def read_fields(head):
 
 
 def read_addresses(value):
-    """[(name, address)] of an address list (RFC 5322, 3.4). What is no address is kept as it is, to
-    be told of: email.utils would make another address of it."""
+    """[(name, address)] of an address list (RFC 5322, 3.4). A text that is no address is kept as it
+    is, for the error message: email.utils would make another address of it."""
     found = []
     phrase = plain = address = ""
     quoted = angle = False
@@ -572,7 +572,7 @@ class Smtp:
 
 
 class Maildir:
-    """A folder with tmp, new and cur. The file's name is the same at every try."""
+    """A directory with tmp, new and cur. The file's name is the same at every try."""
 
     def __init__(self, folder):
         self.folder = self.name = folder

@@ -52,7 +52,7 @@ def read_months():
                       "This page is for users who may read the check-ins (capability “o”).")
     try:
         database = sqlite3.connect(f"file:{urllib.parse.quote(repository)}?mode=ro", uri=True)
-        # A large repository is sorted in memory: there may be no folder for temporary files.
+        # A large repository is sorted in memory: there may be no directory for temporary files.
         database.execute("PRAGMA temp_store = MEMORY")
         return {month: (checkins, people) for month, checkins, people in database.execute(QUERY)}
     except sqlite3.Error as error:

@@ -50,7 +50,7 @@ proc read_months {} {
 	package require sqlite3
 	try {
 		sqlite3 database $repository -readonly 1
-		# A large repository is sorted in memory: there may be no folder for temporary files.
+		# A large repository is sorted in memory: there may be no directory for temporary files.
 		database eval {PRAGMA temp_store = MEMORY}
 		set months {}
 		database eval $::query {
