@@ -3,7 +3,7 @@
 #   docker build -t exthost .                              Fossil, exthost and the relay
 #   docker build -t exthost-relay --target relay-only .    Fossil and the relay, and no interpreter at all
 #
-# Both have the same user (UID=499) and folders: /museum, /ext, and /run/exthost for the socket.
+# Both have the same user (UID=499) and directories: /museum, /ext, and /run/exthost for the socket.
 # `make image` makes the last stage with no network, the same each time: host/image/build.sh.
 
 FROM debian:bookworm-slim AS build

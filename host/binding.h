@@ -8,7 +8,7 @@
  * either run, or, in an app worker, load and then answer and wait in turn. In the plain interpreter
  * (`exthost python`): interpret, and nothing else.
  *
- * A third language is one folder under bindings/ and one line in the table in main.c.
+ * A third language is one directory under bindings/ and one line in the table in main.c.
  */
 #ifndef EXTHOST_BINDING_H
 #define EXTHOST_BINDING_H
@@ -91,8 +91,8 @@ struct binding {
 
 	/*
 	 * Run a script as a CGI program, as the plain interpreter would, and end the process with
-	 * binding_end, whatever happens. Environment, working folder and descriptors 0, 1, 2 are
-	 * already the request's.
+	 * binding_end, whatever happens. Environment, working directory and descriptors 0, 1, 2
+	 * are already the request's.
 	 */
 	void (*run)(struct binding_run *run) __attribute__((noreturn));
 
@@ -105,9 +105,9 @@ struct binding {
 	bool (*stack)(struct binding_run *run, int file);
 
 	/*
-	 * Load an app, once, in a process made by fork. Working folder, environment and limits are
-	 * set; descriptor 0 is empty, what is written to 1 and 2 goes to the log. 0, or -1: what
-	 * was wrong, a traceback say, stands on standard error. NULL: the language has no apps.
+	 * Load an app, once, in a process made by fork. Working directory, environment and limits
+	 * are set; descriptor 0 is empty; output on 1 and 2 goes to the log. 0, or -1 after the
+	 * reason (a traceback, say) was written to standard error. NULL: the language has no apps.
 	 */
 	int (*load)(struct binding_app *app);
 
@@ -120,9 +120,9 @@ struct binding {
 	int (*answer)(struct binding_app *app, struct binding_call *call);
 
 	/*
-	 * Between two requests. true: this descriptor is readable, as poll(2) says, and meanwhile
-	 * went on what the app has going on besides (threads, timers, events). false, at once:
-	 * there is no such thing, and the host waits by itself. NULL: nor will there ever be.
+	 * Between two requests: run the app's background work (threads, timers, events) until this
+	 * descriptor is readable, as poll(2) says; then true. false, at once: the app has no
+	 * background work now, so the host waits by itself. NULL: no app of the language ever has.
 	 */
 	bool (*wait)(struct binding_app *app, int descriptor);
 
@@ -138,21 +138,18 @@ struct binding_run {
 	const char *script;       /* absolute path: argv[0], __file__, [info script] */
 	char *const *environment; /* "NAME=value"..., NULL; the same as environ(7) */
 	int source;               /* the script itself, open for reading, at its beginning */
-	char *const *settings;    /* of each of the language's own settings the value that holds for
-	                             this script, in the order of struct binding; NULL: none */
-	int code;                 /* a file with what binding_keep_code was given in an earlier run
-	                             of the very same script, or -1 */
-	struct run_channel *channel; /* the host's own, */
-	int asked;                   /* and why it wants the stack */
+	/* Values of the language's settings for this script, in struct binding's order, or NULL. */
+	char *const *settings;
+	/* A file with what an earlier run of this very script gave binding_keep_code, or -1. */
+	int code;
+	struct run_channel *channel; /* for the host alone */
+	int asked; /* for the host alone: SIGXCPU if the CPU limit asks for the stack, else 0 */
 };
 
-/*
- * An app, in its app worker. One that is `rerun` is a CGI script, which shall be run anew for each
- * request and find the process each time as it was at the first.
- */
+/* An app, in its app worker. */
 struct binding_app {
-	struct binding_run
-	    *run; /* script and source; the environment that the process has; no code */
+	struct binding_run *run; /* script, source, and the process's environment; no code */
+	/* The app is a CGI script: run it again for each request, in the process's first state. */
 	bool rerun;
 	bool debug; /* --debug: check what the app does, where the language has a way to */
 	void *data; /* the binding's own */
@@ -198,9 +195,9 @@ int binding_reply_file(struct binding_call *call, int file, uint64_t size);
 int binding_reply_descriptor(struct binding_call *call);
 
 /*
- * The app is made of this file too (an absolute path): when it changes, the app is loaded anew. For
- * every file that the language has loaded on the app's behalf, at any time; those outside of the
- * extension root are passed over.
+ * The app is made of this file too (an absolute path): when it changes, the app is loaded again. To
+ * be called for every file that the language loads on the app's behalf, at any time; files outside
+ * of the extension root are ignored.
  */
 void binding_depends(struct binding_app *app, const char *path);
 
@@ -215,8 +212,8 @@ void binding_depends(struct binding_app *app, const char *path);
 void binding_keep_code(struct binding_run *run, const void *code, size_t size);
 
 /*
- * Tell that the script loaded this module or package, an installed one that the template did not
- * have. Only names; never files of the extension root.
+ * Report that the script loaded this installed module or package, which the template did not have.
+ * Only names; never files of the extension root.
  */
 void binding_notice(struct binding_run *run, const char *module);
 
@@ -227,17 +224,17 @@ void binding_stack_done(struct binding_run *run, int file);
 void binding_no_memory(struct binding_run *run);
 
 /*
- * The absolute path of the folder lib/exthost, which holds a folder for each binding by its name
- * (and hard links to the program by which a script starts the interpreter again:
- * lib/exthost/bin/python3, tclsh). It is found beside the program, by whichever of these names the
- * program was started, so an installed and a built exthost each find their own.
+ * The absolute path of the directory lib/exthost. It holds a directory for each binding, by its
+ * name, and hard links to the program (lib/exthost/bin/python3, tclsh) with which a script starts
+ * the interpreter again. It is found from the program's own path, under any of these names, so an
+ * installed and a built exthost each find their own.
  */
 const char *binding_library(void);
 
 /*
- * End the process with this exit status (its low 8 bits). Output must have been flushed. In the
- * request process the host is told first, so that the reply need not wait until the kernel has
- * taken the process apart; in a process that the script itself forked this is _exit(2) and no more.
+ * End the process with this exit status (its low 8 bits). Output must have been flushed. A request
+ * process first reports its end to the host, so that the reply does not wait until the kernel has
+ * taken the process apart. In a process that the script itself forked this is _exit(2) and no more.
  * In an app worker it ends the request that is being answered (status 0: well) and the app worker,
  * which is replaced.
  */

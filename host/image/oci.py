@@ -1,7 +1,7 @@
-"""Compress an image's layers anew and pack it: usage: oci.py FOLDER ARCHIVE EPOCH
+"""Compress an image's layers again and pack it: usage: oci.py DIRECTORY ARCHIVE EPOCH
 
-FOLDER is an OCI image layout with layers in gzip. Zstandard makes of the root file system a fifth
-less. The archive's members are sorted and have one date.
+DIRECTORY is an OCI image layout with layers in gzip. Zstandard makes the root file system a fifth
+smaller. The archive's members are sorted and have one date.
 """
 
 import gzip

@@ -59,7 +59,7 @@ def sources(root, build):
         if path.is_file() and not path.is_symlink():
             inside = "/" + str(path.relative_to(root))
             result[inside] = inside
-    # The one that was copied may be another than Debian's.
+    # The image's Fossil was copied from EXTHOST_FOSSIL, which need not be Debian's.
     result.pop("/usr/bin/fossil", None)
     result[cached(build, "EXTHOST_FOSSIL")] = "/usr/bin/fossil"
     for archive in root.glob("usr/lib/python3*.zip"):

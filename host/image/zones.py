@@ -1,8 +1,8 @@
-"""Make links of time zones that have been alike since 1970: usage: zones.py FOLDER
+"""Make links of time zones that have been alike since 1970: usage: zones.py DIRECTORY
 
-Debian builds what the time zone database itself does not: zones that differ from another only
-before 1970. A hundred files are for that, each with a block of the disk. Of those that are alike,
-the first in zone1970.tab stays.
+Debian builds a hundred zones, each with a block of the disk, that the time zone database leaves
+out, since they differ from others only before 1970. Of zones that are alike since then, the first
+in zone1970.tab stays a file.
 """
 
 import os
