@@ -18,7 +18,7 @@ struct error;
 struct load_order {
 	/* For every app worker. */
 	const char *root; /* absolute path of the extension root, without a slash at its end */
-	bool rerun;       /* the script is a CGI script, run anew for each request */
+	bool rerun;       /* the script is a CGI script, run again for each request */
 	bool debug;       /* --debug: check what the app does, show tracebacks to everybody */
 	uint64_t cpu;     /* seconds of processor time for each request; UINT64_MAX: no limit */
 	uint64_t max_requests; /* retire after so many requests; UINT64_MAX: never */
@@ -28,7 +28,7 @@ struct load_order {
 	/* For a direct worker; without meaning if it is none. */
 	const char *name;              /* path of the script beneath the extension root */
 	const char *prefix;            /* part of a URL's path that is SCRIPT_NAME; "": none */
-	const char *tmpdir;            /* folder for large bodies */
+	const char *tmpdir;            /* directory for large bodies */
 	struct config_list allow_uid;  /* numbers of users who may connect to unix sockets */
 	struct config_list allow_from; /* addresses and CIDR blocks that may connect over TCP */
 	bool log_json;                 /* log lines are JSON */

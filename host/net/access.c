@@ -1,6 +1,6 @@
 /*
- * Whoever can connect decides FOSSIL_USER and FOSSIL_CAPABILITIES, so a peer is asked who it is
- * before a byte of it is read.
+ * A peer that can connect decides FOSSIL_USER and FOSSIL_CAPABILITIES. So its user or address is
+ * checked before a byte of it is read.
  */
 #include "net/access.h"
 

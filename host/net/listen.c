@@ -3,7 +3,7 @@
  * that they outlive every front.
  *
  * The path of a unix socket holds 107 bytes and an extension root's can be longer, so a socket is
- * bound from inside its folder, by its last name.
+ * bound from inside its directory, by its last name.
  */
 #include "net/listen.h"
 
@@ -175,7 +175,7 @@ int listeners_add_control(struct listeners *ls, const struct config *config, str
 	return result;
 }
 
-/* A stream socket's address for the last part of a path, while we stand in its folder. */
+/* A stream socket's address for the last part of a path, relative to the working directory. */
 static int unix_name(struct sockaddr_un *address, const char *name, struct error *e)
 {
 	*address = (struct sockaddr_un){.sun_family = AF_UNIX};
@@ -187,8 +187,8 @@ static int unix_name(struct sockaddr_un *address, const char *name, struct error
 }
 
 /*
- * true: somebody listens there; a full accept queue (EAGAIN) is somebody's. If so, this waits for a
- * moment, which ends when nobody does any more.
+ * true: another process listens there, perhaps with a full accept queue (EAGAIN). Then this returns
+ * after a moment, or earlier if that process ends.
  */
 static bool is_listened_at(const struct sockaddr_un *address)
 {
@@ -270,7 +270,7 @@ bool listener_rebind_if_missing(struct listener *l, const struct log *log)
 	l->fd = fresh.fd;
 	l->place = fresh.place;
 	log_message(
-	    log, LEVEL_WARNING, "%s: its socket's file was gone; it is bound anew", l->address);
+	    log, LEVEL_WARNING, "%s: its socket's file was gone; it is bound again", l->address);
 	return true;
 }
 
@@ -285,14 +285,14 @@ static int open_unix(struct listener *l, const char *path, mode_t mode, struct e
 	if (folder == NULL || name[0] == '\0' || chdir(folder) < 0) {
 		result = name[0] == '\0'
 			     ? error_set(e, "no name behind the last /")
-			     : error_errno(e, "folder %s", folder != NULL ? folder : "");
+			     : error_errno(e, "directory %s", folder != NULL ? folder : "");
 		free(folder);
 		return result;
 	}
 	free(folder);
 	result = bind_here(l, name, mode, e);
 	if (before >= 0 && fchdir(before) < 0)
-		return error_errno(e, "return to the working folder");
+		return error_errno(e, "return to the working directory");
 	l->path = result == 0 ? strdup(path) : NULL;
 	return result;
 }
@@ -326,7 +326,7 @@ static int bind_tcp(
 
 	if (!access_is_loopback(where->ai_addr) && config->allow_from.count == 0)
 		return error_set(
-		    e, "not a loopback address: say with --allow-from who may connect");
+		    e, "not a loopback address: --allow-from must say which clients may connect");
 	l->fd = socket(where->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (l->fd < 0)
 		return error_errno(e, "socket");

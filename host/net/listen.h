@@ -22,7 +22,7 @@ struct listener {
 	char *prefix; /* taken off URL paths */
 	bool control; /* `exthost status` asks here; no FastCGI */
 	int app;      /* the workers of config->apps[app - 1] accept here; 0: the front does */
-	bool trust_fossil; /* FOSSIL_ variables are believed; the peer is the relay */
+	bool trust_fossil; /* the peer is the relay: its FOSSIL_ variables are trusted */
 };
 
 struct listeners {
@@ -33,7 +33,7 @@ struct listeners {
 /*
  * Open all of config->listen. Each ADDR is as DESIGN has it: relay, unix:/path, tcp:HOST:PORT, fd,
  * with ,trust=fossil ,mode=OCTAL ,prefix=/PATH behind it. A unix socket gets mode 0600 unless told
- * otherwise. A file left by a host that is gone is replaced; one at which somebody listens is an
+ * otherwise. A file left by a host that is gone is replaced; a file with a listener is an
  * error. TCP on other than loopback needs --allow-from.
  *
  * Sockets that were passed in (sd_listen_fds(3): LISTEN_FDS and LISTEN_PID; or else descriptor 0)
@@ -62,8 +62,8 @@ int listeners_add_control(struct listeners *ls, const struct config *config, str
 char *listener_control_path(const struct config *config);
 
 /*
- * If somebody has removed the file of a unix socket that we bound, nobody can reach it any more: it
- * is bound anew at its path, and the old descriptor closed. true: it was, which has been logged.
+ * If the file of a unix socket that we bound is gone, no client can reach the socket any more: bind
+ * it again at its path and close the old descriptor. true: this was done, and logged.
  */
 bool listener_rebind_if_missing(struct listener *l, const struct log *log);
 

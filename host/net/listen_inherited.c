@@ -1,6 +1,6 @@
 /*
- * LISTEN_FDNAMES is of no use here: whoever passes more than one socket tells them apart by their
- * order, which is the order of the ListenStream= lines in a socket unit.
+ * LISTEN_FDNAMES is of no use here: a supervisor that passes several sockets tells them apart by
+ * their order, which is the order of the ListenStream= lines in a socket unit.
  */
 #include "net/listen_inherited.h"
 
@@ -38,7 +38,7 @@ void listen_inherited_find(struct listen_inherited *in)
 	if (pid != getpid() || count == 0)
 		return;
 	*in = (struct listen_inherited){.next = LISTEN_FDS_START, .end = LISTEN_FDS_START + count};
-	/* One that is not open is told when it is taken. */
+	/* Stop at a descriptor that is not open: listen_inherited_take reports it. */
 	for (int fd = in->next; fd < in->end && fcntl(fd, F_SETFD, FD_CLOEXEC) == 0; fd++)
 		;
 }
@@ -76,7 +76,7 @@ int listen_inherited_take(struct listen_inherited *in, int *given, int *family, 
 	if (*family == AF_UNSPEC)
 		return error_set(
 		    e, "descriptor %d of LISTEN_FDS is no stream socket that listens", fd);
-	/* Descriptor 0 is a child's standard input, so that one moves. */
+	/* Move descriptor 0, which is a child's standard input. */
 	if (fd == STDIN_FILENO)
 		fd = fcntl(fd, F_DUPFD_CLOEXEC, LISTEN_FDS_START);
 	return fd < 0 ? error_errno(e, "descriptor 0") : fd;

@@ -1,4 +1,4 @@
-/* What a process inherits from the one that started it: listening sockets, and ignored signals. */
+/* What a process inherits from its parent: listening sockets, and ignored signals. */
 #ifndef EXTHOST_LISTEN_INHERITED_H
 #define EXTHOST_LISTEN_INHERITED_H
 
@@ -6,7 +6,7 @@
 
 struct error;
 
-/* Those that are not taken yet: descriptors `next` to `end` - 1. */
+/* The sockets that are not taken yet: descriptors `next` to `end` - 1. */
 struct listen_inherited {
 	int next, end;
 };
@@ -14,8 +14,8 @@ struct listen_inherited {
 /*
  * Find them, as sd_listen_fds(3) does: LISTEN_FDS of them from descriptor 3 up, if LISTEN_PID is
  * this process, and all are made close-on-exec. Else descriptor 0 may be one, as spawn-fcgi has it.
- * LISTEN_FDS, LISTEN_PID and LISTEN_FDNAMES are taken out of the environment whomever they are for,
- * so a second call finds none of these.
+ * LISTEN_FDS, LISTEN_PID and LISTEN_FDNAMES are removed from the environment, for whatever process
+ * they were meant, so a second call finds none.
  */
 void listen_inherited_find(struct listen_inherited *in);
 
@@ -30,8 +30,8 @@ bool listen_inherited_left(const struct listen_inherited *in);
 int listen_inherited_take(struct listen_inherited *in, int *given, int *family, struct error *e);
 
 /*
- * Whether this signal has been ignored since before the program began, and shall be: a shell has
- * what it starts in the background ignore SIGINT, since a Ctrl-C is then meant for somebody else.
+ * Whether this signal has been ignored since before the program began, and must stay so: programs
+ * that a shell starts in the background ignore SIGINT, since Ctrl-C is meant for the foreground.
  */
 bool listen_inherited_ignores(int number);
 

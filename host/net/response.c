@@ -157,7 +157,7 @@ static size_t send_piece_of_file(struct response *r, int file, size_t size)
 		else
 			sent += (size_t)n;
 	}
-	/* Anything will do, as the reply is none. */
+	/* The rest of the record may be any bytes, as the reply is cut. */
 	if (sent < size && r->late && buffer_reserve(&r->left, size - sent) == 0) {
 		memset(r->left.data, 0, size - sent);
 		r->left.size = size - sent;
@@ -166,9 +166,8 @@ static size_t send_piece_of_file(struct response *r, int file, size_t size)
 }
 
 /*
- * The file has become shorter than it was when its record began. The record is brought to its end,
- * since only between two of them response_cut is understood; anything will do, as the reply is
- * none.
+ * The file has become shorter than it was when its record began. Fill the record up, since clients
+ * understand response_cut only between two records; the bytes do not matter, as the reply is cut.
  */
 static void fill_record(struct response *r, size_t size)
 {

@@ -18,16 +18,18 @@ struct response {
 	struct buffer waiting; /* records not written yet */
 	uint64_t sent;         /* bytes of the reply, header included */
 	uint64_t deadline;     /* clock_now() until which the client must take it; 0: none */
-	bool failed;           /* the client took no more */
+	bool failed;           /* nothing more can be sent to the client */
 	bool broken;           /* a part of a reply has left that will have no end: response_cut */
-	bool late;             /* it is there, but took nothing in the time it had */
-	struct buffer left;    /* then what it has not taken: the end of records that it began */
-	atomic_bool *begun;    /* set before the first byte leaves; NULL: nobody wants to know */
-	/* Another process sets this to `turn` when the client gives the reply up: then nothing more is
-	   sent, `failed` from the next record on. NULL: nobody does. */
+	bool late;             /* the client is connected, but took nothing until the deadline */
+	struct buffer left;    /* if late: the unsent end of the records that were begun */
+	atomic_bool *begun;    /* set before the first byte leaves; may be NULL */
+	/*
+	 * Another process sets this to `turn` when the client aborts the request. Then nothing more
+	 * is sent, and `failed` is set, from the next record on. NULL: no process does.
+	 */
 	const atomic_uint_fast64_t *aborted;
 	uint64_t turn;
-	bool given_up; /* `failed` for that reason alone: the last record is whole */
+	bool given_up; /* `failed` because of `aborted` alone: the last record is whole */
 };
 
 /*
@@ -61,15 +63,15 @@ void response_end(struct response *r);
 void response_cut(struct response *r);
 
 /*
- * For who cannot wait: what is to be sent of a response that is `late`, the end of a record and
- * that sign. 0, or -1: there is no memory, or it is not. *rest is the caller's to release either
- * way.
+ * For a caller that cannot wait: move the rest of a response that is `late` to *rest, the end of
+ * its record and then the sign of response_cut. 0, or -1: not late, or no memory. The caller
+ * releases *rest in either case.
  */
 int response_take_cut(struct response *r, struct buffer *rest);
 
 /*
- * The same of a reply that another process was writing: it may stand anywhere in a record, and what
- * is sent is that sign wherever it does. (In a record, a part of it passes for contents.)
+ * Cut a reply that another process was writing, and that may end anywhere in a record: the bytes
+ * sent break the transfer wherever it does. (Within a record, a part of them passes for contents.)
  */
 void response_cut_blindly(struct response *r);
 

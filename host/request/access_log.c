@@ -1,4 +1,4 @@
-/* What stands in the line is what an operator asks for: who, what, how long, how much, and why. */
+/* A line has what an operator looks for: user, request, times, sizes, the reason of a failure. */
 #include "request/access_log.h"
 
 #include "base/clock.h"
@@ -68,7 +68,7 @@ void access_log_write(
 	if (outcome->ran) {
 		log_milliseconds(&line, "queue_ms", request->queued);
 		log_milliseconds(&line, "run_ms", outcome->time);
-		/* Nobody has looked at a short request to an app that serves its own sockets. */
+		/* The usage of a short request to a direct worker is not measured. */
 		if (outcome->peak > 0) {
 			log_milliseconds(&line, "cpu_ms", outcome->cpu * 1000);
 			log_number(&line, "peak_kib", (int64_t)outcome->peak);

@@ -1,6 +1,6 @@
 /*
- * One pass over the lines. What is refused is told with the line's number and its beginning, since
- * the author of the script reads it.
+ * One pass over the lines. The message of a refusal has the line's number and its beginning, for
+ * the author of the script.
  */
 #include "request/cgi_header.h"
 

@@ -12,15 +12,15 @@
 
 struct error;
 
-/* Whom the block is for, and so what it may be. */
+/* The reader of the block, which decides what it may hold. */
 enum cgi_header_peer {
-	REPLY_FOR_WEB_SERVER, /* whose status line, length and line ends it must be able to rely on */
+	REPLY_FOR_WEB_SERVER, /* it relies on status line, length and line ends */
 	REPLY_FOR_FOSSIL      /* through the relay */
 };
 
 /* Bytes of a line, without its end. */
 #define CGI_HEADER_LINE_MAX 8192
-#define CGI_HEADER_LINE_MAX_FOSSIL 998 /* it splits a line of 1000 bytes or more in two */
+#define CGI_HEADER_LINE_MAX_FOSSIL 998 /* Fossil splits a line of 1000 bytes or more in two */
 
 /*
  * Bytes of the whole block, as it comes and as it leaves. With the header of its FastCGI record it
@@ -35,11 +35,10 @@ struct cgi_header {
 	 * server, and with LF for Fossil, which counts a CR in its 1000 bytes.
 	 */
 	struct buffer text;
-	int status;     /* 200 when the script named none; 302 for a Location alone */
-	int64_t length; /* Content-Length, or -1 */
-	bool streams;   /* it asks for the reply not to be held back */
-	const char
-	    *dropped; /* name of a line that was left out (a static string); NULL: none was */
+	int status;          /* 200 when the script named none; 302 for a Location alone */
+	int64_t length;      /* Content-Length, or -1 */
+	bool streams;        /* the script asks for the reply not to be held back */
+	const char *dropped; /* name of a line that was left out, a static string; or NULL */
 };
 
 /* The most that a block may have. */
@@ -53,13 +52,12 @@ size_t cgi_header_end(const char *data, size_t size);
  * (RFC 9110, 5.6.2) and no control characters but tab in the value; there must be at least one, and
  * lines and block must not be too long. Besides:
  * - A web server is always sent a Status (Apache's mod_proxy_fcgi, Caddy and h2o pass on 200 for a
- *   Location alone), and a status without a reason gets its standard one. An interim status (1xx) is
- *   no reply (RFC 9110, 15.2), and two are none either.
+ *   Location alone), and a status without a reason gets its standard one. An interim status (1xx)
+ *   is no reply (RFC 9110, 15.2), nor are two.
  * - Content-Length may come twice if it is the same (RFC 9110, 8.6), and is then sent once. 204 has
- * none.
- * - Transfer-Encoding is refused, since the body may be framed by it; other fields of the
- * connection
- *   to the client, which a script must not send (RFC 3875, 6.3.4), are left out.
+ *   none.
+ * - Transfer-Encoding is refused, since the body may be framed by it. Other fields of the
+ *   connection to the client, which a script must not send (RFC 3875, 6.3.4), are left out.
  * - Location goes last, since Fossil stops reading headers there.
  * 0, or -1 with what is wrong in *e.
  */
@@ -69,8 +67,8 @@ int cgi_header_read(struct cgi_header *h, enum cgi_header_peer peer, const char 
 void cgi_header_release(struct cgi_header *h);
 
 /*
- * The words of a status: "Not Found" (RFC 9110, 15). One that is not known has those of the first
- * of its class, as its client takes it. Never NULL.
+ * The words of a status: "Not Found" (RFC 9110, 15). An unknown status has the words of the first
+ * status of its class, as clients treat it like that one. Never NULL.
  */
 const char *cgi_header_reason(int status);
 

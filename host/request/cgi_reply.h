@@ -17,20 +17,17 @@ struct request;
 
 struct cgi_reply {
 	struct request *request;
-	size_t buffer;       /* bytes held back before the reply is let go */
+	size_t buffer;       /* bytes of the body that are held; with more, the reply is released */
 	uint64_t most;       /* bytes of a body that is held to its end */
 	struct buffer block; /* the header block, while it is not complete */
 	bool has_header;
-	bool bodyless; /* what the script gives of a body is not sent: 204, 304, or HEAD */
+	bool bodyless; /* 204, 304 or HEAD: the script's body is not sent */
 	struct cgi_header header;
 	struct spool body;
 	uint64_t size; /* bytes of the body, held or sent; none beyond its Content-Length */
-	bool lazy;     /* what is let go is left to who flushes the response */
-	bool released; /* the first byte has left: from here on a failure can only cut */
-	/*
-	 * For another process: becomes the status once cgi_reply_is_sent. NULL: nobody wants to
-	 * know.
-	 */
+	bool lazy;     /* released bytes wait until the caller flushes the response */
+	bool released; /* header and body are sent as they come: a failure can only cut the reply */
+	/* For another process: set to the status once cgi_reply_is_sent. May be NULL. */
 	atomic_int *sent;
 };
 
@@ -51,13 +48,13 @@ int cgi_reply_feed(struct cgi_reply *r, const void *data, size_t size, struct er
 int cgi_reply_too_large(const struct cgi_reply *r, struct error *e);
 
 /*
- * Let go what is held, and send the rest of the reply out of a file, from its offset: size bytes,
- * UINT64_MAX: to its end. 0; -1 with errno: EPIPE: the client is gone; EINVAL: this cannot be done
- * (yet: there is no header block), and nothing was sent.
+ * Send what is held, and then the rest of the reply out of a file, from its offset: size bytes, or
+ * to its end if size is UINT64_MAX. 0, or -1 with errno, as response_send_file; EINVAL also if
+ * there is no header block yet, or the reply is held to its end.
  */
 int cgi_reply_send_file(struct cgi_reply *r, int file, uint64_t size);
 
-/* Send what is let go and waits, where that is `lazy`. */
+/* Send the released bytes that wait, in a reply that is `lazy`. */
 void cgi_reply_flush(struct cgi_reply *r);
 
 /*

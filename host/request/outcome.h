@@ -31,7 +31,7 @@ struct outcome {
 	struct buffer errors; /* the end of what the run wrote to standard error */
 	uint64_t time;        /* nanoseconds */
 	uint64_t cpu;         /* microseconds */
-	uint64_t peak;        /* the most memory, KiB; 0: nobody has looked */
+	uint64_t peak;        /* the most memory, KiB; 0: not measured */
 };
 
 /* Something runs now, and has not failed yet. */

@@ -121,7 +121,7 @@ int request_taken_read(struct request *r, struct request_taken *t, struct buffer
 enum request_heard {
 	REQUEST_HEARD_NOTHING,
 	REQUEST_HEARD_ABORT, /* ABORT_REQUEST */
-	REQUEST_HEARD_OTHER  /* another record, left where it is: nothing behind it can be heard */
+	REQUEST_HEARD_OTHER  /* another record, not taken: an abort behind it is not seen */
 };
 
 /*

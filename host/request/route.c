@@ -1,12 +1,12 @@
 /*
  * A path is first checked as text, then opened once, beneath the root, by openat2 with
- * RESOLVE_BENEATH: no link and no ".." leads out, and nobody can exchange the file between the
+ * RESOLVE_BENEATH: no link and no ".." leads out, and the file cannot be exchanged between the
  * check and its use. Where openat2 is refused (old container profiles), each element is opened in
  * turn and links are not followed.
  *
- * Nearly always the whole path names the file, and one call opens it. Else the file is looked for
- * from the front: the first element that is no folder is it, so that the calls are as many as the
- * file lies deep, however long the PATH_INFO is.
+ * Nearly always the whole path names the file, and one call opens it. Else the path is searched
+ * from its beginning, and the first element that is no directory is the file. So the number of
+ * calls depends on the file's depth, and not on the length of PATH_INFO.
  */
 #include "request/route.h"
 
@@ -156,7 +156,7 @@ static bool is_folder(int root, const char *name)
 	return fd >= 0 && fstat(fd, &status) == 0 && S_ISDIR(status.st_mode);
 }
 
-/* Cut the name behind its first element that is no folder. The file, or -1 with errno. */
+/* Cut the name behind its first element that is no directory. The file, or -1 with errno. */
 static int open_first_file(struct route *r, int root)
 {
 	for (char *slash = strchr(r->name, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
@@ -189,7 +189,7 @@ static int open_index(struct route *r, int root, struct error *e)
 		fd_close(&file);
 		free(name);
 	}
-	return error_set(e, "the folder %s has no index.html, index.wiki or index.md",
+	return error_set(e, "the directory %s has no index.html, index.wiki or index.md",
 	    r->name[0] != '\0' ? r->name : "/");
 }
 

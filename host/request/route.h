@@ -1,7 +1,7 @@
 /*
  * From a URL's path to a file beneath the extension root, by Fossil's rules (its serverext page):
  * the longest leading part that names a file is it, and the rest is PATH_INFO; an executable file
- * is run, another is static content; a folder named with a trailing / serves its index file. In the
+ * is run, another is static content; a directory with a trailing / serves its index file. In the
  * part that names the file stand only letters, digits and _ - . / ; no element of it begins with .
  * or - , or is empty. PATH_INFO may hold any character but NUL, as CGI has it (RFC 3875, 4.1.5);
  * only an element . or .. is refused wherever it stands, since scripts open what PATH_INFO names.

@@ -1,7 +1,7 @@
 /*
- * A table from (device, inode) to the last known state of a file. A file that changed is told by
- * its size and its two times; one that changed a moment ago could change again within the same tick
- * of the file system's clock, so nothing is kept for it yet.
+ * A table from (device, inode) to the last known state of a file. A file counts as changed when its
+ * size, mtime or ctime differ. A file that changed a moment ago could change again within the same
+ * tick of the file system's clock, so nothing is kept for it yet.
  */
 #include "request/script.h"
 

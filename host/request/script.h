@@ -19,7 +19,7 @@ enum script_kind {
 struct script_found {
 	int language; /* index of the binding; -1: none */
 	enum script_kind kind;
-	int code; /* a descriptor for what binding_keep_code kept, the caller's to close; -1: none */
+	int code; /* descriptor of what binding_keep_code kept, which the caller closes; or -1 */
 };
 
 /* NULL: no memory. */

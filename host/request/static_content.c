@@ -1,8 +1,8 @@
 /*
- * An extension root holds what its extensions are made of, beside the pages they link to, and what
- * has no run bit is static content: source whose bit was forgotten, the database of an app, its
- * keys. So what is none of a browser's business is told by its name and its first bytes, and is not
- * sent however it got there. Fossil knows no such rule: `exthost check` names what it would send.
+ * An extension root holds what its extensions are made of, beside the pages they link to. A file
+ * without an execute bit is static content: so would be source whose bit was forgotten, an app's
+ * database, its keys. Such files are recognized by their names and first bytes, and never sent.
+ * Fossil knows no such rule: `exthost check` names the files that Fossil would send.
  */
 #include "request/static_content.h"
 

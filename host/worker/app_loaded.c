@@ -63,7 +63,7 @@ static void take_order(struct app_loaded *a, const struct load_order *order)
 	a->left = order->max_requests;
 	a->files.folder = open_folder(order->root);
 	snprintf(a->root, sizeof(a->root), "%s/", strcmp(order->root, "/") != 0 ? order->root : "");
-	/* A reply that nobody reads is an error of writing, and not the end of the worker. */
+	/* Writing a reply without a reader is an error, and does not end the worker. */
 	signal(SIGPIPE, SIG_IGN);
 	/* What an app prints belongs into no reply. */
 	dup2(STDERR_FILENO, STDOUT_FILENO);

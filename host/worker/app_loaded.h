@@ -1,4 +1,4 @@
-/* An app that is loaded into this process, whoever it is that brings the requests. */
+/* An app that is loaded into this process: an app worker or a direct worker. */
 #ifndef EXTHOST_APP_LOADED_H
 #define EXTHOST_APP_LOADED_H
 
@@ -21,21 +21,21 @@ struct app_loaded {
 	uint64_t max_rss;    /* bytes */
 	uint64_t left;       /* requests */
 	bool spent; /* a rerun left something behind: no request may be run here any more */
-	struct timespec since; /* when what is going on has begun */
+	struct timespec since; /* when the load, or the last request, began */
 	struct rusage used;    /* before the request */
 	struct app_files files;
 };
 
 /*
- * Load what the order says, whose texts must last as long as the app. Ends the process if that
- * fails; what was wrong is told by then.
+ * Load what the order says; the order's texts must last as long as the app. If that fails, this
+ * reports the reason and ends the process.
  */
 void app_load(struct app_loaded *a, const struct binding *binding, struct binding_run *run,
     const struct load_order *order);
 
 /*
- * Wait until the descriptor is readable, while the app's own affairs go on: true. false, at once:
- * it has none.
+ * Run the app's background work until the descriptor is readable: true. false, at once: the app has
+ * no background work.
  */
 bool app_wait(struct app_loaded *a, int descriptor);
 
