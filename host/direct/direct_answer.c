@@ -22,7 +22,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#define WORTH_A_LOOK 1000000 /* nanoseconds: below it is not asked what a request has used */
+#define USAGE_READ_FROM_NS 1000000 /* no getrusage(2) for a request that took less time */
 
 /* One request, from its call to the end of its reply. */
 struct direct_turn {
@@ -186,7 +186,7 @@ static void finish_turn(struct direct_answering *a, int outcome)
 	judge(t, outcome);
 	exchange_finish(x);
 	x->outcome.time = clock_now() - t->began;
-	if (x->outcome.time > WORTH_A_LOOK)
+	if (x->outcome.time > USAGE_READ_FROM_NS)
 		take_usage(a, &x->outcome);
 	if (response->broken) {
 		response_cut(response);

@@ -15,7 +15,7 @@
 #include "request/request.h"
 #include "worker/app_loaded.h"
 
-#define REFUSAL_PATIENCE (3 * CLOCK_SECOND) /* for a client to take an error page */
+#define REFUSAL_TIMEOUT_NS (3 * CLOCK_SECOND) /* for a client to take an error page */
 
 static bool give_away(struct direct_server *s, struct connection *c);
 static bool take_turn(struct direct_server *s, struct connection *c);
@@ -132,7 +132,7 @@ static void cut_later(struct direct_server *s, struct response *r)
 /* Answer without the app. The one thread waits for the client, so only for a short time. */
 static void end_early(struct exchange *x, int status, const char *why)
 {
-	x->request->response.deadline = clock_now() + REFUSAL_PATIENCE;
+	x->request->response.deadline = clock_now() + REFUSAL_TIMEOUT_NS;
 	exchange_end_early(x, status, why);
 	exchange_log(x);
 }

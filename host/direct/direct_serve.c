@@ -35,8 +35,8 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-#define ACCEPTS 8 /* in a row, before the connections that are open */
-#define EVENTS 16
+#define ACCEPTS_MAX 8 /* in a row, before the connections that are open */
+#define EVENTS_MAX 16
 
 static int prepare(struct direct_server *s);
 static void serve_events(struct direct_server *s);
@@ -94,9 +94,9 @@ static int prepare(struct direct_server *s)
 
 static void serve_events(struct direct_server *s)
 {
-	struct epoll_event events[EVENTS];
+	struct epoll_event events[EVENTS_MAX];
 	/* Waiting there and not in poll(2) for the epoll, a connection wakes one worker only. */
-	int n = epoll_wait(s->epoll, events, EVENTS, app_wait(s->app, s->epoll) ? 0 : -1);
+	int n = epoll_wait(s->epoll, events, EVENTS_MAX, app_wait(s->app, s->epoll) ? 0 : -1);
 	for (int i = 0; i < n; i++) {
 		uint64_t tag = events[i].data.u64;
 		struct connection *c;
@@ -133,7 +133,7 @@ static void expire(struct direct_server *s)
 /* A listener is shared by all workers: a few each, and one that stays, so that none gets all. */
 static void accept_some(struct direct_server *s, const struct listener *l)
 {
-	for (int i = 0; i < ACCEPTS && s->accepting && !s->ends; i++) {
+	for (int i = 0; i < ACCEPTS_MAX && s->accepting && !s->ends; i++) {
 		int fd = accept4(l->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
 		if (fd < 0)

@@ -1,12 +1,14 @@
 /*
- * A worker that accepts by itself has nobody behind it that could answer its client when it dies in
- * the middle of a request. So each has a guardian: the process that it was forked from, with which
- * it shares not its memory but its table of descriptors (clone(2), CLONE_FILES), and a piece of
- * memory in which stands what it is at. When the worker dies its connections live on here: the
- * guardian answers the request it was at, or cuts the reply that had begun, gives the connections
- * that wait to other workers, and ends. While requests come it looks at the clock too: of a worker
- * that is at one for some time it gives the other connections away, and one that is at it for too
- * long it ends, as the front ends a run. A request costs none of this a system call.
+ * The front does not see the requests of a direct worker, so it cannot answer for a worker that
+ * dies in the middle of one. The guardian can. It is the process that the worker was forked from,
+ * and shares with it the table of file descriptors (clone(2), CLONE_FILES) and the slot of the
+ * scoreboard, in which the worker shows its present request.
+ *
+ * When the worker dies, its connections stay open in the guardian. The guardian answers the present
+ * request, or cuts the reply if that has begun, gives the idle connections to other workers, and
+ * ends. While a request lasts, the guardian also gives the worker's other connections away, and at
+ * the deadline it ends the worker as the front ends a run. None of this costs a request a system
+ * call.
  */
 #include "direct/guardian.h"
 
@@ -41,23 +43,23 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define PATIENCE 3000000000ULL /* nanoseconds for a client that shall read of the end */
-#define LET_GO 5000000000ULL   /* and for an app to end a request that nobody waits for */
-#define LOOK_EVERY 20          /* milliseconds, */
-#define LOOK_AGAIN 4           /* and while a request lasts */
-#define QUIET_LOOKS 50         /* in which nothing has come: then it sleeps */
+#define ANSWER_TIMEOUT_NS (3 * CLOCK_SECOND)  /* for a client to take the answer to a dead worker */
+#define ABANDONED_GRACE_NS (5 * CLOCK_SECOND) /* for an app to end a request without a client */
+#define LOOK_IDLE_MS 20                       /* between two looks at the slot */
+#define LOOK_BUSY_MS 4                        /* the same while a request is being answered */
+#define QUIET_LOOKS 50 /* without a new request, before the guardian sleeps */
 
 /* What a guardian knows of its worker. */
 struct watch {
 	struct direct_setup *setup;
 	struct scoreboard_slot *slot;
 	struct escalation end;
-	uint64_t turn;  /* at the last look */
-	unsigned quiet; /* looks in a row */
-	bool late;      /* it is being ended, as its request takes too long, */
-	bool gone;      /* or as nobody waits for it any more, */
-	bool aborted;   /* since the client said so */
-	uint64_t leave; /* clock_now() until which it may go on without a client */
+	uint64_t turn;  /* of the slot, at the last look */
+	unsigned quiet; /* looks in a row that have found no request */
+	bool late;      /* the worker is being ended: its request takes too long */
+	bool gone;      /* the client of the request has left, or has aborted it */
+	bool aborted;   /* the client has sent ABORT_REQUEST */
+	uint64_t leave; /* clock_now() at which the worker is ended if its client is gone */
 };
 
 static void guard(struct binding_run *run, struct direct_setup *setup, pid_t worker)
@@ -70,27 +72,25 @@ static void look_at_client(struct watch *w);
 static void look_at_memory(struct watch *w);
 static void log_errors(const struct watch *w);
 static void answer_for(const struct watch *w, int wait_status);
-static void give_idle(struct watch *w, bool ready_only);
+static void give_idle(struct watch *w, bool ready);
 
-/* A signal handler is given no argument. */
+/* RUN_STACK_SIGNAL has come. Static, because a signal handler gets no argument. */
 static volatile sig_atomic_t asked_for;
 
-/* The pidfd of the worker: binding->fork has no argument either. */
+/* The pidfd of the worker. Static, because the callback of binding->fork gets no argument. */
 static int worker_handle = -1;
 
 /*
- * fork(2) but for the descriptors. The C library's own fork(2) gives the kernel these arguments
- * too. The pidfd is there before the worker is: opened later, it could look like a descriptor that
- * a request has left open.
+ * fork(2) with a shared table of file descriptors. The other arguments are those that the C
+ * library's fork(2) gives the kernel. The kernel makes the pidfd before the worker runs: opened
+ * later, the pidfd could look like a descriptor that a request has left open.
  */
 static pid_t fork_sharing_files(void)
 {
 	void *tid = NULL;
 	unsigned long flags = CLONE_FILES | CLONE_PIDFD | SIGCHLD;
 
-	/*
-	 * Where the C library keeps the number of the thread; without it the parent's stays there.
-	 */
+	/* The address of the C library's copy of the thread id, which the kernel sets anew. */
 	if (prctl(PR_GET_TID_ADDRESS, &tid) == 0 && tid != NULL)
 		flags |= CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID;
 #ifdef __s390x__
@@ -140,13 +140,11 @@ static void guard(struct binding_run *run, struct direct_setup *setup, pid_t wor
 		look_at_clock(&w);
 	}
 	wait4(worker, &wait_status, 0, &usage);
-	/* It may have begun another request since the last look, and died of that. */
+	/* The worker may have begun another request since the last look, and died of that. */
 	look_at_turn(&w);
 	escalation_sweep(&w.end);
 	log_flush(&setup->log);
-	/*
-	 * A worker that has not loaded passes no connection on: clients may wait for another.
-	 */
+	/* A worker that has not loaded has accepted nothing. */
 	if (atomic_load(&setup->slot->serves)) {
 		give_idle(&w, false);
 		direct_give_waiting(setup);
@@ -160,20 +158,20 @@ static void guard(struct binding_run *run, struct direct_setup *setup, pid_t wor
 }
 
 /*
- * It sleeps until a request comes, and then looks about for as long as more come. false: the worker
- * is dead.
+ * Wait for the time of the next look: a few milliseconds while requests come, and without end after
+ * QUIET_LOOKS. false: the worker is dead.
  */
 static bool wait_for_worker(struct watch *w)
 {
 	struct pollfd events[] = {{.fd = w->end.process->handle, .events = POLLIN},
 	    {.fd = w->setup->alarm, .events = POLLIN}};
-	int most = w->turn % 2 == 1 ? LOOK_AGAIN : LOOK_EVERY;
+	int most = w->turn % 2 == 1 ? LOOK_BUSY_MS : LOOK_IDLE_MS;
 	eventfd_t ignored;
 
 	if (w->quiet >= QUIET_LOOKS) {
 		w->quiet = 0;
 		atomic_store(&w->slot->asleep, true);
-		most = atomic_load(&w->slot->turn) == w->turn ? -1 : LOOK_EVERY;
+		most = atomic_load(&w->slot->turn) == w->turn ? -1 : LOOK_IDLE_MS;
 	}
 	poll(events, 2, most);
 	atomic_store(&w->slot->asleep, false);
@@ -182,14 +180,14 @@ static bool wait_for_worker(struct watch *w)
 	return events[0].revents == 0;
 }
 
-/* Who looks in asks the process that he knows. */
+/* The front knows the guardian's process id alone, and sends it the signal meant for the worker. */
 static void ask_worker(int number)
 {
 	(void)number;
 	asked_for = 1;
 }
 
-/* true: it is the one of the last look. Of another one's client nothing is known yet. */
+/* true: the turn is that of the last look. Else nothing is known of the new request's client. */
 static bool look_at_turn(struct watch *w)
 {
 	uint64_t turn = atomic_load(&w->slot->turn);
@@ -207,7 +205,7 @@ static void look_at_clock(struct watch *w)
 	uint64_t turn = w->turn;
 
 	w->quiet = same && turn % 2 == 0 ? w->quiet + 1 : 0;
-	/* It has ended after all: then so has the case against it, unless SIGTERM is sent. */
+	/* The late request has ended after all: without a SIGTERM, the worker goes on. */
 	if (!same && w->end.stage < ESCALATION_TERMED)
 		escalation_init(&w->end, w->end.process, UINT64_MAX);
 	if (same && turn % 2 == 1) {
@@ -220,7 +218,7 @@ static void look_at_clock(struct watch *w)
 		w->end.due = w->leave;
 	escalation_step(&w->end);
 	w->late = w->late || w->end.stage >= ESCALATION_TERMED;
-	/* Others need not wait for a request that takes its time. */
+	/* Other clients of this worker need not wait for a slow request. */
 	if (same && turn % 2 == 1) {
 		give_idle(w, true);
 		direct_give_waiting(w->setup);
@@ -228,9 +226,9 @@ static void look_at_clock(struct watch *w)
 }
 
 /*
- * An app finds out by itself that its client is gone, or has sent ABORT_REQUEST, when it writes; it
- * has some seconds for that. That the client will send no more is no end: it may still read. One
- * that goes with its whole reply has not gone too early, and the app may do what is left to do.
+ * An app that writes notices by itself that its client is gone or has sent ABORT_REQUEST, and has
+ * ABANDONED_GRACE_NS for that. A client that has shut down its sending side is not gone: it may
+ * still read. If a client leaves with its whole reply, the app may finish its work.
  */
 static void look_at_client(struct watch *w)
 {
@@ -240,14 +238,14 @@ static void look_at_client(struct watch *w)
 	bool aborted = ready && !gone && !w->slot->followed &&
 		       request_is_aborted(event.fd, w->slot->request_id);
 
-	/* The descriptor is the request's as long as the turn is. */
+	/* The descriptor belongs to the request only while the turn lasts. */
 	if (atomic_load(&w->slot->turn) != w->turn)
 		return;
 	w->aborted = w->aborted || aborted;
 	if (w->aborted)
 		atomic_store(&w->slot->aborted, w->turn);
 	if ((gone || w->aborted) && !w->gone)
-		w->leave = clock_now() + LET_GO;
+		w->leave = clock_now() + ABANDONED_GRACE_NS;
 	w->gone = gone || w->aborted;
 }
 
@@ -259,11 +257,11 @@ static bool is_larger(int file, uint64_t size)
 }
 
 /*
- * What a script that is run again writes is held until it ends, in memory that no limit of the
- * process counts. Who writes more than --max-reply gets an error (EPERM), and the reply is refused
- * by its size. The worker may close the descriptor and open another file under its number, so the
- * seal is put on a copy, which stays the same file. The copy is made only when the file is too
- * large: the worker would take one more descriptor for one that a script has left open.
+ * The output of a rerun is held in a memory file, which no limit of the process counts. Once the
+ * file is larger than --max-reply it is sealed: further writes fail with EPERM, and the reply is
+ * refused by its size. The worker may close the descriptor and open another file under its number,
+ * so the seal is put on a duplicate, which stays the same file. It is made only for a file that is
+ * too large: to the worker it looks like a descriptor that a script has left open.
  */
 static void look_at_memory(struct watch *w)
 {
@@ -281,8 +279,8 @@ static void look_at_memory(struct watch *w)
 }
 
 /*
- * Log what the worker had not logged yet of the standard error that it kept for the error page. The
- * table of descriptors is shared, so that file is this process's standard error, too.
+ * Log the standard error that the dead worker kept for the error page and had not logged yet. As
+ * the table of file descriptors is shared, that file is this process's standard error, too.
  */
 static void log_errors(const struct watch *w)
 {
@@ -327,8 +325,8 @@ static void answer_for(const struct watch *w, int wait_status)
 		    (unsigned long long)setup->config.limits.timeout);
 	else
 		process_describe_death(outcome.reason, sizeof(outcome.reason), wait_status);
-	/* A client that takes nothing keeps the next worker waiting. */
-	r.response.deadline = clock_now() + PATIENCE;
+	/* While the client takes nothing, no other worker is started. */
+	r.response.deadline = clock_now() + ANSWER_TIMEOUT_NS;
 	if (atomic_load(&slot->released))
 		response_cut_blindly(&r.response);
 	else if (w->aborted)
@@ -340,14 +338,14 @@ static void answer_for(const struct watch *w, int wait_status)
 	request_release(&r);
 }
 
-/* To other workers: all connections that wait for a request, or those to which one has come. */
-static void give_idle(struct watch *w, bool ready_only)
+/* Give idle connections to other workers: all, or those on which a request has come (`ready`). */
+static void give_idle(struct watch *w, bool ready)
 {
 	for (size_t i = 0; i < SCOREBOARD_CONNECTIONS; i++) {
 		int fd = atomic_load(&w->slot->idle[i]);
 		struct pollfd event = {.fd = fd, .events = POLLIN};
 
-		if (fd < 0 || (ready_only && poll(&event, 1, 0) <= 0) ||
+		if (fd < 0 || (ready && poll(&event, 1, 0) <= 0) ||
 		    !atomic_compare_exchange_strong(&w->slot->idle[i], &fd, SCOREBOARD_GIVING))
 			continue;
 		atomic_store(&w->slot->idle[i],

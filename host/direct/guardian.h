@@ -1,4 +1,4 @@
-/* The guardian of an app worker that serves sockets of its own. */
+/* The guardian of a direct worker. */
 #ifndef EXTHOST_GUARDIAN_H
 #define EXTHOST_GUARDIAN_H
 
@@ -7,8 +7,8 @@ struct binding;
 struct binding_run;
 
 /*
- * Fork the worker: returns in the child, with the run made the child's. The calling process becomes
- * its guardian, and ends with it.
+ * Fork the direct worker. Returns in the child alone, which owns the run's channel from then on.
+ * The calling process becomes its guardian, and ends with it.
  */
 void guardian_fork(
     const struct binding *binding, struct binding_run *run, struct direct_setup *setup);

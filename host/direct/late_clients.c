@@ -8,15 +8,15 @@
 #include <errno.h>
 #include <sys/socket.h>
 
-#define CLIENT_TIME 60000000000ULL /* nanoseconds, as everywhere for a client that takes nothing */
+#define CLIENT_TIMEOUT_NS (60 * CLOCK_SECOND) /* as CLIENT_TIMEOUT_MS of net/response.c */
 
 void late_clients_add(struct late_clients *cuts, struct response *r)
 {
 	struct late_client *cut = &cuts->items[cuts->count];
 
-	if (cuts->count == LATE_CLIENTS_MOST)
+	if (cuts->count == LATE_CLIENTS_MAX)
 		return;
-	*cut = (struct late_client){.until = clock_now() + CLIENT_TIME};
+	*cut = (struct late_client){.until = clock_now() + CLIENT_TIMEOUT_NS};
 	cut->fd = response_take_cut(r, &cut->rest) == 0 ? fd_dup_high(r->fd) : -1;
 	if (cut->fd < 0)
 		buffer_release(&cut->rest);

@@ -13,7 +13,7 @@
 
 struct response;
 
-#define LATE_CLIENTS_MOST 64
+#define LATE_CLIENTS_MAX 64
 
 struct late_clients {
 	size_t count;
@@ -21,7 +21,7 @@ struct late_clients {
 		int fd;
 		struct buffer rest;
 		uint64_t until; /* clock_now() */
-	} items[LATE_CLIENTS_MOST];
+	} items[LATE_CLIENTS_MAX];
 };
 
 /*

@@ -31,7 +31,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define CLIENT_TIMEOUT 60 /* seconds of SO_RCVTIMEO and SO_SNDTIMEO */
+#define CLIENT_TIMEOUT_S 60 /* SO_RCVTIMEO and SO_SNDTIMEO */
 #define THREAD_STACK 1048576
 
 /* A request, from its head to its answer. While its body comes, no thread holds it. */
@@ -96,7 +96,7 @@ static void *thread_main(void *argument)
 
 static void accept_connection(struct front *f, size_t listener, unsigned char *buffer)
 {
-	const struct timeval timeout = {.tv_sec = CLIENT_TIMEOUT};
+	const struct timeval timeout = {.tv_sec = CLIENT_TIMEOUT_S};
 	const struct listener *l = admission_listener(f->accepting, listener);
 	struct connection *c;
 	struct error e = {""};

@@ -23,7 +23,7 @@
 #include <unistd.h>
 
 #define QUESTION_TIMEOUT_S 5 /* to send a question, and to read its answer */
-#define QUESTIONS_MOST 16    /* at once: each takes a descriptor */
+#define QUESTIONS_MAX 16     /* at once: each takes a descriptor */
 #define THREAD_STACK 1048576
 
 /* A connection to the control socket. */
@@ -118,7 +118,7 @@ static void *accept_questions(void *argument)
 int front_start_control(struct front *f, const struct listener *listeners, size_t count)
 {
 	f->control_epoll = epoll_create1(EPOLL_CLOEXEC);
-	f->control = admission_create(f->control_epoll, 0, QUESTIONS_MOST);
+	f->control = admission_create(f->control_epoll, 0, QUESTIONS_MAX);
 	if (f->control_epoll < 0 || f->control == NULL)
 		return -1;
 	for (size_t i = 0; i < count; i++)

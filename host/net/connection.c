@@ -20,9 +20,9 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
-#define DRAIN_MOST 16777216            /* bytes */
-#define DRAIN_TIME (10 * CLOCK_SECOND) /* in all */
-#define DRAIN_WAIT (2 * CLOCK_SECOND)  /* for the next piece */
+#define DRAIN_MAX_BYTES 16777216             /* dropped in all */
+#define DRAIN_TIMEOUT_NS (10 * CLOCK_SECOND) /* in all */
+#define DRAIN_PAUSE_NS (2 * CLOCK_SECOND)    /* without a byte */
 
 enum { FREE, OWNED, OWNED_AND_SIGNALLED, PARKED };
 
@@ -290,7 +290,7 @@ static enum connection_look wait_for_head(const struct connection *c, struct err
 {
 	if (c->deadline == 0 || clock_now() < c->deadline)
 		return LOOK_WAIT;
-	error_set(e, "the head of a request was not whole after %d s", CONNECTION_HEAD);
+	error_set(e, "the head of a request was not whole after %d s", CONNECTION_HEAD_TIMEOUT_S);
 	return LOOK_CLOSE;
 }
 
@@ -351,7 +351,7 @@ uint64_t connection_deadline(const struct connection *c, uint64_t now)
 {
 	if (c->taken.size == 0)
 		return 0;
-	return c->deadline != 0 ? c->deadline : now + CONNECTION_HEAD * CLOCK_SECOND;
+	return c->deadline != 0 ? c->deadline : now + CONNECTION_HEAD_TIMEOUT_S * CLOCK_SECOND;
 }
 
 void connection_leave(struct connection *c, uint64_t now)
@@ -359,18 +359,18 @@ void connection_leave(struct connection *c, uint64_t now)
 	shutdown(c->fd, SHUT_WR);
 	c->draining = true;
 	c->deadline = 0;
-	c->drain_end = now + DRAIN_TIME;
+	c->drain_end = now + DRAIN_TIMEOUT_NS;
 }
 
 uint64_t connection_drain(struct connection *c, unsigned char *buffer, uint64_t now)
 {
-	uint64_t next = now + DRAIN_WAIT;
+	uint64_t next = now + DRAIN_PAUSE_NS;
 	ssize_t n = 1;
 
 	/* Nothing has come since it was parked. */
 	if (c->deadline != 0 && now >= c->deadline)
 		return 0;
-	while (n > 0 && c->drained < DRAIN_MOST) {
+	while (n > 0 && c->drained < DRAIN_MAX_BYTES) {
 		n = recv(c->fd, buffer, c->check.rules->max_head, MSG_DONTWAIT);
 		c->drained += n > 0 ? (size_t)n : 0;
 	}

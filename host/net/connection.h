@@ -98,11 +98,11 @@ enum connection_look connection_look(
 
 /*
  * clock_now() until which a connection may be parked without a whole head: 0, without end, unless
- * a head has begun; then CONNECTION_HEAD seconds after its first bytes.
+ * a head has begun; then CONNECTION_HEAD_TIMEOUT_S after its first bytes.
  */
 uint64_t connection_deadline(const struct connection *c, uint64_t now);
 
-#define CONNECTION_HEAD 10
+#define CONNECTION_HEAD_TIMEOUT_S 10
 
 /*
  * The connection has had its last answer, but its client may still send: after a refusal, and

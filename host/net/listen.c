@@ -32,8 +32,8 @@
 
 #define RELAY_SOCKET ".exthost.sock"
 #define CONTROL_SOCKET ".exthost.control"
-#define STALE_TRIES 4  /* so often a socket is asked again whether anybody listens there still, */
-#define STALE_WAIT 500 /* after so many milliseconds at most */
+#define STALE_TRIES 4     /* connects to a socket's file before it counts as in use */
+#define STALE_WAIT_MS 500 /* between two of them */
 
 static bool is_inherited(const char *address);
 static int open_address(struct listeners *ls, const char *text, struct listen_inherited *in,
@@ -200,7 +200,7 @@ static bool is_listened_at(const struct sockaddr_un *address)
 			return false;
 		end.fd = -1;
 	}
-	poll(&end, 1, STALE_WAIT);
+	poll(&end, 1, STALE_WAIT_MS);
 	return true;
 }
 

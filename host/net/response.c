@@ -18,23 +18,23 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#define GATHER 16384          /* what is at least this large is sent at once, uncopied */
-#define CLIENT_PATIENCE 60000 /* milliseconds in which it must take something */
-#define RECORD 65528          /* the largest content that needs no padding */
-#define LARGE 262144          /* a file of more bytes is worth a larger buffer in the kernel: */
-#define ROOM 1048576
-#define RECORD_MOST (65535 + 255 + 2 * WIRE_HEADER)
+#define GATHER_BYTES 16384         /* a larger piece is sent at once, uncopied */
+#define CLIENT_TIMEOUT_MS 60000    /* in which it must take something */
+#define RECORD_CONTENT_BYTES 65528 /* the largest content that needs no padding */
+#define LARGE_FILE_BYTES 262144    /* of a file, for which SO_SNDBUF is raised */
+#define SEND_BUFFER_BYTES 1048576
+#define RECORD_MAX_BYTES (65535 + 255 + 2 * WIRE_HEADER)
 
 /* true: it takes more. */
 static bool wait_for_client(struct response *r)
 {
 	struct pollfd event = {.fd = r->fd, .events = POLLOUT};
 	uint64_t now = clock_now();
-	int patience = CLIENT_PATIENCE;
+	int timeout_ms = CLIENT_TIMEOUT_MS;
 
-	if (r->deadline != 0 && (r->deadline - now) / 1000000 < (uint64_t)patience)
-		patience = (int)((r->deadline - now) / 1000000) + 1;
-	r->late = (r->deadline != 0 && now >= r->deadline) || poll(&event, 1, patience) == 0;
+	if (r->deadline != 0 && (r->deadline - now) / 1000000 < (uint64_t)timeout_ms)
+		timeout_ms = (int)((r->deadline - now) / 1000000) + 1;
+	r->late = (r->deadline != 0 && now >= r->deadline) || poll(&event, 1, timeout_ms) == 0;
 	return !r->late;
 }
 
@@ -106,11 +106,11 @@ static void write_record(struct response *r, const void *data, size_t size)
 	    r->fastcgi ? wire_record_write(header, WIRE_STDOUT, r->request_id, size) : 0;
 	size_t padding = r->fastcgi ? wire_padding(size) : 0;
 
-	if (size < GATHER) {
+	if (size < GATHER_BYTES) {
 		gather(r, header, header_size);
 		gather(r, data, size);
 		gather(r, zeros, padding);
-		if (r->waiting.size >= GATHER)
+		if (r->waiting.size >= GATHER_BYTES)
 			response_flush(r);
 	} else {
 		struct iovec parts[4] = {{.iov_base = r->waiting.data, .iov_len = r->waiting.size},
@@ -128,7 +128,7 @@ void response_write(struct response *r, const void *data, size_t size)
 	const char *at = data;
 
 	while (size > 0 && !r->failed) {
-		size_t n = size < RECORD ? size : RECORD;
+		size_t n = size < RECORD_CONTENT_BYTES ? size : RECORD_CONTENT_BYTES;
 
 		write_record(r, at, n);
 		r->sent += r->failed ? 0 : n;
@@ -200,15 +200,15 @@ int response_send_file(struct response *r, int file, uint64_t *size)
 		errno = EINVAL;
 		return -1;
 	}
-	if (left > LARGE)
-		setsockopt(r->fd, SOL_SOCKET, SO_SNDBUF, &(int){ROOM}, sizeof(int));
+	if (left > LARGE_FILE_BYTES)
+		setsockopt(r->fd, SOL_SOCKET, SO_SNDBUF, &(int){SEND_BUFFER_BYTES}, sizeof(int));
 	while (left > 0 && !r->failed) {
 		unsigned char header[WIRE_HEADER];
-		size_t n = left < RECORD ? left : RECORD;
+		size_t n = left < RECORD_CONTENT_BYTES ? left : RECORD_CONTENT_BYTES;
 		size_t sent;
 
 		/* A multiple of 8 needs no padding; the last piece goes the ordinary way. */
-		if (n < RECORD && r->fastcgi)
+		if (n < RECORD_CONTENT_BYTES && r->fastcgi)
 			n -= n % 8;
 		if (n == 0)
 			break;
@@ -288,7 +288,7 @@ void response_cut_blindly(struct response *r)
 	unsigned char poison[WIRE_HEADER];
 
 	gather(r, poison, wire_record_write(poison, WIRE_POISON, r->request_id, 0));
-	for (size_t size = 0; size < RECORD_MOST; size += sizeof(never))
+	for (size_t size = 0; size < RECORD_MAX_BYTES; size += sizeof(never))
 		gather(r, never, sizeof(never));
 	response_flush(r);
 }

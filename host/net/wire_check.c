@@ -25,7 +25,7 @@
 #include <string.h>
 
 #define HEAD_OVERHEAD 131072 /* bytes of record headers and padding in a head */
-#define IGNORED_MOST 16
+#define IGNORED_MAX 16
 
 static const char filename[] = "SCRIPT_FILENAME";
 
@@ -46,7 +46,7 @@ struct wire_rules wire_rules_make(size_t max_params, size_t connections)
 {
 	return (struct wire_rules){.max_params = max_params,
 	    .max_head = max_params + HEAD_OVERHEAD,
-	    .max_ignored = IGNORED_MOST,
+	    .max_ignored = IGNORED_MAX,
 	    .max_conns = (unsigned)connections,
 	    .max_reqs = (unsigned)connections};
 }

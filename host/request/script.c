@@ -27,7 +27,7 @@
 #define SHOWN_MAX 100      /* of it, in a message */
 #define HEAD_MAX 2048      /* in which the first lines are looked at */
 #define HEAD_LINES 10
-#define SETTLED 50000000 /* a file is kept when it is unchanged for so long */
+#define SETTLED_NS (50 * CLOCK_MILLISECOND) /* age from which a file's code may be kept */
 
 struct entry {
 	dev_t device;
@@ -84,7 +84,7 @@ static bool is_current(const struct entry *entry, const struct stat *status)
 
 static bool is_settled(const struct stat *status)
 {
-	return clock_real() - clock_nanoseconds(&status->st_ctim) > SETTLED;
+	return clock_real() - clock_nanoseconds(&status->st_ctim) > SETTLED_NS;
 }
 
 static const char *last_element(const char *path)

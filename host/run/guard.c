@@ -38,8 +38,8 @@
 #include <unistd.h>
 
 #define PIECE 65536
-#define ABANDONED_GRACE_NS 5000000000    /* for an app to end a request that has failed */
-#define OUTPUT_CLOSED_GRACE_NS 500000000 /* for a process to end after its output */
+#define ABANDONED_GRACE_NS (5 * CLOCK_SECOND) /* for an app to end a request that has failed */
+#define OUTPUT_CLOSED_GRACE_NS (500 * CLOCK_MILLISECOND) /* for a process to end after its output */
 
 static int milliseconds(const struct run *run);
 static void take_output(struct run *run);

@@ -275,17 +275,19 @@ static void a_head_that_has_begun_has_a_deadline_and_an_idle_one_none(void **sta
 	write_request(bytes);
 	put(client, bytes, 5);
 	assert_int_equal(look(c, &e), LOOK_WAIT);
-	assert_int_equal(connection_deadline(c, now), now + CONNECTION_HEAD * CLOCK_SECOND);
+	assert_int_equal(
+	    connection_deadline(c, now), now + CONNECTION_HEAD_TIMEOUT_S * CLOCK_SECOND);
 	/* Else a byte now and then would move it on for ever. */
-	assert_true(connections_park(t.connections, c, now + CONNECTION_HEAD * CLOCK_SECOND));
+	assert_true(
+	    connections_park(t.connections, c, now + CONNECTION_HEAD_TIMEOUT_S * CLOCK_SECOND));
 	put(client, bytes + 5, 1);
 	assert_ptr_equal(connections_claim(t.connections, tag_of(c)), c);
 	assert_int_equal(look(c, &e), LOOK_WAIT);
-	assert_int_equal(
-	    connection_deadline(c, now + 4 * CLOCK_SECOND), now + CONNECTION_HEAD * CLOCK_SECOND);
+	assert_int_equal(connection_deadline(c, now + 4 * CLOCK_SECOND),
+	    now + CONNECTION_HEAD_TIMEOUT_S * CLOCK_SECOND);
 	connection_next(c);
 	assert_int_equal(connection_deadline(c, now + 4 * CLOCK_SECOND),
-	    now + (4 + CONNECTION_HEAD) * CLOCK_SECOND);
+	    now + (4 + CONNECTION_HEAD_TIMEOUT_S) * CLOCK_SECOND);
 }
 
 static void only_what_has_begun_no_request_is_idle(void **state)

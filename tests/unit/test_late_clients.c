@@ -140,9 +140,9 @@ static void one_too_many_is_closed_at_once(void **state)
 	bool ended;
 
 	(void)state;
-	t.cuts.count = LATE_CLIENTS_MOST;
+	t.cuts.count = LATE_CLIENTS_MAX;
 	add();
-	assert_int_equal(t.cuts.count, LATE_CLIENTS_MOST);
+	assert_int_equal(t.cuts.count, LATE_CLIENTS_MAX);
 	t.cuts.count = 0;
 	assert_int_equal(take(bytes, sizeof(bytes), &ended), 0);
 	assert_true(ended);
