@@ -200,18 +200,10 @@ static void finish_turn(struct direct_answering *a, int outcome)
 static void judge(struct direct_turn *t, int outcome)
 {
 	struct outcome *o = &t->x->outcome;
-	const struct response *response = &t->x->request->response;
 
-	if (response_is_aborted(response))
-		outcome_fail(o, OUTCOME_ABORTED, 499, "the client aborted the request");
+	outcome_judge_client(o, &t->x->request->response, t->x->limits.timeout);
 	if (t->out.refused)
 		outcome_fail(o, OUTCOME_REPLY, 500, "%s", t->out.why.message);
-	if (response->late)
-		outcome_fail(o, OUTCOME_TIMEOUT, 504,
-		    "longer than %llu s: the client takes no more",
-		    (unsigned long long)t->x->limits.timeout);
-	if (response->failed)
-		outcome_fail(o, OUTCOME_CLIENT, 499, "the client went away");
 	if ((outcome & BINDING_FAILED) != 0)
 		outcome_fail(o, OUTCOME_EXITED, 500, "the app failed");
 }

@@ -296,15 +296,30 @@ static void log_errors(const struct watch *w)
 	dup2(log, STDERR_FILENO);
 }
 
+/* What the worker's death means for its request. */
+static void judge(const struct watch *w, int wait_status, struct outcome *o)
+{
+	char how[PROCESS_END_SIZE];
+
+	process_describe_death(how, sizeof(how), wait_status);
+	if (w->gone)
+		outcome_fail_client(o, w->aborted);
+	else if (w->late)
+		outcome_fail_late(o, w->setup->config.limits.timeout);
+	else
+		outcome_fail(o, OUTCOME_SIGNALLED, 500, "%s", how);
+}
+
 static void answer_for(const struct watch *w, int wait_status)
 {
 	const struct direct_setup *setup = w->setup;
 	const struct scoreboard_slot *slot = setup->slot;
-	struct outcome outcome = {0};
+	struct outcome outcome = {.whole = true};
 	struct request r;
 
 	if (atomic_load_explicit(&slot->turn, memory_order_acquire) % 2 == 0)
 		return;
+	judge(w, wait_status, &outcome);
 	request_init(&r);
 	memcpy(r.id, slot->id, sizeof(r.id));
 	r.began = atomic_load(&slot->began);
@@ -313,18 +328,10 @@ static void answer_for(const struct watch *w, int wait_status)
 	r.response.request_id = slot->request_id;
 	r.status = atomic_load(&slot->sent);
 	if (r.status == 0)
-		r.status = w->gone ? 499 : w->late ? 504 : 500;
+		r.status = outcome.status;
 	r.script = setup->name;
 	cgi_variables_set(&r.variables, "REQUEST_METHOD", slot->method);
 	cgi_variables_set(&r.variables, "REQUEST_URI", slot->uri);
-	if (w->gone)
-		snprintf(outcome.reason, sizeof(outcome.reason),
-		    w->aborted ? "the client aborted the request" : "the client went away");
-	else if (w->late)
-		snprintf(outcome.reason, sizeof(outcome.reason), "longer than %llu s",
-		    (unsigned long long)setup->config.limits.timeout);
-	else
-		process_describe_death(outcome.reason, sizeof(outcome.reason), wait_status);
 	/* While the client takes nothing, no other worker is started. */
 	r.response.deadline = clock_now() + ANSWER_TIMEOUT_NS;
 	if (atomic_load(&slot->released))

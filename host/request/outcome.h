@@ -7,6 +7,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct response;
+
 /* What brought a run to its end; a word for the log and for status. */
 enum outcome_why {
 	OUTCOME_EXITED,    /* it ended by itself */
@@ -40,6 +42,18 @@ void outcome_begin(struct outcome *o);
 /* The run fails for this reason, if it has for no earlier one. */
 void outcome_fail(struct outcome *o, enum outcome_why why, int status, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
+
+/* The run fails because its client has left or, `aborted`, has sent ABORT_REQUEST. */
+void outcome_fail_client(struct outcome *o, bool aborted);
+
+/* The run fails because it took longer than this limit, in seconds. */
+void outcome_fail_late(struct outcome *o, uint64_t timeout_s);
+
+/*
+ * If the client gave the reply up, took it too slowly or left, the run fails for that. `timeout_s`:
+ * seconds that the reply had.
+ */
+void outcome_judge_client(struct outcome *o, const struct response *r, uint64_t timeout_s);
 
 /* "exit", "signal", "timeout" ... */
 const char *outcome_name(enum outcome_why why);

@@ -141,24 +141,16 @@ static void step(struct run *run)
 {
 	if (run->state != RUN_STATE_GOING)
 		return;
-	if (run->x->request->response.failed && run->x->outcome.whole && !run->left) {
-		bool late = clock_now() >= run->x->request->response.deadline;
-
-		if (late)
-			outcome_fail(&run->x->outcome, OUTCOME_TIMEOUT, 504,
-			    "longer than %llu s: the client takes no more",
-			    (unsigned long long)run->x->limits.timeout);
-		else
-			outcome_fail(&run->x->outcome, OUTCOME_CLIENT, 499, "the client went away");
-	}
+	if (!run->left)
+		outcome_judge_client(&run->x->outcome, &run->x->request->response,
+		    run->x->limits.timeout);
 	if (run->answer_at != 0 && clock_now() >= run->answer_at)
 		answer_early(run);
 	if (!run->x->outcome.whole && run->end.stage == ESCALATION_GOES_ON)
 		end_failed(run);
 	switch (escalation_step(&run->end)) {
 	case ESCALATION_ASKED:
-		outcome_fail(&run->x->outcome, OUTCOME_TIMEOUT, 504, "longer than %llu s",
-		    (unsigned long long)run->x->limits.timeout);
+		outcome_fail_late(&run->x->outcome, run->x->limits.timeout);
 		break;
 	case ESCALATION_TERMED:
 		log_message(run->shared->log, LEVEL_WARNING,
@@ -273,11 +265,8 @@ static void look_at_client(struct run *run)
 	run->client_events = heard == REQUEST_HEARD_NOTHING ? POLLIN : 0;
 	if (gone && cgi_reply_is_sent(&run->x->reply))
 		run->left = true;
-	else if (gone)
-		outcome_fail(&run->x->outcome, OUTCOME_CLIENT, 499, "the client went away");
-	else if (heard == REQUEST_HEARD_ABORT)
-		outcome_fail(
-		    &run->x->outcome, OUTCOME_ABORTED, 499, "the client aborted the request");
+	else if (gone || heard == REQUEST_HEARD_ABORT)
+		outcome_fail_client(&run->x->outcome, !gone);
 }
 
 static void take_stack(struct run *run, int32_t cause, int file)
