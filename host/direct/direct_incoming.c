@@ -19,15 +19,19 @@
 
 static bool give_away(struct direct_server *s, struct connection *c);
 static bool take_turn(struct direct_server *s, struct connection *c);
-static bool begin(struct direct_server *s, struct connection *c, struct connection_turn *turn);
-static bool take_body(struct direct_server *s, struct connection *c);
-static bool finish(
-    struct direct_server *s, struct connection *c, int status, const struct error *why);
+static bool serve_request(
+    struct direct_server *s, struct connection *c, struct connection_turn *turn);
+static void begin(struct direct_server *s, struct incoming *in, struct connection_turn *turn);
+static bool answer(
+    struct direct_server *s, struct incoming *in, int status, const struct error *why);
+static bool end_request(struct direct_server *s, struct connection *c, int status, bool keep);
 
 bool direct_incoming_go_on(struct direct_server *s, struct connection *c)
 {
+	struct connection_turn turn = {.status = 0};
+
 	if (s->incoming[c->index].begun)
-		return take_body(s, c);
+		return serve_request(s, c, &turn);
 	if (!c->draining && c->taken.size == 0 && give_away(s, c))
 		return false;
 	return take_turn(s, c);
@@ -35,7 +39,7 @@ bool direct_incoming_go_on(struct direct_server *s, struct connection *c)
 
 static void close_connection(struct direct_server *s, struct connection *c)
 {
-	struct direct_incoming *in = &s->incoming[c->index];
+	struct incoming *in = &s->incoming[c->index];
 
 	if (in->begun) {
 		request_release(&in->request);
@@ -82,7 +86,7 @@ static bool take_turn(struct direct_server *s, struct connection *c)
 	struct connection_turn turn;
 
 	switch (connection_take_turn(c, s->buffer, &s->setup->log, &turn)) {
-	case CONNECTION_REQUEST: return begin(s, c, &turn);
+	case CONNECTION_REQUEST: return serve_request(s, c, &turn);
 	case CONNECTION_PARK: return park(s, c, turn.deadline);
 	case CONNECTION_CLOSE: break;
 	}
@@ -90,43 +94,37 @@ static bool take_turn(struct direct_server *s, struct connection *c)
 	return false;
 }
 
-static bool begin(struct direct_server *s, struct connection *c, struct connection_turn *turn)
+/* Read the request as far as it is there, and answer it. Returns as direct_incoming_go_on. */
+static bool serve_request(
+    struct direct_server *s, struct connection *c, struct connection_turn *turn)
 {
-	struct direct_incoming *in = &s->incoming[c->index];
-	int status = turn->status;
+	struct incoming *in = &s->incoming[c->index];
+	bool keep = c->check.keep_conn && !s->ends;
+	int status;
 
-	request_init_numbered(&in->request, next_id(s));
-	request_came_on(&in->request, c);
-	in->begun = true;
-	if (status == 0 && s->refuses) {
-		error_set(&turn->why, "the changed app does not load");
-		status = 500;
-	}
-	if (status == 0)
-		status = request_from_connection(
-		    &in->request, &in->taken, c, &s->setup->config, &turn->why);
-	return status == REQUEST_MORE ? take_body(s, c) : finish(s, c, status, &turn->why);
-}
-
-/* Read as much of the body as has come. Returns as direct_incoming_go_on. */
-static bool take_body(struct direct_server *s, struct connection *c)
-{
-	struct direct_incoming *in = &s->incoming[c->index];
-	struct error why;
-	int status = request_taken_read(
-	    &in->request, &in->taken, &c->taken, s->buffer, s->rules.max_head, &why);
-
+	if (!in->begun)
+		begin(s, in, turn);
+	status = incoming_read(in, c, s->buffer, s->rules.max_head, turn);
 	if (status == REQUEST_MORE)
-		return park(
-		    s, c, request_body_due(&in->request, &in->taken.body, &s->setup->config));
-	return finish(s, c, status, &why);
+		return park(s, c, turn->deadline);
+	/* The request had begun before; connections without one were given to other workers. */
+	if (status == 0 && s->app->spent) {
+		error_set(&turn->why, "an earlier run left something behind in the process");
+		status = 503;
+	}
+	keep = incoming_is_answered(in, c, &s->setup->log, status, &turn->why) &&
+	       answer(s, in, status, &turn->why) && keep;
+	return end_request(s, c, status, keep);
 }
 
-/* Part of the reply has left: the connection is closed for the app now, for the client later. */
-static void cut_later(struct direct_server *s, struct response *r)
+static void begin(struct direct_server *s, struct incoming *in, struct connection_turn *turn)
 {
-	late_clients_add(&s->cuts, r);
-	direct_server_tick(s);
+	in->config = &s->setup->config;
+	request_init_numbered(&in->request, next_id(s));
+	if (turn->status == 0 && s->refuses) {
+		error_set(&turn->why, "the changed app does not load");
+		turn->status = 500;
+	}
 }
 
 /* Answer without the app. The one thread waits for the client, so only for a short time. */
@@ -137,14 +135,15 @@ static void end_early(struct exchange *x, int status, const char *why)
 	exchange_log(x);
 }
 
-/* The stages of a request that is whole, or refused. true: its connection can be used again. */
-static bool answer(struct direct_server *s, struct request *r, int status, const char *why)
+/* true: the connection can be used again. */
+static bool answer(
+    struct direct_server *s, struct incoming *in, int status, const struct error *why)
 {
 	struct exchange x;
 
-	exchange_init(&x, r, &s->setup->config, &s->setup->log);
+	exchange_init(&x, &in->request, in->config, &s->setup->log);
 	if (status > 0) {
-		end_early(&x, status, why);
+		end_early(&x, status, why->message);
 	} else {
 		direct_answer_request(&s->answering, &x);
 		s->ends = s->ends || s->answering.retires;
@@ -152,38 +151,26 @@ static bool answer(struct direct_server *s, struct request *r, int status, const
 	return exchange_release(&x);
 }
 
-/* The request is whole, refused or broken. Returns as direct_incoming_go_on. */
-static bool finish(
-    struct direct_server *s, struct connection *c, int status, const struct error *why)
+/* Part of the reply has left: the connection is closed for the app now, for the client later. */
+static void cut_later(struct direct_server *s, struct connection *c, struct incoming *in)
 {
-	struct direct_incoming *in = &s->incoming[c->index];
-	struct request *r = &in->request;
-	bool keep = c->check.keep_conn && !s->ends, refused;
-	const char *reason = why->message;
-
-	r->followed = c->taken.size > 0;
-	/* The request had begun before; connections without one were given to other workers. */
-	if (status == 0 && s->app->spent) {
-		status = 503;
-		reason = "an earlier run left something behind in the process";
-	}
-	refused = status > 0 && status != REQUEST_ABORTED;
-	if (status < 0) {
-		connection_log_close(c, &s->setup->log, why);
-		keep = false;
-	} else {
-		keep = answer(s, r, status, reason) && keep;
-	}
+	late_clients_add(&s->cuts, &in->request.response);
+	direct_server_tick(s);
+	request_release(&in->request);
 	in->begun = false;
-	if (r->response.late) {
-		cut_later(s, &r->response);
-		request_release(r);
-		connections_forget(s->connections, c);
+	connections_forget(s->connections, c);
+}
+
+/* After the answer. Returns as direct_incoming_go_on. */
+static bool end_request(struct direct_server *s, struct connection *c, int status, bool keep)
+{
+	struct incoming *in = &s->incoming[c->index];
+
+	if (in->request.response.late) {
+		cut_later(s, c, in);
 		return false;
 	}
-	keep = connection_go_on(c, keep, refused || (!keep && request_is_unread(r)));
-	request_release(r);
-	if (!keep) {
+	if (!incoming_end(in, c, status, keep)) {
 		connections_close(s->connections, c);
 		return false;
 	}

@@ -8,18 +8,11 @@
 #include "direct/direct_answer.h"
 #include "direct/late_clients.h"
 #include "net/wire_check.h"
-#include "request/request.h"
+#include "request/incoming.h"
 
 struct direct_setup;
 struct connection;
 struct connections;
-
-/* A request that is not whole yet; the table is indexed as that of the connections. */
-struct direct_incoming {
-	bool begun;
-	struct request request;
-	struct request_taken taken;
-};
 
 struct direct_server {
 	struct app_loaded *app;
@@ -28,7 +21,7 @@ struct direct_server {
 	struct direct_answering answering;
 	struct wire_rules rules;
 	struct connections *connections;
-	struct direct_incoming *incoming;
+	struct incoming *incoming; /* requests that are not whole yet, by a connection's index */
 	struct late_clients cuts;
 	unsigned char *buffer; /* rules.max_head bytes */
 	int epoll, timer;

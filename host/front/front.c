@@ -20,7 +20,7 @@
 #include "net/connection.h"
 #include "net/listen.h"
 #include "request/exchange.h"
-#include "request/request.h"
+#include "request/incoming.h"
 #include "run/spares.h"
 
 #include <errno.h>
@@ -36,10 +36,8 @@
 
 /* A request, from its head to its answer. While its body comes, no thread holds it. */
 struct front_request {
-	struct request request;
-	struct request_taken taken;
+	struct incoming in;
 	struct config_held *held;
-	const struct config *config;
 };
 
 /* What becomes of a connection. */
@@ -60,9 +58,9 @@ static enum next take_turn(
 static void close_connection(struct front *f, struct connection *c);
 static enum next serve_request(
     struct front *f, struct connection *c, unsigned char *buffer, struct turn *turn);
-static void begin_request(struct front *f, struct connection *c, struct front_request *q);
+static void begin_request(struct front *f, struct front_request *q);
 static int keep_request(struct front *f, struct connection *c, struct front_request *q);
-static enum next answer(struct front *f, struct connection *c, struct front_request *q, int status,
+static bool answer(struct front *f, const struct connection *c, struct incoming *in, int status,
     const struct error *why);
 static void end_request(struct front *f, struct connection *c, struct front_request *q);
 static void replace_spare(struct front *f, int language);
@@ -206,40 +204,33 @@ static enum next serve_request(
 {
 	struct front_request fresh, *q = f->begun[c->index];
 	struct error *why = &turn->connection.why;
-	int status = REQUEST_MORE;
-	enum next next;
+	bool keep = false;
+	int status;
 
 	if (q == NULL) {
 		q = &fresh;
-		begin_request(f, c, q);
-		status = turn->connection.status;
-		if (status == 0)
-			status = request_from_connection(&q->request, &q->taken, c, q->config, why);
+		begin_request(f, q);
 	}
-	if (status == REQUEST_MORE)
-		status = request_taken_read(
-		    &q->request, &q->taken, &c->taken, buffer, f->rules.max_head, why);
-	if (status == REQUEST_MORE && (q != &fresh || keep_request(f, c, q) == 0)) {
-		q = f->begun[c->index];
-		turn->connection.deadline =
-		    request_body_due(&q->request, &q->taken.body, q->config);
+	status = incoming_read(&q->in, c, buffer, f->rules.max_head, &turn->connection);
+	if (status == REQUEST_MORE && (q != &fresh || keep_request(f, c, q) == 0))
 		return NEXT_PARK;
-	}
 	if (status == REQUEST_MORE) {
 		error_errno(why, "request");
 		status = 500;
 	}
-	next = answer(f, c, q, status, why);
-	turn->language = q->request.language;
+	if (incoming_is_answered(&q->in, c, f->setup->log, status, why))
+		keep = answer(f, c, &q->in, status, why);
+	turn->language = q->in.request.language;
+	keep = incoming_end(&q->in, c, status, keep);
 	end_request(f, c, q);
-	return next;
+	return keep ? NEXT_GO_ON : NEXT_CLOSE;
 }
 
-static void begin_request(struct front *f, struct connection *c, struct front_request *q)
+static void begin_request(struct front *f, struct front_request *q)
 {
-	request_init(&q->request);
-	request_came_on(&q->request, c);
-	q->held = config_hold(f->configs, &q->config);
+	request_init(&q->in.request);
+	q->in.begun = false;
+	q->held = config_hold(f->configs, &q->in.config);
 }
 
 /* Keep it until more of its body comes, for any thread. 0 or -1 with errno. */
@@ -254,35 +245,25 @@ static int keep_request(struct front *f, struct connection *c, struct front_requ
 	return 0;
 }
 
-static enum next answer(struct front *f, struct connection *c, struct front_request *q, int status,
+/* true: the connection can be used again. */
+static bool answer(struct front *f, const struct connection *c, struct incoming *in, int status,
     const struct error *why)
 {
-	struct request *r = &q->request;
 	bool keep = c->check.keep_conn && !atomic_load(&f->stopping) && c->listener->app == 0;
-	bool refused = status > 0 && status != REQUEST_ABORTED;
 	struct exchange x;
 
-	if (status < 0) {
-		connection_log_close(c, f->setup->log, why);
-		keep = false;
-	} else {
-		exchange_init(&x, r, q->config, f->setup->log);
-		r->followed = c->taken.size > 0;
-		if (status > 0)
-			exchange_end_early(&x, status, why->message);
-		else if (c->listener->app != 0)
-			exchange_refuse(&x, 500, "the app does not load");
-		else
-			answer_request(&f->shared, &x, c->listener->prefix);
-		keep = answer_end(&f->shared, &x) && keep;
-	}
-	return connection_go_on(c, keep, refused || (!keep && request_is_unread(r))) ? NEXT_GO_ON
-										     : NEXT_CLOSE;
+	exchange_init(&x, &in->request, in->config, f->setup->log);
+	if (status > 0)
+		exchange_end_early(&x, status, why->message);
+	else if (c->listener->app != 0)
+		exchange_refuse(&x, 500, "the app does not load");
+	else
+		answer_request(&f->shared, &x, c->listener->prefix);
+	return answer_end(&f->shared, &x) && keep;
 }
 
 static void end_request(struct front *f, struct connection *c, struct front_request *q)
 {
-	request_release(&q->request);
 	config_let_go(f->configs, q->held);
 	if (q == f->begun[c->index]) {
 		f->begun[c->index] = NULL;

@@ -7,7 +7,7 @@
 #include "net/connection.h"
 #include "net/listen.h"
 #include "net/wire_check.h"
-#include "request/request.h"
+#include "request/incoming.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,9 +33,8 @@ static const struct listener listeners[2] = {{.fd = -1, .address = (char *)"web"
 struct way {
 	struct decoders_seen *seen;
 	struct connection *c;
-	bool front, begun, over, by_libfcgi;
-	struct request request;
-	struct request_taken taken;
+	bool front, over, by_libfcgi;
+	struct incoming in;
 	unsigned char *buffer;
 	struct buffer answers;
 	int client;
@@ -99,7 +98,7 @@ static void put_variables(struct buffer *b, const struct request *r)
 /* All but its id, the time it began, and the numbers of its descriptors. */
 static char *describe(struct way *w, int status, const char *why)
 {
-	struct request *r = &w->request;
+	struct request *r = &w->in.request;
 	const struct response *p = &r->response;
 	struct buffer b = {0};
 
@@ -135,10 +134,10 @@ static char *describe_moment(const struct way *w, int status)
 	int left = 0;
 
 	ioctl(w->c->fd, FIONREAD, &left);
-	buffer_printf(&b, "unended %d\n", w->request.unended);
+	buffer_printf(&b, "unended %d\n", w->in.request.unended);
 	/* The rest of what is refused is drained, wherever it is. */
 	if (status == 0)
-		buffer_printf(&b, "followed %d left %zu\n", w->request.followed,
+		buffer_printf(&b, "followed %d left %zu\n", w->in.request.followed,
 		    w->c->taken.size + (size_t)left);
 	return text_of(&b);
 }
@@ -153,22 +152,19 @@ static void end(struct way *w, const char *how, const char *why)
 }
 
 /* What the front and a direct worker do with a request that is whole, or will never be. */
-static void finish(struct way *w, int status, const char *why)
+static void finish(struct way *w, int status, const struct error *why)
 {
 	struct decoders_request *q = &w->seen->requests[w->seen->count++];
 	struct connection *c = w->c;
-	struct request *r = &w->request;
 	bool refused = status > 0 && status != REQUEST_ABORTED;
-	bool keep = status >= 0 && !refused && c->check.keep_conn;
+	bool keep = !refused && c->check.keep_conn;
 
-	r->followed = c->taken.size > 0;
+	keep = incoming_is_answered(&w->in, c, &silent, status, why) && keep;
 	*q = (struct decoders_request){.status = status,
 	    .by_libfcgi = w->by_libfcgi,
-	    .made = describe(w, status, status != 0 ? why : ""),
+	    .made = describe(w, status, status != 0 ? why->message : ""),
 	    .moment = describe_moment(w, status)};
-	keep = connection_go_on(c, keep, refused || (!keep && request_is_unread(r)));
-	request_release(r);
-	w->begun = false;
+	keep = incoming_end(&w->in, c, status, keep);
 	if (!keep || c->draining)
 		end(w, "closed", "");
 	else if (w->seen->count == DECODERS_REQUESTS)
@@ -181,29 +177,21 @@ static void finish(struct way *w, int status, const char *why)
 static bool take_turn(struct way *w)
 {
 	struct connection_turn turn = {.why = {""}};
-	int status = REQUEST_MORE;
+	int status;
 
-	if (!w->begun) {
+	if (!w->in.begun) {
 		switch (connection_take_turn(w->c, w->buffer, &silent, &turn)) {
 		case CONNECTION_REQUEST: break;
 		case CONNECTION_PARK: return false;
 		case CONNECTION_CLOSE: end(w, "closed", turn.why.message); return false;
 		}
-		request_init_numbered(&w->request, 1);
-		request_came_on(&w->request, w->c);
-		w->begun = true;
+		request_init_numbered(&w->in.request, 1);
 		w->by_libfcgi = turn.status == 0 && !w->c->is_taken;
-		status = turn.status;
-		if (status == 0)
-			status = request_from_connection(
-			    &w->request, &w->taken, w->c, &config, &turn.why);
 	}
-	if (status == REQUEST_MORE)
-		status = request_taken_read(&w->request, &w->taken, &w->c->taken, w->buffer,
-		    w->c->check.rules->max_head, &turn.why);
+	status = incoming_read(&w->in, w->c, w->buffer, w->c->check.rules->max_head, &turn);
 	if (status == REQUEST_MORE)
 		return false;
-	finish(w, status, turn.why.message);
+	finish(w, status, &turn.why);
 	return !w->over;
 }
 
@@ -226,7 +214,7 @@ static void go_on(struct way *w)
 void decoders_see(struct decoders_seen *seen, const uint8_t *bytes, size_t size, size_t piece,
     bool front, bool trusted)
 {
-	struct way w = {.seen = seen, .front = front};
+	struct way w = {.seen = seen, .front = front, .in.config = &config};
 	int ends[2];
 
 	start();
