@@ -160,7 +160,8 @@ static void begin_turn(struct direct_answering *a, struct direct_turn *t)
 	atomic_store_explicit(&slot->fd, r->response.fd, memory_order_relaxed);
 	atomic_store_explicit(&slot->memory, -1, memory_order_relaxed);
 	atomic_store_explicit(&slot->errors_log, -1, memory_order_relaxed);
-	slot->followed = r->followed;
+	slot->behind_size = r->behind.size < WIRE_HEADER ? r->behind.size : WIRE_HEADER;
+	memcpy(slot->behind, r->behind.data != NULL ? r->behind.data : "", slot->behind_size);
 	r->response.aborted = &slot->aborted;
 	r->response.turn = atomic_fetch_add(&slot->turn, 1) + 1;
 	if (atomic_load(&slot->asleep) && atomic_exchange(&slot->asleep, false))

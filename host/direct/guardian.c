@@ -235,8 +235,9 @@ static void look_at_client(struct watch *w)
 	struct pollfd event = {.fd = atomic_load(&w->slot->fd), .events = POLLIN};
 	bool ready = poll(&event, 1, 0) > 0 && atomic_load(&w->slot->sent) == 0;
 	bool gone = ready && (event.revents & ~POLLIN) != 0;
-	bool aborted = ready && !gone && !w->slot->followed &&
-		       request_is_aborted(event.fd, w->slot->request_id);
+	bool aborted = ready && !gone &&
+		       request_is_aborted(event.fd, w->slot->request_id, w->slot->behind,
+			   w->slot->behind_size);
 
 	/* The descriptor belongs to the request only while the turn lasts. */
 	if (atomic_load(&w->slot->turn) != w->turn)

@@ -8,6 +8,7 @@
 #define EXTHOST_SCOREBOARD_H
 
 #include "base/log.h"
+#include "net/wire.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -32,7 +33,9 @@ struct scoreboard_slot {
 	 * error page may show that; -1: none does. If the worker dies, the guardian logs the file.
 	 */
 	atomic_int errors_log;
-	bool followed; /* as `followed` in struct request */
+	/* The first of the bytes that the worker has taken behind the request. */
+	unsigned char behind[WIRE_HEADER];
+	size_t behind_size;
 	uint16_t request_id;
 	char id[17];
 	char method[16];

@@ -23,10 +23,12 @@ int incoming_read(struct incoming *in, struct connection *c, unsigned char *buff
 	return status;
 }
 
-bool incoming_is_answered(struct incoming *in, const struct connection *c, const struct log *log,
+/* While the request is answered, the bytes behind it are its own: request_listen adds to them. */
+bool incoming_is_answered(struct incoming *in, struct connection *c, const struct log *log,
     int status, const struct error *why)
 {
-	in->request.followed = c->taken.size > 0;
+	in->request.behind = c->taken;
+	c->taken = (struct buffer){0};
 	if (status < 0)
 		connection_log_close(c, log, why);
 	return status >= 0;
@@ -37,6 +39,9 @@ bool incoming_end(struct incoming *in, struct connection *c, int status, bool ke
 	bool refused = status > 0 && status != REQUEST_ABORTED;
 	bool unread = !keep && request_is_unread(&in->request);
 
+	c->taken = in->request.behind;
+	c->is_taken = c->is_taken || c->taken.size > 0;
+	in->request.behind = (struct buffer){0};
 	request_release(&in->request);
 	in->begun = false;
 	return connection_go_on(c, keep, refused || unread);

@@ -31,7 +31,7 @@ int incoming_read(struct incoming *in, struct connection *c, unsigned char *buff
  * The request is whole, refused or broken, by this status of incoming_read. true: answer it. false:
  * only close the connection, for the reason `why`, which has been logged.
  */
-bool incoming_is_answered(struct incoming *in, const struct connection *c, const struct log *log,
+bool incoming_is_answered(struct incoming *in, struct connection *c, const struct log *log,
     int status, const struct error *why);
 
 /*

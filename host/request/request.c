@@ -290,6 +290,7 @@ bool request_is_unread(const struct request *r)
 void request_release(struct request *r)
 {
 	fd_close(&r->body);
+	buffer_release(&r->behind);
 	cgi_variables_release(&r->variables);
 	response_release(&r->response);
 }

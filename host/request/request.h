@@ -6,6 +6,7 @@
 #ifndef EXTHOST_REQUEST_H
 #define EXTHOST_REQUEST_H
 
+#include "base/buffer.h"
 #include "base/clock.h"
 #include "net/response.h"
 #include "net/wire.h"
@@ -31,8 +32,8 @@ struct request {
 	bool relay; /* from the relay, which names the script; SCRIPT_NAME is Fossil's */
 	bool hold;  /* hold the whole reply until its end */
 	bool trust_fossil;
-	bool unended;  /* the end of its STDIN stream was not seen: the rest may still come */
-	bool followed; /* bytes behind it are taken off: the next ones may be within a record */
+	bool unended; /* the end of its STDIN stream was not seen: the rest may still come */
+	struct buffer behind; /* bytes behind it that are taken off the connection */
 	struct response response;
 	uint64_t began;  /* nanoseconds, CLOCK_MONOTONIC */
 	uint64_t queued; /* nanoseconds spent waiting for a place to run */
@@ -121,17 +122,21 @@ int request_taken_read(struct request *r, struct request_taken *t, struct buffer
 enum request_heard {
 	REQUEST_HEARD_NOTHING,
 	REQUEST_HEARD_ABORT, /* ABORT_REQUEST */
-	REQUEST_HEARD_OTHER  /* another record, not taken: an abort behind it is not seen */
+	REQUEST_HEARD_OTHER  /* another record: nothing behind it can be heard */
 };
 
 /*
- * Look at what the client has sent behind a request that is being answered. The rest of the
- * request's STDIN stream is taken off the connection, since it no longer has a meaning.
+ * Take what the client has sent behind a request that is being answered. The rest of the request's
+ * STDIN stream is dropped, since it no longer has a meaning; other bytes are kept in r->behind.
  */
-enum request_heard request_listen(const struct request *r);
+enum request_heard request_listen(struct request *r);
 
-/* Has ABORT_REQUEST come? For a process that does not answer the request: no byte is taken. */
-bool request_is_aborted(int connection, uint16_t request_id);
+/*
+ * Has ABORT_REQUEST come? For a process that does not answer the request: no byte is taken.
+ * `behind`: up to WIRE_HEADER bytes that the other process has taken.
+ */
+bool request_is_aborted(
+    int connection, uint16_t request_id, const unsigned char *behind, size_t taken);
 
 /*
  * Copy `size` bytes (-1: to the end) from a descriptor into the body. 0 or a status as above.

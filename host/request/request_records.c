@@ -17,7 +17,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#define LISTEN 4096 /* bytes looked at behind a request that is being answered */
+#define LISTEN 4096 /* bytes read at once behind a request that is being answered */
 
 /*
  * Turn the pairs into "NAME=value" strings in place: the two lengths in front of a pair leave room
@@ -266,47 +266,62 @@ int request_taken_read(struct request *r, struct request_taken *t, struct buffer
 	return status;
 }
 
-/* Take a record off the connection, if it is whole and of the request's stream. */
-static bool take_rest(
-    const struct request *r, const struct wire_header *header, unsigned char *bytes, size_t size)
+/* Look at the records in r->behind, and drop those of the request's stream. */
+static enum request_heard hear(struct request *r)
 {
-	size_t record = (size_t)WIRE_HEADER + header->content + header->padding;
+	while (r->behind.size >= WIRE_HEADER) {
+		struct wire_header header;
+		size_t record;
 
-	return header->type == WIRE_STDIN && record <= size &&
-	       recv(r->response.fd, bytes, record, MSG_DONTWAIT) == (ssize_t)record;
-}
-
-enum request_heard request_listen(const struct request *r)
-{
-	unsigned char bytes[LISTEN];
-	struct wire_header header;
-	ssize_t n;
-
-	if (r->followed)
-		return REQUEST_HEARD_OTHER;
-	for (;;) {
-		n = recv(r->response.fd, bytes, sizeof(bytes), MSG_PEEK | MSG_DONTWAIT);
-		if (n < 0 && errno == EAGAIN)
-			return REQUEST_HEARD_NOTHING;
-		if (n < WIRE_HEADER)
-			return REQUEST_HEARD_OTHER;
-		wire_header_read(bytes, &header);
+		wire_header_read((unsigned char *)r->behind.data, &header);
+		record = (size_t)WIRE_HEADER + header.content + header.padding;
 		if (header.version != WIRE_VERSION || header.request_id != r->response.request_id)
 			return REQUEST_HEARD_OTHER;
 		if (header.type == WIRE_ABORT_REQUEST)
 			return REQUEST_HEARD_ABORT;
-		if (!take_rest(r, &header, bytes, (size_t)n))
+		if (header.type != WIRE_STDIN)
 			return REQUEST_HEARD_OTHER;
+		if (record > r->behind.size)
+			break;
+		buffer_consume(&r->behind, record);
 	}
+	return REQUEST_HEARD_NOTHING;
 }
 
-bool request_is_aborted(int connection, uint16_t request_id)
+enum request_heard request_listen(struct request *r)
 {
-	unsigned char bytes[LISTEN];
-	struct wire_header header = {0};
-	ssize_t n = recv(connection, bytes, sizeof(bytes), MSG_PEEK | MSG_DONTWAIT);
-	size_t size = n > 0 ? (size_t)n : 0, record = 0;
+	enum request_heard heard = hear(r);
 
+	while (heard == REQUEST_HEARD_NOTHING) {
+		unsigned char bytes[LISTEN];
+		ssize_t n = -1;
+
+		if (buffer_reserve(&r->behind, sizeof(bytes)) < 0)
+			return REQUEST_HEARD_OTHER;
+		n = recv(r->response.fd, bytes, sizeof(bytes), MSG_DONTWAIT);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && errno == EAGAIN)
+			break;
+		if (n <= 0)
+			return REQUEST_HEARD_OTHER;
+		buffer_append(&r->behind, bytes, (size_t)n);
+		heard = hear(r);
+	}
+	return heard;
+}
+
+bool request_is_aborted(
+    int connection, uint16_t request_id, const unsigned char *behind, size_t taken)
+{
+	unsigned char bytes[WIRE_HEADER + LISTEN];
+	struct wire_header header = {0};
+	size_t size = least(taken, WIRE_HEADER), record = 0;
+	ssize_t n;
+
+	memcpy(bytes, behind, size);
+	n = recv(connection, bytes + size, LISTEN, MSG_PEEK | MSG_DONTWAIT);
+	size += n > 0 ? (size_t)n : 0;
 	for (size_t at = 0; size - at >= WIRE_HEADER; at += record) {
 		wire_header_read(bytes + at, &header);
 		record = (size_t)WIRE_HEADER + header.content + header.padding;

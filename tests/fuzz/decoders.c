@@ -137,8 +137,8 @@ static char *describe_moment(const struct way *w, int status)
 	buffer_printf(&b, "unended %d\n", w->in.request.unended);
 	/* The rest of what is refused is drained, wherever it is. */
 	if (status == 0)
-		buffer_printf(&b, "followed %d left %zu\n", w->in.request.followed,
-		    w->c->taken.size + (size_t)left);
+		buffer_printf(&b, "followed %d left %zu\n", w->in.request.behind.size > 0,
+		    w->in.request.behind.size + (size_t)left);
 	return text_of(&b);
 }
 

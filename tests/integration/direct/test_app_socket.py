@@ -389,6 +389,22 @@ def test_a_client_that_goes_away_while_the_app_writes_nothing_ends_the_request(s
 
 
 @LANGUAGES
+@pytest.mark.parametrize("cut", [0, 1, 5])
+def test_an_abort_of_which_a_piece_came_with_the_request_ends_it(serve, language, cut):
+    host = serve(language=language)
+    since = host.log_position()
+    found = fastcgi.pairs(fastcgi.variables("GET", "/wait"))
+    abort = fastcgi.record(fastcgi.ABORT_REQUEST, 1)
+    with fastcgi.Connection(host.socket, 20) as client:
+        client.send(fastcgi.begin() + fastcgi.stream(fastcgi.PARAMS, 1, found)
+                    + fastcgi.record(fastcgi.STDIN, 1) + abort[:cut])
+        host.begun(since)
+        client.send(abort[cut:])
+        host.program.wait_line("status=499", "the client aborted the request", since=since,
+                               seconds=15)
+
+
+@LANGUAGES
 def test_connections_that_are_kept_need_not_wait_for_a_request_that_takes_its_time(
         serve, tmp_path, language):
     """They move to the worker that is free, whichever they were with."""

@@ -207,6 +207,46 @@ def test_an_abort_is_heard_behind_the_end_of_a_body(host, language, before, afte
 
 
 @LANGUAGES
+@pytest.mark.parametrize("cut", [1, 5])
+def test_an_abort_in_two_pieces_is_heard(host, language, cut):
+    since = host.log_position()
+    abort = record(fastcgi.ABORT_REQUEST, 1)
+    with begin(host, path(language, "wait"), KEEP_CONN) as client:
+        pid = begun(host, since)
+        client.send(abort[:cut])
+        for _ in range(3):
+            host.get(path(language, "hello"))
+        client.send(abort[cut:])
+        outcome = client.read_outcome()
+        assert (outcome.ended, outcome.protocol_status) == (True, fastcgi.REQUEST_COMPLETE)
+        gone(pid)
+        host.wait_line("status=499", "end=abort", since=since)
+        reply = client.run(variables("GET", path(language, "hello") + "?next"), request_id=2)
+        assert reply.reply().text == "hello next\n"
+
+
+@LANGUAGES
+@pytest.mark.parametrize("cut", [1, 5, 20])
+def test_the_next_request_may_begin_to_come_while_one_is_answered(host, language, cut, tmp_path):
+    flag = tmp_path / "go on"
+    url = put_held(host.root, language)
+    first = fastcgi.begin(1, flags=KEEP_CONN) + stream(
+        PARAMS, 1, pairs(variables("GET", f"{url}?{flag}"))) + record(STDIN, 1)
+    second = fastcgi.begin(2) + stream(
+        PARAMS, 2, pairs(variables("GET", path(language, "hello") + "?second"))) + record(STDIN, 2)
+    with fastcgi.Connection(host.socket) as client:
+        client.send(first)
+        wait_for(lambda: find_runs(host, "runs", url), "it runs")
+        client.send(second[:cut])
+        for _ in range(3):
+            host.get(path(language, "hello"))
+        flag.write_text("")
+        assert client.read_outcome(1).reply().text == "held\n"
+        client.send(second[cut:])
+        assert client.read_outcome(2).reply().text == "hello second\n"
+
+
+@LANGUAGES
 def test_what_looks_like_an_abort_within_the_next_request_is_none(host, language, tmp_path):
     flag = tmp_path / "go on"
     url = put_held(host.root, language)
