@@ -35,7 +35,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define LOOK_AT_SOCKETS_NS (2 * CLOCK_SECOND) /* time between two checks of the sockets' files */
+#define LOOK_AT_SOCKETS_NS (CLOCK_SECOND / 2) /* time between two checks of the sockets */
 
 struct master {
 	const struct master_setup *setup;
@@ -173,7 +173,7 @@ static void look_at_sockets(struct master *m)
 {
 	m->look_at = clock_now() + LOOK_AT_SOCKETS_NS;
 	for (size_t i = 0; i < m->setup->listener_count; i++)
-		if (listener_rebind_if_missing(&m->setup->listeners[i], m->setup->log))
+		if (listener_renew_if_dead(&m->setup->listeners[i], m->setup->log))
 			tell_front(m, FRONT_LISTENER, (int)i, m->setup->listeners[i].fd);
 }
 

@@ -244,6 +244,7 @@ static int bind_here(struct listener *l, const char *name, mode_t mode, struct e
 	return lstat(name, &l->place) < 0 ? error_errno(e, "stat") : 0;
 }
 
+/* The file of a unix socket that was bound here is gone, or is another. */
 static bool is_missing(const struct listener *l)
 {
 	struct stat now;
@@ -252,25 +253,78 @@ static bool is_missing(const struct listener *l)
 				      now.st_dev != l->place.st_dev);
 }
 
-bool listener_rebind_if_missing(struct listener *l, const struct log *log)
+/* shutdown(2) by an app that has the socket: SO_ACCEPTCONN stays as it was, poll(2) tells. */
+static bool is_shut_down(const struct listener *l)
+{
+	struct pollfd event = {.fd = l->fd, .events = 0};
+
+	return l->fd >= 0 && poll(&event, 1, 0) > 0 && (event.revents & POLLHUP) != 0;
+}
+
+/* Bind a unix socket at its path again. 0, or -1 with *e, and the old one stays. */
+static int bind_again(struct listener *l, struct error *e)
 {
 	struct listener fresh = {.fd = -1};
-	struct error e = {""};
 
-	if (!is_missing(l))
-		return false;
-	if (open_unix(&fresh, l->path, l->mode, &e) < 0) {
-		log_message(
-		    log, LEVEL_ERROR, "%s: its socket's file is gone: %s", l->address, e.message);
+	if (open_unix(&fresh, l->path, l->mode, e) < 0) {
 		fd_close(&fresh.fd);
-		return false;
+		return -1;
 	}
 	free(fresh.path);
 	fd_close(&l->fd);
 	l->fd = fresh.fd;
 	l->place = fresh.place;
-	log_message(
-	    log, LEVEL_WARNING, "%s: its socket's file was gone; it is bound again", l->address);
+	return 0;
+}
+
+/*
+ * The same for a TCP socket that was shut down. listen(2) would revive it, at another port if any
+ * free one was asked for.
+ */
+static int bind_tcp_again(struct listener *l, struct error *e)
+{
+	struct sockaddr_storage address;
+	socklen_t size = sizeof(address);
+	FD_OWNED int fd = -1;
+
+	if (getsockname(l->fd, (struct sockaddr *)&address, &size) < 0)
+		return error_errno(e, "getsockname");
+	fd = socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return error_errno(e, "socket");
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int));
+	if (bind(fd, (struct sockaddr *)&address, size) < 0 || listen(fd, SOMAXCONN) < 0)
+		return error_errno(e, "bind");
+	fd_close(&l->fd);
+	l->fd = fd;
+	fd = -1;
+	return 0;
+}
+
+static int renew(struct listener *l, struct error *e)
+{
+	if (l->kind == LISTENER_TCP)
+		return bind_tcp_again(l, e);
+	return l->path != NULL ? bind_again(l, e) : error_set(e, "it was passed in");
+}
+
+bool listener_renew_if_dead(struct listener *l, const struct log *log)
+{
+	bool missing = is_missing(l), told = l->dead;
+	struct error e = {""};
+
+	l->dead = missing || is_shut_down(l);
+	if (!l->dead)
+		return false;
+	if (renew(l, &e) < 0) {
+		if (!told)
+			log_message(log, LEVEL_ERROR, "%s: its socket%s: %s", l->address,
+			    missing ? "'s file is gone" : " was shut down", e.message);
+		return false;
+	}
+	l->dead = false;
+	log_message(log, LEVEL_WARNING, "%s: its socket%s; it is bound anew", l->address,
+	    missing ? "'s file was gone" : " was shut down");
 	return true;
 }
 

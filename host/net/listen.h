@@ -20,6 +20,7 @@ struct listener {
 	struct stat place; /* the file, as it was bound */
 	char *path;   /* of a unix socket that we bound, absolute, to remove it at the end; NULL */
 	char *prefix; /* taken off URL paths */
+	bool dead;    /* no client can reach it, and it could not be made anew: that was logged */
 	bool control; /* `exthost status` asks here; no FastCGI */
 	int app;      /* the workers of config->apps[app - 1] accept here; 0: the front does */
 	bool trust_fossil; /* the peer is the relay: its FOSSIL_ variables are trusted */
@@ -62,10 +63,11 @@ int listeners_add_control(struct listeners *ls, const struct config *config, str
 char *listener_control_path(const struct config *config);
 
 /*
- * If the file of a unix socket that we bound is gone, no client can reach the socket any more: bind
- * it again at its path and close the old descriptor. true: this was done, and logged.
+ * If no client can reach the socket any more, because the file of a unix socket that we bound was
+ * removed or the socket was shut down (shutdown(2)), make it anew: at its path, with another
+ * descriptor. true: it is new, which has been logged.
  */
-bool listener_rebind_if_missing(struct listener *l, const struct log *log);
+bool listener_renew_if_dead(struct listener *l, const struct log *log);
 
 /* Close all, remove their sockets' files if `unlink_paths`, free. */
 void listeners_release(struct listeners *ls, bool unlink_paths);

@@ -195,11 +195,11 @@ static void a_socket_whose_file_is_gone_is_bound_anew_and_one_that_is_there_is_n
 
 	(void)state;
 	assert_int_equal(open_with(&ls, "", &e), 0);
-	assert_false(listener_rebind_if_missing(&ls.items[0], &log));
+	assert_false(listener_renew_if_dead(&ls.items[0], &log));
 	assert_int_equal(unlink(path), 0);
-	assert_true(listener_rebind_if_missing(&ls.items[0], &log));
+	assert_true(listener_renew_if_dead(&ls.items[0], &log));
 	assert_true(somebody_listens());
-	assert_false(listener_rebind_if_missing(&ls.items[0], &log));
+	assert_false(listener_renew_if_dead(&ls.items[0], &log));
 	listeners_release(&ls, true);
 	fd_close(&log.fd);
 }
@@ -216,7 +216,7 @@ static void a_socket_whose_file_is_another_ones_is_bound_anew(void **state)
 	assert_int_equal(open_with(&ls, "", &e), 0);
 	assert_int_equal(rename(path, aside), 0);
 	close(listen_there(5));
-	assert_true(listener_rebind_if_missing(&ls.items[0], &log));
+	assert_true(listener_renew_if_dead(&ls.items[0], &log));
 	assert_true(somebody_listens());
 	listeners_release(&ls, true);
 	fd_close(&log.fd);
@@ -236,7 +236,7 @@ static void a_socket_at_whose_place_another_program_listens_stays_as_it_is(void 
 	fd = ls.items[0].fd;
 	assert_int_equal(rename(path, aside), 0);
 	other = listen_there(5);
-	assert_false(listener_rebind_if_missing(&ls.items[0], &log));
+	assert_false(listener_renew_if_dead(&ls.items[0], &log));
 	assert_int_equal(ls.items[0].fd, fd);
 	lines = unit_read(log.fd);
 	assert_non_null(strstr(lines, "its socket's file is gone: in use"));
@@ -245,6 +245,42 @@ static void a_socket_at_whose_place_another_program_listens_stays_as_it_is(void 
 	listeners_release(&ls, false);
 	fd_close(&log.fd);
 	free(aside);
+}
+
+static void a_socket_that_was_shut_down_is_bound_anew(void **state)
+{
+	struct log log = {.fd = fd_memory_file("unit")};
+	struct listeners ls;
+	struct error e;
+
+	(void)state;
+	assert_int_equal(open_with(&ls, "", &e), 0);
+	assert_int_equal(shutdown(ls.items[0].fd, SHUT_RDWR), 0);
+	assert_false(somebody_listens());
+	assert_true(listener_renew_if_dead(&ls.items[0], &log));
+	assert_true(somebody_listens());
+	assert_false(listener_renew_if_dead(&ls.items[0], &log));
+	listeners_release(&ls, true);
+	fd_close(&log.fd);
+}
+
+/* It is told once, and not at each look. */
+static void a_socket_that_was_passed_in_and_shut_down_stays_dead(void **state)
+{
+	struct log log = {.fd = fd_memory_file("unit")};
+	struct listener l = {.fd = listen_there(5), .address = (char *)"fd 3"};
+	char *lines;
+
+	(void)state;
+	assert_int_equal(shutdown(l.fd, SHUT_RDWR), 0);
+	assert_false(listener_renew_if_dead(&l, &log));
+	assert_false(listener_renew_if_dead(&l, &log));
+	lines = unit_read(log.fd);
+	assert_non_null(strstr(lines, "fd 3: its socket was shut down: it was passed in"));
+	assert_ptr_equal(strchr(lines, '\n'), strrchr(lines, '\n'));
+	free(lines);
+	fd_close(&l.fd);
+	fd_close(&log.fd);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
@@ -261,6 +297,8 @@ int main(void)
 	    TEST(a_socket_whose_file_is_gone_is_bound_anew_and_one_that_is_there_is_not),
 	    TEST(a_socket_whose_file_is_another_ones_is_bound_anew),
 	    TEST(a_socket_at_whose_place_another_program_listens_stays_as_it_is),
+	    TEST(a_socket_that_was_shut_down_is_bound_anew),
+	    TEST(a_socket_that_was_passed_in_and_shut_down_stays_dead),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
