@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 static void take_order(struct app_loaded *a, const struct load_order *order);
+static rlim_t most_descriptors(void);
 static bool is_too_large(const struct app_loaded *a);
 static void limit_cpu(struct app_loaded *a);
 
@@ -47,6 +48,14 @@ void app_load(struct app_loaded *a, const struct binding *binding, struct bindin
 	if (binding->load(&a->app) < 0)
 		binding_end(run, EXIT_FAILURE);
 	getrusage(RUSAGE_SELF, &a->used);
+	a->descriptors = most_descriptors();
+}
+
+static rlim_t most_descriptors(void)
+{
+	struct rlimit limit;
+
+	return getrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur : 0;
 }
 
 static int open_folder(const char *path)
@@ -94,6 +103,9 @@ int app_answer(struct app_loaded *a, struct binding_call *call)
 	clock_gettime(CLOCK_REALTIME, &a->since);
 	limit_cpu(a);
 	outcome = a->binding->answer(&a->app, call);
+	/* What a request takes of them, the next one lacks. */
+	if (most_descriptors() < a->descriptors)
+		outcome |= BINDING_RETIRE;
 	a->spent = a->app.rerun && (outcome & BINDING_RETIRE) != 0;
 	if (a->left != UINT64_MAX && --a->left == 0)
 		outcome |= BINDING_RETIRE;

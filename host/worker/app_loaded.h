@@ -23,6 +23,7 @@ struct app_loaded {
 	bool spent; /* a rerun left something behind: no request may be run here any more */
 	struct timespec since; /* when the load, or the last request, began */
 	struct rusage used;    /* before the request */
+	rlim_t descriptors;    /* RLIMIT_NOFILE, once the app is loaded */
 	struct app_files files;
 };
 
