@@ -223,6 +223,9 @@ static void print_app(const json_t *app)
 	if (json_object_get(app, "requests") != NULL)
 		printf(" %9lld %7lld", number_of(app, "requests"), number_of(app, "5xx"));
 	printf("\n");
+	if (number_of(app, "lost") > 0)
+		printf("  %lld connections closed: no worker could take them\n",
+		    number_of(app, "lost"));
 	duration((double)(time(NULL) - number_of(app, "error_time")), since);
 	snprintf(label, sizeof(label), "  does not load, for %s: ", since);
 	print_error(label, string_of(app, "error"));

@@ -31,21 +31,28 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
 #define ACCEPTS_MAX 8 /* in a row, before the connections that are open */
 #define EVENTS_MAX 16
+#define FOR_THE_APP 64 /* file descriptors of the worker itself and its app */
 
 static int prepare(struct direct_server *s);
 static void serve_events(struct direct_server *s);
 static void expire(struct direct_server *s);
+static bool make_room(struct direct_server *s);
+static void become_full(struct direct_server *s, const char *why);
+static void retire(struct direct_server *s, const char *why);
+static void take_accept_error(struct direct_server *s, const struct listener *l);
 static void accept_some(struct direct_server *s, const struct listener *l);
 static void take_given(struct direct_server *s);
 static bool add_connection(struct direct_server *s, int fd, const struct listener *l);
 static void serve(struct direct_server *s, struct connection *c);
 static void take_order(struct direct_server *s);
+static void close_idle(struct direct_server *s, struct connection *c);
 static void give_idle(struct direct_server *s);
 static bool has_open(struct direct_server *s);
 
@@ -59,20 +66,31 @@ void direct_serve(struct app_loaded *app, struct direct_setup *setup)
 	app->app.run->channel->at_end = direct_answer_end;
 	while (!s.ends)
 		serve_events(&s);
-	direct_server_set_accepting(&s, false);
+	direct_server_update(&s);
 	give_idle(&s);
-	while (has_open(&s))
+	while (!s.broken && has_open(&s))
 		serve_events(&s);
 	app_leave(app);
+}
+
+/* As many as the file descriptors allow: a request takes one for its connection, one for its body. */
+static size_t most_connections(const struct config *config)
+{
+	size_t most = config->max_connections;
+	struct rlimit limit;
+
+	if (most > SCOREBOARD_CONNECTIONS)
+		most = SCOREBOARD_CONNECTIONS;
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= FOR_THE_APP + 2 * most)
+		return most;
+	return limit.rlim_cur >= FOR_THE_APP + 2 ? (size_t)(limit.rlim_cur - FOR_THE_APP) / 2 : 1;
 }
 
 static int prepare(struct direct_server *s)
 {
 	const struct config *config = &s->setup->config;
-	size_t most = config->max_connections;
+	size_t most = most_connections(config);
 
-	if (most > SCOREBOARD_CONNECTIONS)
-		most = SCOREBOARD_CONNECTIONS;
 	s->rules = wire_rules_make(config->max_header, most);
 	s->answering = (struct direct_answering){
 	    .app = s->app, .setup = s->setup, .memory = -1, .errors = -1, .log = -1};
@@ -86,7 +104,7 @@ static int prepare(struct direct_server *s)
 		return -1;
 	(void)!getrandom(&s->last_id, sizeof(s->last_id), 0);
 	atomic_store(&s->slot->serves, true);
-	direct_server_set_accepting(s, true);
+	direct_server_update(s);
 	if (direct_server_watch(s, s->app->channel, EPOLLIN, TAG(TAG_CHANNEL, 0)) < 0)
 		return -1;
 	return direct_server_watch(s, s->timer, EPOLLIN, TAG(TAG_TIMER, 0));
@@ -97,6 +115,10 @@ static void serve_events(struct direct_server *s)
 	struct epoll_event events[EVENTS_MAX];
 	/* Waiting there and not in poll(2) for the epoll, a connection wakes one worker only. */
 	int n = epoll_wait(s->epoll, events, EVENTS_MAX, app_wait(s->app, s->epoll) ? 0 : -1);
+
+	/* The app has closed the epoll, and perhaps all else. */
+	if (n < 0 && errno != EINTR)
+		binding_end(s->app->app.run, EXIT_FAILURE);
 	for (int i = 0; i < n; i++) {
 		uint64_t tag = events[i].data.u64;
 		struct connection *c;
@@ -114,6 +136,10 @@ static void serve_events(struct direct_server *s)
 		case TAG_TIMER: expire(s); break;
 		}
 	}
+	if (s->full && make_room(s)) {
+		s->full = false;
+		direct_server_update(s);
+	}
 	log_flush(&s->setup->log);
 }
 
@@ -125,55 +151,135 @@ static void expire(struct direct_server *s)
 
 	(void)!read(s->timer, &ticks, sizeof(ticks));
 	s->ticking = connections_expire(s->connections, clock_now());
-	s->ticking = late_clients_go_on(&s->cuts) || s->ticking;
+	s->ticking = late_clients_go_on(&s->cuts) || s->ticking || s->full;
 	if (s->ticking)
 		timerfd_settime(s->timer, 0, &second, NULL);
+}
+
+/*
+ * Room for one more connection, if need be in the place of an idle one. false: there is none; then
+ * clients wait in the queues of the listeners.
+ */
+static bool make_room(struct direct_server *s)
+{
+	struct connection *idle = NULL;
+
+	if (connections_have_room(s->connections))
+		return true;
+	idle = connections_take_oldest_idle(s->connections, clock_now());
+	if (idle != NULL)
+		close_idle(s, idle);
+	return idle != NULL;
+}
+
+/* Until there is room, clients wait. */
+static void become_full(struct direct_server *s, const char *why)
+{
+	s->full = true;
+	direct_server_update(s);
+	direct_server_tick(s);
+	log_message(
+	    &s->setup->log, LEVEL_WARNING, "%s: %s; more clients wait", s->setup->name, why);
+}
+
+/* The worker cannot accept any more; another one can. */
+static void retire(struct direct_server *s, const char *why)
+{
+	log_message(&s->setup->log, LEVEL_WARNING, "%s: %s: the worker %d is replaced",
+	    s->setup->name, why, (int)getpid());
+	s->ends = true;
+	direct_server_update(s);
+}
+
+/* The master makes a socket anew that was shut down, and then this worker is replaced. */
+static bool is_shut_down(const struct listener *l)
+{
+	struct pollfd event = {.fd = l->fd, .events = 0};
+
+	return poll(&event, 1, 0) > 0 && (event.revents & POLLHUP) != 0;
+}
+
+static void take_accept_error(struct direct_server *s, const struct listener *l)
+{
+	switch (errno) {
+	case EMFILE: retire(s, "out of file descriptors"); break;
+	case ENFILE:
+	case ENOBUFS:
+	case ENOMEM: become_full(s, strerror(errno)); break;
+	case EINVAL:
+	case EBADF:
+	case ENOTSOCK:
+		if (is_shut_down(l)) {
+			epoll_ctl(s->epoll, EPOLL_CTL_DEL, l->fd, NULL);
+			break;
+		}
+		/* The number may be another file's: it cannot be taken out of the epoll. */
+		s->broken = true;
+		retire(s, "the app has closed the socket of its worker");
+		break;
+	default: break; /* an error of the client's (accept(2)), or there is none */
+	}
 }
 
 /* A listener is shared by all workers: a few each, and one that stays, so that none gets all. */
 static void accept_some(struct direct_server *s, const struct listener *l)
 {
 	for (int i = 0; i < ACCEPTS_MAX && s->accepting && !s->ends; i++) {
-		int fd = accept4(l->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+		int fd;
 
-		if (fd < 0)
+		if (!make_room(s)) {
+			become_full(s, "--max-connections are open");
 			return;
-		if (add_connection(s, fd, l))
+		}
+		fd = accept4(l->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+		if (fd < 0)
+			take_accept_error(s, l);
+		if (fd < 0 || add_connection(s, fd, l))
 			return;
 	}
 }
 
 static void take_given(struct direct_server *s)
 {
-	int fds[FD_PASS_MAX];
+	int fds[FD_PASS_MAX], spare;
 	unsigned char listener;
 
-	if (s->accepting && fd_receive(s->setup->take, &listener, 1, fds, MSG_DONTWAIT) == 1 &&
-	    fds[0] >= 0)
+	if (!s->accepting)
+		return;
+	if (!make_room(s)) {
+		become_full(s, "--max-connections are open");
+		return;
+	}
+	/* Without a free number the connection would be lost. */
+	spare = dup(s->setup->take);
+	if (spare < 0) {
+		retire(s, "out of file descriptors");
+		return;
+	}
+	close(spare);
+	if (fd_receive(s->setup->take, &listener, 1, fds, MSG_DONTWAIT) != 1)
+		return;
+	if (fds[0] >= 0)
 		add_connection(s, fds[0], &s->setup->listeners[listener]);
+	else
+		direct_server_look_again(s);
 }
 
 /* true: it stays open. */
 static bool add_connection(struct direct_server *s, int fd, const struct listener *l)
 {
-	struct connection *c = NULL;
+	struct connection *c;
 	uint32_t generation;
 	struct error e = {""};
 
-	if (access_allows(fd, l->kind == LISTENER_TCP, &s->setup->config, &e)) {
-		c = connections_add(s->connections, fd, l);
-	} else {
+	if (!access_allows(fd, l->kind == LISTENER_TCP, &s->setup->config, &e)) {
 		log_message(
 		    &s->setup->log, LEVEL_WARNING, "%s: refused: %s", l->address, e.message);
 		close(fd);
 		return false;
 	}
-	if (c == NULL) {
-		log_message(&s->setup->log, LEVEL_WARNING,
-		    "%s: refused: --max-connections are open", l->address);
-		close(fd);
-		return false;
-	}
+	/* There is room: make_room. */
+	c = connections_add(s->connections, fd, l);
 	c->is_taken = true;
 	s->slot->listener[c->index] = (unsigned char)(l - s->setup->listeners);
 	generation = c->generation;
@@ -206,7 +312,7 @@ static void take_order(struct direct_server *s)
 		app_files_accept(&s->app->files, order.accept);
 		s->stale = false;
 		s->refuses = !order.force;
-		direct_server_set_accepting(s, true);
+		direct_server_update(s);
 	} else if (order.kind == RUN_ORDER_LOG && order.output >= 0) {
 		dup3(order.output, s->setup->log.fd, O_CLOEXEC);
 	}
@@ -214,16 +320,31 @@ static void take_order(struct direct_server *s)
 	free(memory);
 }
 
-/* What waits for its next request goes to other workers; what has begun one ends with this one. */
+/* Close an idle connection, which the guardian may have given to another worker. */
+static void close_idle(struct direct_server *s, struct connection *c)
+{
+	if (scoreboard_claim(s->slot, c->index) == SCOREBOARD_GIVEN)
+		connections_forget(s->connections, c);
+	else
+		connections_close(s->connections, c);
+}
+
+/*
+ * Idle connections go to other workers. A connection that has begun to send a request is answered
+ * here.
+ */
 static void give_idle(struct direct_server *s)
 {
 	struct connection *c;
+	size_t lost = 0;
 
 	while ((c = connections_take_idle(s->connections)) != NULL) {
-		if (scoreboard_claim(s->slot, c->index) != SCOREBOARD_GIVEN)
-			direct_give(s->setup, c->fd, s->slot->listener[c->index]);
+		if (scoreboard_claim(s->slot, c->index) != SCOREBOARD_GIVEN &&
+		    !direct_give(s->setup, c->fd, s->slot->listener[c->index]))
+			lost++;
 		connections_forget(s->connections, c);
 	}
+	direct_count_lost(s->setup, lost);
 }
 
 static bool has_open(struct direct_server *s)

@@ -14,31 +14,46 @@ int direct_server_watch(struct direct_server *s, int fd, uint32_t events, uint64
 	return epoll_ctl(s->epoll, EPOLL_CTL_ADD, fd, &event);
 }
 
-void direct_server_set_accepting(struct direct_server *s, bool on)
+static void watch_listeners(struct direct_server *s, bool on)
 {
+	for (size_t i = 0; i < s->setup->listener_count; i++) {
+		int fd = s->setup->listeners[i].fd;
+
+		if (on)
+			direct_server_watch(s, fd, EPOLLIN | EPOLLEXCLUSIVE, TAG(TAG_LISTENER, i));
+		else
+			epoll_ctl(s->epoll, EPOLL_CTL_DEL, fd, NULL);
+	}
+}
+
+void direct_server_update(struct direct_server *s)
+{
+	bool on = !s->stale && !s->full && !s->ends;
+
 	if (s->accepting == on)
 		return;
 	s->accepting = on;
-	for (size_t i = 0; i < s->setup->listener_count; i++) {
-		if (on)
-			direct_server_watch(s, s->setup->listeners[i].fd, EPOLLIN | EPOLLEXCLUSIVE,
-			    TAG(TAG_LISTENER, i));
-		else
-			epoll_ctl(s->epoll, EPOLL_CTL_DEL, s->setup->listeners[i].fd, NULL);
-	}
-	if (on)
+	watch_listeners(s, on);
+	if (on) {
 		direct_server_watch(s, s->setup->take, EPOLLIN, TAG(TAG_TAKE, 0));
-	else
+	} else {
 		epoll_ctl(s->epoll, EPOLL_CTL_DEL, s->setup->take, NULL);
-	if (!on)
-		direct_give_waiting(s->setup);
+		direct_pass_on(s->setup);
+	}
+}
+
+/* Added anew, a listener with waiting clients raises an event here, and until its queue is empty. */
+void direct_server_look_again(struct direct_server *s)
+{
+	watch_listeners(s, false);
+	watch_listeners(s, true);
 }
 
 /* The front starts a worker that has loaded the new files; until then nothing is begun. */
 void direct_server_become_stale(struct direct_server *s)
 {
 	s->stale = true;
-	direct_server_set_accepting(s, false);
+	direct_server_update(s);
 	run_report_send(s->app->channel, RUN_STALE, app_files_settle(&s->app->files), "", -1);
 }
 

@@ -29,7 +29,9 @@ struct direct_server {
 	bool accepting, ticking;
 	bool stale;   /* the app has changed: begin no more requests */
 	bool refuses; /* the changed app does not load, and the old one must not serve */
+	bool full;    /* there is no room for another connection */
 	bool ends;
+	bool broken; /* the app has closed descriptors of the worker: it ends at once */
 };
 
 /* Tags of events that belong to no connection; a connection's generation stays below them. */
@@ -39,8 +41,14 @@ enum { TAG_LISTENER = 1, TAG_TAKE, TAG_CHANNEL, TAG_TIMER };
 /* Add the descriptor to the epoll. 0, or -1 with errno. */
 int direct_server_watch(struct direct_server *s, int fd, uint32_t events, uint64_t tag);
 
-/* Whether the worker accepts connections and takes those that other workers give. */
-void direct_server_set_accepting(struct direct_server *s, bool on);
+/*
+ * Watch the listeners and the connections that other workers give, or do not, as `stale`, `full`
+ * and `ends` say. To be called after a change of them.
+ */
+void direct_server_update(struct direct_server *s);
+
+/* Look at the listeners anew: an event of theirs went to another worker. */
+void direct_server_look_again(struct direct_server *s);
 
 /*
  * The app's files have changed: report it to the front, and begin no request until it has

@@ -5,6 +5,7 @@
 #include "ipc/load_order.h"
 #include "ipc/scoreboard.h"
 
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -78,19 +79,27 @@ bool direct_give(const struct direct_setup *setup, int connection, unsigned char
 	return fd_send(setup->give, &listener, 1, &connection, 1) == 0;
 }
 
-/*
- * Who waits to be accepted has woken this worker, and will wake no other: a wake-up that is not
- * followed must be passed on.
- */
-void direct_give_waiting(const struct direct_setup *setup)
+void direct_pass_on(const struct direct_setup *setup)
 {
-	for (size_t i = 0; i < setup->listener_count; i++) {
-		int fd;
+	struct pollfd events[1 + RUN_SOCKETS_MAX] = {{.fd = setup->take, .events = POLLIN}};
 
-		while ((fd = accept4(setup->listeners[i].fd, NULL, NULL,
-			    SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0) {
-			direct_give(setup, fd, (unsigned char)i);
-			close(fd);
+	for (size_t i = 0; i < setup->listener_count; i++)
+		events[1 + i] = (struct pollfd){.fd = setup->listeners[i].fd, .events = POLLIN};
+	/* What is in the socket already wakes the other workers. */
+	if (poll(events, 1 + setup->listener_count, 0) <= 0 || events[0].revents != 0)
+		return;
+	for (size_t i = 0; i < setup->listener_count; i++)
+		if (events[1 + i].revents == POLLIN) {
+			fd_send(setup->give, "", 1, NULL, 0);
+			return;
 		}
-	}
+}
+
+void direct_count_lost(const struct direct_setup *setup, size_t count)
+{
+	if (count == 0)
+		return;
+	atomic_fetch_add(&setup->slot->lost, count);
+	log_message(&setup->log, LEVEL_ERROR,
+	    "%s: %zu connections were closed: no other worker could take them", setup->name, count);
 }

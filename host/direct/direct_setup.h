@@ -22,8 +22,12 @@ struct direct_setup {
 	struct log log;
 	struct listener listeners[RUN_SOCKETS_MAX];
 	size_t listener_count;
-	int give, take; /* connections for other workers of the app, and from them */
-	int alarm;      /* eventfd: wakes the guardian */
+	/*
+	 * The socket between the workers of the app: connections go in at `give` and come out at
+	 * `take`. A packet without one asks to look at the listeners: direct_pass_on.
+	 */
+	int give, take;
+	int alarm; /* eventfd: wakes the guardian */
 	struct scoreboard_slot *slot;
 };
 
@@ -37,11 +41,20 @@ int direct_setup_receive(
 
 /*
  * Give a connection, which was accepted by this listener, to another worker; here it is still to be
- * closed. false: there is no room for it.
+ * closed. false: the socket between the workers has no room for it.
  */
 bool direct_give(const struct direct_setup *setup, int connection, unsigned char listener);
 
-/* Accept all that wait to be, for other workers. */
-void direct_give_waiting(const struct direct_setup *setup);
+/*
+ * If clients wait in the queue of a listener, have another worker look at it. An event of the
+ * listener wakes a single worker; one that does not accept must pass the event on.
+ */
+void direct_pass_on(const struct direct_setup *setup);
+
+/*
+ * Tell in the log and to status that so many connections (0: nothing is told) were closed because
+ * no other worker could take them.
+ */
+void direct_count_lost(const struct direct_setup *setup, size_t count);
 
 #endif

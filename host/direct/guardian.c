@@ -73,6 +73,7 @@ static void look_at_memory(struct watch *w);
 static void log_errors(const struct watch *w);
 static void answer_for(const struct watch *w, int wait_status);
 static void give_idle(struct watch *w, bool ready);
+static size_t count_idle(const struct watch *w);
 
 /* RUN_STACK_SIGNAL has come. Static, because a signal handler gets no argument. */
 static volatile sig_atomic_t asked_for;
@@ -147,7 +148,8 @@ static void guard(struct binding_run *run, struct direct_setup *setup, pid_t wor
 	/* A worker that has not loaded has accepted nothing. */
 	if (atomic_load(&setup->slot->serves)) {
 		give_idle(&w, false);
-		direct_give_waiting(setup);
+		direct_pass_on(setup);
+		direct_count_lost(setup, count_idle(&w));
 	}
 	log_errors(&w);
 	answer_for(&w, wait_status);
@@ -221,7 +223,7 @@ static void look_at_clock(struct watch *w)
 	/* Other clients of this worker need not wait for a slow request. */
 	if (same && turn % 2 == 1) {
 		give_idle(w, true);
-		direct_give_waiting(w->setup);
+		direct_pass_on(w->setup);
 	}
 }
 
@@ -236,8 +238,8 @@ static void look_at_client(struct watch *w)
 	bool ready = poll(&event, 1, 0) > 0 && atomic_load(&w->slot->sent) == 0;
 	bool gone = ready && (event.revents & ~POLLIN) != 0;
 	bool aborted = ready && !gone &&
-		       request_is_aborted(event.fd, w->slot->request_id, w->slot->behind,
-			   w->slot->behind_size);
+		       request_is_aborted(
+			   event.fd, w->slot->request_id, w->slot->behind, w->slot->behind_size);
 
 	/* The descriptor belongs to the request only while the turn lasts. */
 	if (atomic_load(&w->slot->turn) != w->turn)
@@ -359,4 +361,14 @@ static void give_idle(struct watch *w, bool ready)
 		atomic_store(&w->slot->idle[i],
 		    direct_give(w->setup, fd, w->slot->listener[i]) ? SCOREBOARD_GIVEN : fd);
 	}
+}
+
+/* The idle connections that are still the worker's. */
+static size_t count_idle(const struct watch *w)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < SCOREBOARD_CONNECTIONS; i++)
+		count += atomic_load(&w->slot->idle[i]) >= 0;
+	return count;
 }

@@ -187,6 +187,7 @@ static json_t *list_apps(struct status_sources *sources)
 			json_object_set_new(
 			    app, "requests", json_integer((json_int_t)apps[i].requests));
 			json_object_set_new(app, "5xx", json_integer((json_int_t)apps[i].failures));
+			json_object_set_new(app, "lost", json_integer((json_int_t)apps[i].lost));
 		}
 		if (apps[i].error[0] != '\0') {
 			json_object_set_new(app, "error", text(apps[i].error));

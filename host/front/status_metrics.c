@@ -118,6 +118,12 @@ static void put_apps(struct buffer *out, const struct app_report *list, size_t c
 		put_labelled(out, "app_requests_total", "app", a->name, ",code=\"other\"",
 		    (double)(a->requests - a->failures));
 	}
+	put_family(out, "app_connections_lost_total", "counter",
+	    "Connections to apps with sockets of their own that no worker could take.");
+	for (size_t i = 0; i < count; i++)
+		if (list[i].serves)
+			put_labelled(out, "app_connections_lost_total", "app", list[i].name, "",
+			    (double)list[i].lost);
 	put_family(out, "app_refused", "gauge", "1 if the app, changed, does not load.");
 	for (size_t i = 0; i < count; i++)
 		put_labelled(out, "app_refused", "app", list[i].name, "",

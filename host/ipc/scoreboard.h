@@ -45,6 +45,7 @@ struct scoreboard_slot {
 	/* Sums over all requests: */
 	atomic_uint_fast64_t requests, failures; /* `failures` were answered with 5xx */
 	atomic_uint_fast64_t time;               /* nanoseconds */
+	atomic_uint_fast64_t lost; /* connections that were closed, as no worker could take them */
 	/* Log lines that are not written yet; the guardian writes them if the worker dies. */
 	struct log_gather lines;
 	/*

@@ -121,6 +121,7 @@ bool connections_park(struct connections *t, struct connection *c, uint64_t dead
 	pthread_mutex_lock(&t->lock);
 	parked = c->state == OWNED;
 	c->state = parked ? PARKED : OWNED;
+	c->parked = clock_now();
 	c->deadline = deadline;
 	if (parked && !c->watched && watch(t, c) < 0)
 		shutdown(c->fd, SHUT_RDWR);
@@ -194,22 +195,53 @@ void connections_expire_idle(struct connections *t, uint64_t now)
 	expire(t, now, true);
 }
 
+static bool is_idle(const struct connection *c)
+{
+	return c->state == PARKED && c->check.state.seen == 0 && c->taken.size == 0 && !c->draining;
+}
+
 struct connection *connections_take_idle(struct connections *t)
 {
 	struct connection *found = NULL;
 
 	pthread_mutex_lock(&t->lock);
-	for (size_t i = 0; i < t->most && found == NULL; i++) {
-		struct connection *c = &t->places[i];
+	for (size_t i = 0; i < t->most && found == NULL; i++)
+		if (is_idle(&t->places[i]))
+			found = &t->places[i];
+	if (found != NULL)
+		found->state = OWNED;
+	pthread_mutex_unlock(&t->lock);
+	return found;
+}
 
-		if (c->state == PARKED && c->check.state.seen == 0 && c->taken.size == 0 &&
-		    !c->draining)
+struct connection *connections_take_oldest_idle(struct connections *t, uint64_t now)
+{
+	struct connection *found = NULL;
+
+	pthread_mutex_lock(&t->lock);
+	for (size_t i = 0; i < t->most; i++) {
+		struct connection *c = &t->places[i];
+		uint64_t least =
+		    c->kept ? CONNECTION_KEPT_IDLE_NS : CONNECTION_HEAD_TIMEOUT_S * CLOCK_SECOND;
+
+		if (is_idle(c) && now - c->parked >= least &&
+		    (found == NULL || c->parked < found->parked))
 			found = c;
 	}
 	if (found != NULL)
 		found->state = OWNED;
 	pthread_mutex_unlock(&t->lock);
 	return found;
+}
+
+bool connections_have_room(struct connections *t)
+{
+	bool room;
+
+	pthread_mutex_lock(&t->lock);
+	room = t->free_count > 0;
+	pthread_mutex_unlock(&t->lock);
+	return room;
 }
 
 void connections_count(struct connections *t, size_t *open, size_t *parked)
@@ -382,6 +414,7 @@ uint64_t connection_drain(struct connection *c, unsigned char *buffer, uint64_t 
 void connection_next(struct connection *c)
 {
 	wire_check_restart(&c->check);
+	c->kept = true;
 	c->deadline = 0;
 	c->judged = 0;
 	if (c->taken.size == 0) {

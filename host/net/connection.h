@@ -7,6 +7,7 @@
 #define EXTHOST_CONNECTION_H
 
 #include "base/buffer.h"
+#include "base/clock.h"
 #include "base/error.h"
 #include "net/wire_check.h"
 
@@ -36,6 +37,8 @@ struct connection {
 	uint32_t index, generation;
 	int state;
 	bool watched;
+	bool kept;         /* a request on it has been answered */
+	uint64_t parked;   /* clock_now() of its parking */
 	uint64_t deadline; /* clock_now() at which a thread must look at it again; 0: never */
 };
 
@@ -77,6 +80,17 @@ void connections_expire_idle(struct connections *t, uint64_t now);
 
 /* A parked connection that has begun no request, now owned by the caller. NULL: there is none. */
 struct connection *connections_take_idle(struct connections *t);
+
+/* The table has room for another connection. */
+bool connections_have_room(struct connections *t);
+
+/*
+ * As connections_take_idle, to make room: the one that has been parked longest, for at least
+ * CONNECTION_KEPT_IDLE_NS after an answer, or CONNECTION_HEAD_TIMEOUT_S if nothing has come yet.
+ */
+struct connection *connections_take_oldest_idle(struct connections *t, uint64_t now);
+
+#define CONNECTION_KEPT_IDLE_NS CLOCK_SECOND
 
 /* The numbers of open connections, and of parked ones among them. */
 void connections_count(struct connections *t, size_t *open, size_t *parked);

@@ -100,6 +100,7 @@ struct app {
 	uint64_t loads;       /* that went well */
 	/* By its workers that are gone: requests answered, and of these with 5xx. */
 	uint64_t requests, failures_answered;
+	uint64_t lost;       /* connections that were closed: `lost` of the scoreboard */
 	unsigned early;      /* deaths of workers soon after they were loaded, in a row */
 	uint64_t hold_until; /* so soon no other is started, as one died too early */
 };
@@ -123,6 +124,7 @@ struct app_report {
 	bool serves; /* sockets of its own; then those at work are `busy`, the others `idle` */
 	size_t idle, busy, loading;
 	uint64_t requests, failures; /* of one that serves: answered, and of these with 5xx */
+	uint64_t lost;               /* of one that serves: connections that no worker could take */
 	uint64_t loads;
 	char error[256];    /* "" or why the changed one does not load */
 	int64_t error_time; /* since when; seconds since 1970 */

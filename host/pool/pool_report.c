@@ -17,6 +17,7 @@ static void add_worker(struct app_report *r, const struct app_worker_entry *w)
 	if (w->slot != NULL) {
 		r->requests += atomic_load(&w->slot->requests);
 		r->failures += atomic_load(&w->slot->failures);
+		r->lost += atomic_load(&w->slot->lost);
 	}
 }
 
@@ -41,6 +42,7 @@ struct app_report *app_pool_list(struct app_pool *p, size_t *count)
 		r->serves = a->sockets != NULL;
 		r->requests = a->requests;
 		r->failures = a->failures_answered;
+		r->lost = a->lost;
 		r->loading = app_count_loading(a);
 		for (struct app_worker_entry *w = a->workers; w != NULL; w = w->next) {
 			add_worker(r, w);

@@ -341,6 +341,7 @@ void supply_remove(struct app_pool *p, struct app_worker_entry *w)
 	if (w->slot != NULL) {
 		a->requests += atomic_load(&w->slot->requests);
 		a->failures_answered += atomic_load(&w->slot->failures);
+		a->lost += atomic_load(&w->slot->lost);
 		munmap(w->slot, sizeof(*w->slot));
 	}
 	process_handle_release(&w->process);

@@ -39,8 +39,7 @@ void outcome_fail_client(struct outcome *o, bool aborted)
 
 void outcome_fail_late(struct outcome *o, uint64_t timeout_s)
 {
-	outcome_fail(
-	    o, OUTCOME_TIMEOUT, 504, "longer than %llu s", (unsigned long long)timeout_s);
+	outcome_fail(o, OUTCOME_TIMEOUT, 504, "longer than %llu s", (unsigned long long)timeout_s);
 }
 
 void outcome_judge_client(struct outcome *o, const struct response *r, uint64_t timeout_s)
@@ -50,8 +49,8 @@ void outcome_judge_client(struct outcome *o, const struct response *r, uint64_t 
 	if (!aborted && !r->failed)
 		return;
 	if (!aborted && (r->late || (r->deadline != 0 && clock_now() >= r->deadline)))
-		outcome_fail(o, OUTCOME_TIMEOUT, 504, "longer than %llu s: the client takes no more",
-		    (unsigned long long)timeout_s);
+		outcome_fail(o, OUTCOME_TIMEOUT, 504,
+		    "longer than %llu s: the client takes no more", (unsigned long long)timeout_s);
 	else
 		outcome_fail_client(o, aborted);
 }

@@ -142,16 +142,14 @@ static void step(struct run *run)
 	if (run->state != RUN_STATE_GOING)
 		return;
 	if (!run->left)
-		outcome_judge_client(&run->x->outcome, &run->x->request->response,
-		    run->x->limits.timeout);
+		outcome_judge_client(
+		    &run->x->outcome, &run->x->request->response, run->x->limits.timeout);
 	if (run->answer_at != 0 && clock_now() >= run->answer_at)
 		answer_early(run);
 	if (!run->x->outcome.whole && run->end.stage == ESCALATION_GOES_ON)
 		end_failed(run);
 	switch (escalation_step(&run->end)) {
-	case ESCALATION_ASKED:
-		outcome_fail_late(&run->x->outcome, run->x->limits.timeout);
-		break;
+	case ESCALATION_ASKED: outcome_fail_late(&run->x->outcome, run->x->limits.timeout); break;
 	case ESCALATION_TERMED:
 		log_message(run->shared->log, LEVEL_WARNING,
 		    "[%s] %s did not say where it is: it waits, or is in a library in C",

@@ -216,8 +216,8 @@ static void only_the_rest_of_its_own_stream_is_taken_off_while_a_request_is_answ
 /* The guardian of a direct worker sees the bytes that the worker has taken, and the connection. */
 static bool is_aborted(const struct coming *c)
 {
-	return request_is_aborted(c->r.response.fd, 1, (const unsigned char *)c->r.behind.data,
-	    c->r.behind.size);
+	return request_is_aborted(
+	    c->r.response.fd, 1, (const unsigned char *)c->r.behind.data, c->r.behind.size);
 }
 
 static void an_abort_that_comes_in_two_pieces_is_heard(void **state)

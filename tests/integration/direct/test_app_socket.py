@@ -244,20 +244,40 @@ def test_the_log_is_opened_again_on_sigusr1(tmp_path, language):
         host.stop()
 
 
-def test_one_connection_more_than_the_worker_may_have_is_closed(serve):
+def test_the_oldest_kept_connection_makes_room_for_one_more_than_the_worker_may_have(serve):
     host = serve("--max-connections", "2", workers=1)
     with contextlib.ExitStack() as stack:
-        kept = [stack.enter_context(fastcgi.Connection(host.socket)) for _ in range(2)]
+        def ask(connection):
+            return connection.run(fastcgi.variables("GET", "/hello?x"),
+                                  flags=fastcgi.KEEP_CONN).reply().text
+        for _ in range(2):
+            old, other = (stack.enter_context(fastcgi.Connection(host.socket)) for _ in range(2))
+            assert [ask(old), ask(other)] == ["hello x\n"] * 2
+            more = stack.enter_context(fastcgi.Connection(host.socket))
+            assert ask(more) == "hello x\n"
+            assert old.is_closed()
+            assert [ask(other), ask(more)] == ["hello x\n"] * 2
+            for connection in other, more:
+                connection.close()
 
-        def answers():
-            found = fastcgi.variables("GET", "/hello?x")
-            return [connection.run(found, flags=fastcgi.KEEP_CONN).reply().text
-                    for connection in kept]
-        assert answers() == ["hello x\n"] * 2
+
+def test_where_no_connection_is_idle_one_more_waits_until_there_is_room(serve):
+    host = serve("--max-connections", "2", workers=1)
+    whole = fastcgi.begin() + fastcgi.stream(
+        fastcgi.PARAMS, 1, fastcgi.pairs(fastcgi.variables("GET", "/hello?x"))) + fastcgi.record(
+            fastcgi.STDIN, 1)
+    with contextlib.ExitStack() as stack:
+        half = [stack.enter_context(fastcgi.Connection(host.socket)) for _ in range(2)]
+        for connection in half:
+            connection.send(whole[:20])
         more = stack.enter_context(fastcgi.Connection(host.socket))
-        assert more.is_closed()
-        host.wait_line("refused: --max-connections are open")
-        assert answers() == ["hello x\n"] * 2
+        more.send(whole)
+        host.wait_line("--max-connections are open; more clients wait")
+        are_quiet(host.workers())
+        for connection in half:
+            connection.send(whole[20:])
+            assert connection.read_outcome().reply().text == "hello x\n"
+        assert more.read_outcome().reply().text == "hello x\n"
 
 
 def test_a_request_has_used_no_more_processor_time_than_it_took(serve):
