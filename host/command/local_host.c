@@ -23,7 +23,6 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -124,44 +123,37 @@ static int find_language(const struct local_host *h, const struct request *r)
 	return found.language;
 }
 
+static pid_t fork_child(void *context)
+{
+	pid_t pid = fork();
+
+	(void)context;
+	if (pid == 0)
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+	return pid;
+}
+
 static int start_template(struct local_host *h, int language, struct error *e)
 {
-	struct template_setup setup = {.binding = h->bindings[language],
+	const struct template_setup setup = {.binding = h->bindings[language],
 	    .preload = h->config->preload.items,
 	    .preload_count = h->config->preload.count,
 	    .log = &h->log};
-	int channel[2] = {-1, -1}, status[2] = {-1, -1};
-	int result = -1;
-	pid_t pid = -1;
+	struct template_handle t;
+	int result;
 
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, channel) < 0 ||
-	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, status) < 0)
-		error_errno(e, "channel to the template");
-	else if ((pid = fork()) < 0)
-		error_errno(e, "template: fork");
-	if (pid == 0) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		close(channel[0]);
-		close(status[0]);
-		setup.channel = channel[1];
-		setup.status = status[1];
-		template_main(&setup);
-	}
-	fd_close(&channel[1]);
-	fd_close(&status[1]);
-	if (pid > 0)
-		result = await_ready(status[0], e);
-	fd_close(&status[0]);
+	if (template_start(&setup, fork_child, NULL, &t) < 0)
+		return error_errno(e, "start a template");
+	result = await_ready(t.status, e);
+	fd_close(&t.status);
 	if (result == 0) {
-		h->templates[language] = pid;
-		spares_connect(h->shared.run.spares, language, channel[0]);
+		h->templates[language] = t.pid;
+		spares_connect(h->shared.run.spares, language, t.channel);
 		return 0;
 	}
-	fd_close(&channel[0]);
-	if (pid > 0) {
-		kill(pid, SIGKILL);
-		waitpid(pid, NULL, 0);
-	}
+	fd_close(&t.channel);
+	kill(t.pid, SIGKILL);
+	waitpid(t.pid, NULL, 0);
 	return -1;
 }
 

@@ -55,7 +55,7 @@ bool child_is_due(const struct child *c);
 
 /*
  * fork(2). In the parent, the process is recorded and its deadline begins; in the child process *c
- * is as it was. -1: as child_fail().
+ * is as it was. -1 with errno, and child_fail() is to follow.
  */
 pid_t child_fork(struct child *c);
 

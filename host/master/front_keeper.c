@@ -31,7 +31,7 @@ static void start(struct front_keeper *k, const struct front_setup *setup, void 
 	pid_t pid;
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0) {
-		child_fail(&k->child, "socketpair");
+		child_fail(&k->child, "start");
 		return;
 	}
 	pid = child_fork(&k->child);
@@ -41,10 +41,12 @@ static void start(struct front_keeper *k, const struct front_setup *setup, void 
 		own.master = ends[1];
 		front_main(&own);
 	}
-	if (pid > 0)
-		k->channel = ends[0];
-	else
+	if (pid < 0) {
+		child_fail(&k->child, "start");
 		close(ends[0]);
+	} else {
+		k->channel = ends[0];
+	}
 	close(ends[1]);
 }
 

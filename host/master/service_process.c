@@ -30,7 +30,7 @@ int service_process_start(
 
 	service_process_log(p, child->log, true); /* the rest of the process before */
 	if (pipe2(ends, O_CLOEXEC) < 0) {
-		child_fail(child, "pipe");
+		child_fail(child, "start");
 		return -1;
 	}
 	pid = child_fork(child);
@@ -38,6 +38,8 @@ int service_process_start(
 		in_child(argument);
 		run_program(p, ends[1]);
 	}
+	if (pid < 0)
+		child_fail(child, "start");
 	close(ends[1]);
 	if (pid < 0) {
 		close(ends[0]);

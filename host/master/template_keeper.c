@@ -83,37 +83,38 @@ bool template_keeper_is_at_rest(const struct template_keeper *k)
 	return k->next.due == 0 && k->next.pid == 0;
 }
 
+/* What a new template does first. */
+struct leaving {
+	struct child *child;
+	void (*in_child)(void *argument);
+	void *argument;
+};
+
+static pid_t fork_child(void *context)
+{
+	const struct leaving *leaving = context;
+	pid_t pid = child_fork(leaving->child);
+
+	if (pid == 0)
+		leaving->in_child(leaving->argument);
+	return pid;
+}
+
 static void start(struct template_keeper *k, void (*in_child)(void *), void *argument)
 {
-	struct template_setup setup = {.binding = k->binding,
+	const struct template_setup setup = {.binding = k->binding,
 	    .preload = k->preload.names.items,
 	    .preload_count = k->preload.names.count,
 	    .log = k->log};
-	int channel[2] = {-1, -1}, status[2] = {-1, -1};
-	pid_t pid = -1;
+	struct leaving leaving = {&k->next, in_child, argument};
+	struct template_handle t;
 
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, channel) < 0 ||
-	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, status) < 0)
-		child_fail(&k->next, "socketpair");
-	else
-		pid = child_fork(&k->next);
-	if (pid == 0) {
-		in_child(argument);
-		close(channel[0]);
-		close(status[0]);
-		setup.channel = channel[1];
-		setup.status = status[1];
-		template_main(&setup);
-	}
-	fd_close(&channel[1]);
-	fd_close(&status[1]);
-	if (pid < 0) {
-		fd_close(&channel[0]);
-		fd_close(&status[0]);
+	if (template_start(&setup, fork_child, &leaving, &t) < 0) {
+		child_fail(&k->next, "start");
 		return;
 	}
-	k->channel = channel[0];
-	k->status = status[0];
+	k->channel = t.channel;
+	k->status = t.status;
 }
 
 bool template_keeper_take_status(struct template_keeper *k, int *channel)

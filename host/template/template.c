@@ -59,6 +59,7 @@ struct template
 	bool draining; /* the front has closed the channel: only wait for the children */
 };
 
+static int open_channels(int channel[2], int status[2]);
 static void prepare_process(struct template *t);
 static int thread_count(void);
 static void start_language(const struct template_setup *setup, int threads);
@@ -69,6 +70,46 @@ static void drain(struct template *t);
 static void reap_children(struct template *t);
 static void kill_orphans(const struct template *t);
 static void tell(const struct template_setup *setup, enum template_event event, const char *text);
+
+int template_start(const struct template_setup *setup, pid_t (*fork_child)(void *context),
+    void *context, struct template_handle *t)
+{
+	int channel[2], status[2];
+	pid_t pid;
+
+	if (open_channels(channel, status) < 0)
+		return -1;
+	pid = fork_child(context);
+	if (pid == 0) {
+		struct template_setup own = *setup;
+
+		close(channel[0]);
+		close(status[0]);
+		own.channel = channel[1];
+		own.status = status[1];
+		template_main(&own);
+	}
+	fd_close(&channel[1]);
+	fd_close(&status[1]);
+	if (pid < 0) {
+		fd_close(&channel[0]);
+		fd_close(&status[0]);
+		return -1;
+	}
+	*t = (struct template_handle){.pid = pid, .channel = channel[0], .status = status[0]};
+	return 0;
+}
+
+static int open_channels(int channel[2], int status[2])
+{
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, channel) < 0)
+		return -1;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, status) == 0)
+		return 0;
+	fd_close(&channel[0]);
+	fd_close(&channel[1]);
+	return -1;
+}
 
 void template_main(const struct template_setup *setup)
 {

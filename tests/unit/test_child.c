@@ -276,13 +276,14 @@ static void a_start_that_fails_is_logged_and_tried_again_after_the_wait(void **s
 			_exit(0);
 		assert_int_equal(pid, -1);
 		assert_int_equal(c.pid, 0);
+		child_fail(&c, "start");
 		assert_false(child_is_due(&c));
 		assert_int_equal(child_next_event(&c), clock_now() + 4 * CLOCK_SECOND);
 	}
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &files), 0);
 	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
 	text = unit_read(log_file.fd);
-	assert_non_null(strstr(text, "error thing: pidfd_open: Too many open files"));
+	assert_non_null(strstr(text, "error thing: start: Too many open files"));
 	free(text);
 }
 
