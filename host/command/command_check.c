@@ -35,14 +35,18 @@ static struct {
 	bool only_app; /* option --app: Fossil serves none of these files */
 } walk;
 
+/* Most reasons begin with the file's name themselves. */
 static void complain(const char *name, const char *reason)
 {
-	printf("%s: %s\n", name, reason);
+	if (strncmp(reason, name, strlen(name)) == 0)
+		printf("%s\n", reason);
+	else
+		printf("%s: %s\n", name, reason);
 	walk.complaints++;
 }
 
 /*
- * Fossil executes the file, whose #! line names the program to start. Without such a line, or
+ * Fossil executes the file, whose shebang line names the program to start. Without such a line, or
  * without that program, Fossil sends an empty page.
  */
 static void check_first_line(const char *name, int file)
@@ -61,12 +65,12 @@ static void check_first_line(const char *name, int file)
 	if (walk.not_started++ >= WARNINGS_MAX)
 		return;
 	if (strncmp(line, "#!", 2) != 0)
-		printf("%s: warning: it has no #! line, and Fossil cannot start it\n", name);
+		printf("%s: warning: it has no shebang line, and Fossil cannot start it\n", name);
 	else if (program[strcspn(program, "\r")] != '\0')
 		printf(
-		    "%s: warning: its #! line ends with CR LF, and Fossil cannot start it\n", name);
+		    "%s: warning: its shebang line ends with CR LF, and Fossil cannot start it\n", name);
 	else
-		printf("%s: warning: its #! line names %s, and Fossil cannot start it: %s\n", name,
+		printf("%s: warning: its shebang line names %s, and Fossil cannot start it: %s\n", name,
 		    program, strerror(errno));
 }
 

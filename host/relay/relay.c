@@ -32,6 +32,7 @@
 #define BODY_TIMEOUT_MS 1000    /* for the first byte of a body that may never come */
 #define CONNECT_TIMEOUT_MS 5000 /* while the host's queue of connections is full */
 #define SYSTEM_SOCKET "/run/exthost/exthost.sock"
+#define PLAIN_BYTES "-=._/0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 #define NO_HOST "no host listens, and exthost cannot be started"
 
 struct relay {
@@ -96,23 +97,46 @@ static int usage(int status)
 	    "When no host listens, exthost runs the request, slower. See exthost-cgi(1).\n";
 
 	(void)!write(status == 0 ? STDOUT_FILENO : STDERR_FILENO, text, sizeof(text) - 1);
-	/* A server that takes empty output for success needs a page as well. */
 	if (status != 0 && getenv("GATEWAY_INTERFACE") != NULL)
-		relay_reply_page(500, "the shebang line of the script is wrong");
+		relay_reply_page(500, "the relay was started without a script");
 	return status;
+}
+
+/* Exit status 2. The page names no path, and an option with other bytes than these not at all. */
+static int refuse_option(const struct relay *r, const char *option)
+{
+	const char *slash = strrchr(r->script, '/');
+	char reason[256];
+
+	if (strcmp(option, "--socket") == 0)
+		option = "--socket without a PATH";
+	else if (option[strspn(option, PLAIN_BYTES)] != '\0')
+		option = "an unknown option";
+	snprintf(reason, sizeof(reason),
+	    "the shebang line of %.80s has %.80s; known are --socket PATH and a language",
+	    slash != NULL ? slash + 1 : r->script, option);
+	/* A server that takes empty output for success needs a page as well. */
+	if (getenv("GATEWAY_INTERFACE") != NULL)
+		relay_reply_page(500, reason);
+	else
+		dprintf(STDERR_FILENO, "exthost-cgi: %s\n", reason);
+	return 2;
 }
 
 /* The kernel passes everything after the program in a shebang line as one argument. */
 static int read_words(struct relay *r, char *words)
 {
-	char *rest = words;
+	char *rest;
 
-	for (char *word = strsep(&rest, " \t"); word != NULL; word = strsep(&rest, " \t")) {
-		if (strcmp(word, "--socket") == 0 && rest != NULL)
-			r->socket_path = strsep(&rest, " \t");
-		else if (word[0] == '-')
-			return usage(2);
+	for (char *word = strtok_r(words, " \t", &rest); word != NULL;
+	     word = strtok_r(NULL, " \t", &rest)) {
 		/* A language's name is for the host, which reads the line itself. */
+		if (word[0] != '-')
+			continue;
+		if (strcmp(word, "--socket") == 0)
+			r->socket_path = strtok_r(NULL, " \t", &rest);
+		if (strcmp(word, "--socket") != 0 || r->socket_path == NULL)
+			return refuse_option(r, word);
 	}
 	return -1;
 }

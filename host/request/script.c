@@ -5,6 +5,7 @@
  */
 #include "request/script.h"
 
+#include "base/buffer.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/fd.h"
@@ -28,6 +29,8 @@
 #define HEAD_MAX 2048      /* in which the first lines are looked at */
 #define HEAD_LINES 10
 #define SETTLED_NS (50 * CLOCK_MILLISECOND) /* age from which a file's code may be kept */
+#define BY_SUFFIX (-1) /* instead of a language's index: the suffix of the name tells it */
+#define REFUSED (-2)   /* instead of a language's index: there is an error */
 
 struct entry {
 	dev_t device;
@@ -94,58 +97,122 @@ static const char *last_element(const char *path)
 	return slash != NULL ? slash + 1 : path;
 }
 
-/* After exthost-cgi: options and their values, and perhaps the name of a language. */
-static int language_after_relay(const struct scripts *s, char *rest)
-{
-	for (char *word = strtok_r(NULL, " \t", &rest); word != NULL;
-	     word = strtok_r(NULL, " \t", &rest)) {
-		int language = language_by_name(s->bindings, word);
+/* A shebang line, taken apart word by word. */
+struct line_words {
+	const struct scripts *scripts;
+	const char *script;
+	char *rest;
+	struct error *e;
+};
 
-		if (language >= 0)
-			return language;
-	}
-	return -1;
+static char *next_word(struct line_words *w)
+{
+	return strtok_r(NULL, " \t", &w->rest);
 }
 
-/* By the #! line: index; -1: it names none, let the suffix say; -2: it names another program. */
-static int language_by_line(const struct scripts *s, char *line)
+/* REFUSED with *e: what the line has, and what it may have there: `known`, then the languages. */
+static int refuse_word(
+    const struct line_words *w, const char *word, const char *where, const char *known, bool programs)
 {
-	char *rest;
-	const char *program = strtok_r(line + 2, " \t", &rest);
-	int language;
+	struct buffer names = {0};
+
+	for (const struct binding *const *b = w->scripts->bindings; *b != NULL; b++) {
+		if (!programs)
+			buffer_printf(&names, ", %s", (*b)->name);
+		for (size_t i = 0; programs && (*b)->programs[i] != NULL; i++)
+			buffer_printf(&names, ", %s", (*b)->programs[i]);
+	}
+	error_set(w->e, "%s: its shebang line has '%.*s' %s; known are %s%s", w->script, SHOWN_MAX,
+	    word, where, known, names.data != NULL ? buffer_string(&names) : "");
+	buffer_release(&names);
+	return REFUSED;
+}
+
+/* After exthost-cgi: options, and perhaps the name of a language. */
+static int language_after_relay(struct line_words *w)
+{
+	static const char where[] = "after exthost-cgi", known[] = "--socket PATH";
+	int language = BY_SUFFIX;
+
+	for (const char *word = next_word(w); word != NULL; word = next_word(w)) {
+		if (strcmp(word, "--socket") == 0) {
+			if (next_word(w) == NULL)
+				return refuse_word(w, "--socket", "without a PATH", known, false);
+		} else if (language >= 0 ||
+			   (language = language_by_name(w->scripts->bindings, word)) < 0) {
+			return refuse_word(w, word, where, known, false);
+		}
+	}
+	return language;
+}
+
+/* After env: the first word that is neither an option nor a variable. NULL: there is none. */
+static const char *program_after_env(struct line_words *w)
+{
+	const char *word;
+
+	do
+		word = next_word(w);
+	while (word != NULL && (word[0] == '-' || strchr(word, '=') != NULL));
+	return word;
+}
+
+/*
+ * The interpreter itself would run another file than the script if a word followed its name. Its
+ * options are ignored: it has started already.
+ */
+static int language_by_interpreter(struct line_words *w, const char *program)
+{
+	int language = language_by_program(w->scripts->bindings, program);
+	const char *word;
+
+	if (language < 0)
+		return refuse_word(w, program, "as its program", "exthost-cgi, env", true);
+	word = next_word(w);
+	if (word != NULL && word[0] != '-')
+		return error_set(w->e,
+			   "%s: its shebang line has '%.*s' after %s; known are options of %s "
+			   "alone",
+			   w->script, SHOWN_MAX, word, program, program),
+		       REFUSED;
+	return language;
+}
+
+/* A language by its index, BY_SUFFIX if the line names none, or REFUSED with *e. */
+static int language_by_line(struct line_words *w, char *line)
+{
+	const char *program = strtok_r(line + 2, " \t", &w->rest);
 
 	if (program == NULL)
-		return -2;
+		return refuse_word(w, "", "as its program", "exthost-cgi, env", true);
 	program = last_element(program);
 	if (strncmp(program, "exthost-cgi", 11) == 0)
-		return language_after_relay(s, rest);
-	if (strcmp(program, "env") == 0) {
-		do
-			program = strtok_r(NULL, " \t", &rest);
-		while (program != NULL && (program[0] == '-' || strchr(program, '=') != NULL));
-		if (program == NULL)
-			return -2;
-		program = last_element(program);
-	}
-	language = language_by_program(s->bindings, program);
-	return language >= 0 ? language : -2;
+		return language_after_relay(w);
+	if (strcmp(program, "env") != 0)
+		return language_by_interpreter(w, program);
+	program = program_after_env(w);
+	if (program == NULL)
+		return refuse_word(w, "env", "without a program", "env PROGRAM", true);
+	return language_by_interpreter(w, last_element(program));
 }
 
 static int language_of(const struct scripts *s, const char *name, const char *head, struct error *e)
 {
+	struct line_words words = {.scripts = s, .script = name, .e = e};
 	char line[FIRST_LINE_MAX + 1];
 	int size = (int)strcspn(head, "\r\n");
-	int language = -1;
+	int language = BY_SUFFIX;
 
 	snprintf(line, sizeof(line), "%.*s", size, head);
 	if (strncmp(line, "#!", 2) == 0)
-		language = language_by_line(s, line);
-	if (language == -1)
-		language = language_by_suffix(s->bindings, name);
+		language = language_by_line(&words, line);
+	if (language != BY_SUFFIX)
+		return language;
+	language = language_by_suffix(s->bindings, name);
 	if (language < 0)
 		return error_set(e,
-		    "%s is executable and in no language that exthost carries; its "
-		    "first line is '%.*s'",
+		    "%s is executable and in no language that exthost carries: neither a shebang "
+		    "line nor its name tells one; its first line is '%.*s'",
 		    name, size < SHOWN_MAX ? size : SHOWN_MAX, head);
 	return language;
 }

@@ -29,9 +29,10 @@ struct scripts *scripts_create(const struct binding *const *bindings);
 const struct binding *const *scripts_bindings(const struct scripts *s);
 
 /*
- * The language of an open script: told by the program in its #! line (env is looked through; after
- * exthost-cgi stands the language's name), else by the suffix of its name. 0, or -1 with the reason
- * in *e: what the first line says, as nothing else is ever executed.
+ * The language of an open script: told by the program in its shebang line (env is looked through;
+ * after exthost-cgi stands the language's name), else by the suffix of its name. 0, or -1 with the
+ * reason in *e: the script, the unknown program, word or option in its shebang line, and what is
+ * known there. Nothing else is ever executed.
  */
 int scripts_find(struct scripts *s, const char *name, int file, const struct stat *status,
     struct script_found *found, struct error *e);

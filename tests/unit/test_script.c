@@ -115,6 +115,39 @@ static void the_first_line_or_else_the_suffix_tells_the_language(void **state)
 	}
 }
 
+/* Each error names the script, the word, and what is known there. */
+static void a_word_that_a_shebang_line_may_not_have_is_named(void **state)
+{
+	static const struct {
+		const char *name, *text, *word, *known;
+	} cases[] = {
+	    {"a.py", "#!/usr/bin/exthost-cgi pyhton\n", "'pyhton' after exthost-cgi",
+		"--socket PATH, python, tcl"},
+	    {"a.py", "#!/usr/bin/exthost-cgi --sokcet /run/x python\n", "'--sokcet' after",
+		"--socket PATH, python, tcl"},
+	    {"a.py", "#!/usr/bin/exthost-cgi --socket\n", "'--socket' without a PATH", "PATH"},
+	    {"a.py", "#!/usr/bin/exthost-cgi python tcl\n", "'tcl' after", "python, tcl"},
+	    {"a.py", "#!/usr/bin/exthost-cgi python -u\n", "'-u' after", "python, tcl"},
+	    {"a.py", "#!/bin/sh\n", "'sh' as its program",
+		"exthost-cgi, env, python, tclsh, wapptclsh"},
+	    {"a.py", "#!/usr/bin/env perl\n", "'perl' as its program", "python, tclsh"},
+	    {"a.py", "#!/usr/bin/env\n", "'env' without a program", "env PROGRAM, python"},
+	    {"a.py", "#!\n", "'' as its program", "python, tclsh"},
+	    {"a.py", "#!/usr/bin/python3 other.py\n", "'other.py' after python3", "options"},
+	    {"a.py", "#!/usr/bin/env python3 other.py\n", "'other.py' after python3", "options"},
+	};
+
+	for (size_t i = 0; i < UNIT_COUNT(cases); i++) {
+		struct error e = {""};
+
+		assert_int_equal(language_of(*state, cases[i].name, cases[i].text, &e), -1);
+		if (strncmp(e.message, "a.py: its shebang line has ", 27) != 0 ||
+		    strstr(e.message, cases[i].word) == NULL ||
+		    strstr(e.message, cases[i].known) == NULL)
+			fail_msg("%s: %s", cases[i].text, e.message);
+	}
+}
+
 static void a_name_or_one_of_the_first_ten_lines_tells_that_it_stays_loaded(void **state)
 {
 	static const struct {
@@ -155,17 +188,13 @@ static void a_name_or_one_of_the_first_ten_lines_tells_that_it_stays_loaded(void
 	}
 }
 
-static void anything_else_is_refused_and_the_first_line_told(void **state)
+static void anything_else_is_refused_and_its_first_line_told(void **state)
 {
 	static const struct {
 		const char *name, *text, *told;
 	} cases[] = {
-	    {"a", "#!/bin/sh\necho\n", "'#!/bin/sh'"},
-	    {"a.py", "#!/bin/sh\n", "'#!/bin/sh'"},
-	    {"a.py", "#!\n", "'#!'"},
-	    {"a.py", "#!/usr/bin/env\n", "'#!/usr/bin/env'"},
-	    {"a.py", "#!/usr/bin/env perl\n", "'#!/usr/bin/env perl'"},
-	    {"a", "#!/usr/bin/python3x\n", "python3x"},
+	    {"a", "#!/bin/sh\necho\n", "'sh'"},
+	    {"a", "#!/usr/bin/python3x\n", "'python3x'"},
 	    {"a", "#!/usr/bin/exthost-cgi\n", "exthost-cgi"},
 	    {"a", "", "''"},
 	    {"py", "print()\n", "'print()'"},
@@ -268,7 +297,9 @@ int main(void)
 		a_name_or_one_of_the_first_ten_lines_tells_that_it_stays_loaded, make_place,
 		remove_place),
 	    cmocka_unit_test_setup_teardown(
-		anything_else_is_refused_and_the_first_line_told, make_place, remove_place),
+		anything_else_is_refused_and_its_first_line_told, make_place, remove_place),
+	    cmocka_unit_test_setup_teardown(
+		a_word_that_a_shebang_line_may_not_have_is_named, make_place, remove_place),
 	    cmocka_unit_test_setup_teardown(
 		what_is_kept_is_given_until_the_file_changes, make_place, remove_place),
 	    cmocka_unit_test_setup_teardown(

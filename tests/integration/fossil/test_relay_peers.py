@@ -328,11 +328,23 @@ def _system_call(pid):
         return None
 
 
-def test_a_wrong_first_line_is_a_page_too(root, relay):
-    one = relay("--unknown tcl")
+@pytest.mark.parametrize("words, told", [
+    ("--unknown tcl", b"--unknown;"), ("tcl --socket", b"--socket without a PATH;"),
+    ("--socket  ", b"--socket without a PATH;"), ("--<b>x</b> tcl", b"an unknown option;")])
+def test_an_unknown_option_in_the_shebang_line_is_a_page_that_names_it(relay, words, told):
+    one = relay(words)
     out, errors = one.process.communicate(timeout=30)
-    assert one.process.returncode == 2
-    assert out.startswith(b"Status: 500 ") and b"usage:" in errors
+    assert one.process.returncode == 2 and out.startswith(b"Status: 500 ")
+    for text in (out, errors):
+        assert b"the shebang line of page.tiny has " + told in text
+        assert b"known are --socket PATH and a language" in text
+
+
+def test_blanks_in_the_shebang_line_may_be_many(root, host, relay):
+    one = relay(f"  --socket\t {root}/.exthost.sock \t tcl ")
+    host.accept()
+    host.answer()
+    assert one.end().status == 200
 
 
 def test_without_a_host_and_without_exthost_it_is_503(root, relay):

@@ -272,7 +272,7 @@ def test_check_is_silent_where_nothing_is_to_be_said(tmp_path):
 
 
 @pytest.mark.parametrize("first, says", [
-    ("", "no #! line"), ("#!/does/not/exist/python3\n", "/does/not/exist/python3"),
+    ("", "no shebang line"), ("#!/does/not/exist/python3\n", "/does/not/exist/python3"),
     ("#!{relay}\r\n", "CR LF"),
     ("#!{relay} python\n", None)])
 def test_check_names_what_fossil_cannot_start_and_sends_as_an_empty_page(
@@ -288,3 +288,20 @@ def test_check_names_what_fossil_cannot_start_and_sends_as_an_empty_page(
     assert done.returncode == 0 and len(warned) == (1 if says else 0), done
     assert says is None or says in warned[0]
     assert (b"hello" in start_fossil(root).get("/x.py").body) == (says is None)
+
+
+@pytest.mark.parametrize("first, word, known", [
+    ("#!{relay} pyhton\n", "pyhton", "python, tcl"),
+    ("#!{relay} --sokcet /x python\n", "--sokcet", "--socket PATH"),
+    ("#!/bin/sh\n", "sh", "python, tclsh"),
+    ("#!/usr/bin/python3 other.py\n", "other.py", "options of python3")])
+def test_check_and_the_log_name_an_unknown_word_of_a_shebang_line(
+        start_host, tmp_path, first, word, known):
+    put(tmp_path, "x.py", first.format(relay=RELAY) + HELLO["python"], executable=True)
+    done = run_exthost("check", "--root", str(tmp_path))
+    assert done.returncode == 1
+    told = done.stdout.decode().splitlines()[0]
+    assert told.startswith("x.py: ") and f"shebang line has '{word}'" in told and known in told
+    host = start_host(tmp_path)
+    assert host.get("/x.py").status == 500
+    host.wait_line("x.py", f"shebang line has '{word}'", known)
