@@ -33,6 +33,16 @@ static int open_control(struct listeners *listeners, const struct config *config
 	return 0;
 }
 
+static void warn_of_trust(const struct listeners *listeners, const struct log *log)
+{
+	for (size_t i = 0; i < listeners->count; i++)
+		if (listeners->items[i].trust_fossil && listeners->items[i].kind == LISTENER_TCP)
+			log_message(log, LEVEL_WARNING,
+			    "%s: trust=fossil: every client that --allow-from lets connect may be any "
+			    "Fossil user",
+			    listeners->items[i].address);
+}
+
 static int serve_with_log(const struct config_source *source, const struct binding *const *bindings,
     struct config *config, struct log *log)
 {
@@ -53,6 +63,7 @@ static int serve_with_log(const struct config_source *source, const struct bindi
 		listeners_release(&listeners, true);
 		return command_fail(1, "%s", e.message);
 	}
+	warn_of_trust(&listeners, log);
 	setup.listeners = listeners.items;
 	setup.listener_count = listeners.count;
 	if (tuning_has(TUNING_HUGE_TEXT))

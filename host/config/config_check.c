@@ -143,7 +143,7 @@ static int take_only_app(struct config *config, struct error *e)
 }
 
 /* What stands in the root is named by its path beneath that from here on. */
-static int check_app(struct config *config, struct config_app *app, struct error *e)
+static int check_app(const struct config *config, struct config_app *app, struct error *e)
 {
 	size_t root = strcmp(config->root, "/") == 0 ? 0 : strlen(config->root);
 	char *path;
@@ -155,8 +155,8 @@ static int check_app(struct config *config, struct config_app *app, struct error
 	if (check_path(app->prefix, e) < 0)
 		return error_prefix(e, "prefix");
 	for (size_t i = 0; i < app->listen.count; i++)
-		if (check_listen(app->listen.items[i], e) < 0)
-			return error_prefix(e, "listen");
+		if (listen_address_check(app->listen.items[i], config, e) < 0)
+			return -1;
 	path = app->script[0] == '/' ? realpath(app->script, NULL) : NULL;
 	if (app->script[0] == '/' && path == NULL)
 		return error_errno(e, "script %s", app->script);

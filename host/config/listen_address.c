@@ -64,18 +64,30 @@ int listen_address_parse(
 	return 0;
 }
 
+int listen_address_check_trust(const struct config *config, struct error *e)
+{
+	return config->allow_from.count > 0
+		   ? 0
+		   : error_set(e,
+			 "trust=fossil lets every client on a TCP socket be any Fossil user: say with "
+			 "--allow-from who may connect, loopback included");
+}
+
+int listen_address_check(const char *text, const struct config *config, struct error *e)
+{
+	struct listen_address a;
+	int result = listen_address_parse(&a, text, config, e);
+
+	if (result == 0 && a.trust_fossil && strncmp(a.place, "tcp:", 4) == 0)
+		result = listen_address_check_trust(config, e);
+	free(a.text);
+	return result < 0 ? error_prefix(e, "listen %s", text) : 0;
+}
+
 int listen_address_check_all(const struct config *config, struct error *e)
 {
-	int result = 0;
-
-	for (size_t i = 0; i < config->listen.count && result == 0; i++) {
-		const char *text = config->listen.items[i];
-		struct listen_address a;
-
-		result = listen_address_parse(&a, text, config, e);
-		free(a.text);
-		if (result < 0)
-			error_prefix(e, "listen %s", text);
-	}
-	return result;
+	for (size_t i = 0; i < config->listen.count; i++)
+		if (listen_address_check(config->listen.items[i], config, e) < 0)
+			return -1;
+	return 0;
 }

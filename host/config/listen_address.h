@@ -22,9 +22,15 @@ int listen_address_parse(
     struct listen_address *a, const char *text, const struct config *config, struct error *e);
 
 /*
- * Whether each ADDR of the configuration is well-formed; nothing is opened. 0, or -1 with *e
- * filled.
+ * Whether trust=fossil is allowed on a TCP socket of this configuration: it needs --allow-from,
+ * since a client may name any Fossil user. 0, or -1 with *e filled.
  */
+int listen_address_check_trust(const struct config *config, struct error *e);
+
+/* Whether this ADDR is well-formed and allowed; nothing is opened. 0, or -1 with *e filled. */
+int listen_address_check(const char *text, const struct config *config, struct error *e);
+
+/* The same for each ADDR of the configuration but those of its apps. */
 int listen_address_check_all(const struct config *config, struct error *e);
 
 #endif

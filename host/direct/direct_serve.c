@@ -272,7 +272,9 @@ static bool add_connection(struct direct_server *s, int fd, const struct listene
 	uint32_t generation;
 	struct error e = {""};
 
-	if (!access_allows(fd, l->kind == LISTENER_TCP, &s->setup->config, &e)) {
+	if (access_allows(fd, l, &s->setup->config, &e)) {
+		c = connections_add(s->connections, fd, l);
+	} else {
 		log_message(
 		    &s->setup->log, LEVEL_WARNING, "%s: refused: %s", l->address, e.message);
 		close(fd);

@@ -146,7 +146,7 @@ static bool is_allowed(struct front *f, const struct listener *l, int fd, struct
 {
 	const struct config *config;
 	struct config_held *held = config_hold(f->configs, &config);
-	bool allowed = access_allows(fd, l->kind == LISTENER_TCP, config, e);
+	bool allowed = access_allows(fd, l, config, e);
 
 	config_let_go(f->configs, held);
 	return allowed;

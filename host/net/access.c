@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "config/access_rules.h"
 #include "config/config.h"
+#include "net/listen.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -58,7 +59,9 @@ static bool allows_uid(int connection, const struct config *config, struct error
 	       false;
 }
 
-static bool allows_address(int connection, const struct config *config, struct error *e)
+/* Without trust=fossil loopback is allowed, also if --allow-from does not name it. */
+static bool allows_address(
+    int connection, bool trusted, const struct config *config, struct error *e)
 {
 	union {
 		struct sockaddr any;
@@ -72,7 +75,7 @@ static bool allows_address(int connection, const struct config *config, struct e
 
 	if (getpeername(connection, &peer.any, &size) < 0)
 		return error_errno(e, "peer's address"), false;
-	if (access_is_loopback(&peer.any))
+	if (!trusted && access_is_loopback(&peer.any))
 		return true;
 	inet_ntop(peer.any.sa_family,
 	    peer.any.sa_family == AF_INET6 ? (void *)&peer.in6.sin6_addr
@@ -87,7 +90,10 @@ static bool allows_address(int connection, const struct config *config, struct e
 	return error_set(e, "%s may not connect without --allow-from", text), false;
 }
 
-bool access_allows(int connection, bool tcp, const struct config *config, struct error *e)
+bool access_allows(
+    int connection, const struct listener *listener, const struct config *config, struct error *e)
 {
-	return tcp ? allows_address(connection, config, e) : allows_uid(connection, config, e);
+	return listener->kind == LISTENER_TCP
+		   ? allows_address(connection, listener->trust_fossil, config, e)
+		   : allows_uid(connection, config, e);
 }

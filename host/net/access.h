@@ -6,14 +6,17 @@
 
 struct config;
 struct error;
+struct listener;
 struct sockaddr;
 
 /*
- * May this peer speak to us? A unix peer's uid (SO_PEERCRED) must be the host's own, root or one of
- * --allow-uid, and never 65534; a TCP peer must be on loopback or in --allow-from. false with the
- * reason in *e.
+ * May the peer of this connection, accepted at this listener, speak to the host? A unix peer's uid
+ * (SO_PEERCRED) must be the host's own, root or one of --allow-uid, and never 65534. A TCP peer must
+ * be in --allow-from; loopback need not be named unless the listener has trust=fossil, since every
+ * local user can connect from there. false with the reason in *e.
  */
-bool access_allows(int connection, bool tcp, const struct config *config, struct error *e);
+bool access_allows(
+    int connection, const struct listener *listener, const struct config *config, struct error *e);
 
 /* 127.0.0.0/8 or ::1, also mapped. */
 bool access_is_loopback(const struct sockaddr *address);

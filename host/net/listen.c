@@ -133,6 +133,9 @@ static int open_address(struct listeners *ls, const char *text, struct listen_in
 		l->trust_fossil = a.trust_fossil;
 		result = l->address == NULL || l->prefix == NULL ? error_errno(e, "listen")
 								 : open_place(l, &a, in, config, e);
+		/* Whether a socket that was passed in is a TCP socket is known only now. */
+		if (result == 0 && l->trust_fossil && l->kind == LISTENER_TCP)
+			result = listen_address_check_trust(config, e);
 	}
 	free(a.text);
 	if (result < 0)

@@ -5,6 +5,7 @@
 #include "config/access_rules.h"
 #include "config/config.h"
 #include "net/access.h"
+#include "net/listen.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -12,6 +13,8 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+static const struct listener of_unix = {.kind = LISTENER_UNIX}, of_tcp = {.kind = LISTENER_TCP};
 
 static int check_uid(const char *uid, struct error *e)
 {
@@ -109,13 +112,14 @@ static void the_host_s_own_user_may_connect(void **state)
 
 	(void)state;
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
-	assert_true(access_allows(pair[0], false, &config, &e));
+	assert_true(access_allows(pair[0], &of_unix, &config, &e));
 	close(pair[0]);
 	close(pair[1]);
 }
 
-static void loopback_may_connect_over_tcp(void **state)
+static void loopback_may_connect_over_tcp_unless_it_is_trusted_as_fossil(void **state)
 {
+	const struct listener trusted = {.kind = LISTENER_TCP, .trust_fossil = true};
 	struct sockaddr_in address = {
 	    .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	socklen_t size = sizeof(address);
@@ -132,7 +136,12 @@ static void loopback_may_connect_over_tcp(void **state)
 	assert_int_equal(connect(client, (struct sockaddr *)&address, size), 0);
 	accepted = accept(server, NULL, NULL);
 	assert_true(accepted >= 0);
-	assert_true(access_allows(accepted, true, &config, &e));
+	assert_true(access_allows(accepted, &of_tcp, &config, &e));
+	assert_false(access_allows(accepted, &trusted, &config, &e));
+	assert_non_null(strstr(e.message, "127.0.0.1 may not connect without --allow-from"));
+	assert_int_equal(config_list_append(&config.allow_from, "127.0.0.1"), 0);
+	assert_true(access_allows(accepted, &trusted, &config, &e));
+	config_list_release(&config.allow_from);
 	close(accepted);
 	close(client);
 	close(server);
@@ -152,12 +161,13 @@ static void who_cannot_be_asked_who_he_is_may_not(void **state)
 	for (size_t i = 0; i < UNIT_COUNT(cases); i++) {
 		int unconnected = socket(cases[i].domain, SOCK_STREAM, 0);
 
-		assert_false(access_allows(unconnected, cases[i].domain == AF_INET, &config, &e));
+		assert_false(access_allows(unconnected,
+		    cases[i].domain == AF_INET ? &of_tcp : &of_unix, &config, &e));
 		assert_non_null(strstr(e.message, cases[i].reason));
 		close(unconnected);
 	}
 	assert_int_equal(pipe(ends), 0);
-	assert_false(access_allows(ends[0], false, &config, &e));
+	assert_false(access_allows(ends[0], &of_unix, &config, &e));
 	assert_non_null(strstr(e.message, "peer's user"));
 	close(ends[0]);
 	close(ends[1]);
@@ -177,7 +187,7 @@ static bool may_connect(uid_t own, uid_t other, const char *allowed)
 		if (seteuid(other) < 0 || socketpair(AF_UNIX, SOCK_STREAM, 0, ends) < 0 ||
 		    seteuid(0) < 0 || setuid(own) < 0)
 			_exit(2);
-		_exit(access_allows(ends[0], false, &config, &e) ? 0 : 1);
+		_exit(access_allows(ends[0], &of_unix, &config, &e) ? 0 : 1);
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_true(WIFEXITED(status) && WEXITSTATUS(status) < 2);
@@ -206,7 +216,7 @@ int main(void)
 	    cmocka_unit_test(a_block_is_an_address_and_perhaps_a_prefix),
 	    cmocka_unit_test(loopback_is_127_and_1_also_mapped),
 	    cmocka_unit_test(the_host_s_own_user_may_connect),
-	    cmocka_unit_test(loopback_may_connect_over_tcp),
+	    cmocka_unit_test(loopback_may_connect_over_tcp_unless_it_is_trusted_as_fossil),
 	    cmocka_unit_test(who_cannot_be_asked_who_he_is_may_not),
 	    cmocka_unit_test(a_user_may_connect_who_is_the_hosts_root_or_allowed),
 	};

@@ -81,6 +81,41 @@ def test_tcp_beyond_loopback_opens_with_a_cidr_and_loopback_still_speaks(start_h
     assert fastcgi.request(("127.0.0.1", port), "GET", "/tcl/hello.tcl").reply().status == 200
 
 
+def test_fossil_variables_over_tcp_need_a_named_client(root):
+    done = run_exthost("serve", "--root", str(root), "--listen", "tcp:127.0.0.1:0,trust=fossil")
+    assert done.returncode == 2 and done.stderr.count(b"\n") == 1
+    assert b"tcp:127.0.0.1:0,trust=fossil" in done.stderr and b"--allow-from" in done.stderr
+
+
+def test_an_app_is_trusted_over_tcp_with_a_named_client_only(root, tmp_path):
+    config = tmp_path / "c.conf"
+    config.write_text("[app a]\nscript = tcl/hello.tcl\nlisten = tcp:127.0.0.1:0,trust=fossil\n")
+    done = run_exthost("check", "--root", str(root), "--config", str(config))
+    assert done.returncode == 2 and done.stderr.count(b"\n") == 1
+    assert b"app a: " in done.stderr and b"--allow-from" in done.stderr
+
+
+def test_a_tcp_socket_that_is_passed_in_is_trusted_with_a_named_client_only(root):
+    with socket.create_server(("127.0.0.1", 0)) as passed:
+        done = run_exthost("serve", "--root", str(root), "--listen", "fd,trust=fossil",
+                           stdin=passed)
+    assert done.returncode == 1 and done.stderr.count(b"\n") == 1
+    assert b"--allow-from" in done.stderr
+
+
+def test_loopback_is_trusted_over_tcp_only_where_it_is_named(start_host, root):
+    listen = ["tcp:127.0.0.1:0,trust=fossil"]
+    for allowed, answered in (("192.0.2.1", False), ("127.0.0.1", True)):
+        host = start_host(root, "--allow-from", allowed, listen=listen)
+        host.wait_line("WARNING", "trust=fossil", "any Fossil user")
+        outcome = fastcgi.request(("127.0.0.1", host.tcp_port()), "GET", ENV, FOSSIL_USER="ada")
+        assert bool(outcome.ended) == answered
+        if answered:
+            assert "FOSSIL_USER" in found(outcome.reply())
+        else:
+            host.wait_line("refused:", "127.0.0.1 may not connect without --allow-from")
+
+
 @pytest.mark.parametrize("value", ["10.0.0.0/33", "nowhere", "::1/129", "10.0.0.0/x"])
 def test_a_cidr_that_is_none_is_one_clear_line(root, value):
     done = run_exthost("serve", "--root", str(root), "--allow-from", value)
