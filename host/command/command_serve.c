@@ -52,11 +52,6 @@ static int serve_with_log(const struct config_source *source, const struct bindi
 	struct error e;
 	int result = listeners_open(&listeners, config, &e);
 
-	if (result == 0) {
-		result = listeners_add_apps(&listeners, config, &e);
-		if (result < 0)
-			listeners_release(&listeners, true);
-	}
 	if (result < 0)
 		return command_fail(result == -2 ? 2 : 1, "%s", e.message);
 	if (open_control(&listeners, config, log, &e) < 0) {

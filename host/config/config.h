@@ -75,6 +75,8 @@ struct config_section {
 	unsigned given; /* bit n: the nth member of limits is set here; of extension, if not NULL */
 };
 
+#define APP_LISTEN_MAX 4 /* sockets of one app */
+
 /* [app NAME] in the configuration file: an app that serves sockets of its own. */
 struct config_app {
 	char *name;

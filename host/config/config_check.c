@@ -19,8 +19,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define APP_LISTEN_MAX 4
-
 static int check_preload(
     const struct config *config, const struct binding *const *bindings, struct error *e)
 {

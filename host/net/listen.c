@@ -45,48 +45,66 @@ static int open_inherited(struct listener *l, struct listen_inherited *in, struc
 
 static void listener_release(struct listener *l, bool unlink_path);
 
-int listeners_open(struct listeners *ls, const struct config *config, struct error *e)
+/* Sockets that are passed in are given out over all lists, in the order of opening. */
+struct opening {
+	struct listeners *listeners;
+	const struct config *config;
+	struct listen_inherited inherited;
+	size_t fds; /* addresses `fd` that are not open yet */
+	struct error *e;
+};
+
+static size_t count_fds(const struct config_list *addresses)
 {
-	const struct config_list *addresses = &config->listen;
-	struct listen_inherited in;
-	size_t fds = 0;
+	size_t count = 0;
+
+	for (size_t i = 0; i < addresses->count; i++)
+		count += is_inherited(addresses->items[i]);
+	return count;
+}
+
+/* app: the number that its listeners get; 0: they are the front's. */
+static int open_list(struct opening *o, const struct config_list *addresses, int app)
+{
+	struct listeners *ls = o->listeners;
+	size_t first = ls->count;
 	int result = 0;
 
-	*ls = (struct listeners){0};
-	listen_inherited_find(&in);
-	for (size_t i = 0; i < addresses->count; i++)
-		fds += is_inherited(addresses->items[i]);
 	for (size_t i = 0; i < addresses->count && result == 0; i++) {
 		const char *text = addresses->items[i];
-		bool last_fd = is_inherited(text) && --fds == 0;
+		bool last_fd = is_inherited(text) && --o->fds == 0;
 
 		do
-			result = open_address(ls, text, &in, config, e);
-		while (result == 0 && last_fd && listen_inherited_left(&in));
+			result = open_address(ls, text, &o->inherited, o->config, o->e);
+		while (result == 0 && last_fd && listen_inherited_left(&o->inherited));
 	}
-	if (result < 0)
-		listeners_release(ls, true);
+	for (size_t i = first; i < ls->count; i++)
+		ls->items[i].app = app;
+	if (result == 0 && app > 0 && ls->count - first > APP_LISTEN_MAX)
+		return error_set(o->e, "%zu sockets were passed in for it, allowed are %d",
+			   ls->count - first, APP_LISTEN_MAX),
+		       -1;
 	return result;
 }
 
-int listeners_add_apps(struct listeners *ls, const struct config *config, struct error *e)
+int listeners_open(struct listeners *ls, const struct config *config, struct error *e)
 {
-	struct listen_inherited none = {0};
-	int result = 0;
+	struct opening o = {.listeners = ls, .config = config, .e = e};
+	int result;
 
-	for (size_t i = 0; i < config->app_count; i++) {
-		const struct config_app *app = &config->apps[i];
-
-		for (size_t j = 0; j < app->listen.count && result == 0; j++) {
-			result = open_address(ls, app->listen.items[j], &none, config, e);
-			if (result == 0) {
-				ls->items[ls->count - 1].app = (int)i + 1;
-				result = fd_set_nonblocking(ls->items[ls->count - 1].fd, true);
-			}
-		}
+	*ls = (struct listeners){0};
+	listen_inherited_find(&o.inherited);
+	o.fds = count_fds(&config->listen);
+	for (size_t i = 0; i < config->app_count; i++)
+		o.fds += count_fds(&config->apps[i].listen);
+	result = open_list(&o, &config->listen, 0);
+	for (size_t i = 0; i < config->app_count && result == 0; i++) {
+		result = open_list(&o, &config->apps[i].listen, (int)i + 1);
 		if (result < 0)
-			return error_prefix(e, "app %s", app->name), result;
+			error_prefix(e, "app %s", config->apps[i].name);
 	}
+	if (result < 0)
+		listeners_release(ls, true);
 	return result;
 }
 

@@ -32,7 +32,7 @@ struct listeners {
 };
 
 /*
- * Open all of config->listen. Each ADDR is as DESIGN has it: relay, unix:/path, tcp:HOST:PORT, fd,
+ * Open all of config->listen, then the sockets of config->apps. Each ADDR is as DESIGN has it: relay, unix:/path, tcp:HOST:PORT, fd,
  * with ,trust=fossil ,mode=OCTAL ,prefix=/PATH behind it. A unix socket gets mode 0600 unless told
  * otherwise. A file left by a host that is gone is replaced; a file with a listener is an
  * error. TCP on other than loopback needs --allow-from.
@@ -46,12 +46,6 @@ struct listeners {
  * list is empty after an error.
  */
 int listeners_open(struct listeners *ls, const struct config *config, struct error *e);
-
-/*
- * Put the sockets of config->apps behind the others. 0, -1 or -2 as above, and the others stay
- * open.
- */
-int listeners_add_apps(struct listeners *ls, const struct config *config, struct error *e);
 
 /*
  * Put the control socket, mode 0600, behind the others. 0, or -1 with *e filled, and the others

@@ -17,7 +17,8 @@ import time
 import pytest
 
 from support import fastcgi
-from support.host import BUILD, EXTHOST, RELAY, copy_scripts, environment, put_script, run_exthost
+from support.host import (BUILD, EXTHOST, RELAY, SUFFIX, copy_scripts, environment, put_script,
+                          run_exthost)
 from support.own_namespace import may_unshare
 from support.processes import Program, children_of, descendants, lives, name_of, state_of
 from support.waiting import wait_for
@@ -184,6 +185,14 @@ def test_an_extension_sees_nothing_of_the_supervisor(start_host, tmp_path, langu
 
 # Sockets that are passed in.
 
+ANSWERS = {"python": """# exthost: app
+def application(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [b"app"]
+""", "tcl": """# exthost: app
+proc application {} {puts -nonewline "Content-Type: text/plain\\n\\napp"}
+"""}
+
 # Descriptors to 3 and up, and the process itself is the one they are for.
 PASS_IN = """
 import os, sys
@@ -274,6 +283,54 @@ def test_each_fd_is_one_socket_with_its_own_attributes(start_host, root, sockets
     assert sees_user(plain, "/ext/tcl/env.tcl") is False
     assert sees_user(last, "/ext/tcl/env.tcl") is False
     assert sees_user(last, "/tcl/env.tcl") == 404
+
+
+@pytest.fixture
+def app(tmp_path, language):
+    """An app that answers "app", alone in its root; its path."""
+    (tmp_path / "root").mkdir()
+    return put_script(tmp_path / "root", "hello" + SUFFIX[language], language, ANSWERS[language])
+
+
+def answers_app(address):
+    return wait_for(lambda: fastcgi.request(address, "GET", "/").reply(), "an answer").text == "app"
+
+
+def test_an_app_is_served_at_a_socket_that_is_passed_in(start_host, sockets, app):
+    addresses = [sockets.unix("one"), sockets.tcp()]
+    start_host(app.parent, "--app", str(app), listen=["fd"], before=sockets.before(),
+               pass_fds=sockets.descriptors)
+    assert all(answers_app(address) for address in addresses)
+
+
+def test_sockets_go_to_the_host_first_and_then_to_each_app(start_host, sockets, app, tmp_path):
+    plain, first, second, third = (sockets.unix(str(i)) for i in range(4))
+    config = tmp_path / "c.conf"
+    config.write_text(f"[app a]\nscript = {app.name}\nlisten = fd\n"
+                      f"[app b]\nscript = {app.name}\nlisten = fd\n")
+    host = start_host(app.parent, "--config", str(config), listen=["fd"],
+                      before=sockets.before(), pass_fds=sockets.descriptors)
+    assert all(answers_app(address) for address in (first, second, third))
+    assert host.get(f"/{app.name}", address=plain).text == "app"
+    assert fastcgi.request(plain, "GET", "/").reply().status == 404
+
+
+def test_an_app_is_served_at_descriptor_0_as_spawn_fcgi_and_lighttpd_pass_it(sockets, app):
+    address = sockets.unix("one")
+    host = Program(["/bin/sh", "-c", f'exec "$0" "$@" <&{sockets.descriptors[0]}', EXTHOST, "serve",
+                    "--app", str(app), "--listen", "fd"], env=environment(),
+                   pass_fds=sockets.descriptors)
+    try:
+        assert answers_app(address)
+    finally:
+        assert host.stop()[0] == 0
+
+
+def test_more_sockets_than_an_app_may_have_are_one_clear_line(sockets, app):
+    for i in range(5):
+        sockets.unix(str(i))
+    assert "5 sockets were passed in for it, allowed are 4" in sockets.run(
+        app.parent, "--app", str(app), "--listen", "fd")
 
 
 def test_a_socket_that_was_passed_in_stays_when_the_host_ends(start_host, root, sockets):
