@@ -4,23 +4,56 @@
 #include "config/config.h"
 
 #include <arpa/inet.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-int access_rules_parse_uid(const char *text, uid_t *uid, struct error *e)
+static int parse_id(const char *text, uint32_t *id)
 {
 	char *end;
 	unsigned long n = strtoul(text, &end, 10);
 
-	if (text[0] < '0' || text[0] > '9' || *end != '\0' || n >= 0xffffffff)
-		return error_set(e, "'%s' is not a user's number (id -u prints it)", text);
-	*uid = (uid_t)n;
-	return *uid == ACCESS_RULES_NOBODY ? error_set(e,
-						 "%u stands for every unknown user, "
-						 "and is never allowed",
-						 ACCESS_RULES_NOBODY)
-					   : 0;
+	*id = (uint32_t)n;
+	return text[0] < '0' || text[0] > '9' || *end != '\0' || n >= 0xffffffff ? -1 : 0;
+}
+
+static int refuse_nobody(const char *text, const char *what, uint32_t id, struct error *e)
+{
+	return id == ACCESS_RULES_NOBODY
+		   ? error_set(e, "%s (%u) stands for every unknown %s, and is never allowed", text,
+			 ACCESS_RULES_NOBODY, what)
+		   : 0;
+}
+
+int access_rules_parse_uid(const char *text, uid_t *uid, struct error *e)
+{
+	const struct passwd *user = NULL;
+
+	if (parse_id(text, uid) < 0) {
+		user = getpwnam(text);
+		if (user == NULL)
+			return error_set(
+			    e, "'%s' is neither a user's name nor a number (id -u prints it)", text);
+		*uid = user->pw_uid;
+	}
+	return refuse_nobody(text, "user", *uid, e);
+}
+
+int access_rules_parse_gid(const char *text, gid_t *gid, struct error *e)
+{
+	const struct group *group = NULL;
+
+	if (parse_id(text, gid) < 0) {
+		group = getgrnam(text);
+		if (group == NULL)
+			return error_set(
+			    e, "'%s' is neither a group's name nor a number (id -g prints it)", text);
+		*gid = group->gr_gid;
+	}
+	return refuse_nobody(text, "group", *gid, e);
 }
 
 int access_rules_parse_ip(const char *text, unsigned char bytes[16], int *bits)
@@ -58,15 +91,34 @@ int access_rules_parse_cidr(const char *text, unsigned char bytes[16], int *pref
 	return 0;
 }
 
-int access_rules_check(const struct config *config, struct error *e)
+/* Look up each name once, so that an access needs no file, and can be checked in any process. */
+static int take_numbers(struct config_list *list,
+    int (*parse)(const char *text, uint32_t *id, struct error *e), struct error *e)
+{
+	uint32_t id;
+
+	for (size_t i = 0; i < list->count; i++) {
+		char *number = NULL;
+
+		if (parse(list->items[i], &id, e) < 0)
+			return -1;
+		if (asprintf(&number, "%u", id) < 0)
+			return error_set(e, "out of memory");
+		free(list->items[i]);
+		list->items[i] = number;
+	}
+	return 0;
+}
+
+int access_rules_check(struct config *config, struct error *e)
 {
 	unsigned char bytes[16];
-	uid_t uid;
 	int bits;
 
-	for (size_t i = 0; i < config->allow_uid.count; i++)
-		if (access_rules_parse_uid(config->allow_uid.items[i], &uid, e) < 0)
-			return error_prefix(e, "option --allow-uid");
+	if (take_numbers(&config->allow_uid, access_rules_parse_uid, e) < 0)
+		return error_prefix(e, "option --allow-uid");
+	if (take_numbers(&config->allow_gid, access_rules_parse_gid, e) < 0)
+		return error_prefix(e, "option --allow-gid");
 	for (size_t i = 0; i < config->allow_from.count; i++)
 		if (access_rules_parse_cidr(config->allow_from.items[i], bytes, &bits, e) < 0)
 			return error_prefix(e, "option --allow-from");

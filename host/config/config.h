@@ -110,7 +110,8 @@ struct config {
 	char *only_app; /* --app: nothing but this is served, at `listen` */
 	struct config_list listen;
 	char *prefix;
-	struct config_list allow_uid;
+	struct config_list allow_uid; /* numbers, once config_check_read has checked them */
+	struct config_list allow_gid;
 	struct config_list allow_from;
 	uint64_t spares;
 	uint64_t max_connections;

@@ -93,6 +93,8 @@ static int check_value(const void *bindings, const char *name, const char *value
 
 	if (strcmp(name, "allow-uid") == 0)
 		return access_rules_parse_uid(value, &uid, e);
+	if (strcmp(name, "allow-gid") == 0)
+		return access_rules_parse_gid(value, &uid, e);
 	if (strcmp(name, "allow-from") == 0)
 		return access_rules_parse_cidr(value, bytes, &bits, e);
 	if (strcmp(name, "listen") == 0)

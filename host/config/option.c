@@ -41,8 +41,11 @@ const struct option options[] = {
 	"accept themselves. Without --root the root is its folder"},
     {"prefix", TYPE_STRING, VALUE(prefix), CONFIG_SERVE, "", 0, 0, "PATH",
 	"what to take off the front of every URL path, /ext for example"},
-    {"allow-uid", TYPE_LIST, VALUE(allow_uid), CONFIG_SERVE, NULL, 0, 0, "UID",
-	"a user who may connect to unix sockets, besides the host's own and root"},
+    {"allow-uid", TYPE_LIST, VALUE(allow_uid), CONFIG_SERVE, NULL, 0, 0, "USER",
+	"a user, by name or number, who may connect to unix sockets, besides the host's own and "
+	"root"},
+    {"allow-gid", TYPE_LIST, VALUE(allow_gid), CONFIG_SERVE, NULL, 0, 0, "GROUP",
+	"a group, by name or number, whose members may connect to unix sockets"},
     {"allow-from", TYPE_LIST, VALUE(allow_from), CONFIG_SERVE, NULL, 0, 0, "CIDR",
 	"addresses that may connect to TCP sockets, besides loopback: 10.1.0.0/16"},
     {"spares", TYPE_NUMBER, VALUE(spares), CONFIG_SERVE, "2", 1, 256, "N",

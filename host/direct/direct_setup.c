@@ -27,6 +27,7 @@ static int take_order(struct direct_setup *s, const struct load_order *order)
 	    .body_timeout = order->body_timeout,
 	    .reply_buffer = order->reply_buffer,
 	    .allow_uid = order->allow_uid,
+	    .allow_gid = order->allow_gid,
 	    .allow_from = order->allow_from,
 	    .limits = {.max_body = order->max_body,
 		.max_reply = order->max_reply,

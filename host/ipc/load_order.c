@@ -39,6 +39,7 @@ static const struct field fields[] = {
     {"prefix", TEXT, PLACE(prefix), 0, true},
     {"tmpdir", TEXT, PLACE(tmpdir), 0, true},
     {"allow-uid", LIST, PLACE(allow_uid), 0, true},
+    {"allow-gid", LIST, PLACE(allow_gid), 0, true},
     {"allow-from", LIST, PLACE(allow_from), 0, true},
     {"log-json", FLAG, PLACE(log_json), 0, true},
     {"log-level", NUMBER, PLACE(log_level), LEVEL_ERROR, true},
@@ -198,5 +199,6 @@ int load_order_unpack(struct load_order *order, char *const *strings, struct err
 void load_order_release(struct load_order *order)
 {
 	config_list_release(&order->allow_uid);
+	config_list_release(&order->allow_gid);
 	config_list_release(&order->allow_from);
 }

@@ -30,6 +30,7 @@ struct load_order {
 	const char *prefix;            /* part of a URL's path that is SCRIPT_NAME; "": none */
 	const char *tmpdir;            /* directory for large bodies */
 	struct config_list allow_uid;  /* numbers of users who may connect to unix sockets */
+	struct config_list allow_gid;  /* numbers of groups whose members may */
 	struct config_list allow_from; /* addresses and CIDR blocks that may connect over TCP */
 	bool log_json;                 /* log lines are JSON */
 	uint64_t log_level;            /* enum log_level: lines below it are not written */

@@ -10,7 +10,9 @@
 #include "net/listen.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <netinet/in.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -38,7 +40,36 @@ static bool same_prefix(const unsigned char *a, const unsigned char *b, int bits
 	return bits % 8 == 0 || ((a[bits / 8] ^ b[bits / 8]) >> (8 - bits % 8)) == 0;
 }
 
-static bool allows_uid(int connection, const struct config *config, struct error *e)
+static bool is_allowed_group(gid_t gid, const struct config *config)
+{
+	gid_t allowed;
+
+	for (size_t i = 0; i < config->allow_gid.count; i++)
+		if (access_rules_parse_gid(config->allow_gid.items[i], &allowed, NULL) == 0 &&
+		    gid == allowed)
+			return true;
+	return false;
+}
+
+/* Does the peer have an allowed supplementary group? */
+static bool has_allowed_group(int connection, const struct config *config)
+{
+	gid_t few[32], *groups = few;
+	socklen_t size = sizeof(few);
+	int result = getsockopt(connection, SOL_SOCKET, SO_PEERGROUPS, groups, &size);
+	bool found = false;
+
+	/* The kernel has told the size that it needs; a process has at most 65536 groups. */
+	if (result < 0 && errno == ERANGE && (groups = malloc(size)) != NULL)
+		result = getsockopt(connection, SOL_SOCKET, SO_PEERGROUPS, groups, &size);
+	for (size_t i = 0; result == 0 && !found && i < size / sizeof(gid_t); i++)
+		found = is_allowed_group(groups[i], config);
+	if (groups != few)
+		free(groups);
+	return found;
+}
+
+static bool allows_user(int connection, const struct config *config, struct error *e)
 {
 	struct ucred peer = {.uid = ACCESS_RULES_NOBODY};
 	socklen_t size = sizeof(peer);
@@ -55,7 +86,12 @@ static bool allows_uid(int connection, const struct config *config, struct error
 		if (access_rules_parse_uid(config->allow_uid.items[i], &uid, NULL) == 0 &&
 		    uid == peer.uid)
 			return true;
-	return error_set(e, "user %u may not connect without --allow-uid %u", peer.uid, peer.uid),
+	if (config->allow_gid.count > 0 &&
+	    (is_allowed_group(peer.gid, config) || has_allowed_group(connection, config)))
+		return true;
+	return error_set(e,
+		   "user %u (group %u) may not connect without --allow-uid %u or an --allow-gid",
+		   peer.uid, peer.gid, peer.uid),
 	       false;
 }
 
@@ -95,5 +131,5 @@ bool access_allows(
 {
 	return listener->kind == LISTENER_TCP
 		   ? allows_address(connection, listener->trust_fossil, config, e)
-		   : allows_uid(connection, config, e);
+		   : allows_user(connection, config, e);
 }

@@ -11,7 +11,8 @@ struct sockaddr;
 
 /*
  * May the peer of this connection, accepted at this listener, speak to the host? A unix peer's uid
- * (SO_PEERCRED) must be the host's own, root or one of --allow-uid, and never 65534. A TCP peer must
+ * (SO_PEERCRED) must be the host's own, root or one of --allow-uid, or its gid or a supplementary
+ * group (SO_PEERGROUPS, Linux 4.13) one of --allow-gid; uid 65534 never may. A TCP peer must
  * be in --allow-from; loopback need not be named unless the listener has trust=fossil, since every
  * local user can connect from there. false with the reason in *e.
  */

@@ -73,6 +73,7 @@ static void describe_direct(
 	order->prefix = s->app->sockets->prefix;
 	order->tmpdir = config->tmpdir;
 	order->allow_uid = config->allow_uid;
+	order->allow_gid = config->allow_gid;
 	order->allow_from = config->allow_from;
 	order->log_json = log->json;
 	order->log_level = log->least;

@@ -14,7 +14,7 @@ CLIENT = """
 import sys
 sys.path.insert(0, sys.argv[1])
 import os
-os.setgroups([])
+os.setgroups([int(group) for group in sys.argv[4:]])
 os.setgid(int(sys.argv[3]))
 os.setuid(int(sys.argv[3]))
 from support import fastcgi
@@ -23,13 +23,14 @@ print("answered" if outcome.ended else "closed")
 """
 
 
-def speak_as(uid, address):
+def speak_as(uid, address, *groups):
     """
-    Whether this user (its id) is "answered" at this address, or "closed"; or what Python says of
-    another mistake.
+    Whether this user (its id), with a group of the same id and these supplementary groups, is
+    "answered" at this address, or "closed"; or what Python says of another mistake.
     """
     done = subprocess.run(
-        [sys.executable, "-c", CLIENT, str(TESTS), address, str(uid)],
+        [sys.executable, "-c", CLIENT, str(TESTS), address, str(uid),
+         *map(str, groups)],
         capture_output=True, text=True, timeout=30, check=False,
         env={"PYTHONDONTWRITEBYTECODE": "1"})
     return done.stdout.strip() or done.stderr

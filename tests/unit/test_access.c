@@ -1,4 +1,4 @@
-/* Who may speak to the host, and what --allow-uid and --allow-from may say. */
+/* Who may speak to the host, and what --allow-uid, --allow-gid and --allow-from may say. */
 #include "unit.h"
 
 #include "base/error.h"
@@ -8,6 +8,7 @@
 #include "net/listen.h"
 
 #include <arpa/inet.h>
+#include <grp.h>
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -38,9 +39,9 @@ static int check_from(const char *cidr, struct error *e)
 	return result;
 }
 
-static void a_user_is_a_number_and_never_the_unknown_one(void **state)
+static void a_user_is_a_name_or_a_number_and_never_the_unknown_one(void **state)
 {
-	static const char *const bad[] = {"", "ada", "-1", "+1", " 1", "1 ", "1x", "4294967295",
+	static const char *const bad[] = {"", "no such user", "nobody", "-1", "+1", " 1", "1 ", "1x", "4294967295",
 	    "4294967296", "99999999999999999999", "65534"};
 	struct error e;
 
@@ -53,6 +54,38 @@ static void a_user_is_a_number_and_never_the_unknown_one(void **state)
 			fail_msg("user '%s' is not refused", bad[i]);
 		assert_non_null(strstr(e.message, "option --allow-uid: "));
 	}
+}
+
+static void a_group_is_a_name_or_a_number_and_never_the_unknown_one(void **state)
+{
+	static const char *const bad[] = {"", "no such group", "nogroup", "1x", "65534", "4294967295"};
+	struct error e;
+	gid_t gid;
+
+	(void)state;
+	assert_int_equal(access_rules_parse_gid("daemon", &gid, &e), 0);
+	assert_int_equal(gid, 1);
+	assert_int_equal(access_rules_parse_gid("4294967294", &gid, &e), 0);
+	for (size_t i = 0; i < UNIT_COUNT(bad); i++)
+		if (access_rules_parse_gid(bad[i], &gid, &e) == 0)
+			fail_msg("group '%s' is not refused", bad[i]);
+}
+
+static void names_become_numbers(void **state)
+{
+	struct config config = {0};
+	struct error e;
+
+	(void)state;
+	assert_int_equal(config_list_append(&config.allow_uid, "daemon"), 0);
+	assert_int_equal(config_list_append(&config.allow_gid, "12"), 0);
+	assert_int_equal(config_list_append(&config.allow_gid, "daemon"), 0);
+	assert_int_equal(access_rules_check(&config, &e), 0);
+	assert_string_equal(config.allow_uid.items[0], "1");
+	assert_string_equal(config.allow_gid.items[0], "12");
+	assert_string_equal(config.allow_gid.items[1], "1");
+	config_list_release(&config.allow_uid);
+	config_list_release(&config.allow_gid);
 }
 
 static void a_block_is_an_address_and_perhaps_a_prefix(void **state)
@@ -173,25 +206,40 @@ static void who_cannot_be_asked_who_he_is_may_not(void **state)
 	close(ends[1]);
 }
 
-/* Whether a host that runs as user `own` answers user `other`. Tried in a child process. */
-static bool may_connect(uid_t own, uid_t other, const char *allowed)
+/* A peer: its user, its group and its supplementary groups. */
+struct peer {
+	uid_t uid;
+	gid_t gid;
+	size_t count;
+	gid_t groups[100];
+};
+
+/* In another process: be this user, with a socket whose other end is this peer's. */
+static bool may_connect_with(uid_t own, const struct peer *peer, const struct config *config)
 {
-	char *items[] = {(char *)allowed};
-	const struct config config = {.allow_uid = {items, allowed != NULL ? 1 : 0}};
 	pid_t pid = fork();
 	struct error e;
 	int ends[2], status;
 
 	assert_true(pid >= 0);
 	if (pid == 0) {
-		if (seteuid(other) < 0 || socketpair(AF_UNIX, SOCK_STREAM, 0, ends) < 0 ||
+		if (setgroups(peer->count, peer->groups) < 0 || setegid(peer->gid) < 0 ||
+		    seteuid(peer->uid) < 0 || socketpair(AF_UNIX, SOCK_STREAM, 0, ends) < 0 ||
 		    seteuid(0) < 0 || setuid(own) < 0)
 			_exit(2);
-		_exit(access_allows(ends[0], &of_unix, &config, &e) ? 0 : 1);
+		_exit(access_allows(ends[0], &of_unix, config, &e) ? 0 : 1);
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_true(WIFEXITED(status) && WEXITSTATUS(status) < 2);
 	return WEXITSTATUS(status) == 0;
+}
+
+static bool may_connect(uid_t own, uid_t other, const char *allowed)
+{
+	char *items[] = {(char *)allowed};
+	const struct config config = {.allow_uid = {items, allowed != NULL ? 1 : 0}};
+
+	return may_connect_with(own, &(struct peer){.uid = other, .gid = 7}, &config);
 }
 
 static void a_user_may_connect_who_is_the_hosts_root_or_allowed(void **state)
@@ -209,16 +257,47 @@ static void a_user_may_connect_who_is_the_hosts_root_or_allowed(void **state)
 	assert_false(may_connect(65534, 65534, NULL));
 }
 
+static void a_member_of_an_allowed_group_may_connect(void **state)
+{
+	char *items[] = {(char *)"500", (char *)"501"};
+	const struct config config = {.allow_gid = {items, UNIT_COUNT(items)}};
+	const struct config none = {0};
+	struct peer peer = {.uid = 23456, .gid = 501};
+
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	assert_true(may_connect_with(12345, &peer, &config));
+	assert_false(may_connect_with(12345, &peer, &none));
+	peer = (struct peer){.uid = 23456, .gid = 7, .count = 2, .groups = {8, 500}};
+	assert_true(may_connect_with(12345, &peer, &config));
+	peer.groups[1] = 502;
+	assert_false(may_connect_with(12345, &peer, &config));
+	/* More than fit into the first question to the kernel. */
+	peer.count = UNIT_COUNT(peer.groups);
+	for (size_t i = 0; i < peer.count; i++)
+		peer.groups[i] = (gid_t)(1000 + i);
+	assert_false(may_connect_with(12345, &peer, &config));
+	peer.groups[99] = 501;
+	assert_true(may_connect_with(12345, &peer, &config));
+	/* A group does not make the unknown user a known one. */
+	peer.uid = 65534;
+	assert_false(may_connect_with(12345, &peer, &config));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(a_user_is_a_number_and_never_the_unknown_one),
+	    cmocka_unit_test(a_user_is_a_name_or_a_number_and_never_the_unknown_one),
+	    cmocka_unit_test(a_group_is_a_name_or_a_number_and_never_the_unknown_one),
+	    cmocka_unit_test(names_become_numbers),
 	    cmocka_unit_test(a_block_is_an_address_and_perhaps_a_prefix),
 	    cmocka_unit_test(loopback_is_127_and_1_also_mapped),
 	    cmocka_unit_test(the_host_s_own_user_may_connect),
 	    cmocka_unit_test(loopback_may_connect_over_tcp_unless_it_is_trusted_as_fossil),
 	    cmocka_unit_test(who_cannot_be_asked_who_he_is_may_not),
 	    cmocka_unit_test(a_user_may_connect_who_is_the_hosts_root_or_allowed),
+	    cmocka_unit_test(a_member_of_an_allowed_group_may_connect),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -31,6 +31,7 @@ static struct load_order direct_order(struct config_list *uids, struct config_li
 	order.prefix = "/wiki";
 	order.tmpdir = "/tmp";
 	order.allow_uid = *uids;
+	order.allow_gid = *uids;
 	order.allow_from = *blocks;
 	order.log_json = true;
 	order.log_level = LEVEL_WARNING;
@@ -68,6 +69,7 @@ static void assert_same_direct(const struct load_order *found, const struct load
 	assert_string_equal(found->prefix, wanted->prefix);
 	assert_string_equal(found->tmpdir, wanted->tmpdir);
 	assert_same_list(&found->allow_uid, &wanted->allow_uid);
+	assert_same_list(&found->allow_gid, &wanted->allow_gid);
 	assert_same_list(&found->allow_from, &wanted->allow_from);
 	assert_int_equal(found->log_json, wanted->log_json);
 	assert_true(found->log_level == wanted->log_level);

@@ -9,6 +9,7 @@ import pytest
 
 from support import fastcgi
 from support.host import copy_scripts, run_exthost
+from support.own_socket import Serving
 from support.users import open_to_all, root_only, speak_as
 
 ENV = "/python/env.py"
@@ -53,6 +54,37 @@ def test_another_user_is_closed_without_an_answer_and_logged(start_host, root):
 def test_a_user_who_is_named_is_answered(start_host, root):
     host = start_host(root, "--allow-uid", "1234", listen=["unix:{folder}/s,mode=0666"])
     assert speak_as(1234, host.socket) == "answered"
+
+
+@root_only
+@pytest.mark.parametrize("option, name, number", [
+    ("--allow-uid", "daemon", 1), ("--allow-gid", "daemon", 1), ("--allow-gid", "1234", 1234)])
+def test_a_user_or_group_may_be_named_by_name_or_number(start_host, root, option, name, number):
+    host = start_host(root, option, name, listen=["unix:{folder}/s,mode=0666"])
+    assert speak_as(number, host.socket) == "answered"
+    assert speak_as(1233, host.socket, 1232) == "closed"
+    if option == "--allow-gid":
+        assert speak_as(1233, host.socket, 1232, number) == "answered"
+
+
+@root_only
+@pytest.mark.parametrize("language", ["python", "tcl"])
+def test_an_app_with_its_own_socket_answers_members_of_an_allowed_group(tmp_path, language):
+    open_to_all(tmp_path)
+    host = Serving(tmp_path / "root", "--allow-gid", "1234", language=language,
+                   listen=["unix:{folder}/s,mode=0666"])
+    try:
+        assert speak_as(1233, host.socket, 1234) == "answered"
+        assert speak_as(1233, host.socket) == "closed"
+    finally:
+        host.stop()
+
+
+@pytest.mark.parametrize("option", ["--allow-uid", "--allow-gid"])
+def test_a_name_that_nobody_has_is_one_clear_line(root, option):
+    done = run_exthost("serve", "--root", str(root), option, "no-such-name")
+    assert done.returncode == 2 and done.stderr.count(b"\n") == 1
+    assert option.encode() in done.stderr and b"'no-such-name'" in done.stderr
 
 
 @root_only
