@@ -2,14 +2,14 @@
  * Which worker gets a request. All workers of an app are in one list; a request takes the idle
  * worker that was busy last, so that surplus workers stay idle and end.
  *
- * An app's files have a generation, which is incremented when a worker finds them changed. From
- * then on only a worker of the new generation may answer: the first request starts one and waits
- * for it, and requests in progress finish with the workers they have. If the new generation does
+ * An app has a present version (app_version.h); another begins when a worker finds its files
+ * changed. From then on only a worker of the new version may answer: the first request starts one
+ * and waits for it, and requests in progress finish with the workers they have. If the version does
  * not load, the old workers serve on (unless reload = strict) until the files change again. A load
  * is tried again beside them every two seconds, since the fault may have been in a file that is not
  * known to belong to the app.
  *
- * A new template begins a generation too. No file of the app has changed then, so the old workers
+ * A new template begins a version too. No file of the app has changed then, so the old workers
  * serve until they are replaced.
  */
 #include "pool/app_pool.h"
@@ -20,6 +20,7 @@
 #include "binding.h"
 #include "ipc/scoreboard.h"
 #include "pool/pool_app.h"
+#include "pool/pool_sockets.h"
 #include "pool/pool_supply.h"
 #include "pool/pool_watch.h"
 #include "pool/pool_worker.h"
@@ -71,7 +72,7 @@ int app_pool_take(struct app_pool *p, const struct exchange *x, struct app_taken
 	}
 	if (w != NULL) {
 		worker_unwatch(p, w);
-		app_enter(w, APP_BUSY);
+		worker_enter(w, APP_BUSY);
 		taken->worker = w;
 		taken->process = &w->process;
 		taken->notices = &w->notices;
@@ -91,14 +92,15 @@ static struct app *find(struct app_pool *p, const struct exchange *x)
 		a = app_add(p, x->route.name);
 	if (a == NULL || app_settings_take(&a->settings, x, &changed) < 0)
 		return NULL;
-	a->generation += changed;
+	if (changed)
+		app_step(a, (struct app_version_event){.kind = APP_VERSION_RESET});
 	return a;
 }
 
-/* The present generation has failed to load since `failures` was counted. */
+/* The present version has failed to load since `failures` was counted. */
 static bool has_failed(const struct app *a, unsigned failures)
 {
-	return app_is_refused(a) && a->failures != failures;
+	return app_version_is_refused(&a->version) && a->version.failures != failures;
 }
 
 /* True if a waiting request should start a worker. `failures`: the count when its wait began. */
@@ -106,8 +108,8 @@ static bool wants_start(const struct app *a, unsigned failures)
 {
 	if (app_count(a) >= a->settings.limits.workers)
 		return false;
-	if (app_is_refused(a) && app_old_will_do(a))
-		return app_count_loading(a) == 0 && clock_now() >= a->retry_at;
+	if (app_version_is_refused(&a->version) && app_old_will_do(a))
+		return app_count_loading(a) == 0 && clock_now() >= a->version.retry_at;
 	return !has_failed(a, failures) && app_count_loading(a) < a->waiting;
 }
 
@@ -121,11 +123,12 @@ static struct app_worker_entry *choose(struct app_pool *p, struct app *a, int64_
 	w = app_youngest_idle(a, true);
 	if (w == NULL)
 		return NULL;
-	if (app_count_loading(a) == 0 && wants_start(a, a->failures))
+	if (app_count_loading(a) == 0 && wants_start(a, a->version.failures))
 		supply_start_ahead(p, a);
-	if (app_is_refused(a) && !a->settings.strict && w->accepted != a->generation) {
-		w->accepted = a->generation;
-		*accept = a->refused_at;
+	if (app_version_is_refused(&a->version) && !a->settings.strict &&
+	    w->accepted != a->version.number) {
+		w->accepted = a->version.number;
+		*accept = a->version.tried_at;
 	}
 	return w;
 }
@@ -135,12 +138,12 @@ static int wait_for_worker(struct app_pool *p, struct app *a, struct app_worker_
     int64_t *accept, struct error *e)
 {
 	uint64_t deadline = clock_now() + a->settings.limits.timeout * CLOCK_SECOND;
-	unsigned failures = a->failures;
+	unsigned failures = a->version.failures;
 
 	while ((*w = choose(p, a, accept)) == NULL) {
 		if (has_failed(a, failures) && !app_old_will_do(a) && !app_has_loaded(a, true)) {
 			error_set(e, "%s does not load: %s", a->name, a->error);
-			return a->refused_status;
+			return a->version.refused_status;
 		}
 		if (wants_start(a, failures)) {
 			supply_start(p, a);
@@ -159,20 +162,8 @@ static int wait_for_worker(struct app_pool *p, struct app *a, struct app_worker_
 /* A newer worker has replaced this one, or this one must not answer. */
 static bool is_outdated(const struct app *a, const struct app_worker_entry *w)
 {
-	return w->generation != a->generation &&
-	       (app_has_loaded(a, true) || (a->settings.strict && a->renewed != a->generation));
-}
-
-/*
- * The worker has found its files changed. If its generation is old already, a new worker is
- * loading, and requests wait for that.
- */
-static void become_stale(struct app *a, const struct app_worker_entry *w, int32_t settle)
-{
-	if (w->generation == a->generation || w->accepted == a->generation)
-		app_begin_generation(a, settle);
-	else
-		a->renewed = 0;
+	return w->version != a->version.number &&
+	       (app_has_loaded(a, true) || (a->settings.strict && !a->version.keeps_old));
 }
 
 void app_pool_give_back(
@@ -182,14 +173,16 @@ void app_pool_give_back(
 
 	pthread_mutex_lock(&p->lock);
 	if (fate == APP_FATE_STALE)
-		become_stale(a, w, settle);
+		app_step(
+		    a, (struct app_version_event){
+			   .kind = APP_VERSION_CHANGED, .number = w->accepted, .settle = settle});
 	if (fate == APP_FATE_DEAD) {
 		supply_remove(p, w);
 	} else {
 		worker_watch(p, w);
-		app_enter(w, APP_IDLE);
+		worker_enter(w, APP_IDLE);
 		if (fate == APP_FATE_ENDS) {
-			app_enter(w, APP_LEAVES);
+			worker_enter(w, APP_LEAVES);
 			escalation_init(&w->end, &w->process, clock_now() + 5 * CLOCK_SECOND);
 			supply_keep_enough(p, a);
 		} else if (p->stopping || is_outdated(a, w)) {
@@ -215,9 +208,9 @@ void app_pool_connect(struct app_pool *p, int language, int channel, const struc
 	pthread_mutex_lock(&p->lock);
 	for (struct app *a = p->apps; a != NULL; a = a->next) {
 		if (a->sockets != NULL)
-			app_take_settings(a, config);
+			app_settings_read(&a->settings, config, a->name, a->sockets->section);
 		if (a->settings.language == language && a->workers != NULL)
-			app_outdate(a);
+			app_renew(a);
 	}
 	spares_connect(p->setup->spares, language, channel);
 	for (struct app *a = p->apps; a != NULL && !p->stopping; a = a->next)

@@ -5,7 +5,7 @@
 #ifndef EXTHOST_APP_POOL_H
 #define EXTHOST_APP_POOL_H
 
-#include "pool/pool_app.h"
+#include "pool/pool_setup.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -13,6 +13,7 @@
 
 struct app_pool;
 struct app_worker_entry;
+struct buffer;
 struct config;
 struct error;
 struct process_handle;
@@ -79,6 +80,18 @@ void app_pool_listen_again(struct app_pool *p, size_t index, int fd);
 
 /* The log file was reopened. */
 void app_pool_reopen_log(struct app_pool *p);
+
+/* A snapshot of one app. */
+struct app_report {
+	char name[256];
+	bool serves; /* sockets of its own; then workers at a request are `busy`, others `idle` */
+	size_t idle, busy, loading;
+	uint64_t requests, failures; /* if it serves: answered, and of these with 5xx */
+	uint64_t lost;               /* if it serves: connections that no worker could take */
+	uint64_t loads;
+	char error[256];    /* "" or why the changed app does not load */
+	int64_t error_time; /* since when; seconds since 1970 */
+};
 
 /* A snapshot for status and metrics, which the caller frees. NULL with *count 0: there are none. */
 struct app_report *app_pool_list(struct app_pool *p, size_t *count);

@@ -17,6 +17,8 @@
 #include "config/option.h"
 #include "ipc/scoreboard.h"
 #include "net/listen.h"
+#include "pool/pool_app.h"
+#include "pool/pool_sockets.h"
 #include "pool/pool_supply.h"
 #include "pool/pool_watch.h"
 #include "pool/pool_worker.h"
@@ -32,8 +34,6 @@
 #include <unistd.h>
 
 #define FILE_TIME_TICK_NS 10000000 /* resolution of file times */
-/* After a failed load: a connection then has the app tried again. */
-#define RETRY_ON_CONNECT_NS 250000000
 
 static int add_serving(struct app_pool *p, const struct config *config, size_t index,
     const struct listener *listeners, size_t count);
@@ -79,6 +79,7 @@ static int add_serving(struct app_pool *p, const struct config *config, size_t i
 		return -1;
 	}
 	a->sockets = sockets;
+	a->version = app_version_first(true);
 	sockets->number = (int)index + 1;
 	sockets->prefix = strdup(what->prefix);
 	sockets->section = strdup(what->name);
@@ -87,22 +88,20 @@ static int add_serving(struct app_pool *p, const struct config *config, size_t i
 	    socketpair(
 		AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, sockets->exchange) < 0)
 		return -1;
-	if (app_take_settings(a, config) < 0)
+	if (app_settings_read(&a->settings, config, a->name, sockets->section) < 0)
 		return -1;
 	a->settings.limits.workers = what->workers;
 	supply_keep_enough(p, a);
 	return 0;
 }
 
-static bool may_load_now(const struct app_pool *p, const struct app *a)
+/* The script's file has changed since the last failed load began. */
+static bool has_changed(const struct app_pool *p, const struct app *a)
 {
 	struct stat status;
-	int64_t changed = 0;
 
-	if (fstatat(p->setup->root, a->name, &status, 0) == 0)
-		changed = (int64_t)status.st_ctim.tv_sec * 1000000000 + status.st_ctim.tv_nsec;
-	return changed > a->refused_at - FILE_TIME_TICK_NS ||
-	       clock_now() > a->refused_clock + RETRY_ON_CONNECT_NS;
+	return fstatat(p->setup->root, a->name, &status, 0) == 0 &&
+	       clock_nanoseconds(&status.st_ctim) > a->version.tried_at - FILE_TIME_TICK_NS;
 }
 
 bool app_pool_try_again(struct app_pool *p, int number)
@@ -113,12 +112,13 @@ bool app_pool_try_again(struct app_pool *p, int number)
 	for (struct app *a = p->apps; a != NULL; a = a->next) {
 		if (a->sockets == NULL || a->sockets->number != number)
 			continue;
-		if (a->refused == a->generation && may_load_now(p, a)) {
-			a->refused = 0;
+		if (app_version_is_refused(&a->version) &&
+		    app_step(a, (struct app_version_event){.kind = APP_VERSION_ASKED,
+				    .changed = has_changed(p, a)}) == APP_VERSION_START) {
 			supply_keep_enough(p, a);
-			worker_tell_stand_in(p, a);
+			sockets_tell_stand_in(p, a);
 		}
-		loads = a->refused != a->generation;
+		loads = !app_version_is_refused(&a->version);
 	}
 	pthread_mutex_unlock(&p->lock);
 	return loads;
@@ -134,7 +134,7 @@ void app_pool_listen_again(struct app_pool *p, size_t index, int fd)
 				a->sockets->listeners[i] = fd;
 				fd_set_nonblocking(fd, true);
 				fd = -1;
-				a->generation++;
+				app_step(a, (struct app_version_event){.kind = APP_VERSION_RESET});
 				supply_keep_enough(p, a);
 			}
 	pthread_mutex_unlock(&p->lock);
@@ -146,7 +146,7 @@ void app_pool_reopen_log(struct app_pool *p)
 	pthread_mutex_lock(&p->lock);
 	for (struct app *a = p->apps; a != NULL; a = a->next)
 		for (struct app_worker_entry *w = a->workers; w != NULL; w = w->next)
-			worker_tell_log(p, w);
+			sockets_send_log(p, w);
 	pthread_mutex_unlock(&p->lock);
 	spares_set_log(p->setup->spares, p->setup->log->fd);
 }

@@ -3,6 +3,7 @@
 
 #include "ipc/scoreboard.h"
 #include "pool/pool_app.h"
+#include "pool/pool_worker.h"
 
 #include <poll.h>
 #include <stdio.h>

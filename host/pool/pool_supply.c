@@ -15,6 +15,9 @@
 #include "ipc/load_order.h"
 #include "ipc/run_channel.h"
 #include "ipc/scoreboard.h"
+#include "pool/pool_app.h"
+#include "pool/pool_setup.h"
+#include "pool/pool_sockets.h"
 #include "pool/pool_worker.h"
 #include "request/route.h"
 #include "request/script.h"
@@ -29,16 +32,13 @@
 #include <time.h>
 
 #define SPARE_TRIES 8
-#define RETRY_MOST (60 * CLOCK_SECOND)
-#define RETRY                                                                                      \
-	(2 * CLOCK_SECOND) /* until an app that did not load is tried again, though unchanged */
 
 /* What is needed while the lock is not held. */
 struct start {
 	struct app_pool *pool;
 	struct app *app;
 	struct app_settings settings;
-	unsigned generation;
+	unsigned version;
 	uint64_t settled_at;
 	int64_t began;
 	char *name;
@@ -52,13 +52,13 @@ static void begin(struct start *s, struct app_pool *p, struct app *a)
 	*s = (struct start){.pool = p,
 	    .app = a,
 	    .settings = a->settings,
-	    .generation = a->generation,
-	    .settled_at = a->settled_at,
+	    .version = a->version.number,
+	    .settled_at = a->version.settled_at,
 	    .name = a->name};
 	s->settings.extension = (struct extension_settings){0};
-	s->ready = app_copy_extension_settings(&s->settings, &a->settings.extension) >= 0;
+	s->ready = app_settings_copy_extension(&s->settings, &a->settings.extension) >= 0;
 	a->starting++;
-	a->retry_at = clock_now() + RETRY;
+	app_step(a, (struct app_version_event){.kind = APP_VERSION_BEGUN});
 }
 
 /* What a direct worker is told beside; the texts are those of the configuration. */
@@ -130,7 +130,7 @@ static int order_load(struct start *s, int source, const char *script, struct er
 	int result = packed != NULL ? run_order_send(s->process.channel, &order) : -1;
 
 	if (result == 0 && s->app->sockets != NULL)
-		result = worker_send_sockets(s->pool, s->app, s->process.channel, &s->slot);
+		result = sockets_send(s->pool, s->app, s->process.channel, &s->slot);
 	load_order_free(packed);
 	return result < 0 ? error_errno(e, "order to load") : 0;
 }
@@ -207,7 +207,7 @@ static void refuse(struct start *s, const char *reason)
 {
 	supply_refuse(s->pool, s->app,
 	    &(struct app_refusal){
-		.generation = s->generation, .began = s->began, .status = 503, .reason = reason});
+		.version = s->version, .began = s->began, .status = 503, .reason = reason});
 }
 
 static void add_worker(struct start *s)
@@ -225,20 +225,20 @@ static void add_worker(struct start *s)
 	w->process = s->process;
 	w->notices = -1;
 	w->slot = s->slot;
-	w->generation = s->generation;
+	w->version = w->accepted = s->version;
 	w->began = s->began;
 	s->app->settings.language = s->settings.language;
 	w->errors = (struct stderr_log){.log = s->pool->setup->log, .script = s->app->name};
 	escalation_init(
 	    &w->end, &w->process, clock_now() + s->settings.limits.timeout * CLOCK_SECOND);
-	app_enter(w, APP_LOADS);
+	worker_enter(w, APP_LOADS);
 	/*
 	 * While it got its order a new template came, which found no worker to replace: this is
 	 * one.
 	 */
 	if (w->process.template != spares_template(s->pool->setup->spares, s->settings.language) &&
-	    w->generation == s->app->generation)
-		app_outdate(s->app);
+	    w->version == s->app->version.number)
+		app_renew(s->app);
 	w->next = s->app->workers;
 	s->app->workers = w;
 	worker_watch(s->pool, w);
@@ -300,34 +300,23 @@ void supply_start_ahead(struct app_pool *p, struct app *a)
 	pthread_attr_destroy(&attributes);
 }
 
-/* Where nobody asks for it: twice as long each time. */
-static uint64_t longer(unsigned refusals)
-{
-	uint64_t delay = RETRY << (refusals < 6 ? refusals - 1 : 5);
-
-	return delay < RETRY_MOST ? delay : RETRY_MOST;
-}
-
-/* What became of a generation that is not the present one any more concerns nobody. */
 void supply_refuse(struct app_pool *p, struct app *a, const struct app_refusal *refusal)
 {
+	const struct app_version_event failed = {.kind = APP_VERSION_FAILED,
+	    .number = refusal->version,
+	    .status = refusal->status,
+	    .tried_at = refusal->began};
+
 	log_message(p->setup->log, LEVEL_ERROR, "%s does not load: %s", a->name, refusal->reason);
 	pthread_cond_broadcast(&a->changed);
-	if (refusal->generation != a->generation)
+	if (app_step(a, failed) != APP_VERSION_GO_ON)
 		return;
 	if (a->error[0] == '\0')
 		a->error_time = time(NULL);
-	a->failures++;
-	a->refused = refusal->generation;
-	a->refused_at = refusal->began;
-	a->refused_status = refusal->status;
-	a->refusals++;
-	a->refused_clock = clock_now();
-	a->retry_at = clock_now() + (a->sockets != NULL ? longer(a->refusals) : RETRY);
 	snprintf(a->error, sizeof(a->error), "%s", refusal->reason);
 	a->output.size = 0;
-	worker_resume_all(a);
-	worker_tell_stand_in(p, a);
+	sockets_resume_all(a);
+	sockets_tell_stand_in(p, a);
 }
 
 /* Lets go of the descriptors, so whoever calls this must not watch them any more. */
@@ -350,7 +339,7 @@ void supply_remove(struct app_pool *p, struct app_worker_entry *w)
 	stderr_log_end(&w->errors);
 	buffer_release(&w->errors.kept);
 	free(w);
-	worker_tell_stand_in(p, a);
+	sockets_tell_stand_in(p, a);
 	supply_keep_enough(p, a);
 	pthread_cond_broadcast(&a->changed);
 }
@@ -367,8 +356,8 @@ void supply_keep_enough(struct app_pool *p, struct app *a)
 			    ? limits->workers
 			    : limits->min_workers;
 
-	if (app_is_ending(p, a) || app_is_refused(a) || clock_now() < a->hold_until ||
-	    (one && app_count_loading(a) > 0))
+	if (app_is_ending(p, a) || app_version_is_refused(&a->version) ||
+	    !app_version_may_start(&a->version, clock_now()) || (one && app_count_loading(a) > 0))
 		return;
 	for (size_t count = app_count(a); count < wanted; count++) {
 		supply_start_ahead(p, a);

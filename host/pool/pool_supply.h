@@ -2,12 +2,16 @@
 #ifndef EXTHOST_POOL_SUPPLY_H
 #define EXTHOST_POOL_SUPPLY_H
 
-#include "pool/pool_app.h"
+#include <stdint.h>
+
+struct app;
+struct app_pool;
+struct app_worker_entry;
 
 /*
  * Start a worker for the app: take a spare and order it to load. Releases the lock for that time.
- * The result of the load goes to pool_watch.c; if the worker cannot even be started, the app's
- * failures are incremented here.
+ * The result of the load goes to pool_watch.c; if the worker cannot even be started, the version
+ * is refused here.
  */
 void supply_start(struct app_pool *p, struct app *a);
 
@@ -19,7 +23,7 @@ void supply_keep_enough(struct app_pool *p, struct app *a);
 
 /* A load that has failed. */
 struct app_refusal {
-	unsigned generation;
+	unsigned version;
 	int64_t began; /* clock_real() */
 	/* HTTP status for waiting requests: 500, or 503 if it is not the app's fault. */
 	int status;

@@ -15,6 +15,9 @@
 #include "ipc/process_limit.h"
 #include "ipc/run_channel.h"
 #include "ipc/scoreboard.h"
+#include "pool/pool_app.h"
+#include "pool/pool_setup.h"
+#include "pool/pool_sockets.h"
 #include "pool/pool_supply.h"
 #include "pool/pool_worker.h"
 #include "request/request.h"
@@ -32,7 +35,6 @@
 
 /* After a request: standard error is still logged with the request's id. */
 #define LATE_OUTPUT_NS 50000000
-#define EARLY_DEATH_NS CLOCK_SECOND /* a worker that dies sooner after its load may do so again */
 
 static void *watch(void *argument);
 static struct app_worker_entry *find(struct app_pool *p, uint64_t id);
@@ -169,7 +171,7 @@ static void take_death(struct app_worker_entry *w, const struct run_report *repo
 	w->wait_status = report->value;
 }
 
-/* If this is the first of its generation, workers of earlier ones are not needed any more. */
+/* If this is the first of the present version, workers of earlier ones are not needed any more. */
 static void take_loaded(struct app_pool *p, struct app_worker_entry *w)
 {
 	struct app *a = w->app;
@@ -178,24 +180,24 @@ static void take_loaded(struct app_pool *p, struct app_worker_entry *w)
 		return;
 	empty_errors(w);
 	a->loads++;
-	if (w->generation == a->generation) {
+	if (app_step(a, (struct app_version_event){.kind = APP_VERSION_READY,
+			    .number = w->version}) == APP_VERSION_REPLACE) {
 		a->error[0] = '\0';
-		a->refused = a->refusals = 0;
 		for (struct app_worker_entry *other = a->workers; other != NULL;
 		     other = other->next)
 			if ((other->state == APP_IDLE || other->state == APP_SERVES) &&
-			    other->generation != a->generation)
+			    other->version != w->version)
 				worker_dismiss(other);
 	}
 	log_message(p->setup->log, LEVEL_INFO, "%s loaded in process %d, %llu ms", a->name,
 	    (int)w->process.pid, (unsigned long long)(clock_now() - w->since) / 1000000);
 	buffer_release(&w->errors.kept);
-	app_enter(w, a->sockets != NULL ? APP_SERVES : APP_IDLE);
+	worker_enter(w, a->sockets != NULL ? APP_SERVES : APP_IDLE);
 	/* The log that it got when it began to load may have been rotated since. */
-	worker_tell_log(p, w);
+	sockets_send_log(p, w);
 	if (app_is_ending(p, a))
 		worker_dismiss(w);
-	worker_tell_stand_in(p, a);
+	sockets_tell_stand_in(p, a);
 	supply_keep_enough(p, a);
 	pthread_cond_broadcast(&a->changed);
 }
@@ -206,10 +208,11 @@ static void take_stale(struct app_pool *p, struct app_worker_entry *w, int32_t s
 	struct app *a = w->app;
 
 	w->stale = true;
-	/* It is unknown whether the worker has seen the refused files or later ones. */
-	if (w->generation == a->generation || w->accepted == a->generation ||
-	    a->refused == a->generation)
-		app_begin_generation(a, settle);
+	/* Of a refused version, it is unknown whether the worker has seen its files or later ones. */
+	app_step(
+	    a, (struct app_version_event){.kind = APP_VERSION_CHANGED,
+		   .number = app_version_is_refused(&a->version) ? a->version.number : w->accepted,
+		   .settle = settle});
 	supply_keep_enough(p, a);
 }
 
@@ -234,12 +237,10 @@ static void describe(char *text, size_t size, const struct run_report *end)
 		process_describe_death(text, size, end->value);
 }
 
-/* After a first early death the next worker starts at once; after more in a row it waits. */
-static void note_early_death(struct app *a, const struct app_worker_entry *w)
+static void note_death(struct app *a, const struct app_worker_entry *w)
 {
-	a->early = clock_now() - w->since < EARLY_DEATH_NS ? a->early + 1 : 0;
-	if (a->early > 1)
-		a->hold_until = clock_now() + EARLY_DEATH_NS;
+	app_step(
+	    a, (struct app_version_event){.kind = APP_VERSION_DIED, .age = clock_now() - w->since});
 }
 
 /* A worker that ends by itself before its first request would do so again, without end. */
@@ -256,22 +257,22 @@ static void take_end(struct app_pool *p, struct app_worker_entry *w, const struc
 	empty_errors(w);
 	describe(how, sizeof(how), end);
 	if (w->state == APP_LOADS) {
-		app_enter(w, APP_LEAVES);
+		worker_enter(w, APP_LEAVES);
 		supply_refuse(p, a,
-		    &(struct app_refusal){.generation = w->generation,
+		    &(struct app_refusal){.version = w->version,
 			.began = w->began,
 			.status = w->end.stage > ESCALATION_GOES_ON ? 504 : 500,
 			.reason = w->end.stage > ESCALATION_GOES_ON ? "it takes too long" : how});
-		if (w->generation == a->generation)
+		if (w->version == a->version.number)
 			buffer_append(&a->output, w->errors.kept.data, w->errors.kept.size);
 	} else if (has_served(w) && end->type == RUN_ENDED && end->value == 0) {
-		app_enter(w, APP_LEAVES);
+		worker_enter(w, APP_LEAVES);
 		supply_keep_enough(p, a);
 	} else if (w->state == APP_IDLE || w->state == APP_SERVES) {
-		note_early_death(a, w);
+		note_death(a, w);
 		log_message(p->setup->log, LEVEL_WARNING, "%s: app worker %d, %s", a->name,
 		    (int)w->process.pid, how);
-		app_enter(w, APP_LEAVES);
+		worker_enter(w, APP_LEAVES);
 	}
 }
 
@@ -280,7 +281,7 @@ static void take_loss(struct app_pool *p, struct app_worker_entry *w)
 {
 	empty_errors(w);
 	if (w->died)
-		note_early_death(w->app, w);
+		note_death(w->app, w);
 	if (w->state != APP_LEAVES)
 		log_message(p->setup->log, LEVEL_WARNING, "%s: app worker %d is gone, %s",
 		    w->app->name, (int)w->process.pid,
@@ -333,9 +334,8 @@ static void look_for_more(struct app_pool *p, struct app *a)
 {
 	if (a->sockets == NULL || app_count_loading(a) > 0)
 		return;
-	if (a->refused == a->generation && clock_now() >= a->retry_at)
-		a->refused = 0;
-	supply_keep_enough(p, a);
+	if (app_step(a, (struct app_version_event){.kind = APP_VERSION_LOOK}) == APP_VERSION_START)
+		supply_keep_enough(p, a);
 }
 
 static void look_at_all(struct app_pool *p)

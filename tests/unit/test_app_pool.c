@@ -12,8 +12,10 @@
 #include "config/config.h"
 #include "ipc/run_channel.h"
 #include "ipc/scoreboard.h"
-#include "pool/pool_app.h"
 #include "pool/app_pool.h"
+#include "pool/app_settings.h"
+#include "pool/pool_app.h"
+#include "pool/pool_sockets.h"
 #include "pool/pool_supply.h"
 #include "pool/pool_watch.h"
 #include "pool/pool_worker.h"
@@ -423,13 +425,13 @@ static void an_app_that_does_not_load_is_500_and_the_next_request_tries_again(vo
 		assert_int_equal(result_of(&first), 500);
 		assert_string_equal(first.e.message, "app.tiny does not load: exit status 1");
 		assert_string_equal(reported().error, "exit status 1");
-		assert_int_equal(t.pool->apps->refusals, i + 1);
+		assert_int_equal(t.pool->apps->version.refusals, i + 1);
 	}
 	come(&first);
 	w = load();
 	assert_int_equal(result_of(&first), 0);
 	assert_string_equal(reported().error, "");
-	assert_int_equal(t.pool->apps->refusals, 0);
+	assert_int_equal(t.pool->apps->version.refusals, 0);
 	give_back(&first, APP_FATE_ALIVE);
 	forget(&w);
 }
@@ -455,7 +457,7 @@ static void one_that_takes_too_long_to_load_is_504(void **state)
 		poll(NULL, 0, 1);
 	}
 	/* What it means for a request that still waits. */
-	assert_int_equal(t.pool->apps->refused_status, 504);
+	assert_int_equal(t.pool->apps->version.refused_status, 504);
 }
 
 /* A worker has loaded; it finds its files changed at the next request. */
@@ -731,52 +733,38 @@ static void one_that_says_that_it_ends_and_stays_is_ended(void **state)
 	forget(&next);
 }
 
-static void the_last_words_of_a_load_are_of_the_present_generation_alone(void **state)
+static void the_last_words_of_a_load_are_of_the_present_version_alone(void **state)
 {
-	struct app_refusal refusal = {
-	    .generation = 1, .began = 5, .status = 500, .reason = "first"};
+	struct app_refusal refusal = {.version = 1, .began = 5, .status = 500, .reason = "first"};
 	struct app *a = app_add(t.pool, "app.tiny");
 
 	(void)state;
 	supply_refuse(t.pool, a, &refusal);
 	assert_string_equal(a->error, "first");
-	assert_int_equal(a->refused, 1);
-	assert_int_equal(a->refused_at, 5);
 	a->error_time = 7;
 	refusal.reason = "second";
 	supply_refuse(t.pool, a, &refusal);
 	assert_string_equal(a->error, "second");
 	/* Since when it does not load. */
 	assert_int_equal(a->error_time, 7);
-	a->generation = 2;
+	app_step(a, (struct app_version_event){.kind = APP_VERSION_CHANGED, .number = 1});
 	refusal.reason = "late";
 	supply_refuse(t.pool, a, &refusal);
 	assert_string_equal(a->error, "second");
-	assert_int_equal(a->failures, 2);
-	assert_int_equal(a->refused, 1);
+	assert_int_equal(a->version.failures, 2);
+	assert_false(app_version_is_refused(&a->version));
 }
 
-static void an_app_with_sockets_is_tried_again_later_each_time_up_to_a_minute(void **state)
+static void the_front_stands_in_for_an_app_that_does_not_load(void **state)
 {
-	static const unsigned expected[] = {2, 4, 8, 16, 32, 60, 60, 60};
 	struct app_sockets sockets = {.number = 1, .exchange = {-1, -1}};
 	struct app *a = app_add(t.pool, "app.tiny");
-	const struct app_refusal refusal = {.generation = 1, .status = 500, .reason = "no"};
 
 	(void)state;
 	a->sockets = &sockets;
-	for (size_t i = 0; i < UNIT_COUNT(expected); i++) {
-		uint64_t now = clock_now(), later;
-
-		supply_refuse(t.pool, a, &refusal);
-		later = clock_now();
-		assert_in_range(a->retry_at, now + expected[i] * CLOCK_SECOND,
-		    later + expected[i] * CLOCK_SECOND);
-	}
-	/* No worker accepts there, so the pool has asked the front to stand in. */
+	supply_refuse(
+	    t.pool, a, &(struct app_refusal){.version = 1, .status = 500, .reason = "no"});
 	assert_int_equal(t.stood_in, 1);
-	app_begin_generation(a, 0);
-	assert_int_equal(a->refusals, 0);
 	a->sockets = NULL;
 }
 
@@ -785,12 +773,12 @@ static void the_time_that_has_come_starts_a_worker_of_it(void **state)
 	/* The thread looks there to the end of the program. */
 	static struct app_sockets sockets = {.number = 1, .exchange = {-1, -1}};
 	struct app *a = app_add(t.pool, "app.tiny");
-	const struct app_refusal refusal = {.generation = 1, .status = 500, .reason = "no"};
+	const struct app_refusal refusal = {.version = 1, .status = 500, .reason = "no"};
 
 	(void)state;
 	a->sockets = &sockets;
 	a->settings.limits = t.x.limits;
-	app_copy_extension_settings(&a->settings, &t.x.extension);
+	app_settings_copy_extension(&a->settings, &t.x.extension);
 	assert_int_equal(pool_watch_start(t.pool), 0);
 	pthread_mutex_lock(&t.pool->lock);
 	supply_refuse(t.pool, a, &refusal);
@@ -829,22 +817,22 @@ static void who_stands_in_tries_again_after_a_quarter_of_a_second_or_a_change(vo
 {
 	struct app_sockets sockets = {.number = 1, .exchange = {-1, -1}};
 	struct app *a = app_add(t.pool, "app.tiny");
-	struct app_refusal refusal = {.generation = 1, .status = 500, .reason = "no"};
+	struct app_refusal refusal = {.version = 1, .status = 500, .reason = "no"};
 	struct timespec now;
 
 	(void)state;
 	a->sockets = &sockets;
-	a->hold_until = UINT64_MAX; /* nothing is started here */
+	a->version.hold_until = UINT64_MAX; /* nothing is started here */
 	clock_gettime(CLOCK_REALTIME, &now);
 	refusal.began = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec + 1000000000;
 	supply_refuse(t.pool, a, &refusal);
 	assert_int_equal(t.stood_in, 1);
 	assert_false(app_pool_try_again(t.pool, 1));
 	assert_false(app_pool_try_again(t.pool, 2));
-	assert_int_equal(a->refused, 1);
+	assert_true(app_version_is_refused(&a->version));
 	atomic_store(&clock_offset, 1);
 	assert_true(app_pool_try_again(t.pool, 1));
-	assert_int_equal(a->refused, 0);
+	assert_false(app_version_is_refused(&a->version));
 	assert_int_equal(t.stood_in, 0);
 	/* An app whose file has changed since the load began is tried again at once. */
 	refusal.began = 1;
@@ -856,8 +844,8 @@ static void who_stands_in_tries_again_after_a_quarter_of_a_second_or_a_change(vo
 static void those_that_serve_and_are_stale_go_on_and_count_as_of_what_was_refused(void **state)
 {
 	struct app *a = app_add(t.pool, "app.tiny");
-	struct app_worker_entry w = {.app = a, .state = APP_SERVES, .stale = true, .generation = 1};
-	struct app_worker_entry fresh = {.app = a, .state = APP_SERVES, .generation = 1};
+	struct app_worker_entry w = {.app = a, .state = APP_SERVES, .stale = true, .version = 1};
+	struct app_worker_entry fresh = {.app = a, .state = APP_SERVES, .version = 1};
 	struct run_order order;
 	char *memory = NULL;
 	int ends[2];
@@ -868,9 +856,9 @@ static void those_that_serve_and_are_stale_go_on_and_count_as_of_what_was_refuse
 	w.next = &fresh;
 	fresh.process.channel = -1;
 	a->workers = &w;
-	a->generation = 3;
-	a->refused_at = 77;
-	worker_resume_all(a);
+	a->version.number = 3;
+	a->version.tried_at = 77;
+	sockets_resume_all(a);
 	assert_false(w.stale);
 	assert_int_equal(w.accepted, 3);
 	assert_int_equal(fresh.accepted, 0);
@@ -914,13 +902,13 @@ static void what_a_worker_writes_within_a_request_or_just_behind_it_is_that_requ
 	assert_non_null(slot);
 	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
 	a->sockets = &sockets;
-	a->hold_until = UINT64_MAX;
+	a->version.hold_until = UINT64_MAX;
 	w = (struct app_worker_entry){.app = a,
 	    .id = 1,
 	    .process = {.channel = -1, .errors = ends[0], .handle = -1},
 	    .notices = -1,
 	    .state = APP_SERVES,
-	    .generation = 1,
+	    .version = 1,
 	    .slot = slot,
 	    .errors = {.log = &t.log, .script = "app.tiny"}};
 	memcpy(slot->id, "0123456789abcdef", sizeof(slot->id));
@@ -972,8 +960,8 @@ int main(void)
 	    TEST(one_too_many_goes_when_it_was_idle_for_its_time_and_not_before),
 	    TEST(one_that_has_been_told_to_go_and_stays_is_ended),
 	    TEST(one_that_says_that_it_ends_and_stays_is_ended),
-	    TEST(the_last_words_of_a_load_are_of_the_present_generation_alone),
-	    TEST(an_app_with_sockets_is_tried_again_later_each_time_up_to_a_minute),
+	    TEST(the_last_words_of_a_load_are_of_the_present_version_alone),
+	    TEST(the_front_stands_in_for_an_app_that_does_not_load),
 	    TEST(the_time_that_has_come_starts_a_worker_of_it),
 	    TEST(another_value_of_a_languages_setting_needs_other_workers),
 	    TEST(who_stands_in_tries_again_after_a_quarter_of_a_second_or_a_change),

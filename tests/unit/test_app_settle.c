@@ -1,6 +1,5 @@
-/* When a load of an app may begin, and what a change begins: app_files.c and app_pool.c. */
+/* When a load of an app may begin: app_files.c. */
 #include "base/clock.h"
-#include "pool/pool_app.h"
 #include "worker/app_files.h"
 
 #include "unit.h"
@@ -75,20 +74,6 @@ static void a_time_that_is_yet_to_come_is_not_waited_for(void **state)
 	assert_int_equal(app_file_settle(&status), 0);
 }
 
-static void a_change_begins_a_generation_that_was_never_refused(void **state)
-{
-	struct app a = {.generation = 3, .refused = 3, .refusals = 5};
-	uint64_t before = clock_now();
-
-	(void)state;
-	app_begin_generation(&a, 7);
-	assert_int_equal(a.generation, 4);
-	assert_int_equal(a.refusals, 0);
-	assert_true(a.settled_at >= before + 7 * CLOCK_MILLISECOND);
-	app_begin_generation(&a, -7); /* a worker may send any number */
-	assert_true(a.settled_at <= clock_now());
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -96,7 +81,6 @@ int main(void)
 	    cmocka_unit_test(a_file_that_changed_a_tick_ago_has_settled),
 	    cmocka_unit_test(a_time_of_whole_seconds_settles_after_two),
 	    cmocka_unit_test(a_time_that_is_yet_to_come_is_not_waited_for),
-	    cmocka_unit_test(a_change_begins_a_generation_that_was_never_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,245 @@
+/* The state machine of an app's versions, event by event, with no process and no clock. */
+#include "pool/app_version.h"
+
+#include "base/clock.h"
+
+#include "unit.h"
+
+#define NOW (1000 * CLOCK_SECOND)
+#define SECONDS(n) ((uint64_t)(n)*CLOCK_SECOND)
+
+/* The event of this kind, at NOW, of version 5. */
+static struct app_version_event event_of(enum app_version_event_kind kind)
+{
+	return (struct app_version_event){
+	    .kind = kind, .now = NOW, .number = 5, .age = SECONDS(10)};
+}
+
+/* Version 5 in this state. */
+static struct app_version version_in(enum app_version_state state)
+{
+	return (struct app_version){.state = state,
+	    .number = 5,
+	    .refusals = state == APP_VERSION_REFUSED,
+	    .retry_at = state == APP_VERSION_REFUSED ? NOW + 1 : 0,
+	    .refused_at = state == APP_VERSION_REFUSED ? NOW - 1 : 0};
+}
+
+static const struct row {
+	const char *name;
+	enum app_version_event_kind event;
+	enum app_version_state before;
+	unsigned number; /* the event's; 0: 5, the present one */
+	enum app_version_state after;
+	unsigned next; /* the version's number afterwards */
+	enum app_version_action action;
+} rows[] = {
+#define NEW APP_VERSION_NEW
+#define LOADED APP_VERSION_LOADED
+#define REFUSED APP_VERSION_REFUSED
+    {"changed, new", APP_VERSION_CHANGED, NEW, 0, NEW, 6, APP_VERSION_START},
+    {"changed, loaded", APP_VERSION_CHANGED, LOADED, 0, NEW, 6, APP_VERSION_START},
+    {"changed, refused", APP_VERSION_CHANGED, REFUSED, 0, NEW, 6, APP_VERSION_START},
+    {"changed, found by an older one", APP_VERSION_CHANGED, LOADED, 4, LOADED, 5,
+	APP_VERSION_START},
+    {"reset, loaded", APP_VERSION_RESET, LOADED, 0, NEW, 6, APP_VERSION_START},
+    {"reset, refused", APP_VERSION_RESET, REFUSED, 0, NEW, 6, APP_VERSION_START},
+    {"renewed, loaded", APP_VERSION_RENEWED, LOADED, 0, NEW, 6, APP_VERSION_START},
+    {"begun, new", APP_VERSION_BEGUN, NEW, 0, NEW, 5, APP_VERSION_NOTHING},
+    {"begun, refused", APP_VERSION_BEGUN, REFUSED, 0, REFUSED, 5, APP_VERSION_NOTHING},
+    {"ready, new", APP_VERSION_READY, NEW, 0, LOADED, 5, APP_VERSION_REPLACE},
+    {"ready, refused", APP_VERSION_READY, REFUSED, 0, LOADED, 5, APP_VERSION_REPLACE},
+    {"ready, an older one", APP_VERSION_READY, NEW, 4, NEW, 5, APP_VERSION_NOTHING},
+    {"failed, new", APP_VERSION_FAILED, NEW, 0, REFUSED, 5, APP_VERSION_GO_ON},
+    {"failed, loaded before", APP_VERSION_FAILED, LOADED, 0, REFUSED, 5, APP_VERSION_GO_ON},
+    {"failed, an older one", APP_VERSION_FAILED, NEW, 4, NEW, 5, APP_VERSION_NOTHING},
+    {"failed, an older one, loaded", APP_VERSION_FAILED, LOADED, 4, LOADED, 5, APP_VERSION_NOTHING},
+    {"asked, just refused", APP_VERSION_ASKED, REFUSED, 0, REFUSED, 5, APP_VERSION_NOTHING},
+    {"asked, loaded", APP_VERSION_ASKED, LOADED, 0, LOADED, 5, APP_VERSION_START},
+    {"look, refused, too early", APP_VERSION_LOOK, REFUSED, 0, REFUSED, 5, APP_VERSION_NOTHING},
+    {"look, new", APP_VERSION_LOOK, NEW, 0, NEW, 5, APP_VERSION_START},
+    {"died, loaded", APP_VERSION_DIED, LOADED, 0, LOADED, 5, APP_VERSION_NOTHING},
+#undef NEW
+#undef LOADED
+#undef REFUSED
+};
+
+static void each_event_in_each_state_leads_where_the_table_says(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < UNIT_COUNT(rows); i++) {
+		const struct row *row = &rows[i];
+		struct app_version v = version_in(row->before);
+		struct app_version_event event = event_of(row->event);
+		enum app_version_action action;
+
+		if (row->number != 0)
+			event.number = row->number;
+		action = app_version_step(&v, &event);
+		if (v.state != row->after || v.number != row->next || action != row->action)
+			fail_msg("%s: state %d, number %u, action %d", row->name, v.state, v.number,
+			    action);
+	}
+}
+
+static void the_first_version_is_new(void **state)
+{
+	struct app_version v = app_version_first(true);
+
+	(void)state;
+	assert_int_equal(v.number, 1);
+	assert_int_equal(v.state, APP_VERSION_NEW);
+	assert_true(app_version_may_start(&v, NOW));
+}
+
+static void a_change_is_loaded_when_its_files_have_settled(void **state)
+{
+	struct app_version v = version_in(APP_VERSION_LOADED);
+	struct app_version_event event = event_of(APP_VERSION_CHANGED);
+
+	(void)state;
+	v.keeps_old = true;
+	event.settle = 7;
+	app_version_step(&v, &event);
+	assert_true(v.settled_at == NOW + 7 * CLOCK_MILLISECOND);
+	assert_false(v.keeps_old);
+	/* A report of a process that belongs to nobody. */
+	event.number = v.number;
+	event.settle = -7;
+	app_version_step(&v, &event);
+	assert_true(v.settled_at == NOW);
+}
+
+static void after_a_change_that_an_older_worker_finds_no_older_worker_answers(void **state)
+{
+	struct app_version v = version_in(APP_VERSION_NEW);
+	struct app_version_event event = event_of(APP_VERSION_CHANGED);
+
+	(void)state;
+	v.keeps_old = true;
+	event.number = 4;
+	app_version_step(&v, &event);
+	assert_false(v.keeps_old);
+	assert_int_equal(v.number, 5);
+}
+
+static void older_workers_answer_beside_a_new_template_if_they_could_before(void **state)
+{
+	(void)state;
+	for (int keeps = 0; keeps < 2; keeps++) {
+		struct app_version v = version_in(APP_VERSION_LOADED);
+		struct app_version_event event = event_of(APP_VERSION_RENEWED);
+
+		event.keeps_old = keeps;
+		app_version_step(&v, &event);
+		assert_int_equal(v.keeps_old, keeps);
+	}
+}
+
+static void what_a_failed_load_was_is_kept(void **state)
+{
+	struct app_version v = version_in(APP_VERSION_NEW);
+	struct app_version_event event = event_of(APP_VERSION_FAILED);
+
+	(void)state;
+	event.status = 504;
+	event.tried_at = 77;
+	app_version_step(&v, &event);
+	assert_true(app_version_is_refused(&v));
+	assert_int_equal(v.refused_status, 504);
+	assert_int_equal(v.tried_at, 77);
+	assert_true(v.refused_at == NOW);
+	assert_int_equal(v.failures, 1);
+	event.number = 4;
+	event.tried_at = 78;
+	app_version_step(&v, &event);
+	assert_int_equal(v.tried_at, 77);
+	assert_int_equal(v.failures, 1);
+}
+
+static void a_refused_version_is_retried_later_each_time_up_to_a_minute(void **state)
+{
+	static const unsigned expected[] = {2, 4, 8, 16, 32, 60, 60, 60};
+	struct app_version v = app_version_first(true);
+	struct app_version_event event = event_of(APP_VERSION_FAILED);
+
+	(void)state;
+	event.number = 1;
+	for (size_t i = 0; i < UNIT_COUNT(expected); i++) {
+		app_version_step(&v, &event);
+		assert_true(v.retry_at == NOW + SECONDS(expected[i]));
+	}
+	/* A change begins the row anew. */
+	event.kind = APP_VERSION_CHANGED;
+	app_version_step(&v, &event);
+	assert_int_equal(v.refusals, 0);
+}
+
+static void a_refused_version_is_loaded_again_when_its_time_has_come(void **state)
+{
+	struct app_version v = version_in(APP_VERSION_REFUSED);
+	struct app_version_event event = event_of(APP_VERSION_LOOK);
+
+	(void)state;
+	event.now = v.retry_at;
+	assert_int_equal(app_version_step(&v, &event), APP_VERSION_START);
+	assert_int_equal(v.state, APP_VERSION_NEW);
+	assert_int_equal(v.number, 5);
+}
+
+static void a_client_has_a_refused_version_loaded_after_a_change_or_a_quarter_of_a_second(
+    void **state)
+{
+	struct app_version_event event = event_of(APP_VERSION_ASKED);
+	struct app_version v = version_in(APP_VERSION_REFUSED);
+
+	(void)state;
+	event.now = v.refused_at + 250 * CLOCK_MILLISECOND;
+	assert_int_equal(app_version_step(&v, &event), APP_VERSION_NOTHING);
+	event.now++;
+	assert_int_equal(app_version_step(&v, &event), APP_VERSION_START);
+	v = version_in(APP_VERSION_REFUSED);
+	event.now = NOW;
+	event.changed = true;
+	assert_int_equal(app_version_step(&v, &event), APP_VERSION_START);
+}
+
+static void after_two_early_deaths_in_a_row_workers_start_a_second_later(void **state)
+{
+	struct app_version v = version_in(APP_VERSION_LOADED);
+	struct app_version_event event = event_of(APP_VERSION_DIED);
+
+	(void)state;
+	event.age = CLOCK_SECOND - 1;
+	app_version_step(&v, &event);
+	assert_true(app_version_may_start(&v, NOW));
+	app_version_step(&v, &event);
+	assert_false(app_version_may_start(&v, NOW + CLOCK_SECOND - 1));
+	assert_true(app_version_may_start(&v, NOW + CLOCK_SECOND));
+	/* A worker that has lived for a second ends the row. */
+	event.age = CLOCK_SECOND;
+	app_version_step(&v, &event);
+	event.age = 0;
+	event.now += CLOCK_SECOND;
+	app_version_step(&v, &event);
+	assert_true(app_version_may_start(&v, event.now));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(each_event_in_each_state_leads_where_the_table_says),
+	    cmocka_unit_test(the_first_version_is_new),
+	    cmocka_unit_test(a_change_is_loaded_when_its_files_have_settled),
+	    cmocka_unit_test(after_a_change_that_an_older_worker_finds_no_older_worker_answers),
+	    cmocka_unit_test(older_workers_answer_beside_a_new_template_if_they_could_before),
+	    cmocka_unit_test(what_a_failed_load_was_is_kept),
+	    cmocka_unit_test(a_refused_version_is_retried_later_each_time_up_to_a_minute),
+	    cmocka_unit_test(a_refused_version_is_loaded_again_when_its_time_has_come),
+	    cmocka_unit_test(
+		a_client_has_a_refused_version_loaded_after_a_change_or_a_quarter_of_a_second),
+	    cmocka_unit_test(after_two_early_deaths_in_a_row_workers_start_a_second_later),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
