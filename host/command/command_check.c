@@ -68,10 +68,11 @@ static void check_first_line(const char *name, int file)
 		printf("%s: warning: it has no shebang line, and Fossil cannot start it\n", name);
 	else if (program[strcspn(program, "\r")] != '\0')
 		printf(
-		    "%s: warning: its shebang line ends with CR LF, and Fossil cannot start it\n", name);
+		    "%s: warning: its shebang line ends with CR LF, and Fossil cannot start it\n",
+		    name);
 	else
-		printf("%s: warning: its shebang line names %s, and Fossil cannot start it: %s\n", name,
-		    program, strerror(errno));
+		printf("%s: warning: its shebang line names %s, and Fossil cannot start it: %s\n",
+		    name, program, strerror(errno));
 }
 
 /* By the rules for a request. */

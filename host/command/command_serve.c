@@ -38,7 +38,8 @@ static void warn_of_trust(const struct listeners *listeners, const struct log *l
 	for (size_t i = 0; i < listeners->count; i++)
 		if (listeners->items[i].trust_fossil && listeners->items[i].kind == LISTENER_TCP)
 			log_message(log, LEVEL_WARNING,
-			    "%s: trust=fossil: every client that --allow-from lets connect may be any "
+			    "%s: trust=fossil: every client that --allow-from lets connect may be "
+			    "any "
 			    "Fossil user",
 			    listeners->items[i].address);
 }

@@ -35,8 +35,8 @@ int access_rules_parse_uid(const char *text, uid_t *uid, struct error *e)
 	if (parse_id(text, uid) < 0) {
 		user = getpwnam(text);
 		if (user == NULL)
-			return error_set(
-			    e, "'%s' is neither a user's name nor a number (id -u prints it)", text);
+			return error_set(e,
+			    "'%s' is neither a user's name nor a number (id -u prints it)", text);
 		*uid = user->pw_uid;
 	}
 	return refuse_nobody(text, "user", *uid, e);
@@ -49,8 +49,8 @@ int access_rules_parse_gid(const char *text, gid_t *gid, struct error *e)
 	if (parse_id(text, gid) < 0) {
 		group = getgrnam(text);
 		if (group == NULL)
-			return error_set(
-			    e, "'%s' is neither a group's name nor a number (id -g prints it)", text);
+			return error_set(e,
+			    "'%s' is neither a group's name nor a number (id -g prints it)", text);
 		*gid = group->gr_gid;
 	}
 	return refuse_nobody(text, "group", *gid, e);

@@ -68,9 +68,9 @@ int listen_address_check_trust(const struct config *config, struct error *e)
 {
 	return config->allow_from.count > 0
 		   ? 0
-		   : error_set(e,
-			 "trust=fossil lets every client on a TCP socket be any Fossil user: say with "
-			 "--allow-from who may connect, loopback included");
+		   : error_set(e, "trust=fossil lets every client on a TCP socket be any Fossil "
+				  "user: say with "
+				  "--allow-from who may connect, loopback included");
 }
 
 int listen_address_check(const char *text, const struct config *config, struct error *e)

@@ -31,8 +31,10 @@ const struct option options[] = {
     {"config", TYPE_STRING, VALUE(config_file), CONFIG_SERVE | CONFIG_STATUS | CONFIG_CHECK, NULL,
 	0, 0, "FILE", "read more options from this INI file (exthost.conf(5))"},
     {"listen", TYPE_LIST, VALUE(listen), CONFIG_SERVE | CONFIG_FIXED, NULL, 0, 0, "ADDR",
-	"where to listen: relay, unix:/path, tcp:HOST:PORT or fd (a socket that was passed in), each "
-	"with ,trust=fossil ,mode=0660 ,prefix=/ext behind it; may be given more than once. Without "
+	"where to listen: relay, unix:/path, tcp:HOST:PORT or fd (a socket that was passed in), "
+	"each "
+	"with ,trust=fossil ,mode=0660 ,prefix=/ext behind it; may be given more than once. "
+	"Without "
 	"it: relay, which is the socket .exthost.sock in the extension root with trust=fossil"},
     {"app", TYPE_STRING, VALUE(only_app), CONFIG_SERVE | CONFIG_CHECK | CONFIG_FIXED, NULL, 0, 0,
 	"FILE",

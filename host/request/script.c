@@ -111,8 +111,8 @@ static char *next_word(struct line_words *w)
 }
 
 /* REFUSED with *e: what the line has, and what it may have there: `known`, then the languages. */
-static int refuse_word(
-    const struct line_words *w, const char *word, const char *where, const char *known, bool programs)
+static int refuse_word(const struct line_words *w, const char *word, const char *where,
+    const char *known, bool programs)
 {
 	struct buffer names = {0};
 
@@ -207,7 +207,7 @@ static int language_of(const struct scripts *s, const char *name, const char *he
 	if (strncmp(line, "#!", 2) == 0)
 		language = language_by_line(&words, line);
 	if (language != BY_SUFFIX)
-		return language;
+		return language == REFUSED ? -1 : language;
 	language = language_by_suffix(s->bindings, name);
 	if (language < 0)
 		return error_set(e,

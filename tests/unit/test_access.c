@@ -41,8 +41,8 @@ static int check_from(const char *cidr, struct error *e)
 
 static void a_user_is_a_name_or_a_number_and_never_the_unknown_one(void **state)
 {
-	static const char *const bad[] = {"", "no such user", "nobody", "-1", "+1", " 1", "1 ", "1x", "4294967295",
-	    "4294967296", "99999999999999999999", "65534"};
+	static const char *const bad[] = {"", "no such user", "nobody", "-1", "+1", " 1", "1 ",
+	    "1x", "4294967295", "4294967296", "99999999999999999999", "65534"};
 	struct error e;
 
 	(void)state;
@@ -58,7 +58,8 @@ static void a_user_is_a_name_or_a_number_and_never_the_unknown_one(void **state)
 
 static void a_group_is_a_name_or_a_number_and_never_the_unknown_one(void **state)
 {
-	static const char *const bad[] = {"", "no such group", "nogroup", "1x", "65534", "4294967295"};
+	static const char *const bad[] = {
+	    "", "no such group", "nogroup", "1x", "65534", "4294967295"};
 	struct error e;
 	gid_t gid;
 
@@ -194,8 +195,8 @@ static void who_cannot_be_asked_who_he_is_may_not(void **state)
 	for (size_t i = 0; i < UNIT_COUNT(cases); i++) {
 		int unconnected = socket(cases[i].domain, SOCK_STREAM, 0);
 
-		assert_false(access_allows(unconnected,
-		    cases[i].domain == AF_INET ? &of_tcp : &of_unix, &config, &e));
+		assert_false(access_allows(
+		    unconnected, cases[i].domain == AF_INET ? &of_tcp : &of_unix, &config, &e));
 		assert_non_null(strstr(e.message, cases[i].reason));
 		close(unconnected);
 	}
