@@ -272,9 +272,7 @@ static bool add_connection(struct direct_server *s, int fd, const struct listene
 	uint32_t generation;
 	struct error e = {""};
 
-	if (access_allows(fd, l, &s->setup->config, &e)) {
-		c = connections_add(s->connections, fd, l);
-	} else {
+	if (!access_allows(fd, l, &s->setup->config, &e)) {
 		log_message(
 		    &s->setup->log, LEVEL_WARNING, "%s: refused: %s", l->address, e.message);
 		close(fd);
