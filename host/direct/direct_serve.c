@@ -43,7 +43,8 @@
 static int prepare(struct direct_server *s);
 static void serve_events(struct direct_server *s);
 static void expire(struct direct_server *s);
-static bool make_room(struct direct_server *s);
+static bool make_room(struct direct_server *s, int fd);
+static bool make_room_anywhere(struct direct_server *s);
 static void become_full(struct direct_server *s, const char *why);
 static void retire(struct direct_server *s, const char *why);
 static void take_accept_error(struct direct_server *s, const struct listener *l);
@@ -136,7 +137,7 @@ static void serve_events(struct direct_server *s)
 		case TAG_TIMER: expire(s); break;
 		}
 	}
-	if (s->full && make_room(s)) {
+	if (s->full && make_room_anywhere(s)) {
 		s->full = false;
 		direct_server_update(s);
 	}
@@ -156,20 +157,41 @@ static void expire(struct direct_server *s)
 		timerfd_settime(s->timer, 0, &second, NULL);
 }
 
+/* A connection can be taken from this descriptor: a listener, or the socket between the workers. */
+static bool is_waiting(const struct direct_server *s, int fd)
+{
+	struct pollfd event = {.fd = fd, .events = POLLIN};
+	unsigned char packet;
+
+	if (fd != s->setup->take)
+		return poll(&event, 1, 0) > 0;
+	return recv(fd, &packet, 1, MSG_PEEK | MSG_DONTWAIT) == 1 && packet != DIRECT_LOOK;
+}
+
 /*
- * Room for one more connection, if need be in the place of an idle one. false: there is none; then
- * clients wait in the queues of the listeners.
+ * Room for one more connection. For one that waits at this descriptor an idle one is closed if need
+ * be. false: there is no room; then clients wait in the queues of the listeners.
  */
-static bool make_room(struct direct_server *s)
+static bool make_room(struct direct_server *s, int fd)
 {
 	struct connection *idle = NULL;
 
 	if (connections_have_room(s->connections))
 		return true;
-	idle = connections_take_oldest_idle(s->connections, clock_now());
+	if (is_waiting(s, fd))
+		idle = connections_take_oldest_idle(s->connections, clock_now());
 	if (idle != NULL)
 		close_idle(s, idle);
 	return idle != NULL;
+}
+
+static bool make_room_anywhere(struct direct_server *s)
+{
+	bool room = make_room(s, s->setup->take);
+
+	for (size_t i = 0; i < s->setup->listener_count && !room; i++)
+		room = make_room(s, s->setup->listeners[i].fd);
+	return room;
 }
 
 /* Until there is room, clients wait. */
@@ -227,7 +249,7 @@ static void accept_some(struct direct_server *s, const struct listener *l)
 	for (int i = 0; i < ACCEPTS_MAX && s->accepting && !s->ends; i++) {
 		int fd;
 
-		if (!make_room(s)) {
+		if (!make_room(s, l->fd)) {
 			become_full(s, "--max-connections are open");
 			return;
 		}
@@ -241,28 +263,28 @@ static void accept_some(struct direct_server *s, const struct listener *l)
 
 static void take_given(struct direct_server *s)
 {
-	int fds[FD_PASS_MAX], spare;
-	unsigned char listener;
+	int take = s->setup->take, fds[FD_PASS_MAX], spare;
+	unsigned char packet;
 
 	if (!s->accepting)
 		return;
-	if (!make_room(s)) {
+	if (is_waiting(s, take) && !make_room(s, take)) {
 		become_full(s, "--max-connections are open");
 		return;
 	}
 	/* Without a free number the connection would be lost. */
-	spare = dup(s->setup->take);
+	spare = dup(take);
 	if (spare < 0) {
 		retire(s, "out of file descriptors");
 		return;
 	}
 	close(spare);
-	if (fd_receive(s->setup->take, &listener, 1, fds, MSG_DONTWAIT) != 1)
+	if (fd_receive(take, &packet, 1, fds, MSG_DONTWAIT) != 1)
 		return;
-	if (fds[0] >= 0)
-		add_connection(s, fds[0], &s->setup->listeners[listener]);
-	else
+	if (packet == DIRECT_LOOK)
 		direct_server_look_again(s);
+	else if (fds[0] >= 0)
+		add_connection(s, fds[0], &s->setup->listeners[packet]);
 }
 
 /* true: it stays open. */
@@ -278,8 +300,14 @@ static bool add_connection(struct direct_server *s, int fd, const struct listene
 		close(fd);
 		return false;
 	}
-	/* There is room: make_room. */
 	c = connections_add(s->connections, fd, l);
+	/* Another worker has taken the packet for which there was room, and this is the next. */
+	if (c == NULL) {
+		direct_count_lost(
+		    s->setup, !direct_give(s->setup, fd, (unsigned char)(l - s->setup->listeners)));
+		close(fd);
+		return false;
+	}
 	c->is_taken = true;
 	s->slot->listener[c->index] = (unsigned char)(l - s->setup->listeners);
 	generation = c->generation;

@@ -91,7 +91,7 @@ void direct_pass_on(const struct direct_setup *setup)
 		return;
 	for (size_t i = 0; i < setup->listener_count; i++)
 		if (events[1 + i].revents == POLLIN) {
-			fd_send(setup->give, "", 1, NULL, 0);
+			fd_send(setup->give, &(unsigned char){DIRECT_LOOK}, 1, NULL, 0);
 			return;
 		}
 }

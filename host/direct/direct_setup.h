@@ -10,6 +10,9 @@
 struct load_order;
 struct scoreboard_slot;
 
+/* The byte of a packet that asks a worker to look at the listeners. */
+#define DIRECT_LOOK 0xff
+
 /* What it needs for that beside its app. */
 struct direct_setup {
 	const char *name; /* of the app, beneath the root; the load order's */
@@ -23,8 +26,9 @@ struct direct_setup {
 	struct listener listeners[RUN_SOCKETS_MAX];
 	size_t listener_count;
 	/*
-	 * The socket between the workers of the app: connections go in at `give` and come out at
-	 * `take`. A packet without one asks to look at the listeners: direct_pass_on.
+	 * The socket between the workers of the app: packets go in at `give` and come out at
+	 * `take`. The byte of a packet is the index of the listener that accepted the connection,
+	 * or DIRECT_LOOK without a connection: direct_pass_on.
 	 */
 	int give, take;
 	int alarm; /* eventfd: wakes the guardian */

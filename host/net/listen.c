@@ -304,9 +304,9 @@ static int bind_again(struct listener *l, struct error *e)
  */
 static int bind_tcp_again(struct listener *l, struct error *e)
 {
-	struct sockaddr_storage address;
+	struct sockaddr_storage address = {.ss_family = AF_UNSPEC};
 	socklen_t size = sizeof(address);
-	FD_OWNED int fd = -1;
+	int fd;
 
 	if (getsockname(l->fd, (struct sockaddr *)&address, &size) < 0)
 		return error_errno(e, "getsockname");
@@ -314,11 +314,13 @@ static int bind_tcp_again(struct listener *l, struct error *e)
 	if (fd < 0)
 		return error_errno(e, "socket");
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int));
-	if (bind(fd, (struct sockaddr *)&address, size) < 0 || listen(fd, SOMAXCONN) < 0)
-		return error_errno(e, "bind");
+	if (bind(fd, (struct sockaddr *)&address, size) < 0 || listen(fd, SOMAXCONN) < 0) {
+		error_errno(e, "bind");
+		fd_close(&fd);
+		return -1;
+	}
 	fd_close(&l->fd);
 	l->fd = fd;
-	fd = -1;
 	return 0;
 }
 

@@ -19,6 +19,7 @@ FAMILIES = {
     "exthost_requests_total": "counter", "exthost_request_seconds": "summary",
     "exthost_cpu_seconds_total": "counter", "exthost_peak_memory_bytes": "gauge",
     "exthost_app_workers": "gauge", "exthost_app_loads_total": "counter",
+    "exthost_app_connections_lost_total": "counter",
     "exthost_app_requests_total": "counter", "exthost_app_refused": "gauge"}
 
 
