@@ -166,6 +166,8 @@ LEFT = {
                                   "None)",
     "a copy of the reply": "os.dup(1)",
     "a limit": "import resource; resource.setrlimit(resource.RLIMIT_CORE, (0, 0))",
+    "a limit that another program lowers": "import subprocess; subprocess.run(['/usr/bin/prlimit', "
+                                           "'--nofile=20', '--pid', str(os.getpid())])",
     "an audit hook": "sys.addaudithook(lambda *_: None)",
 }
 

@@ -130,6 +130,7 @@ switch -glob $env(QUERY_STRING) {
 		alarm 0.1
 		puts whole
 	}
+	limit { exec prlimit --nofile=20 --pid [pid]; puts [pid] }
 	spin { proc spin_here {} { while 1 {} }; spin_here }
 }
 """
@@ -240,6 +241,12 @@ def test_an_exit_in_another_interpreter_ends_the_process_too(start_host, tmp_pat
     worker = ask(host, "pid")
     assert ask(host, "exit_child") == "whole\n"
     assert ask(host, "pid") != worker
+
+
+def test_a_limit_of_descriptors_that_is_lowered_retires_the_worker(rerun):
+    worker = ask(rerun, "pid")
+    assert ask(rerun, "limit") == worker
+    assert ask(rerun, "pid") != worker
 
 
 def test_a_process_that_is_left_behind_retires_the_worker(rerun):
