@@ -12,6 +12,7 @@
 #include "direct/direct_setup.h"
 #include "ipc/run_channel.h"
 #include "ipc/scoreboard.h"
+#include "request/access_log.h"
 #include "request/exchange.h"
 #include "request/request.h"
 #include "run/stderr_log.h"
@@ -152,7 +153,7 @@ static void begin_turn(struct direct_answering *a, struct direct_turn *t)
 	memcpy(slot->id, r->id, sizeof(slot->id));
 	copy(slot->method, sizeof(slot->method),
 	    cgi_variables_text(&r->variables, "REQUEST_METHOD"));
-	copy(slot->uri, sizeof(slot->uri), cgi_variables_text(&r->variables, "REQUEST_URI"));
+	access_log_path(r, slot->path, sizeof(slot->path));
 	atomic_store_explicit(&slot->began, r->began, memory_order_relaxed);
 	atomic_store_explicit(&slot->deadline, r->response.deadline, memory_order_relaxed);
 	atomic_store_explicit(&slot->released, false, memory_order_relaxed);

@@ -9,6 +9,10 @@
  * ends. While a request lasts, the guardian also gives the worker's other connections away, and at
  * the deadline it ends the worker as the front ends a run. None of this costs a request a system
  * call.
+ *
+ * When the guardian dies, its worker gets a signal, answers the request itself in the handler, and
+ * ends: alone it could hang for ever. A handler may not allocate, so the struct request that the
+ * answer needs is made beforehand.
  */
 #include "direct/guardian.h"
 
@@ -47,6 +51,7 @@
 #define ABANDONED_GRACE_NS (5 * CLOCK_SECOND) /* for an app to end a request without a client */
 #define LOOK_IDLE_MS 20                       /* between two looks at the slot */
 #define LOOK_BUSY_MS 4                        /* the same while a request is being answered */
+#define ORPHAN_SIGNAL (SIGRTMAX - 1)          /* to the worker: its guardian has died */
 #define QUIET_LOOKS 50 /* without a new request, before the guardian sleeps */
 
 /* What a guardian knows of its worker. */
@@ -70,13 +75,21 @@ static bool look_at_turn(struct watch *w);
 static void look_at_clock(struct watch *w);
 static void look_at_client(struct watch *w);
 static void look_at_memory(struct watch *w);
-static void log_errors(const struct watch *w);
-static void answer_for(const struct watch *w, int wait_status);
-static void give_idle(struct watch *w, bool ready);
-static size_t count_idle(const struct watch *w);
+static void log_errors(const struct scoreboard_slot *slot);
+static void judge(const struct watch *w, int wait_status, struct outcome *o);
+static int prepare_answer(void);
+static void answer_for(const struct direct_setup *setup, const struct outcome *o);
+static void give_all(const struct direct_setup *setup);
+static void give_idle(const struct direct_setup *setup, bool ready);
+static void take_orphaned(int number);
 
 /* RUN_STACK_SIGNAL has come. Static, because a signal handler gets no argument. */
 static volatile sig_atomic_t asked_for;
+
+/* For the answer of a process that may not allocate; and in the worker, for its signal handler. */
+static struct request answer;
+static const struct direct_setup *orphan_setup;
+static pid_t orphan;
 
 /* The pidfd of the worker. Static, because the callback of binding->fork gets no argument. */
 static int worker_handle = -1;
@@ -107,7 +120,7 @@ void guardian_fork(
     const struct binding *binding, struct binding_run *run, struct direct_setup *setup)
 {
 	pid_t guardian = getpid();
-	pid_t worker = binding->fork(fork_sharing_files);
+	pid_t worker = prepare_answer() == 0 ? binding->fork(fork_sharing_files) : -1;
 
 	if (worker < 0) {
 		dprintf(STDERR_FILENO, "exthost: fork: %s\n", strerror(errno));
@@ -115,7 +128,10 @@ void guardian_fork(
 	}
 	if (worker > 0)
 		guard(run, setup, worker);
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	orphan_setup = setup;
+	orphan = getpid();
+	signal(ORPHAN_SIGNAL, take_orphaned);
+	prctl(PR_SET_PDEATHSIG, ORPHAN_SIGNAL);
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	if (getppid() != guardian)
 		_exit(0);
@@ -127,6 +143,7 @@ static void guard(struct binding_run *run, struct direct_setup *setup, pid_t wor
 {
 	struct process_handle process = {.pid = worker, .handle = worker_handle};
 	struct watch w = {.setup = setup, .slot = setup->slot};
+	struct outcome outcome = {.whole = true};
 	struct rusage usage;
 	int wait_status = 0;
 
@@ -146,13 +163,11 @@ static void guard(struct binding_run *run, struct direct_setup *setup, pid_t wor
 	escalation_sweep(&w.end);
 	log_flush(&setup->log);
 	/* A worker that has not loaded has accepted nothing. */
-	if (atomic_load(&setup->slot->serves)) {
-		give_idle(&w, false);
-		direct_pass_on(setup);
-		direct_count_lost(setup, count_idle(&w));
-	}
-	log_errors(&w);
-	answer_for(&w, wait_status);
+	if (atomic_load(&setup->slot->serves))
+		give_all(setup);
+	log_errors(setup->slot);
+	judge(&w, wait_status, &outcome);
+	answer_for(setup, &outcome);
 	log_flush(&setup->log);
 	run_report_end(run->channel->socket, WIFEXITED(wait_status) ? RUN_ENDED : RUN_DIED,
 	    WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : wait_status, &usage);
@@ -222,7 +237,7 @@ static void look_at_clock(struct watch *w)
 	w->late = w->late || w->end.stage >= ESCALATION_TERMED;
 	/* Other clients of this worker need not wait for a slow request. */
 	if (same && turn % 2 == 1) {
-		give_idle(w, true);
+		give_idle(w->setup, true);
 		direct_pass_on(w->setup);
 	}
 }
@@ -285,14 +300,14 @@ static void look_at_memory(struct watch *w)
  * Log the standard error that the dead worker kept for the error page and had not logged yet. As
  * the table of file descriptors is shared, that file is this process's standard error, too.
  */
-static void log_errors(const struct watch *w)
+static void log_errors(const struct scoreboard_slot *slot)
 {
-	int log = atomic_load(&w->slot->errors_log);
+	int log = atomic_load(&slot->errors_log);
 	char piece[4096];
 	off_t at = 0;
 	ssize_t n;
 
-	if (atomic_load(&w->slot->turn) % 2 == 0 || log < 0)
+	if (atomic_load(&slot->turn) % 2 == 0 || log < 0)
 		return;
 	for (; (n = pread(STDERR_FILENO, piece, sizeof(piece), at)) > 0; at += n)
 		fd_write_all(log, piece, (size_t)n);
@@ -313,62 +328,131 @@ static void judge(const struct watch *w, int wait_status, struct outcome *o)
 		outcome_fail(o, OUTCOME_SIGNALLED, 500, "%s", how);
 }
 
-static void answer_for(const struct watch *w, int wait_status)
+/* 0, or -1 with errno: no memory. */
+static int prepare_answer(void)
 {
-	const struct direct_setup *setup = w->setup;
+	char room[SCOREBOARD_LINE];
+
+	memset(room, ' ', sizeof(room));
+	room[sizeof(room) - 1] = '\0';
+	request_init_numbered(&answer, 0);
+	if (cgi_variables_set(&answer.variables, "REQUEST_URI", room) < 0)
+		return -1;
+	room[SCOREBOARD_METHOD - 1] = '\0';
+	if (cgi_variables_set(&answer.variables, "REQUEST_METHOD", room) < 0)
+		return -1;
+	return buffer_reserve(&answer.response.waiting, RESPONSE_CUT_MAX);
+}
+
+/* The value is as long as prepare_answer has made it, or shorter. */
+static void set_variable(const char *name, const char *value)
+{
+	strcpy((char *)cgi_variables_text(&answer.variables, name), value);
+}
+
+/* If the worker was at a request: answer it, or cut its reply, and log it. Allocates nothing. */
+static void answer_for(const struct direct_setup *setup, const struct outcome *o)
+{
 	const struct scoreboard_slot *slot = setup->slot;
-	struct outcome outcome = {.whole = true};
-	struct request r;
+	struct request *r = &answer;
 
 	if (atomic_load_explicit(&slot->turn, memory_order_acquire) % 2 == 0)
 		return;
-	judge(w, wait_status, &outcome);
-	request_init(&r);
-	memcpy(r.id, slot->id, sizeof(r.id));
-	r.began = atomic_load(&slot->began);
-	r.response.fd = atomic_load(&slot->fd);
-	r.response.fastcgi = true;
-	r.response.request_id = slot->request_id;
-	r.status = atomic_load(&slot->sent);
-	if (r.status == 0)
-		r.status = outcome.status;
-	r.script = setup->name;
-	cgi_variables_set(&r.variables, "REQUEST_METHOD", slot->method);
-	cgi_variables_set(&r.variables, "REQUEST_URI", slot->uri);
+	memcpy(r->id, slot->id, sizeof(r->id));
+	r->began = atomic_load(&slot->began);
+	r->response.fd = atomic_load(&slot->fd);
+	r->response.fastcgi = true;
+	r->response.request_id = slot->request_id;
+	r->status = atomic_load(&slot->sent);
+	if (r->status == 0)
+		r->status = o->status;
+	r->script = setup->name;
+	set_variable("REQUEST_METHOD", slot->method);
+	set_variable("REQUEST_URI", slot->path);
 	/* While the client takes nothing, no other worker is started. */
-	r.response.deadline = clock_now() + ANSWER_TIMEOUT_NS;
+	r->response.deadline = clock_now() + ANSWER_TIMEOUT_NS;
 	if (atomic_load(&slot->released))
-		response_cut_blindly(&r.response);
-	else if (w->aborted)
-		response_end(&r.response);
-	else if (!w->gone)
-		error_page_send(&r, r.status, NULL, 0);
-	access_log_write(&setup->log, false, &r, &outcome);
-	fd_close(&r.response.fd);
-	request_release(&r);
+		response_cut_blindly(&r->response);
+	else if (o->why == OUTCOME_ABORTED)
+		response_end(&r->response);
+	else if (o->why != OUTCOME_CLIENT)
+		error_page_send(r, r->status, NULL, 0);
+	access_log_write(&setup->log, false, r, o);
+	fd_close(&r->response.fd);
+}
+
+/* In the worker: its guardian has died. */
+static void take_orphaned(int number)
+{
+	struct outcome outcome = {.whole = true};
+
+	(void)number;
+	if (getpid() != orphan)
+		return;
+	/* It must end, even if the log or the client holds it up. */
+	signal(SIGALRM, SIG_DFL);
+	alarm(2 * ANSWER_TIMEOUT_NS / CLOCK_SECOND);
+	outcome_fail(&outcome, OUTCOME_HOST, 500, "the guardian of the worker died");
+	give_all(orphan_setup);
+	log_errors(orphan_setup->slot);
+	answer_for(orphan_setup, &outcome);
+	log_flush(&orphan_setup->log);
+	kill(0, SIGKILL);
+}
+
+static bool has_orphan_handler(pid_t pid)
+{
+	char path[64], text[4096];
+	FD_OWNED int file = -1;
+	const char *caught;
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+	file = open(path, O_RDONLY | O_CLOEXEC);
+	n = file >= 0 ? fd_read_all(file, text, sizeof(text) - 1) : 0;
+	text[n > 0 ? n : 0] = '\0';
+	caught = strstr(text, "SigCgt:");
+	return caught != NULL &&
+	       (strtoull(caught + strlen("SigCgt:"), NULL, 16) >> (ORPHAN_SIGNAL - 1) & 1) != 0;
+}
+
+void guardian_wait_for_orphan(pid_t pid, uint64_t deadline)
+{
+	struct pollfd end = {.events = POLLIN};
+
+	if (clock_now() >= deadline || !has_orphan_handler(pid))
+		return;
+	end.fd = (int)syscall(SYS_pidfd_open, pid, 0);
+	if (end.fd >= 0)
+		poll(&end, 1, clock_left(deadline));
+	fd_close(&end.fd);
 }
 
 /* Give idle connections to other workers: all, or those on which a request has come (`ready`). */
-static void give_idle(struct watch *w, bool ready)
+static void give_idle(const struct direct_setup *setup, bool ready)
 {
+	struct scoreboard_slot *slot = setup->slot;
+
 	for (size_t i = 0; i < SCOREBOARD_CONNECTIONS; i++) {
-		int fd = atomic_load(&w->slot->idle[i]);
+		int fd = atomic_load(&slot->idle[i]);
 		struct pollfd event = {.fd = fd, .events = POLLIN};
 
 		if (fd < 0 || (ready && poll(&event, 1, 0) <= 0) ||
-		    !atomic_compare_exchange_strong(&w->slot->idle[i], &fd, SCOREBOARD_GIVING))
+		    !atomic_compare_exchange_strong(&slot->idle[i], &fd, SCOREBOARD_GIVING))
 			continue;
-		atomic_store(&w->slot->idle[i],
-		    direct_give(w->setup, fd, w->slot->listener[i]) ? SCOREBOARD_GIVEN : fd);
+		atomic_store(&slot->idle[i],
+		    direct_give(setup, fd, slot->listener[i]) ? SCOREBOARD_GIVEN : fd);
 	}
 }
 
-/* The idle connections that are still the worker's. */
-static size_t count_idle(const struct watch *w)
+/* The worker ends: its idle connections and waiting clients are for other workers. */
+static void give_all(const struct direct_setup *setup)
 {
-	size_t count = 0;
+	size_t lost = 0;
 
+	give_idle(setup, false);
+	direct_pass_on(setup);
 	for (size_t i = 0; i < SCOREBOARD_CONNECTIONS; i++)
-		count += atomic_load(&w->slot->idle[i]) >= 0;
-	return count;
+		lost += atomic_load(&setup->slot->idle[i]) >= 0;
+	direct_count_lost(setup, lost);
 }

@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#define SCOREBOARD_METHOD 16
 #define SCOREBOARD_LINE 256
 #define SCOREBOARD_CONNECTIONS 1024
 
@@ -38,8 +39,8 @@ struct scoreboard_slot {
 	size_t behind_size;
 	uint16_t request_id;
 	char id[17];
-	char method[16];
-	char uri[SCOREBOARD_LINE];
+	char method[SCOREBOARD_METHOD];
+	char path[SCOREBOARD_LINE]; /* as the log shows it */
 	/* Written by the guardian: the turn whose client has sent ABORT_REQUEST; 0: none yet. */
 	atomic_uint_fast64_t aborted;
 	/* Sums over all requests: */

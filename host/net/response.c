@@ -23,7 +23,6 @@
 #define RECORD_CONTENT_BYTES 65528 /* the largest content that needs no padding */
 #define LARGE_FILE_BYTES 262144    /* of a file, for which SO_SNDBUF is raised */
 #define SEND_BUFFER_BYTES 1048576
-#define RECORD_MAX_BYTES (65535 + 255 + 2 * WIRE_HEADER)
 
 /* true: it takes more. */
 static bool wait_for_client(struct response *r)
@@ -288,7 +287,7 @@ void response_cut_blindly(struct response *r)
 	unsigned char poison[WIRE_HEADER];
 
 	gather(r, poison, wire_record_write(poison, WIRE_POISON, r->request_id, 0));
-	for (size_t size = 0; size < RECORD_MAX_BYTES; size += sizeof(never))
+	for (size_t size = 0; size < RESPONSE_CUT_MAX - 2 * WIRE_HEADER; size += sizeof(never))
 		gather(r, never, sizeof(never));
 	response_flush(r);
 }

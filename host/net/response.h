@@ -75,6 +75,8 @@ int response_take_cut(struct response *r, struct buffer *rest);
  */
 void response_cut_blindly(struct response *r);
 
+#define RESPONSE_CUT_MAX 65824 /* bytes of that; also room for the page of a failure */
+
 void response_release(struct response *r);
 
 #endif

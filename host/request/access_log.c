@@ -18,27 +18,38 @@ static size_t put(char *to, size_t at, size_t size, const char *text)
 	return at + n;
 }
 
-/* "GET /reports/month.py?year=2026": the method and what was asked for. */
-static size_t describe(const struct request *request, const char *uri, char *message, size_t size)
+/* "/reports/month.py?year=2026": what was asked for. */
+static size_t put_path(const struct request *request, char *to, size_t at, size_t size)
 {
 	const struct cgi_variables *v = &request->variables;
-	const char *method = cgi_variables_text(v, "REQUEST_METHOD");
-	size_t n = put(message, 0, METHOD_SHOWN, method[0] != '\0' ? method : "-");
-	size_t begin;
+	const char *uri = cgi_variables_text(v, "REQUEST_URI");
+	size_t n;
 
-	n = begin = put(message, n, size, " ");
-	if (uri != NULL && uri[0] != '\0' && !request->relay)
-		return put(message, n, size, uri);
-	n = put(message, n, size, cgi_variables_text(v, "SCRIPT_NAME"));
-	n = put(message, n, size, cgi_variables_text(v, "PATH_INFO"));
-	return n > begin ? n : put(message, n, size, "-");
+	if (uri[0] != '\0' && !request->relay)
+		return put(to, at, size, uri);
+	n = put(to, at, size, cgi_variables_text(v, "SCRIPT_NAME"));
+	n = put(to, n, size, cgi_variables_text(v, "PATH_INFO"));
+	return n > at ? n : put(to, at, size, "-");
+}
+
+void access_log_path(const struct request *request, char *path, size_t size)
+{
+	path[put_path(request, path, 0, size - 1)] = '\0';
+}
+
+/* "GET /reports/month.py?year=2026": the method and what was asked for. */
+static size_t describe(const struct request *request, char *message, size_t size)
+{
+	const char *method = cgi_variables_text(&request->variables, "REQUEST_METHOD");
+	size_t n = put(message, 0, METHOD_SHOWN, method[0] != '\0' ? method : "-");
+
+	return put_path(request, message, put(message, n, size, " "), size);
 }
 
 void access_log_write(
     const struct log *log, bool quiet, const struct request *request, const struct outcome *outcome)
 {
 	const struct cgi_variables *v = &request->variables;
-	const char *uri = cgi_variables_get(v, "REQUEST_URI");
 	const char *user = cgi_variables_text(v, "FOSSIL_USER");
 	char message[2048];
 	bool odd = request->cut > 0 || request->dropped != NULL;
@@ -47,7 +58,7 @@ void access_log_write(
 
 	if (quiet && outcome->reason[0] == '\0' && !odd)
 		return;
-	size = describe(request, uri, message, sizeof(message));
+	size = describe(request, message, sizeof(message));
 	log_begin(&line, log,
 	    request->status >= 500 ? LEVEL_ERROR
 	    : odd                  ? LEVEL_WARNING

@@ -3,6 +3,7 @@
 #include "request/cgi_reply.h"
 #include "request/request.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* Without the second meta a telephone shows the page as a desktop would, in tiny letters. */
@@ -30,36 +31,44 @@ static const char *explain(int status)
 	}
 }
 
+static const char *more_headers(int status)
+{
+	return status == 503   ? "Retry-After: 1\r\n"
+	       : status == 405 ? "Allow: GET, HEAD, POST\r\n"
+			       : "";
+}
+
+/* Without a detail nothing is allocated here: a signal handler sends pages, too (guardian.c). */
 void error_page_send(struct request *request, int status, const char *detail, size_t size)
 {
-	struct buffer body = {0};
-	struct buffer head = {0};
 	const char *reason = cgi_header_reason(status);
-	const char *more = status == 503   ? "Retry-After: 1\r\n"
-			   : status == 405 ? "Allow: GET, HEAD, POST\r\n"
-					   : "";
+	char begin[1024] = "", end[128], head[256];
+	struct buffer middle = {0};
+	size_t n = 0;
 
 	if (!request->trust_fossil)
-		buffer_printf(&body, PAGE_HEAD, status, reason);
-	buffer_printf(&body,
+		n = (size_t)snprintf(begin, sizeof(begin), PAGE_HEAD, status, reason);
+	n += (size_t)snprintf(begin + n, sizeof(begin) - n,
 	    "<div class='fossil-doc' data-title='%d %s'>\n<h2>%s</h2>\n<p>%s</p>\n", status, reason,
 	    reason, explain(status));
 	if (detail != NULL && size > 0) {
-		buffer_append_string(&body, "<pre>");
-		buffer_append_html(&body, detail, size);
-		buffer_append_string(&body, "</pre>\n");
+		buffer_append_string(&middle, "<pre>");
+		buffer_append_html(&middle, detail, size);
+		buffer_append_string(&middle, "</pre>\n");
 	}
-	buffer_printf(&body, "<p><small>request %s</small></p>\n</div>\n%s", request->id,
+	snprintf(end, sizeof(end), "<p><small>request %s</small></p>\n</div>\n%s", request->id,
 	    request->trust_fossil ? "" : "</body>\n</html>\n");
-	buffer_printf(&head,
+	snprintf(head, sizeof(head),
 	    "Content-Type: text/html; charset=utf-8\r\n%s"
 	    "Cache-Control: no-store\r\nContent-Length: %zu\r\n\r\n",
-	    more, body.size);
+	    more_headers(status), n + middle.size + strlen(end));
 	cgi_reply_status_line(request, status);
-	response_write(&request->response, head.data, head.size);
-	if (strcmp(cgi_variables_text(&request->variables, "REQUEST_METHOD"), "HEAD") != 0)
-		response_write(&request->response, body.data, body.size);
+	response_write(&request->response, head, strlen(head));
+	if (strcmp(cgi_variables_text(&request->variables, "REQUEST_METHOD"), "HEAD") != 0) {
+		response_write(&request->response, begin, n);
+		response_write(&request->response, middle.data, middle.size);
+		response_write(&request->response, end, strlen(end));
+	}
 	response_end(&request->response);
-	buffer_release(&head);
-	buffer_release(&body);
+	buffer_release(&middle);
 }

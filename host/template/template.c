@@ -9,11 +9,13 @@
  */
 #include "template/template.h"
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/tuning.h"
 #include "binding.h"
+#include "direct/guardian.h"
 #include "ipc/run_channel.h"
 #include "template/app_worker.h"
 #include "template/heap_fill.h"
@@ -41,6 +43,8 @@
 
 #define GUARDS_LOOKED_AT 64 /* children polled at a time while draining */
 #define CHILDREN_FIRST 512  /* room in the first table of children: a page */
+/* For direct workers whose guardians have died to answer their requests. */
+#define ORPHAN_GRACE_NS (CLOCK_SECOND / 2)
 /* The lowest number for the log's descriptor: languages get the lower ones. */
 #define LOG_LEAST 10
 
@@ -352,14 +356,17 @@ static void kill_orphans(const struct template *t)
 {
 	char text[4096];
 	ssize_t n = t->kin >= 0 ? pread(t->kin, text, sizeof(text) - 1, 0) : 0;
+	uint64_t deadline = clock_now() + ORPHAN_GRACE_NS;
 	char *at = text, *end;
 
 	text[n > 0 ? n : 0] = '\0';
 	for (long pid = strtol(at, &end, 10); end != at && *end == ' ';
 	     pid = strtol(at, &end, 10)) {
 		at = end;
-		if (pid > 1 && !is_ours(t, (pid_t)pid))
-			kill((pid_t)pid, SIGKILL);
+		if (pid <= 1 || is_ours(t, (pid_t)pid))
+			continue;
+		guardian_wait_for_orphan((pid_t)pid, deadline);
+		kill((pid_t)pid, SIGKILL);
 	}
 }
 

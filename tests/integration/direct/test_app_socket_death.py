@@ -386,6 +386,42 @@ def test_a_guardian_that_is_killed_takes_its_worker_with_it_and_both_are_replace
     wait_for(lambda: answers(own_host), "an answer")
 
 
+def test_a_guardian_that_is_killed_costs_its_request_a_500_and_a_line_in_the_log(own_host):
+    since = own_host.log_position()
+    with contextlib.ExitStack() as stack:
+        kept = [stack.enter_context(fastcgi.Connection(own_host.socket)) for _ in range(4)]
+
+        def ask(connection):
+            found = fastcgi.variables("GET", "/hello?kept")
+            return connection.run(found, flags=fastcgi.KEEP_CONN).reply().text
+        assert [ask(connection) for connection in kept] == ["hello kept\n"] * 4
+        asked = Asked(own_host, "/wait")
+        worker = own_host.begun(since)
+        (guardian,) = [pid for pid in own_host.guardians() if worker in descendants(pid)]
+        os.kill(guardian, signal.SIGKILL)
+        reply = asked.end().reply()
+        assert reply.status == 500 and "</div>" in reply.text
+        own_host.wait_line("GET /wait", "status=500", "the guardian of the worker died", since=since)
+        gone(worker)
+        # And nobody else anything.
+        assert [ask(connection) for connection in kept] == ["hello kept\n"] * 4
+    replaced(own_host, since)
+
+
+def test_a_guardian_that_is_killed_in_the_middle_of_a_reply_cuts_it(own_host, start_nginx):
+    nginx = start_nginx(own_host.socket, more="fastcgi_buffering off;")
+    since = own_host.log_position()
+    with socket.create_connection(("127.0.0.1", nginx.port), timeout=20) as client:
+        client.sendall(b"GET /wait?100000 HTTP/1.1\r\nHost: a\r\n\r\n")
+        worker = own_host.begun(since)
+        (guardian,) = [pid for pid in own_host.guardians() if worker in descendants(pid)]
+        os.kill(guardian, signal.SIGKILL)
+        received = b"".join(iter(lambda: client.recv(1 << 20), b""))
+    assert received.startswith(b"HTTP/1.1 200") and not received.endswith(b"0\r\n\r\n")
+    own_host.wait_line("GET /wait", "the guardian of the worker died", since=since)
+    replaced(own_host, since)
+
+
 def test_when_the_master_is_killed_nothing_is_left(own_host):
     before = own_host.pids()
     assert set(descendants(own_host.pid)) >= set(own_host.workers())
@@ -405,7 +441,9 @@ def test_the_log_has_the_standard_error_of_a_request_whose_worker_is_killed(
         outcome = host.as_fossil("GET", host.name, path_info="/wait",
                                  FOSSIL_CAPABILITIES=capabilities)
         assert outcome.reply().status == 504
-        request = re.search(r"\[[0-9a-f]{16}\]", host.wait_line("status=504", since=since))[0]
+        line = host.wait_line("status=504", since=since)
+        assert f"GET /ext/{host.name}/wait status" in line
+        request = re.search(r"\[[0-9a-f]{16}\]", line)[0]
         host.wait_line("begun", "stream=stderr", request, since=since)
     finally:
         host.stop()
