@@ -151,8 +151,8 @@ struct binding_app {
 	struct binding_run *run; /* script, source, and the process's environment; no code */
 	/* The app is a CGI script: run it again for each request, in the process's first state. */
 	bool rerun;
-	bool debug; /* --debug: check what the app does, where the language has a way to */
-	void *data; /* the binding's own */
+	bool validate; /* --validate: check what the app does, where the language has a way to */
+	void *data;    /* the binding's own */
 };
 
 /* One request for an app. */

@@ -91,6 +91,7 @@ struct config {
 	/* for every command that serves */
 	char *root; /* absolute, links resolved, once config_finish has run */
 	bool debug;
+	bool validate;
 	char *tmpdir;
 	struct limits limits; /* where no section says otherwise, */
 	struct extension_settings extension;

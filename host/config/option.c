@@ -123,6 +123,8 @@ const struct option options[] = {
 	"text|json", "how a log line is written"},
     {"debug", TYPE_FLAG, VALUE(debug), BOTH, NULL, 0, 0, NULL,
 	"show tracebacks on error pages to everybody"},
+    {"validate", TYPE_FLAG, VALUE(validate), BOTH, NULL, 0, 0, NULL,
+	"check what WSGI applications do, with wsgiref.validate, which is stricter than PEP 3333"},
     {"json", TYPE_FLAG, VALUE(json), CONFIG_STATUS, NULL, 0, 0, NULL, "print JSON, not a table"},
     {"watch", TYPE_FLAG, VALUE(watch), CONFIG_STATUS, NULL, 0, 0, NULL,
 	"print it again every two seconds, until Ctrl-C"},

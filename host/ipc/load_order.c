@@ -31,6 +31,7 @@ static const struct field fields[] = {
     {"root", TEXT, PLACE(root), 0, false},
     {"rerun", FLAG, PLACE(rerun), 0, false},
     {"debug", FLAG, PLACE(debug), 0, false},
+    {"validate", FLAG, PLACE(validate), 0, false},
     {"cpu", NUMBER, PLACE(cpu), UINT64_MAX, false},
     {"max-requests", NUMBER, PLACE(max_requests), UINT64_MAX, false},
     {"max-rss", NUMBER, PLACE(max_rss), UINT64_MAX, false},

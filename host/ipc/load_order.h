@@ -18,8 +18,9 @@ struct error;
 struct load_order {
 	/* For every app worker. */
 	const char *root; /* absolute path of the extension root, without a slash at its end */
-	bool rerun;       /* the script is a CGI script, run again for each request */
-	bool debug;       /* --debug: check what the app does, show tracebacks to everybody */
+	bool rerun;       /* the script is a CGI script, run anew for each request */
+	bool debug;       /* --debug: show tracebacks to everybody */
+	bool validate;    /* --validate: check what the app does */
 	uint64_t cpu;     /* seconds of processor time for each request; UINT64_MAX: no limit */
 	uint64_t max_requests; /* retire after so many requests; UINT64_MAX: never */
 	uint64_t max_rss; /* retire with more resident bytes after a request; UINT64_MAX: never */

@@ -94,6 +94,7 @@ static char **describe(const struct start *s)
 	struct load_order order = {.root = setup->root_path,
 	    .rerun = settings->rerun,
 	    .debug = settings->debug,
+	    .validate = settings->validate,
 	    .cpu = settings->limits.cpu,
 	    .max_requests = settings->limits.max_requests,
 	    .max_rss = settings->limits.max_rss};

@@ -66,7 +66,7 @@ static int open_folder(const char *path)
 static void take_order(struct app_loaded *a, const struct load_order *order)
 {
 	a->app.rerun = order->rerun;
-	a->app.debug = order->debug;
+	a->app.validate = order->validate;
 	a->cpu = order->cpu;
 	a->max_rss = order->max_rss;
 	a->left = order->max_requests;

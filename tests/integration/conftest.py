@@ -68,7 +68,7 @@ def language(request):
 
 
 def _make_apps(kind, folder):
-    return OwnSockets(folder) if kind == "own sockets" else Apps(folder, debug=kind == "validated")
+    return OwnSockets(folder) if kind == "own sockets" else Apps(folder, validate=kind == "validated")
 
 
 @pytest.fixture(scope="module", params=["plain", "validated", "own sockets"])

@@ -15,18 +15,18 @@ TEXT = [("Content-Type", "text/plain")]
 
 class Apps:
     """
-    A Host for WSGI apps below .root. debug: run each app in wsgiref.validate's validator.
+    A Host for WSGI apps below folder/root; validate: with every app in wsgiref.validate's validator.
     """
 
-    def __init__(self, folder, *options, debug=False):
+    def __init__(self, folder, *options, validate=False):
         self.root = folder / "root"
         self.root.mkdir()
-        self.debug = debug
+        self.validate = validate
         self._numbers = itertools.count(1)
         # No app's worker stays much longer than its test: it may be idle within that for some
         # seconds, on a machine that has other work.
         self.host = Host(self.root, "--min-workers", "0", "--idle-exit", "15",
-                         *(["--debug"] if debug else []), *options)
+                         *(["--validate"] if validate else []), *options)
 
     def put(self, body, before="", name=None):
         """
@@ -86,7 +86,7 @@ class OwnSockets(Apps):
     def __init__(self, folder, *options):  # pylint: disable=super-init-not-called
         self.root = folder / "root"
         self.root.mkdir()
-        self.debug = False
+        self.validate = False
         self.host = self
         self.program = _Logs()
         self.log_position, self.wait_line = self.program.log_position, self.program.wait_line

@@ -25,7 +25,7 @@ static struct load_order direct_order(struct config_list *uids, struct config_li
 	struct load_order order = plain_order();
 
 	order.rerun = false;
-	order.debug = true;
+	order.debug = order.validate = true;
 	order.serves = true;
 	order.name = "wiki/app.py";
 	order.prefix = "/wiki";

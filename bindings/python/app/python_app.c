@@ -202,7 +202,7 @@ static int take_application(struct binding_app *app, PyObject *module)
 		return -1;
 	}
 	loaded.application = Py_NewRef(application);
-	if (app->debug) {
+	if (app->validate) {
 		validate = PyImport_ImportModule("wsgiref.validate");
 		Py_SETREF(loaded.application,
 		    validate != NULL ? PyObject_CallMethod(validate, "validator", "O", application)

@@ -1,11 +1,14 @@
 """wsgi.input: every way to read it, beside io.BytesIO as the oracle."""
 
+import contextlib
 import hashlib
 import io
 import os
 import zlib
 
 import pytest
+
+from support.apps import Apps
 
 LINES = b"".join(b"%d " % i * (i % 40) + b"\n" for i in range(4000)) + b"no end"
 BODIES = {"empty": b"", "one byte": b"x", "a line": b"one line\n", "lines": b"a\n\nbc\n d",
@@ -47,6 +50,20 @@ def test_input_is_read_in_ways_that_the_validator_does_not_know(plain_apps, form
     url = plain_apps.put(REPLY.replace("%FORM%", form), BEFORE)
     for name, body in BODIES.items():
         assert plain_apps.get(url, "POST", body).body == expected(form, body), name
+
+
+@pytest.mark.parametrize("option, status", [("--debug", 200), ("--validate", 500)])
+def test_debug_lets_an_app_read_in_all_ways_and_the_validator_does_not(tmp_path, option, status):
+    with contextlib.ExitStack() as stack:
+        apps = Apps(tmp_path, option)
+        stack.callback(apps.stop)
+        url = apps.put(REPLY.replace("%FORM%", FREE[0]), BEFORE)
+        reply = apps.get(url, "POST", b"body")
+        assert reply.status == status, reply
+        if status == 200:
+            assert reply.body == expected(FREE[0], b"body")
+        else:
+            apps.host.wait_line("AssertionError")
 
 
 def test_a_body_of_megabytes_is_read_in_pieces_and_mirrored(apps):

@@ -104,7 +104,7 @@ def test_what_is_known_as_a_whole_gets_its_length(apps, result, body, length):
     reply = apps.answer(START + f"return {result}", before=TRACKED)
     assert reply.body == body
     # The validator hides the length of what the app returned.
-    assert reply.header("Content-Length") == (None if apps.debug else str(length))
+    assert reply.header("Content-Length") == (None if apps.validate else str(length))
 
 
 @pytest.mark.parametrize("result", [
