@@ -29,8 +29,8 @@ enum wire_type {
 	WIRE_GET_VALUES = 9,
 	WIRE_GET_VALUES_RESULT = 10,
 	WIRE_UNKNOWN_TYPE = 11,
-	WIRE_POISON =
-	    255 /* ours: a reply that failed half way; no front end takes it for a whole one */
+	/* Not in FastCGI: the reply failed half way. No web server takes it for a whole one. */
+	WIRE_POISON = 255
 };
 
 enum wire_role { WIRE_RESPONDER = 1, WIRE_AUTHORIZER = 2, WIRE_FILTER = 3 };

@@ -12,8 +12,8 @@ struct cgi_variables {
 	uint32_t *names; /* the sizes of their names */
 	size_t count;
 	size_t capacity;
-	uint8_t places
-	    [CGI_VARIABLES_PLACES]; /* a hash table of the first ones: 1 + where; 0: nothing */
+	/* A hash table of the first variables: 1 + the index in items; 0: an empty place. */
+	uint8_t places[CGI_VARIABLES_PLACES];
 	char *block; /* from malloc(3), or NULL: strings that lie in it are freed with it */
 	size_t block_size;
 };
@@ -24,16 +24,16 @@ const char *cgi_variables_get(const struct cgi_variables *v, const char *name);
 /* The value, or "" when there is none. */
 const char *cgi_variables_text(const struct cgi_variables *v, const char *name);
 
-/* Set a variable, in place of one of that name. 0, or -1 when memory is out. */
+/* Set or replace a variable. 0, or -1: no memory. */
 int cgi_variables_set(struct cgi_variables *v, const char *name, const char *value);
 
-/* Set it only when it is not there yet, or is empty. 0 or -1 as above. */
+/* Set a variable that is missing or empty. 0 or -1 as above. */
 int cgi_variables_default(struct cgi_variables *v, const char *name, const char *value);
 
 /*
- * Add "NAME=value", in place of an earlier one of that name: of a name that comes twice the last
- * value counts. After the last one cgi_variables_settle is due, since beyond some hundred an
- * earlier one is found only then. 0 or -1 as above.
+ * Add "NAME=value", in place of an earlier variable of that name: if a name comes twice, its last
+ * value counts. Call cgi_variables_settle after the last variable, since with more than about a
+ * hundred variables an earlier one is found only then. 0 or -1 as above.
  */
 int cgi_variables_add(struct cgi_variables *v, const char *item);
 

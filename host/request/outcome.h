@@ -16,27 +16,27 @@ enum outcome_why {
 	OUTCOME_TIMEOUT,
 	OUTCOME_CPU,
 	OUTCOME_MEMORY,
-	OUTCOME_REPLY,   /* what it wrote is no reply */
+	OUTCOME_REPLY,   /* its output is no reply */
 	OUTCOME_CLIENT,  /* the client went away */
 	OUTCOME_ABORTED, /* the client sent ABORT_REQUEST */
 	OUTCOME_HOST     /* the host could not run it */
 };
 
 struct outcome {
-	bool ran;      /* something ran for the request: `why` and the figures mean something */
-	bool whole;    /* the run went well: what it wrote is a reply */
-	bool answered; /* before the end of the run: the reply has been finished already */
+	bool ran;             /* a run began for the request: `why` and the figures are valid */
+	bool whole;           /* the run went well: its output is a reply */
+	bool answered;        /* the reply was finished before the end of the run */
 	bool refused_process; /* the run wanted to start more processes than it may */
 	enum outcome_why why;
-	int status;           /* of a failure: its HTTP status, */
-	char reason[512];     /* and the reason for the log; "": there is none */
-	struct buffer errors; /* the end of what the run wrote to standard error */
+	int status;           /* HTTP status of a failure */
+	char reason[512];     /* reason for the log; "": none */
+	struct buffer errors; /* the end of the run's standard error */
 	uint64_t time;        /* nanoseconds */
 	uint64_t cpu;         /* microseconds */
 	uint64_t peak;        /* the most memory, KiB; 0: not measured */
 };
 
-/* Something runs now, and has not failed yet. */
+/* A run begins, and has not failed yet. */
 void outcome_begin(struct outcome *o);
 
 /* The run fails for this reason, if it has for no earlier one. */

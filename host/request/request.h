@@ -165,8 +165,7 @@ struct script_place {
 	const char *file;   /* absolute */
 	const char *root;   /* the extension root */
 	const char *prefix; /* of the listener: the URL path of the root */
-	const char
-	    *name; /* the path from there to the script; "": it answers for all below the prefix */
+	const char *name;   /* path from the prefix to the script; "": it answers all below */
 };
 
 /*

@@ -1,5 +1,5 @@
 /*
- * The rules by which a request is made, whatever decodes it: libfcgi (request.c), its records
+ * The rules by which a request is made, for all of its decoders: libfcgi (request.c), its records
  * (request_records.c), or the environment and standard input of a CGI program. A decoder hands
  * over each variable, then the pieces of the body, then its end; what is refused, with which
  * status and in which words, is decided here.
