@@ -85,7 +85,7 @@ struct connection *connections_take_idle(struct connections *t);
 bool connections_have_room(struct connections *t);
 
 /*
- * As connections_take_idle, to make room: the one that has been parked longest, for at least
+ * As connections_take_idle, to make room: the connection that was parked first, for at least
  * CONNECTION_KEPT_IDLE_NS after an answer, or CONNECTION_HEAD_TIMEOUT_S if nothing has come yet.
  */
 struct connection *connections_take_oldest_idle(struct connections *t, uint64_t now);

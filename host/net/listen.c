@@ -346,7 +346,7 @@ bool listener_renew_if_dead(struct listener *l, const struct log *log)
 		return false;
 	}
 	l->dead = false;
-	log_message(log, LEVEL_WARNING, "%s: its socket%s; it is bound anew", l->address,
+	log_message(log, LEVEL_WARNING, "%s: its socket%s; it is bound again", l->address,
 	    missing ? "'s file was gone" : " was shut down");
 	return true;
 }

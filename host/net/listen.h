@@ -20,7 +20,7 @@ struct listener {
 	struct stat place; /* the file, as it was bound */
 	char *path;   /* of a unix socket that we bound, absolute, to remove it at the end; NULL */
 	char *prefix; /* taken off URL paths */
-	bool dead;    /* no client can reach it, and it could not be made anew: that was logged */
+	bool dead;    /* no client can reach it, and making it again failed, which was logged */
 	bool control; /* `exthost status` asks here; no FastCGI */
 	int app;      /* the workers of config->apps[app - 1] accept here; 0: the front does */
 	bool trust_fossil; /* the peer is the relay: its FOSSIL_ variables are trusted */
@@ -32,10 +32,10 @@ struct listeners {
 };
 
 /*
- * Open all of config->listen, then the sockets of config->apps. Each ADDR is as DESIGN has it: relay, unix:/path, tcp:HOST:PORT, fd,
- * with ,trust=fossil ,mode=OCTAL ,prefix=/PATH behind it. A unix socket gets mode 0600 unless told
- * otherwise. A file left by a host that is gone is replaced; a file with a listener is an
- * error. TCP on other than loopback needs --allow-from.
+ * Open all of config->listen, then the sockets of config->apps. Each ADDR is relay, unix:/path,
+ * tcp:HOST:PORT or fd, with ,trust=fossil ,mode=OCTAL ,prefix=/PATH behind it. Without ,mode= a
+ * unix socket gets mode 0600. A file left by a host that is gone is replaced; a file with a
+ * listener is an error. TCP on other than loopback needs --allow-from.
  *
  * Sockets that were passed in (sd_listen_fds(3): LISTEN_FDS and LISTEN_PID; or else descriptor 0)
  * are given out in their order, one to each `fd`, and to the last `fd` all the rest. They are
@@ -58,8 +58,8 @@ char *listener_control_path(const struct config *config);
 
 /*
  * If no client can reach the socket any more, because the file of a unix socket that we bound was
- * removed or the socket was shut down (shutdown(2)), make it anew: at its path, with another
- * descriptor. true: it is new, which has been logged.
+ * removed or the socket was shut down (shutdown(2)), make it again: at its path, with another
+ * descriptor. true: this was done, and logged.
  */
 bool listener_renew_if_dead(struct listener *l, const struct log *log);
 

@@ -122,7 +122,7 @@ int request_taken_read(struct request *r, struct request_taken *t, struct buffer
 enum request_heard {
 	REQUEST_HEARD_NOTHING,
 	REQUEST_HEARD_ABORT, /* ABORT_REQUEST */
-	REQUEST_HEARD_OTHER  /* another record: nothing behind it can be heard */
+	REQUEST_HEARD_OTHER  /* another record: an abort behind it is not seen */
 };
 
 /*

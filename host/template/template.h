@@ -30,7 +30,7 @@ struct template_handle {
 
 /*
  * Start a template: make its two channels, fork, and run template_main() in the new process.
- * `fork_child` does the fork(2); in the child, before it returns 0, it lets go of what a template
+ * `fork_child` does the fork(2); in the child, before it returns 0, it closes what a template
  * must not hold. `setup` is complete but for the two channels. 0 with *t, whose descriptors the
  * caller owns; -1 with errno, also if `fork_child` returned -1.
  */

@@ -169,7 +169,7 @@ static void a_refused_version_is_retried_later_each_time_up_to_a_minute(void **s
 		app_version_step(&v, &event);
 		assert_true(v.retry_at == NOW + SECONDS(expected[i]));
 	}
-	/* A change begins the row anew. */
+	/* A change begins the row again. */
 	event.kind = APP_VERSION_CHANGED;
 	app_version_step(&v, &event);
 	assert_int_equal(v.refusals, 0);

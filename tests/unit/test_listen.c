@@ -264,7 +264,7 @@ static void a_socket_that_was_shut_down_is_bound_anew(void **state)
 	fd_close(&log.fd);
 }
 
-/* It is told once, and not at each look. */
+/* The host logs it once, and not at each look. */
 static void a_socket_that_was_passed_in_and_shut_down_stays_dead(void **state)
 {
 	struct log log = {.fd = fd_memory_file("unit")};

@@ -130,7 +130,7 @@ def test_a_socket_that_an_app_shuts_down_is_made_anew(serve, listen):
     with fastcgi.Connection(address) as kept:
         assert kept.run(fastcgi.variables("GET", "/hello?x"), flags=fastcgi.KEEP_CONN).reply()
         host.get("/shut", address=address)
-        host.wait_line("was shut down; it is bound anew", since=since)
+        host.wait_line("was shut down; it is bound again", since=since)
         wait_for(lambda: answers(host, address), "an answer")
         assert kept.run(fastcgi.variables("GET", "/hello?y"),
                         flags=fastcgi.KEEP_CONN).reply().text == "hello y\n"
