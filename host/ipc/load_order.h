@@ -18,7 +18,7 @@ struct error;
 struct load_order {
 	/* For every app worker. */
 	const char *root; /* absolute path of the extension root, without a slash at its end */
-	bool rerun;       /* the script is a CGI script, run anew for each request */
+	bool rerun;       /* the script is a CGI script, run again for each request */
 	bool debug;       /* --debug: show tracebacks to everybody */
 	bool validate;    /* --validate: check what the app does */
 	uint64_t cpu;     /* seconds of processor time for each request; UINT64_MAX: no limit */

@@ -42,8 +42,8 @@ int app_settings_copy_extension(struct app_settings *to, const struct extension_
 static bool loads_alike(const struct app_settings *a, const struct app_settings *b)
 {
 	return a->language == b->language && a->rerun == b->rerun && a->debug == b->debug &&
-	       a->limits.memory == b->limits.memory && a->limits.cpu == b->limits.cpu &&
-	       a->limits.processes == b->limits.processes &&
+	       a->validate == b->validate && a->limits.memory == b->limits.memory &&
+	       a->limits.cpu == b->limits.cpu && a->limits.processes == b->limits.processes &&
 	       a->limits.max_requests == b->limits.max_requests &&
 	       a->limits.max_rss == b->limits.max_rss;
 }
@@ -53,6 +53,7 @@ int app_settings_take(struct app_settings *to, const struct exchange *x, bool *c
 	const struct app_settings next = {.language = x->found.language,
 	    .rerun = x->found.kind == SCRIPT_RERUN,
 	    .debug = x->config->debug,
+	    .validate = x->config->validate,
 	    .strict = strcmp(x->extension.reload, "strict") == 0,
 	    .limits = x->limits,
 	    .extension = to->extension};
@@ -78,6 +79,7 @@ int app_settings_read(
 		config_override(&app->own, &to->limits, &extension);
 	to->limits.workers = workers;
 	to->debug = config->debug;
+	to->validate = config->validate;
 	to->strict = strcmp(extension.reload, "strict") == 0;
 	to->rerun = strcmp(extension.mode, "rerun") == 0;
 	/* The language is found when a worker starts, so the settings of all are kept. */

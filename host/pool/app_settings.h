@@ -10,7 +10,7 @@ struct exchange;
 
 struct app_settings {
 	int language; /* of an app with sockets of its own it is found when a worker starts */
-	bool rerun, debug, strict;
+	bool rerun, debug, validate, strict;
 	struct limits limits;
 	/* The languages' own settings alone; mode and reload are in rerun and strict. */
 	struct extension_settings extension;

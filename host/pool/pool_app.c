@@ -102,85 +102,9 @@ enum app_version_action app_step(struct app *a, struct app_version_event event)
 /* Workers that were to be replaced because their files have changed must not answer again. */
 void app_renew(struct app *a)
 {
-	/* What has just been found changed stays so. */
-	if (app_has_loaded(a, true) || app_is_refused(a) || a->renewed == a->generation ||
-	    a->workers == NULL)
-		a->renewed = a->generation + 1;
-	a->generation++;
-}
+	bool keeps_old = app_has_loaded(a, true) || app_version_is_refused(&a->version) ||
+			 a->version.keeps_old || a->workers == NULL;
 
-/* 1: another text than before; 0: the same; -1: no memory. */
-static int set_text(char **place, const char *text)
-{
-	char *copy;
-
-	if (*place != NULL && strcmp(*place, text) == 0)
-		return 0;
-	copy = strdup(text);
-	if (copy == NULL)
-		return -1;
-	free(*place);
-	*place = copy;
-	return 1;
-}
-
-int app_copy_extension_settings(struct app_settings *to, const struct extension_settings *extension)
-{
-	int changed = 0;
-
-	to->extension.bindings = extension->bindings;
-	for (size_t i = 0; i < LANGUAGE_SETTINGS_MAX && extension->languages[i] != NULL; i++) {
-		int result = set_text(&to->extension.languages[i], extension->languages[i]);
-
-		if (result < 0)
-			return -1;
-		changed |= result;
-	}
-	return changed;
-}
-
-static bool loads_alike(const struct app_settings *a, const struct app_settings *b)
-{
-	return a->language == b->language && a->rerun == b->rerun && a->debug == b->debug &&
-	       a->validate == b->validate && a->limits.memory == b->limits.memory &&
-	       a->limits.cpu == b->limits.cpu && a->limits.processes == b->limits.processes &&
-	       a->limits.max_requests == b->limits.max_requests &&
-	       a->limits.max_rss == b->limits.max_rss;
-}
-
-int app_settings_take(struct app_settings *to, const struct exchange *x, bool *changed)
-{
-	const struct app_settings next = {.language = x->found.language,
-	    .rerun = x->found.kind == SCRIPT_RERUN,
-	    .debug = x->config->debug,
-	    .validate = x->config->validate,
-	    .strict = strcmp(x->extension.reload, "strict") == 0,
-	    .limits = x->limits,
-	    .extension = to->extension};
-	bool alike = loads_alike(to, &next);
-	int copied;
-
-	*to = next;
-	copied = app_copy_extension_settings(to, &x->extension);
-	*changed = !alike || copied > 0;
-	return copied < 0 ? -1 : 0;
-}
-
-int app_take_settings(struct app *a, const struct config *config)
-{
-	const struct config_app *section = config_find_app(config, a->sockets->section);
-	uint64_t workers = a->settings.limits.workers;
-	struct extension_settings extension;
-
-	config_limits(config, a->name, &a->settings.limits);
-	config_extension_settings(config, a->name, &extension);
-	if (section != NULL)
-		config_override(&section->own, &a->settings.limits, &extension);
-	a->settings.limits.workers = workers;
-	a->settings.debug = config->debug;
-	a->settings.validate = config->validate;
-	a->settings.strict = strcmp(extension.reload, "strict") == 0;
-	a->settings.rerun = strcmp(extension.mode, "rerun") == 0;
-	/* Which language it is, is found out when it is started: both are kept till then. */
-	return app_copy_extension_settings(&a->settings, &extension) < 0 ? -1 : 0;
+	app_step(
+	    a, (struct app_version_event){.kind = APP_VERSION_RENEWED, .keeps_old = keeps_old});
 }

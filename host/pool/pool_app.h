@@ -14,61 +14,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct config_share;
-struct exchange;
-struct log;
-struct scoreboard_slot;
-struct scripts;
-struct spares;
-
-enum app_state {
-	APP_LOADS, /* since `since`, and until its deadline */
-	APP_IDLE,
-	APP_BUSY,   /* a guard has it, and its descriptors */
-	APP_SERVES, /* sockets of its own */
-	APP_LEAVES  /* it was told to, or has said that it does */
-};
-
-struct app_worker_entry {
-	struct app_worker_entry *next;
-	struct app *app;
-	uint64_t id;
-	struct process_handle process; /* without an output */
-	int notices;                   /* of processes it starts, or -1 */
-	enum app_state state;
-	uint64_t since;      /* clock_now() */
-	unsigned generation; /* of the app's files, as they were when it was started, */
-	unsigned accepted;   /* and a later one that it serves on beside, as that does not load */
-	int64_t began;       /* CLOCK_REALTIME when it was started, nanoseconds */
-	bool stale;          /* it serves, and waits for one of a newer generation */
-	bool died;           /* its template or guardian has told so, and this: */
-	int32_t wait_status; /* as of waitpid(2) */
-	struct scoreboard_slot *slot; /* of one that serves; else NULL */
-	char request[17];             /* the id of the request whose messages are being logged */
-	struct escalation end;
-	struct stderr_log errors;
-};
-
-/* How the app was to be run when it was asked for last. */
-struct app_settings {
-	int language; /* of one that serves it is found out when it is started */
-	bool rerun, debug, validate, strict;
-	struct limits limits;
-	/* The languages' own settings alone; mode and reload are in rerun and strict. */
-	struct extension_settings extension;
-};
-
-/* An app that serves sockets of its own. */
-struct app_sockets {
-	int listeners[RUN_SOCKETS_MAX]; /* the front's descriptors */
-	int indices[RUN_SOCKETS_MAX];   /* in the list that the front was given */
-	unsigned is_tcp, trusted;       /* bit n: the nth is */
-	size_t count;
-	int number;             /* of the app, in the listeners */
-	bool stood_in;          /* somebody else accepts there, as it does not load */
-	int exchange[2];        /* for connections that one worker gives to another */
-	char *prefix, *section; /* [app NAME]'s name */
-};
+struct app_pool_setup;
+struct app_sockets;
+struct app_worker_entry;
 
 struct app {
 	struct app *next;

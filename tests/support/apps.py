@@ -15,7 +15,7 @@ TEXT = [("Content-Type", "text/plain")]
 
 class Apps:
     """
-    A Host for WSGI apps below folder/root; validate: with every app in wsgiref.validate's validator.
+    A Host for WSGI apps below .root. validate: run each app in wsgiref.validate's validator.
     """
 
     def __init__(self, folder, *options, validate=False):
