@@ -127,7 +127,7 @@ static int show_stack(const struct config *config, const char *path, struct erro
 	return result;
 }
 
-static bool has_template(const json_t *status, const char *language)
+static const json_t *find_template(const json_t *status, const char *language)
 {
 	const json_t *process;
 	size_t i;
@@ -135,8 +135,8 @@ static bool has_template(const json_t *status, const char *language)
 	json_array_foreach (json_object_get(status, "processes"), i, process)
 		if (strcmp(string_of(process, "role"), "template") == 0 &&
 		    strcmp(string_of(process, "language"), language) == 0)
-			return true;
-	return false;
+			return process;
+	return NULL;
 }
 
 /* 0: every template and service is healthy; -1 with *e: the first that is not. */
@@ -147,9 +147,14 @@ static int judge(json_t *status, struct error *e)
 	json_t *spares;
 	size_t i;
 
-	json_object_foreach (json_object_get(status, "spares"), language, spares)
-		if (!has_template(status, language))
+	json_object_foreach (json_object_get(status, "spares"), language, spares) {
+		const json_t *template = find_template(status, language);
+
+		if (template == NULL)
 			return error_set(e, "template %s does not run", language);
+		if (json_is_false(json_object_get(template, "answers")))
+			return error_set(e, "template %s does not answer", language);
+	}
 	json_array_foreach (json_object_get(status, "services"), i, service)
 		if (!json_is_true(json_object_get(service, "well")))
 			return error_set(e, "service %s: %s", string_of(service, "name"),

@@ -168,12 +168,18 @@ static void stand_in(void *front, int app, bool on)
 	admission_stand_in(f->accepting, app, on);
 }
 
+static void set_template(struct front *f, uint32_t language, pid_t pid, bool answers)
+{
+	atomic_store(&f->status.templates[language], pid);
+	atomic_store(&f->status.hung[language], !answers);
+}
+
 static void take_template(struct front *f, const struct front_message *message, int channel)
 {
 	const struct config *config;
 	struct config_held *held = config_hold(f->configs, &config);
 
-	atomic_store(&f->status.templates[message->index], message->pid);
+	set_template(f, message->index, message->pid, true);
 	app_pool_connect(f->shared.run.apps, (int)message->index, channel, config);
 	config_let_go(f->configs, held);
 }
@@ -238,6 +244,11 @@ static bool take_order(struct front *f)
 		return false;
 	if (message.order == FRONT_TEMPLATE && fds[0] >= 0)
 		take_template(f, &message, fds[0]);
+	/* After connections_expire() and the others, so it says that their locks are free. */
+	if (message.order == FRONT_PING)
+		fd_send(f->setup->master, FRONT_ANSWER, strlen(FRONT_ANSWER), NULL, 0);
+	if (message.order == FRONT_TEMPLATE_STATE)
+		set_template(f, message.index, message.pid, message.healthy);
 	if (message.order == FRONT_SERVICES)
 		status_set_services(&f->status, message.index);
 	if (message.order == FRONT_SERVICE)

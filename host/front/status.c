@@ -39,28 +39,34 @@ static double seconds_since(uint64_t then)
 	return (double)(clock_now() - then) / NANOSECONDS;
 }
 
-static void add_process(json_t *list, const char *role, const char *language, pid_t pid)
+static json_t *describe_process(const char *role, pid_t pid)
 {
-	json_t *process;
-
-	if (pid <= 0)
-		return;
-	process = json_pack(
+	return json_pack(
 	    "{s:s, s:i, s:I}", "role", role, "pid", (int)pid, "memory_kib", resident_kib(pid));
-	if (language != NULL)
-		json_object_set_new(process, "language", json_string(language));
-	json_array_append_new(list, process);
+}
+
+static json_t *describe_template(struct status_sources *sources, int language, pid_t pid)
+{
+	json_t *process = describe_process("template", pid);
+
+	json_object_set_new(process, "language", json_string(sources->bindings[language]->name));
+	json_object_set_new(
+	    process, "answers", json_boolean(!atomic_load(&sources->hung[language])));
+	return process;
 }
 
 static json_t *list_processes(struct status_sources *sources)
 {
 	json_t *list = json_array();
 
-	add_process(list, "master", NULL, getppid());
-	add_process(list, "front", NULL, getpid());
-	for (int i = 0; sources->bindings[i] != NULL; i++)
-		add_process(list, "template", sources->bindings[i]->name,
-		    atomic_load(&sources->templates[i]));
+	json_array_append_new(list, describe_process("master", getppid()));
+	json_array_append_new(list, describe_process("front", getpid()));
+	for (int i = 0; sources->bindings[i] != NULL; i++) {
+		pid_t pid = atomic_load(&sources->templates[i]);
+
+		if (pid > 0)
+			json_array_append_new(list, describe_template(sources, i, pid));
+	}
 	return list;
 }
 

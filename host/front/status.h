@@ -25,7 +25,8 @@ struct stats;
 struct status_sources {
 	uint64_t began; /* clock_now() at the front's start */
 	const struct binding *const *bindings;
-	atomic_int templates[LANGUAGES_MAX]; /* process id of each template; 0: none yet */
+	atomic_int templates[LANGUAGES_MAX]; /* process id of each template; 0: there is none */
+	atomic_bool hung[LANGUAGES_MAX];     /* the template does not answer the master */
 	struct config_share *configs;
 	struct stats *stats;
 	struct spares *spares;

@@ -14,8 +14,10 @@ struct config_source;
 
 /*
  * Orders of the master to the front, over the SOCK_SEQPACKET `master`. On the same socket the front
- * sends the names of modules to preload, "language:module".
+ * sends FRONT_ANSWER for each ping, and the names of modules to preload, "language:module".
  */
+#define FRONT_ANSWER "answer"
+
 enum front_order {
 	/* With a descriptor: the channel of the template that forks from now on. */
 	FRONT_TEMPLATE = 1,
@@ -24,8 +26,11 @@ enum front_order {
 	FRONT_SERVICE,  /* for status: a service's name and state in `text` */
 	/* Reload the configuration; with a descriptor of its text, if it has a file. */
 	FRONT_RELOAD,
-	FRONT_STOP,  /* finish the requests in progress, within the grace time, and end */
-	FRONT_REOPEN /* reopen the log file */
+	FRONT_STOP,   /* finish the requests in progress, within the grace time, and end */
+	FRONT_REOPEN, /* reopen the log file */
+	/* For status: the pid of the template that serves (0: none), and whether it answers. */
+	FRONT_TEMPLATE_STATE,
+	FRONT_PING /* answer, to show that the front does not hang */
 };
 
 #define FRONT_TEXT_MAX 160
@@ -34,7 +39,7 @@ struct front_message {
 	uint32_t order;
 	uint32_t index; /* of the template's language, of the listener or of the service */
 	int32_t pid;    /* the template's, or the service's */
-	bool healthy;   /* service: it runs, or has ended and need not run */
+	bool healthy;   /* service: it runs, or has ended and need not run; template: it answers */
 	char text[FRONT_TEXT_MAX]; /* "name", line feed, "state" */
 };
 

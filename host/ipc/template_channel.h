@@ -1,4 +1,7 @@
-/* The messages of the front to a template, and those of a template to the front and the master. */
+/*
+ * The messages of the front and of the master to a template, and those of a template to the front
+ * and the master.
+ */
 #ifndef EXTHOST_TEMPLATE_CHANNEL_H
 #define EXTHOST_TEMPLATE_CHANNEL_H
 
@@ -30,7 +33,8 @@ enum template_event {
 	 * A module, "language:module" in `text`, cannot be preloaded; start a template without it.
 	 */
 	TEMPLATE_REFUSED,
-	TEMPLATE_FAILED /* text: why the template ends */
+	TEMPLATE_FAILED, /* text: why the template ends */
+	TEMPLATE_ANSWERS /* to a ping */
 };
 
 #define TEMPLATE_TEXT_MAX 480
@@ -45,6 +49,15 @@ struct template_status {
  * template is gone, nothing happens.
  */
 void template_set_log(int channel, int log);
+
+/*
+ * Master: ping a template that is ready, over the same socket. Its answer is TEMPLATE_ANSWERS. If
+ * the template is gone, nothing happens.
+ */
+void template_ping(int status);
+
+/* Template: take one ping. 1; 0 at end of file; -1 with errno, EAGAIN if there is none. */
+int template_ping_receive(int status);
 
 /* Master: receive one message. 1; 0 at end of file; -1 with errno. flags: as for recvmsg(2). */
 int template_status_receive(int status, struct template_status *message, int flags);

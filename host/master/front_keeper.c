@@ -1,5 +1,6 @@
 /*
- * There is one front at a time. A reload does not replace it: it reads the configuration again.
+ * There is one front at a time. A reload does not replace it: it reads the configuration again. A
+ * front that does not answer pings hangs: it is killed.
  */
 #include "master/front_keeper.h"
 
@@ -9,6 +10,7 @@
 #include "front/front_main.h"
 #include "master/service.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -16,9 +18,15 @@
 static const struct child_rules rules = {
     .first = 100 * CLOCK_MILLISECOND, .most = 5000 * CLOCK_MILLISECOND};
 
-void front_keeper_init(struct front_keeper *k, const struct log *log)
+#define PING_EVERY_NS CLOCK_SECOND
+
+static void watch(struct front_keeper *k);
+
+void front_keeper_init(struct front_keeper *k, const struct log *log, uint64_t ping_every)
 {
-	*k = (struct front_keeper){.channel = -1};
+	*k = (struct front_keeper){.channel = -1, .ping_every = PING_EVERY_NS};
+	if (ping_every != 0 && ping_every < PING_EVERY_NS)
+		k->ping_every = ping_every;
 	child_init(&k->child, "front", log, &rules);
 	child_want(&k->child, 0);
 }
@@ -46,6 +54,7 @@ static void start(struct front_keeper *k, const struct front_setup *setup, void 
 		close(ends[0]);
 	} else {
 		k->channel = ends[0];
+		heartbeat_begin(&k->heartbeat, k->ping_every);
 	}
 	close(ends[1]);
 }
@@ -55,7 +64,31 @@ uint64_t front_keeper_work(struct front_keeper *k, const struct front_setup *set
 {
 	if (child_is_due(&k->child))
 		start(k, setup, in_child, argument);
-	return child_next_event(&k->child);
+	watch(k);
+	return k->child.pid != 0 ? k->heartbeat.due : child_next_event(&k->child);
+}
+
+/* A front that hangs is killed, and then replaced like a dead one. */
+static void watch(struct front_keeper *k)
+{
+	const struct front_message ping = {.order = FRONT_PING};
+
+	switch (heartbeat_step(&k->heartbeat)) {
+	case HEARTBEAT_PING: front_keeper_tell(k, &ping, -1); break;
+	case HEARTBEAT_LOST:
+		log_message(k->child.log, LEVEL_ERROR, "%s: does not answer, so it is killed",
+		    k->child.name);
+		child_signal(&k->child, SIGKILL);
+		heartbeat_end(&k->heartbeat);
+		break;
+	case HEARTBEAT_WAIT:
+	case HEARTBEAT_LATE: break;
+	}
+}
+
+void front_keeper_take_answer(struct front_keeper *k)
+{
+	heartbeat_answer(&k->heartbeat);
 }
 
 bool front_keeper_child_died(struct front_keeper *k, pid_t pid, const char *how)
@@ -64,6 +97,7 @@ bool front_keeper_child_died(struct front_keeper *k, pid_t pid, const char *how)
 		return false;
 	log_message(k->child.log, LEVEL_ERROR, "%s: %s; starting another", k->child.name, how);
 	fd_close(&k->channel);
+	heartbeat_end(&k->heartbeat);
 	child_start_again(&k->child);
 	return true;
 }

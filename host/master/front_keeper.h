@@ -7,6 +7,7 @@
 
 #include "ipc/front_channel.h"
 #include "master/child.h"
+#include "master/heartbeat.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -17,16 +18,21 @@ struct services;
 struct front_keeper {
 	struct child child;
 	int channel;         /* orders to the front; -1: there is no front */
+	uint64_t ping_every; /* nanoseconds between two pings */
+	struct heartbeat heartbeat;
 	pid_t services_told; /* pid of the front that knows the state of the services */
 };
 
-/* The first front is due at once. */
-void front_keeper_init(struct front_keeper *k, const struct log *log);
+/*
+ * The first front is due at once. It is pinged each second, or each `ping_every` nanoseconds if
+ * that is not 0 and shorter.
+ */
+void front_keeper_init(struct front_keeper *k, const struct log *log, uint64_t ping_every);
 
 /*
- * Start a front if one is due. `setup` is complete but for the channel. The new process calls
- * `in_child` with `argument` first, to close what belongs to the master alone. Returns when the
- * next start is due, of clock_now(), or 0.
+ * Start a front if one is due; ping it, and kill it if it hangs. `setup` is complete but for the
+ * channel. The new process calls `in_child` with `argument` first, to close what belongs to the
+ * master alone. Returns when the next of these is due, of clock_now(), or 0.
  */
 uint64_t front_keeper_work(struct front_keeper *k, const struct front_setup *setup,
     void (*in_child)(void *argument), void *argument);
@@ -36,6 +42,9 @@ uint64_t front_keeper_work(struct front_keeper *k, const struct front_setup *set
  * front.
  */
 bool front_keeper_child_died(struct front_keeper *k, pid_t pid, const char *how);
+
+/* The front has answered the ping (FRONT_ANSWER). */
+void front_keeper_take_answer(struct front_keeper *k);
 
 /* Send an order, with a descriptor unless it is -1. Without a front nothing happens. */
 void front_keeper_tell(

@@ -57,7 +57,7 @@ struct master {
 static void master_start(struct master *m);
 static void wait_for_events(struct master *m, int timeout);
 static int work(struct master *m);
-static uint64_t ping_watchdog(struct master *m);
+static void ping_watchdog(struct master *m);
 static void look_at_sockets(struct master *m);
 static void take_signals(struct master *m);
 static void reopen_log(struct master *m);
@@ -104,7 +104,7 @@ static void master_start(struct master *m)
 	for (; m->setup->bindings[m->languages] != NULL; m->languages++)
 		template_keeper_init(&m->keepers[m->languages], m->setup->bindings[m->languages],
 		    m->setup->log, &m->setup->config->preload);
-	front_keeper_init(&m->front, m->setup->log);
+	front_keeper_init(&m->front, m->setup->log, notify_watchdog_every(&m->notify));
 	/* With --app one language runs here; the scripts of services may be of any. */
 	m->services = (struct services){.bindings = m->setup->source->bindings,
 	    .log = m->setup->log,
@@ -117,20 +117,26 @@ static void master_start(struct master *m)
 
 static void wait_for_events(struct master *m, int timeout)
 {
-	struct pollfd events[2 + LANGUAGES_MAX + SERVICES_MAX] = {
+	struct pollfd events[2 + 2 * LANGUAGES_MAX + SERVICES_MAX] = {
 	    {.fd = m->signals, .events = POLLIN}, {.fd = m->front.channel, .events = POLLIN}};
-	size_t count = 2 + (size_t)m->languages;
+	struct pollfd *starting = events + 2, *serving = starting + m->languages;
+	size_t count = 2 + 2 * (size_t)m->languages;
 
-	for (int i = 0; i < m->languages; i++)
-		events[2 + i] = (struct pollfd){.fd = m->keepers[i].status, .events = POLLIN};
+	for (int i = 0; i < m->languages; i++) {
+		starting[i] = (struct pollfd){.fd = m->keepers[i].status, .events = POLLIN};
+		serving[i] = (struct pollfd){.fd = m->keepers[i].pings, .events = POLLIN};
+	}
 	count += services_events(&m->services, events + count);
 	if (poll(events, count, timeout) <= 0)
 		return;
 	if (events[1].revents != 0)
 		take_front_message(m);
-	for (int i = 0; i < m->languages; i++)
-		if (events[2 + i].revents != 0)
+	for (int i = 0; i < m->languages; i++) {
+		if (serving[i].revents != 0)
+			template_keeper_take_answer(&m->keepers[i]);
+		if (starting[i].revents != 0)
 			take_template_status(m, i);
+	}
 	services_take_output(&m->services);
 	if (events[0].revents != 0)
 		take_signals(m);
@@ -148,6 +154,16 @@ static uint64_t work_front(struct master *m)
 	return front_keeper_work(&m->front, &setup, leave_master, m);
 }
 
+static uint64_t work_templates(struct master *m, int language)
+{
+	struct front_message state = {.order = FRONT_TEMPLATE_STATE, .index = (uint32_t)language};
+	uint64_t next = template_keeper_work(&m->keepers[language], become_child, m);
+
+	if (template_keeper_has_changed(&m->keepers[language], &state.pid, &state.healthy))
+		front_keeper_tell(&m->front, &state, -1);
+	return next;
+}
+
 static uint64_t earlier(uint64_t a, uint64_t b)
 {
 	return a == 0 || (b != 0 && b < a) ? b : a;
@@ -156,14 +172,13 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 /* Do what is due. Returns the milliseconds until something is due again, or -1. */
 static int work(struct master *m)
 {
-	uint64_t first = ping_watchdog(m), now = clock_now();
+	uint64_t first = work_front(m), now = clock_now();
 
-	first = earlier(first, work_front(m));
 	if (now >= m->look_at)
 		look_at_sockets(m);
 	first = earlier(first, m->look_at);
 	for (int i = 0; i < m->languages; i++)
-		first = earlier(first, template_keeper_work(&m->keepers[i], become_child, m));
+		first = earlier(first, work_templates(m, i));
 	first = earlier(first, m->ready ? services_work(&m->services) : 0);
 	front_keeper_tell_services(&m->front, &m->services);
 	return first != 0 ? clock_left(first) : -1;
@@ -177,18 +192,18 @@ static void look_at_sockets(struct master *m)
 			tell_front(m, FRONT_LISTENER, (int)i, m->setup->listeners[i].fd);
 }
 
-/* Called by the loop alone: a ping says that the loop turns. Returns when the next is due, or 0. */
-static uint64_t ping_watchdog(struct master *m)
+/*
+ * Called when the front has answered: a ping to the supervisor says that the loop here turns and
+ * that the front does not hang. If the front's next answer would be too late for it, it is due now.
+ */
+static void ping_watchdog(struct master *m)
 {
 	uint64_t every = notify_watchdog_every(&m->notify), now = clock_now();
 
-	if (every == 0)
-		return 0;
-	if (now >= m->ping_at) {
-		notify_watchdog(&m->notify);
-		m->ping_at = now + every;
-	}
-	return m->ping_at;
+	if (every == 0 || now + m->front.ping_every < m->ping_at)
+		return;
+	notify_watchdog(&m->notify);
+	m->ping_at = now + every;
 }
 
 static void take_signals(struct master *m)
@@ -309,6 +324,10 @@ static void take_front_message(struct master *m)
 		return;
 	}
 	name[n] = '\0';
+	if (strcmp(name, FRONT_ANSWER) == 0) {
+		front_keeper_take_answer(&m->front);
+		ping_watchdog(m);
+	}
 	for (int i = 0; i < m->languages; i++)
 		if (preload_is_of(name, m->setup->bindings[i]->name))
 			template_keeper_notice(&m->keepers[i], name);

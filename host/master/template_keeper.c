@@ -3,6 +3,8 @@
  * front gets its channel, and the old one ends by itself after the last run that it forked. The
  * same way serves after a death, on a reload and when there are more modules to preload.
  *
+ * A template that does not answer pings hangs, idle or not: it is killed.
+ *
  * One template starts at a time. A start that is wanted in the meantime waits until that one has
  * come up or failed.
  */
@@ -16,24 +18,29 @@
 #include "ipc/template_channel.h"
 #include "template/template.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 /* Names of modules come in groups: one new template for all that come within this time. */
 #define GATHER_NOTICED_NS (300 * CLOCK_MILLISECOND)
+#define PING_EVERY_NS CLOCK_SECOND
 
 static const struct child_rules rules = {.first = 100 * CLOCK_MILLISECOND,
     .most = 5000 * CLOCK_MILLISECOND,
     .ready_within = 60000 * CLOCK_MILLISECOND};
 
+static void forget_serving(struct template_keeper *k);
+static void watch_serving(struct template_keeper *k);
 static void start(struct template_keeper *k, void (*in_child)(void *), void *argument);
 static void start_failed(struct template_keeper *k, pid_t pid, const char *how);
 
 void template_keeper_init(struct template_keeper *k, const struct binding *binding, struct log *log,
     const struct config_list *configured)
 {
-	*k = (struct template_keeper){.binding = binding, .log = log, .status = -1, .channel = -1};
+	*k = (struct template_keeper){
+	    .binding = binding, .log = log, .status = -1, .channel = -1, .pings = -1};
 	snprintf(k->name, sizeof(k->name), "%s template", binding->name);
 	child_init(&k->serving, k->name, log, &rules);
 	child_init(&k->next, k->name, log, &rules);
@@ -66,16 +73,65 @@ void template_keeper_notice(struct template_keeper *k, const char *name)
 
 void template_keeper_forget_template(struct template_keeper *k)
 {
-	child_forget(&k->serving);
+	forget_serving(k);
 	template_keeper_want(k, 0);
+}
+
+static void forget_serving(struct template_keeper *k)
+{
+	child_forget(&k->serving);
+	heartbeat_end(&k->heartbeat);
+	fd_close(&k->pings);
+	k->changed = true;
 }
 
 uint64_t template_keeper_work(struct template_keeper *k, void (*in_child)(void *), void *argument)
 {
+	uint64_t next;
+
 	child_kill_if_late(&k->next);
+	watch_serving(k);
 	if (child_is_due(&k->next))
 		start(k, in_child, argument);
-	return child_next_event(&k->next);
+	next = child_next_event(&k->next);
+	return next == 0 || (k->heartbeat.due != 0 && k->heartbeat.due < next) ? k->heartbeat.due
+									       : next;
+}
+
+/* A template that hangs is killed, and then replaced like a dead one. */
+static void watch_serving(struct template_keeper *k)
+{
+	switch (heartbeat_step(&k->heartbeat)) {
+	case HEARTBEAT_PING: template_ping(k->pings); break;
+	case HEARTBEAT_LATE: k->changed = true; break;
+	case HEARTBEAT_LOST:
+		log_message(k->log, LEVEL_ERROR, "%s: does not answer, so it is killed", k->name);
+		child_signal(&k->serving, SIGKILL);
+		k->heartbeat.due = 0;
+		break;
+	case HEARTBEAT_WAIT: break;
+	}
+}
+
+void template_keeper_take_answer(struct template_keeper *k)
+{
+	struct template_status message;
+
+	switch (template_status_receive(k->pings, &message, MSG_DONTWAIT)) {
+	case 1: k->changed = heartbeat_answer(&k->heartbeat) || k->changed; break;
+	case 0: fd_close(&k->pings); break; /* its death is reaped */
+	default: break;
+	}
+}
+
+bool template_keeper_has_changed(struct template_keeper *k, pid_t *serving, bool *answers)
+{
+	bool changed = k->changed;
+
+	*serving = k->serving.pid;
+	*answers = !heartbeat_is_late(&k->heartbeat);
+	k->changed = false;
+	return changed;
 }
 
 bool template_keeper_is_at_rest(const struct template_keeper *k)
@@ -127,9 +183,12 @@ bool template_keeper_take_status(struct template_keeper *k, int *channel)
 	case TEMPLATE_READY:
 		*channel = k->channel;
 		k->channel = -1;
-		fd_close(&k->status);
+		forget_serving(k);
+		k->pings = k->status;
+		k->status = -1;
 		child_set_ready(&k->next);
 		child_move(&k->next, &k->serving);
+		heartbeat_begin(&k->heartbeat, PING_EVERY_NS);
 		k->ready = true;
 		return true;
 	case TEMPLATE_REFUSED:
@@ -187,7 +246,7 @@ static void start_failed(struct template_keeper *k, pid_t pid, const char *how)
 
 void template_keeper_leave(struct template_keeper *k)
 {
-	child_forget(&k->serving);
+	forget_serving(k);
 	child_forget(&k->next);
 	fd_close(&k->status);
 	fd_close(&k->channel);
@@ -197,6 +256,7 @@ void template_keeper_release(struct template_keeper *k)
 {
 	child_end(&k->serving);
 	child_end(&k->next);
+	fd_close(&k->pings);
 	fd_close(&k->status);
 	fd_close(&k->channel);
 	preload_release(&k->preload);

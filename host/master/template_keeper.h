@@ -10,6 +10,7 @@
 #include <sys/types.h>
 
 #include "master/child.h"
+#include "master/heartbeat.h"
 #include "template/preload.h"
 
 struct binding;
@@ -20,12 +21,15 @@ struct template_keeper {
 	struct log *log;
 	char name[32]; /* "python template" */
 	struct preload preload;
-	struct child serving; /* the template that forks now */
-	struct child next;    /* a template that starts, or the plan to start one */
-	int status;           /* status messages of the template that starts; -1: none starts */
-	int channel;          /* its channel, for the front; -1: none starts */
-	bool ready;           /* at least one template has come up */
-	bool hopeless;        /* the first template could not start, and nothing is left to try */
+	struct child serving;       /* the template that forks now */
+	struct child next;          /* a template that starts, or the plan to start one */
+	struct heartbeat heartbeat; /* of the template that forks now */
+	int pings;                  /* to that template; -1: there is none */
+	bool changed;               /* another template serves, or answers late, or in time again */
+	int status;    /* status messages of the template that starts; -1: none starts */
+	int channel;   /* its channel, for the front; -1: none starts */
+	bool ready;    /* at least one template has come up */
+	bool hopeless; /* the first template could not start, and nothing is left to try */
 };
 
 /* `configured`: the modules to preload, of all languages. No start is planned yet. */
@@ -51,9 +55,9 @@ void template_keeper_notice(struct template_keeper *k, const char *name);
 void template_keeper_forget_template(struct template_keeper *k);
 
 /*
- * Kill a template that is not ready in time; start one if it is due. The new process calls
- * `in_child` with `argument` first, to close what belongs to the master alone. Returns when the
- * next of these is due, of clock_now(), or 0.
+ * Kill a template that is not ready in time, or hangs; start one if it is due. The new process
+ * calls `in_child` with `argument` first, to close what belongs to the master alone. Returns when
+ * the next of these is due, of clock_now(), or 0.
  */
 uint64_t template_keeper_work(
     struct template_keeper *k, void (*in_child)(void *argument), void *argument);
@@ -66,6 +70,15 @@ bool template_keeper_is_at_rest(const struct template_keeper *k);
  * passes *channel to the front and closes it.
  */
 bool template_keeper_take_status(struct template_keeper *k, int *channel);
+
+/* Read one message from k->pings, when it is readable. */
+void template_keeper_take_answer(struct template_keeper *k);
+
+/*
+ * What to tell the front: the template that serves (0: there is none), and whether it answers.
+ * true: that has changed since the last call.
+ */
+bool template_keeper_has_changed(struct template_keeper *k, pid_t *serving, bool *answers);
 
 /*
  * The master has reaped a process; `how` says how it died ("exit status 1"). false: it was not a

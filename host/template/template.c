@@ -1,6 +1,7 @@
 /*
- * One thread and one loop wait for two things: orders from the front, and deaths of children. The
- * template keeps the lower end of each child's channel, and reports the child's death there.
+ * One thread and one loop wait for three things: orders from the front, pings of the master, and
+ * deaths of children. The template keeps the lower end of each child's channel, and reports the
+ * child's death there.
  *
  * No part of an extension ever gets in here: only request processes see scripts, compiled code and
  * modules of the extension root. The template loads installed modules. A module that starts a
@@ -58,6 +59,7 @@ struct template
 	const struct template_setup *setup;
 	struct child *children;
 	size_t count, capacity;
+	int pings;     /* the setup's `status`; -1: the master has closed it */
 	int signals;   /* signalfd for SIGCHLD */
 	int kin;       /* /proc/thread-self/children; -1: the kernel does not have it */
 	bool draining; /* the front has closed the channel: only wait for the children */
@@ -68,6 +70,7 @@ static void prepare_process(struct template *t);
 static int thread_count(void);
 static void start_language(const struct template_setup *setup, int threads);
 static void wait_for_orders(struct template *t);
+static void answer_ping(struct template *t);
 static void take_orders(struct template *t);
 static void fork_one(struct template *t, bool warm, struct process_ends *ends);
 static void drain(struct template *t);
@@ -117,7 +120,7 @@ static int open_channels(int channel[2], int status[2])
 
 void template_main(const struct template_setup *setup)
 {
-	struct template t = {.setup = setup};
+	struct template t = {.setup = setup, .pings = setup->status};
 
 	prepare_process(&t);
 	if (tuning_has(TUNING_HUGE_HEAP))
@@ -136,15 +139,27 @@ void template_main(const struct template_setup *setup)
 
 static void wait_for_orders(struct template *t)
 {
-	struct pollfd events[2] = {
-	    {.fd = t->setup->channel, .events = POLLIN}, {.fd = t->signals, .events = POLLIN}};
+	struct pollfd events[3] = {{.fd = t->setup->channel, .events = POLLIN},
+	    {.fd = t->pings, .events = POLLIN}, {.fd = t->signals, .events = POLLIN}};
 
-	if (poll(events, 2, -1) < 0)
+	if (poll(events, 3, -1) < 0)
 		return;
+	if (events[1].revents != 0)
+		answer_ping(t);
 	if (events[0].revents != 0)
 		take_orders(t);
-	if (events[1].revents != 0)
+	if (events[2].revents != 0)
 		reap_children(t);
+}
+
+/* `exthost request` has no master: it closes the socket once the template is ready. */
+static void answer_ping(struct template *t)
+{
+	switch (template_ping_receive(t->pings)) {
+	case 1: tell(t->setup, TEMPLATE_ANSWERS, ""); break;
+	case 0: t->pings = -1; break;
+	default: break;
+	}
 }
 
 /* Descriptors 0, 1 and 2 become /dev/null: what a module prints at import is dropped. */

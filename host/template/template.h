@@ -17,7 +17,7 @@ struct template_setup {
 	char *const *preload; /* "language:module"; names of other languages are ignored */
 	size_t preload_count;
 	int channel;     /* SOCK_SEQPACKET to the front */
-	int status;      /* SOCK_SEQPACKET to the master: struct template_status */
+	int status;      /* SOCK_SEQPACKET to the master: struct template_status, and pings */
 	struct log *log; /* the template's own copy */
 };
 
@@ -30,8 +30,8 @@ struct template_handle {
 
 /*
  * Start a template: make its two channels, fork, and run template_main() in the new process.
- * `fork_child` does the fork(2); in the child, before it returns 0, it closes what a template
- * must not hold. `setup` is complete but for the two channels. 0 with *t, whose descriptors the
+ * `fork_child` does the fork(2); in the child, before it returns 0, it closes what a template must
+ * not hold. `setup` is complete but for the two channels. 0 with *t, whose descriptors the
  * caller owns; -1 with errno, also if `fork_child` returned -1.
  */
 int template_start(const struct template_setup *setup, pid_t (*fork_child)(void *context),

@@ -6,6 +6,12 @@
 #include "base/log.h"
 #include "master/front_keeper.h"
 
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 static struct log log_file;
 
 static int open_log(void **state)
@@ -47,7 +53,7 @@ static void one_that_has_lived_is_replaced_at_once(void **state)
 	uint64_t slack, wait;
 
 	(void)state;
-	front_keeper_init(&k, &log_file);
+	front_keeper_init(&k, &log_file, 0);
 	for (int i = 0; i < 3; i++) {
 		wait = die(&k, 60 * CLOCK_SECOND, &slack);
 		assert_in_range(wait, 0, slack);
@@ -61,7 +67,7 @@ static void each_that_dies_within_a_second_makes_the_wait_longer_up_to_five_seco
 	uint64_t slack, wait;
 
 	(void)state;
-	front_keeper_init(&k, &log_file);
+	front_keeper_init(&k, &log_file, 0);
 	for (size_t i = 0; i < UNIT_COUNT(expected); i++) {
 		wait = die(&k, 10 * CLOCK_MILLISECOND, &slack);
 		assert_in_range(
@@ -75,7 +81,7 @@ static void one_that_lived_makes_the_waits_short_again(void **state)
 	uint64_t slack, wait;
 
 	(void)state;
-	front_keeper_init(&k, &log_file);
+	front_keeper_init(&k, &log_file, 0);
 	for (int i = 0; i < 4; i++)
 		die(&k, 0, &slack);
 	die(&k, 2 * CLOCK_SECOND, &slack);
@@ -88,7 +94,7 @@ static void the_death_of_another_child_is_not_the_fronts(void **state)
 	struct front_keeper k;
 
 	(void)state;
-	front_keeper_init(&k, &log_file);
+	front_keeper_init(&k, &log_file, 0);
 	k.child.pid = 12345;
 	assert_false(front_keeper_child_died(&k, 12346, "exit status 0"));
 	assert_int_equal(k.child.pid, 12345);
@@ -99,13 +105,106 @@ static void before_its_time_none_is_started(void **state)
 	struct front_keeper k;
 
 	(void)state;
-	front_keeper_init(&k, &log_file);
+	front_keeper_init(&k, &log_file, 0);
 	k.child.due = clock_now() + 60 * CLOCK_SECOND;
 	assert_int_equal(front_keeper_work(&k, NULL, NULL, NULL), k.child.due);
 	assert_int_equal(k.child.pid, 0);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_log, close_log)
+
+static void do_nothing(void)
+{
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	for (;;)
+		pause();
+}
+
+/* A front that runs; the other end of its channel. */
+static int run(struct front_keeper *k)
+{
+	int ends[2];
+	pid_t pid;
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
+	front_keeper_init(k, &log_file, 0);
+	pid = child_fork(&k->child);
+	assert_true(pid >= 0);
+	if (pid == 0)
+		do_nothing();
+	k->channel = ends[0];
+	heartbeat_begin(&k->heartbeat, k->ping_every);
+	return ends[1];
+}
+
+/* The time of the next look has come. */
+static void look(struct front_keeper *k)
+{
+	assert_int_not_equal(k->heartbeat.due, 0);
+	k->heartbeat.due = 1;
+	front_keeper_work(k, NULL, NULL, NULL);
+}
+
+static bool takes_ping(int front)
+{
+	struct front_message message;
+
+	return recv(front, &message, sizeof(message), MSG_DONTWAIT) == sizeof(message) &&
+	       message.order == FRONT_PING;
+}
+
+static void a_front_that_answers_is_pinged_again_and_lives(void **state)
+{
+	struct front_keeper k;
+	int front = run(&k);
+
+	(void)state;
+	for (int i = 0; i < 20; i++) {
+		look(&k);
+		assert_true(takes_ping(front));
+		look(&k);
+		assert_false(takes_ping(front));
+		front_keeper_take_answer(&k);
+	}
+	assert_int_equal(waitpid(k.child.pid, NULL, WNOHANG), 0);
+	front_keeper_release(&k);
+	close(front);
+}
+
+static void a_front_that_hangs_is_killed_and_another_is_started(void **state)
+{
+	struct front_keeper k;
+	int front = run(&k), looks, status;
+	pid_t pid = k.child.pid;
+
+	(void)state;
+	look(&k);
+	front_keeper_take_answer(&k);
+	look(&k);
+	for (looks = 0; k.heartbeat.due != 0; looks++)
+		look(&k);
+	assert_int_equal(looks, 6); /* a second and a half */
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+	assert_true(front_keeper_child_died(&k, pid, "signal 9 (Killed)"));
+	assert_int_not_equal(k.child.due, 0);
+	assert_int_equal(k.heartbeat.due, 0);
+	front_keeper_release(&k);
+	close(front);
+}
+
+static void a_supervisor_that_must_hear_sooner_has_the_front_pinged_sooner(void **state)
+{
+	struct front_keeper k;
+
+	(void)state;
+	front_keeper_init(&k, &log_file, 0);
+	assert_int_equal(k.ping_every, CLOCK_SECOND);
+	front_keeper_init(&k, &log_file, 15 * CLOCK_SECOND);
+	assert_int_equal(k.ping_every, CLOCK_SECOND);
+	front_keeper_init(&k, &log_file, CLOCK_SECOND / 5);
+	assert_int_equal(k.ping_every, CLOCK_SECOND / 5);
+}
 
 int main(void)
 {
@@ -115,6 +214,9 @@ int main(void)
 	    TEST(one_that_lived_makes_the_waits_short_again),
 	    TEST(the_death_of_another_child_is_not_the_fronts),
 	    TEST(before_its_time_none_is_started),
+	    TEST(a_front_that_answers_is_pinged_again_and_lives),
+	    TEST(a_front_that_hangs_is_killed_and_another_is_started),
+	    TEST(a_supervisor_that_must_hear_sooner_has_the_front_pinged_sooner),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -108,8 +108,8 @@ static void die(struct fake *fake)
 	forget(fake);
 }
 
-/* One comes up. */
-static pid_t come_up(void)
+/* One comes up, and goes on to listen. */
+static struct fake serve(void)
 {
 	struct fake fake = begin();
 	int channel = -1;
@@ -118,8 +118,37 @@ static pid_t come_up(void)
 	assert_true(template_keeper_take_status(&k, &channel));
 	assert_true(channel >= 0);
 	close(channel);
+	return fake;
+}
+
+/* One comes up. */
+static pid_t come_up(void)
+{
+	struct fake fake = serve();
+
 	forget(&fake);
 	return fake.pid;
+}
+
+/* The time of the next look at the template that serves has come. */
+static void look(void)
+{
+	assert_int_not_equal(k.heartbeat.due, 0);
+	k.heartbeat.due = 1;
+	work();
+}
+
+static void hear_ping(const struct fake *fake)
+{
+	char ping;
+
+	assert_int_equal(recv(fake->status, &ping, sizeof(ping), MSG_DONTWAIT), 1);
+}
+
+/* What to send to the front; false: nothing has changed. */
+static bool has_changed(pid_t *pid, bool *answers)
+{
+	return template_keeper_has_changed(&k, pid, answers);
 }
 
 /* One dies while it starts. The nanoseconds until the next is to be started, within *slack. */
@@ -388,6 +417,84 @@ static void one_that_was_ready_and_died_before_anybody_heard_is_a_template_that_
 	assert_int_equal(k.channel, -1);
 }
 
+static void one_that_answers_is_pinged_again_and_again_and_lives(void **state)
+{
+	struct fake fake = serve();
+
+	(void)state;
+	for (int i = 0; i < 20; i++) {
+		look();
+		hear_ping(&fake);
+		look();
+		say(&fake, TEMPLATE_ANSWERS, "");
+		template_keeper_take_answer(&k);
+	}
+	assert_int_equal(waitpid(fake.pid, NULL, WNOHANG), 0);
+	assert_int_equal(k.serving.pid, fake.pid);
+	assert_true(work() <= clock_now() + CLOCK_SECOND);
+	forget(&fake);
+}
+
+static void one_that_hangs_is_killed_and_another_is_started(void **state)
+{
+	struct fake fake = serve();
+	int looks, status;
+
+	(void)state;
+	look();
+	for (looks = 0; k.heartbeat.due != 0; looks++)
+		look();
+	/* Ten seconds for its first answer. */
+	assert_int_equal(looks, 40);
+	assert_true(has_logged("error tiny template: does not answer, so it is killed"));
+	assert_int_equal(waitpid(fake.pid, &status, 0), fake.pid);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+	assert_true(template_keeper_child_died(&k, fake.pid, "signal 9 (Killed)"));
+	assert_in_range(k.next.due, 1, clock_now());
+	assert_int_equal(k.serving.pid, 0);
+	forget(&fake);
+}
+
+static void whether_one_serves_and_answers_is_told_when_it_changes(void **state)
+{
+	struct fake fake = serve();
+	pid_t pid;
+	bool answers;
+
+	(void)state;
+	assert_true(has_changed(&pid, &answers));
+	assert_int_equal(pid, fake.pid);
+	assert_true(answers);
+	for (int i = 0; i < 3; i++)
+		look(); /* a ping, and half a second */
+	assert_true(has_changed(&pid, &answers));
+	assert_int_equal(pid, fake.pid);
+	assert_false(answers);
+	look();
+	assert_false(has_changed(&pid, &answers));
+	say(&fake, TEMPLATE_ANSWERS, "");
+	template_keeper_take_answer(&k);
+	assert_true(has_changed(&pid, &answers));
+	assert_true(answers);
+	die(&fake);
+	assert_true(template_keeper_child_died(&k, fake.pid, "signal 9 (Killed)"));
+	assert_true(has_changed(&pid, &answers));
+	assert_int_equal(pid, 0);
+	assert_false(has_changed(&pid, &answers));
+}
+
+static void one_that_is_gone_is_not_pinged(void **state)
+{
+	struct fake fake = serve();
+
+	(void)state;
+	die(&fake);
+	template_keeper_take_answer(&k);
+	assert_int_equal(k.pings, -1);
+	look();
+	assert_true(template_keeper_child_died(&k, fake.pid, "exit status 1"));
+}
+
 static void a_child_of_somebody_else_is_not_this_keepers(void **state)
 {
 	struct fake fake = begin();
@@ -463,6 +570,10 @@ int main(void)
 	    TEST(why_it_fails_is_logged),
 	    TEST(a_template_that_dies_is_replaced_at_once),
 	    TEST(one_that_was_ready_and_died_before_anybody_heard_is_a_template_that_died),
+	    TEST(one_that_answers_is_pinged_again_and_again_and_lives),
+	    TEST(one_that_hangs_is_killed_and_another_is_started),
+	    TEST(whether_one_serves_and_answers_is_told_when_it_changes),
+	    TEST(one_that_is_gone_is_not_pinged),
 	    TEST(a_child_of_somebody_else_is_not_this_keepers),
 	    TEST(modules_in_use_are_gathered_for_one_new_template),
 	    TEST(without_a_front_a_new_template_is_wanted),

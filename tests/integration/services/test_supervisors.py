@@ -147,6 +147,30 @@ def test_a_master_that_is_stopped_no_longer_feeds_the_watchdog(start_host, root,
         host.program.send(signal.SIGCONT)
 
 
+def test_a_front_that_is_stopped_no_longer_feeds_the_watchdog_until_it_is_replaced(
+        start_host, root, supervisor):
+    host = start_host(root, env=under(supervisor, WATCHDOG_USEC=str(WATCHDOG)))
+    supervisor.hear_until("READY")
+    front = next(pid for pid in children_of(host.pid) if name_of(pid) == "exthost-front")
+    os.kill(front, signal.SIGSTOP)
+    wait_for(lambda: state_of(front) == "T", "the front stands")
+    supervisor.socket.settimeout(0)
+    with pytest.raises(BlockingIOError):
+        while True:
+            supervisor.hear()
+    host.wait_line("front: does not answer, so it is killed")
+    # What the front had answered before, or the next one has by now; else there would be eight.
+    heard = 0
+    with pytest.raises(BlockingIOError):
+        while supervisor.hear():
+            heard += 1
+    assert heard < 4
+    supervisor.socket.settimeout(10)
+    host.wait_line("front: signal 9 (Killed); starting another")
+    supervisor.hear_until("WATCHDOG")
+    assert host.get("/tcl/hello.tcl").status == 200
+
+
 def test_a_watchdog_that_is_for_another_process_is_not_fed(start_host, root, supervisor):
     start_host(root, env=under(supervisor, WATCHDOG_USEC=str(WATCHDOG), WATCHDOG_PID="1"))
     assert not any("WATCHDOG" in message for message in supervisor.hear_until("READY"))
