@@ -179,7 +179,8 @@ static bool find_script(const struct front_shared *shared, struct exchange *x)
 static bool admit(const struct front_shared *shared, struct exchange *x)
 {
 	const struct config *config = x->config;
-	const struct lanes_limits wanted = {.lane = x->limits.lane,
+	const struct lanes_limits wanted = {.language = x->found.language,
+	    .lane = x->limits.lane,
 	    .concurrency = config->concurrency,
 	    .queue = config->queue,
 	    .timeout = config->queue_timeout * CLOCK_SECOND};

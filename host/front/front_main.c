@@ -41,6 +41,7 @@ static void front_start(struct front *f, const struct front_setup *setup);
 static void set_rules(struct front *f, size_t most);
 static void make_shared(struct front *f);
 static void make_apps(struct front *f);
+static void process_waits(void *lanes, int language, bool waits);
 static void stand_in(void *front, int app, bool on);
 static void front_supervise(struct front *f);
 static void front_stop(struct front *f);
@@ -137,6 +138,8 @@ static void make_shared(struct front *f)
 		.noticed = module_usage_create(setup->bindings, setup->master),
 		.stats = stats_create(),
 		.log = setup->log}};
+	if (f->shared.run.spares != NULL)
+		spares_tell_waits(f->shared.run.spares, process_waits, f->shared.lanes);
 	if (f->epoll < 0 || f->connections == NULL || f->begun == NULL || f->shared.root < 0 ||
 	    f->shared.lanes == NULL || f->configs == NULL || f->shared.run.stats == NULL ||
 	    f->shared.run.spares == NULL || f->shared.run.scripts == NULL ||
@@ -158,6 +161,11 @@ static void make_apps(struct front *f)
 	f->shared.run.apps = app_pool_create(&f->apps);
 	if (f->shared.run.apps == NULL)
 		fail(f->setup, "start");
+}
+
+static void process_waits(void *lanes, int language, bool waits)
+{
+	lanes_process_waits(lanes, language, waits);
 }
 
 /* An app with direct workers that does not load: its clients are answered here. */

@@ -6,6 +6,7 @@
 #include "front/lanes.h"
 
 #include "base/clock.h"
+#include "base/language.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -18,6 +19,7 @@
 
 struct lane {
 	char *extension;
+	int language;
 	uint64_t limit; /* as the last request had it */
 	size_t running, waiting;
 	struct lane *next;
@@ -32,17 +34,21 @@ struct waiter {
 
 struct lanes {
 	pthread_mutex_t lock;
-	size_t running, waiting;
+	size_t waiting;
+	size_t running[LANGUAGES_MAX];
+	size_t without[LANGUAGES_MAX]; /* runs, of those, that wait for their process */
+	uint64_t concurrency;          /* as the last request had it */
 	struct lane *first;
 	struct waiter *queue;
 };
 
-static struct lane *find(struct lanes *l, const char *extension);
+static struct lane *find(struct lanes *l, const char *extension, int language);
+static bool has_room(const struct lanes *l, int language);
 static enum lanes_verdict enter(
     struct lanes *l, struct lane *lane, const struct lanes_limits *limits, int client);
 static enum lanes_verdict wait_in_queue(
     struct lanes *l, struct lane *lane, const struct lanes_limits *limits, int client);
-static void wake(struct lanes *l, uint64_t concurrency);
+static void wake(struct lanes *l);
 static void forget_if_empty(struct lanes *l, struct lane *lane);
 
 struct lanes *lanes_create(void)
@@ -60,7 +66,7 @@ enum lanes_verdict lanes_enter(struct lanes *l, const char *extension,
 	enum lanes_verdict verdict = LANES_FULL;
 
 	pthread_mutex_lock(&l->lock);
-	*lane = find(l, extension);
+	*lane = find(l, extension, limits->language);
 	if (*lane != NULL)
 		verdict = enter(l, *lane, limits, client);
 	if (verdict != LANES_GO)
@@ -74,12 +80,12 @@ static enum lanes_verdict enter(
 {
 	/* A reload may have raised a limit: requests that wait already go first. */
 	lane->limit = limits->lane;
-	wake(l, limits->concurrency);
-	if (l->running < limits->concurrency && lane->running < limits->lane &&
-	    lane->waiting == 0) {
+	l->concurrency = limits->concurrency;
+	wake(l);
+	if (has_room(l, lane->language) && lane->running < limits->lane && lane->waiting == 0) {
 		/* A request that waits although there is room waits for another lane. */
 		lane->running++;
-		l->running++;
+		l->running[lane->language]++;
 		return LANES_GO;
 	}
 	if (l->waiting < limits->queue)
@@ -88,11 +94,24 @@ static enum lanes_verdict enter(
 	return LANES_FULL;
 }
 
-static struct lane *find(struct lanes *l, const char *extension)
+/* Room for one more run of this language, among the runs that have a process. */
+static bool has_room(const struct lanes *l, int language)
+{
+	size_t used = 0;
+
+	for (int i = 0; i < LANGUAGES_MAX; i++)
+		if (l->running[i] > l->without[i])
+			used += l->running[i] - l->without[i];
+	return used < l->concurrency && l->running[language] < l->concurrency;
+}
+
+/* An extension that has changed its language has two lanes until the old runs have ended. */
+static struct lane *find(struct lanes *l, const char *extension, int language)
 {
 	struct lane *lane = l->first;
 
-	while (lane != NULL && strcmp(lane->extension, extension) != 0)
+	while (
+	    lane != NULL && (lane->language != language || strcmp(lane->extension, extension) != 0))
 		lane = lane->next;
 	if (lane != NULL)
 		return lane;
@@ -104,6 +123,7 @@ static struct lane *find(struct lanes *l, const char *extension)
 		free(lane);
 		return NULL;
 	}
+	lane->language = language;
 	lane->next = l->first;
 	l->first = lane;
 	return lane;
@@ -170,20 +190,20 @@ static enum lanes_verdict wait_in_queue(
 }
 
 /* Count requests as running before they wake, so that no other takes their place. */
-static void wake(struct lanes *l, uint64_t concurrency)
+static void wake(struct lanes *l)
 {
 	struct waiter **place = &l->queue;
 
-	while (*place != NULL && l->running < concurrency) {
+	while (*place != NULL) {
 		struct waiter *w = *place;
 
-		if (w->lane->running >= w->lane->limit) {
+		if (w->lane->running >= w->lane->limit || !has_room(l, w->lane->language)) {
 			place = &w->next;
 			continue;
 		}
 		take_out(l, place);
 		w->lane->running++;
-		l->running++;
+		l->running[w->lane->language]++;
 		w->may_go = true;
 		pthread_cond_signal(&w->go);
 	}
@@ -193,9 +213,21 @@ void lanes_leave(struct lanes *l, struct lane *lane, uint64_t concurrency)
 {
 	pthread_mutex_lock(&l->lock);
 	lane->running--;
-	l->running--;
-	wake(l, concurrency);
+	l->running[lane->language]--;
+	l->concurrency = concurrency;
+	wake(l);
 	forget_if_empty(l, lane);
+	pthread_mutex_unlock(&l->lock);
+}
+
+void lanes_process_waits(struct lanes *l, int language, bool waits)
+{
+	pthread_mutex_lock(&l->lock);
+	if (waits)
+		l->without[language]++;
+	else
+		l->without[language]--;
+	wake(l);
 	pthread_mutex_unlock(&l->lock);
 }
 
@@ -215,7 +247,9 @@ static void forget_if_empty(struct lanes *l, struct lane *lane)
 void lanes_count(struct lanes *l, size_t *running, size_t *waiting)
 {
 	pthread_mutex_lock(&l->lock);
-	*running = l->running;
+	*running = 0;
+	for (int i = 0; i < LANGUAGES_MAX; i++)
+		*running += l->running[i];
 	*waiting = l->waiting;
 	pthread_mutex_unlock(&l->lock);
 }

@@ -31,6 +31,7 @@
 #include <sys/socket.h>
 
 #define TEMPLATE_TIMEOUT_NS (20 * CLOCK_SECOND) /* for a template to answer an order */
+#define TELL_WAIT_NS (CLOCK_SECOND / 10)        /* before a wait is reported */
 #define POOL_MAX 256
 
 struct pool {
@@ -52,10 +53,14 @@ struct spares {
 	int languages;
 	atomic_size_t wanted; /* spares to keep, for each language */
 	struct cpu_idle *idle;
+	void (*waits)(void *context, int language, bool on); /* NULL: nobody wants to know */
+	void *context;
 	struct pool pools[LANGUAGES_MAX];
 };
 
-static int fill(struct spares *s, struct pool *pool, struct error *e);
+static int fill(struct spares *s, int language, struct error *e);
+static int wait_for_spare(struct spares *s, int language, struct error *e);
+static void tell_wait(const struct spares *s, int language, bool on);
 static int order(const struct spares *s, struct pool *pool, struct error *e);
 static int wait_at_channel(struct pool *pool, uint64_t deadline);
 static bool receive_one(struct pool *pool);
@@ -85,13 +90,20 @@ struct spares *spares_create(int languages, size_t wanted)
 	return s;
 }
 
+void spares_tell_waits(
+    struct spares *s, void (*waits)(void *context, int language, bool on), void *context)
+{
+	s->waits = waits;
+	s->context = context;
+}
+
 int spares_take(struct spares *s, int language, struct process_handle *p, struct error *e)
 {
 	struct pool *pool = &s->pools[language];
 	int result;
 
 	pthread_mutex_lock(&pool->lock);
-	result = fill(s, pool, e);
+	result = fill(s, language, e);
 	if (result == 0) {
 		*p = pool->stack[--pool->count];
 		p->template = pool->template;
@@ -101,29 +113,57 @@ int spares_take(struct spares *s, int language, struct process_handle *p, struct
 }
 
 /* Make sure that the stack is not empty. With the lock held, which is released while waiting. */
-static int fill(struct spares *s, struct pool *pool, struct error *e)
+static int fill(struct spares *s, int language, struct error *e)
 {
-	uint64_t deadline = clock_now() + TEMPLATE_TIMEOUT_NS;
-	unsigned long failures = pool->failures;
-	int result = 0;
+	struct pool *pool = &s->pools[language];
+	int result;
 
 	receive_all(pool);
 	if (pool->count > 0)
 		return 0;
 	pool->waiting++;
-	while (pool->count == 0 && result == 0) {
-		if (pool->asked < pool->waiting && order(s, pool, e) < 0)
-			result = -1;
-		else if (wait_at_channel(pool, deadline) == ETIMEDOUT && pool->count == 0)
-			result = error_set(e, "no template process has come up");
-		else if (pool->count == 0 && pool->failures != failures)
-			result = error_set(e, "no request process could be forked");
-	}
+	result = wait_for_spare(s, language, e);
 	pool->waiting--;
 	return result;
 }
 
-/* 0, also if there is no template or too many are ordered; -1 with *e: no file descriptors. */
+static int wait_for_spare(struct spares *s, int language, struct error *e)
+{
+	struct pool *pool = &s->pools[language];
+	uint64_t began = clock_now(), until = began + TELL_WAIT_NS;
+	unsigned long failures = pool->failures;
+	bool told = false;
+	int result = 0;
+
+	while (pool->count == 0 && result == 0) {
+		if (pool->asked < pool->waiting && order(s, pool, e) < 0) {
+			result = -1;
+		} else if (wait_at_channel(pool, until) == ETIMEDOUT && pool->count == 0) {
+			if (told)
+				result = error_set(e, "no template process has come up");
+			else
+				tell_wait(s, language, true);
+			told = true;
+			until = began + TEMPLATE_TIMEOUT_NS;
+		} else if (pool->count == 0 && pool->failures != failures) {
+			result = error_set(e, "no request process could be forked");
+		}
+	}
+	if (told)
+		tell_wait(s, language, false);
+	return result;
+}
+
+static void tell_wait(const struct spares *s, int language, bool on)
+{
+	if (s->waits != NULL)
+		s->waits(s->context, language, on);
+}
+
+/*
+ * 0, also if there is no template or it takes no more orders now; -1 with *e: no file descriptors.
+ * A template that takes no orders may hang: no thread waits for it here.
+ */
 static int order(const struct spares *s, struct pool *pool, struct error *e)
 {
 	struct template_order message = {
@@ -137,8 +177,12 @@ static int order(const struct spares *s, struct pool *pool, struct error *e)
 		return -1;
 	pool->asked++;
 	if (fd_send(pool->channel, &message, sizeof(message),
-		(const int[]){ends.channel, ends.output, ends.errors}, PROCESS_ENDS) < 0)
-		disconnect(pool);
+		(const int[]){ends.channel, ends.output, ends.errors}, PROCESS_ENDS) < 0) {
+		if (errno == EAGAIN || errno == ETOOMANYREFS)
+			process_handle_release(&pool->ordered[--pool->asked]);
+		else
+			disconnect(pool);
+	}
 	process_ends_close(&ends);
 	return 0;
 }
@@ -238,6 +282,7 @@ void spares_connect(struct spares *s, int language, int channel)
 
 	pthread_mutex_lock(&pool->lock);
 	disconnect(pool);
+	fd_set_nonblocking(channel, true);
 	pool->channel = channel;
 	pool->template ++;
 	for (size_t n = 0; n < atomic_load(&s->wanted); n++)

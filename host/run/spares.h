@@ -16,6 +16,14 @@ struct spares;
 struct spares *spares_create(int languages, size_t wanted);
 
 /*
+ * Call `waits` when a thread has waited for a spare of this language for a tenth of a second, as
+ * happens when the template is gone or hangs (on), and when its wait is over (off). To be set
+ * before the first spare is taken.
+ */
+void spares_tell_waits(
+    struct spares *s, void (*waits)(void *context, int language, bool on), void *context);
+
+/*
  * Switch the language to a new template, at this channel. The spares of an earlier template are
  * released (they then end), its channel is closed, and new spares are ordered.
  */

@@ -341,6 +341,45 @@ static void a_client_that_goes_away_leaves_the_queue_and_the_next_moves_up(void 
 	lanes_destroy(l);
 }
 
+static void runs_that_wait_for_their_process_hold_no_place_of_another_language(void **state)
+{
+	struct lanes_limits first = wide, second = wide;
+	struct lanes *l = lanes_create();
+	struct lane *a[2], *b[2];
+	struct visitor third, next;
+
+	(void)state;
+	first.concurrency = second.concurrency = 2;
+	second.language = 1;
+	for (int i = 0; i < 2; i++)
+		a[i] = go(l, "a.py", &first);
+	come_and_wait(&next, l, "b.tcl", &second, -1);
+	lanes_process_waits(l, 0, true);
+	assert_int_equal(hear(&next), LANES_GO);
+	lanes_process_waits(l, 0, true);
+	b[0] = next.lane;
+	b[1] = go(l, "b.tcl", &second);
+	/* Of either language there are no more than before. */
+	come_and_wait(&third, l, "c.tcl", &second, -1);
+	come_and_wait(&next, l, "a.py", &first, -1);
+	/* They have got their processes: four runs, until two have ended. */
+	lanes_process_waits(l, 0, false);
+	lanes_process_waits(l, 0, false);
+	assert_int_equal(count_running(l), 4);
+	lanes_leave(l, b[0], 2);
+	lanes_leave(l, b[1], 2);
+	assert_int_equal(count_waiting(l), 2);
+	lanes_leave(l, a[0], 2);
+	assert_int_equal(hear(&third), LANES_GO);
+	assert_int_equal(count_waiting(l), 1);
+	lanes_leave(l, third.lane, 2);
+	assert_int_equal(hear(&next), LANES_GO);
+	lanes_leave(l, a[1], 2);
+	lanes_leave(l, next.lane, 2);
+	assert_int_equal(count_running(l), 0);
+	lanes_destroy(l);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -355,6 +394,7 @@ int main(void)
 	    cmocka_unit_test(a_full_queue_refuses_at_once),
 	    cmocka_unit_test(whoever_waited_too_long_is_late_and_out_of_the_queue),
 	    cmocka_unit_test(a_client_that_goes_away_leaves_the_queue_and_the_next_moves_up),
+	    cmocka_unit_test(runs_that_wait_for_their_process_hold_no_place_of_another_language),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

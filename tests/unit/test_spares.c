@@ -403,6 +403,93 @@ static void without_a_template_there_is_none_after_twenty_seconds(void **state)
 	spares_destroy(spares);
 }
 
+/* How many threads wait, and how many waits were reported. */
+static atomic_int waits_now, waits_reported;
+
+static void take_report(void *context, int language, bool on)
+{
+	assert_ptr_equal(context, &waits_now);
+	assert_int_equal(language, 0);
+	atomic_fetch_add(&waits_now, on ? 1 : -1);
+	atomic_fetch_add(&waits_reported, on);
+}
+
+static void wait_until_reported(int count)
+{
+	for (int i = 0; atomic_load(&waits_reported) < count; i++) {
+		assert_in_range(i, 0, PATIENCE);
+		poll(NULL, 0, 1);
+	}
+}
+
+static void who_waits_long_is_told_of_until_a_process_is_there(void **state)
+{
+	struct process_ends ends[2];
+	struct taker takers[2];
+	pthread_t threads[2];
+	int template;
+	struct spares *spares = make(0, &template);
+
+	(void)state;
+	atomic_store(&waits_reported, 0);
+	spares_tell_waits(spares, take_report, &waits_now);
+	for (int i = 0; i < 2; i++) {
+		begin_to_take(&takers[i], &threads[i], spares);
+		take_order(template, &ends[i]);
+	}
+	wait_until_reported(2);
+	for (int i = 0; i < 2; i++)
+		answer(template, getpid());
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(result_of(&takers[i], threads[i]), 0);
+		process_ends_close(&ends[i]);
+	}
+	assert_int_equal(atomic_load(&waits_now), 0);
+	assert_int_equal(atomic_load(&waits_reported), 2);
+	spares_destroy(spares);
+	close(template);
+}
+
+static void a_wait_that_ends_in_failure_is_over_too(void **state)
+{
+	struct process_ends ends;
+	struct taker t;
+	pthread_t thread;
+	int template;
+	struct spares *spares = make(0, &template);
+
+	(void)state;
+	atomic_store(&waits_reported, 0);
+	spares_tell_waits(spares, take_report, &waits_now);
+	begin_to_take(&t, &thread, spares);
+	take_order(template, &ends);
+	wait_until_reported(1);
+	answer(template, -1);
+	assert_int_equal(result_of(&t, thread), -1);
+	assert_int_equal(atomic_load(&waits_now), 0);
+	process_ends_close(&ends);
+	spares_destroy(spares);
+	close(template);
+}
+
+/* It hangs, and its channel is full: no order waits for it, and what it has it may still do. */
+static void a_template_that_takes_no_orders_keeps_nobody_waiting_with_the_lock(void **state)
+{
+	int template, size = 1;
+	struct spares *spares = make(0, &template);
+
+	(void)state;
+	spares_want(spares, 256);
+	assert_int_equal(setsockopt(template, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size)), 0);
+	for (int i = 0; i < 1000; i++)
+		spares_replace(spares, 0);
+	assert_int_equal(spares_count(spares, 0), 0);
+	answer_order(template);
+	assert_int_equal(spares_count(spares, 0), 1);
+	spares_destroy(spares);
+	close(template);
+}
+
 static void a_template_that_comes_within_them_serves_who_waits(void **state)
 {
 	struct taker t;
@@ -441,6 +528,9 @@ int main(void)
 	    cmocka_unit_test(who_waits_when_the_template_is_replaced_is_served_by_the_next),
 	    cmocka_unit_test(spares_of_an_earlier_template_are_let_go),
 	    cmocka_unit_test(without_a_template_there_is_none_after_twenty_seconds),
+	    cmocka_unit_test(who_waits_long_is_told_of_until_a_process_is_there),
+	    cmocka_unit_test(a_wait_that_ends_in_failure_is_over_too),
+	    cmocka_unit_test(a_template_that_takes_no_orders_keeps_nobody_waiting_with_the_lock),
 	    cmocka_unit_test(a_template_that_comes_within_them_serves_who_waits),
 	};
 

@@ -9,16 +9,19 @@ import time
 import pytest
 
 from support.faults import Asked, front_of, other, put_faults, template_of, untouched
-from support.held import ask_status
+from support.held import ask_status, find_runs
 from support.host import SUFFIX, Host, path
 from support.marks import LANGUAGES
 from support.processes import gone, named, state_of
 from support.waiting import wait_for
 
+CONCURRENCY = 2
+
 
 @pytest.fixture(scope="module")
 def host(tmp_path_factory):
-    made = Host(put_faults(tmp_path_factory.mktemp("root")))
+    made = Host(put_faults(tmp_path_factory.mktemp("root")),
+                "--concurrency", str(CONCURRENCY), "--queue-timeout", "3")
     yield made
     made.stop()
 
@@ -80,6 +83,22 @@ def test_requests_that_wait_for_a_template_that_hangs_are_answered_by_the_next(h
     assert [each.end().reply().text for each in asked] == [
         f"hello {number}\n" for number in range(8)]
     gone(old)
+
+
+@LANGUAGES
+def test_requests_that_wait_for_a_template_hold_no_place_of_another_language(host, language):
+    with Stopped(host, language):
+        asked = [Asked(host, path(language, "hello") + f"?{number}") for number in range(8)]
+        # More than there are places wait for a process, or behind those that do.
+        wait_for(lambda: len(find_runs(host, "waits", path(language, "hello"))) > CONCURRENCY,
+                 "they wait")
+        for number in range(20):
+            reply = host.get(path(other(language), "hello") + f"?{number}")
+            assert (reply.status, reply.text) == (200, f"hello {number}\n")
+        assert not all(each.outcome for each in asked)
+    # Whether their places came in time is the queue's matter.
+    assert {each.end().reply().status for each in asked} <= {200, 503}
+    assert host.get(path(language, "hello")).status == 200
 
 
 @LANGUAGES
