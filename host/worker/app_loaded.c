@@ -1,5 +1,5 @@
 /*
- * What an app worker does with its app, whether the front brings the requests (app_orders.c) or
+ * What an app worker does with its app, whether the front brings the requests (app_worker.c) or
  * they come by a socket of its own (direct_serve.c).
  */
 #include "worker/app_loaded.h"
