@@ -1,8 +1,8 @@
 /*
  * One thread serves all connections of this worker: it never waits for one of them, only for all.
- * What comes of a request is kept until the request is whole, its body in a file; then the app
- * answers it, and meanwhile nothing else is done here. The stages are those of the front, without a
- * route, since there is one app, and with the app in the place of a run.
+ * A request is gathered until it is whole, its body in a file. Then the app answers it, and until
+ * it has, the thread does nothing else. The stages are those of the front, without a route, since
+ * there is one app, and with the app in the place of a run.
  *
  * Kept-alive connections belong to the worker that accepted them. Where a worker cannot go on with
  * them, because its app has changed or it ends, they go to the others through a socket that all
@@ -74,7 +74,7 @@ void direct_serve(struct app_loaded *app, struct direct_setup *setup)
 	app_leave(app);
 }
 
-/* As many as the file descriptors allow: a request takes one for its connection, one for its body. */
+/* As many as there are file descriptors for: a connection takes one, and its request's body. */
 static size_t most_connections(const struct config *config)
 {
 	size_t most = config->max_connections;
@@ -169,8 +169,8 @@ static bool is_waiting(const struct direct_server *s, int fd)
 }
 
 /*
- * Room for one more connection. For one that waits at this descriptor an idle one is closed if need
- * be. false: there is no room; then clients wait in the queues of the listeners.
+ * Room for another connection. If a connection waits at this descriptor, an idle one is closed if
+ * need be. false: there is no room; then clients wait in the queues of the listeners.
  */
 static bool make_room(struct direct_server *s, int fd)
 {
@@ -213,7 +213,7 @@ static void retire(struct direct_server *s, const char *why)
 	direct_server_update(s);
 }
 
-/* The master makes a socket anew that was shut down, and then this worker is replaced. */
+/* The master binds a socket that was shut down again, and then this worker is replaced. */
 static bool is_shut_down(const struct listener *l)
 {
 	struct pollfd event = {.fd = l->fd, .events = 0};
@@ -243,7 +243,10 @@ static void take_accept_error(struct direct_server *s, const struct listener *l)
 	}
 }
 
-/* A listener is shared by all workers: a few each, and one that stays, so that none gets all. */
+/*
+ * A listener is shared by all workers, so that each accepts a few connections at a time, and stops
+ * at the first that stays open.
+ */
 static void accept_some(struct direct_server *s, const struct listener *l)
 {
 	for (int i = 0; i < ACCEPTS_MAX && s->accepting && !s->ends; i++) {

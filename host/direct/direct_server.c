@@ -42,7 +42,7 @@ void direct_server_update(struct direct_server *s)
 	}
 }
 
-/* Added anew, a listener with waiting clients raises an event here, and until its queue is empty. */
+/* Added again, a listener with waiting clients raises events here until its queue is empty. */
 void direct_server_look_again(struct direct_server *s)
 {
 	watch_listeners(s, false);

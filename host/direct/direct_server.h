@@ -47,7 +47,7 @@ int direct_server_watch(struct direct_server *s, int fd, uint32_t events, uint64
  */
 void direct_server_update(struct direct_server *s);
 
-/* Look at the listeners anew: an event of theirs went to another worker. */
+/* Look at the listeners again: an event of theirs went to another worker. */
 void direct_server_look_again(struct direct_server *s);
 
 /*

@@ -51,13 +51,13 @@ bool direct_give(const struct direct_setup *setup, int connection, unsigned char
 
 /*
  * If clients wait in the queue of a listener, have another worker look at it. An event of the
- * listener wakes a single worker; one that does not accept must pass the event on.
+ * listener wakes a single worker, which must pass the event on if it does not accept.
  */
 void direct_pass_on(const struct direct_setup *setup);
 
 /*
- * Tell in the log and to status that so many connections (0: nothing is told) were closed because
- * no other worker could take them.
+ * Log that so many connections were closed because no other worker could take them, and count them
+ * for status. 0: do nothing.
  */
 void direct_count_lost(const struct direct_setup *setup, size_t count);
 

@@ -130,7 +130,7 @@ void guardian_fork(
 		guard(run, setup, worker);
 	orphan_setup = setup;
 	orphan = getpid();
-	signal(ORPHAN_SIGNAL, take_orphaned);
+	sigaction(ORPHAN_SIGNAL, &(struct sigaction){.sa_handler = take_orphaned}, NULL);
 	prctl(PR_SET_PDEATHSIG, ORPHAN_SIGNAL);
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	if (getppid() != guardian)
@@ -389,7 +389,7 @@ static void take_orphaned(int number)
 	(void)number;
 	if (getpid() != orphan)
 		return;
-	/* It must end, even if the log or the client holds it up. */
+	/* The worker must end, even if the client, or a lock of the C library's, holds it up. */
 	signal(SIGALRM, SIG_DFL);
 	alarm(2 * ANSWER_TIMEOUT_NS / CLOCK_SECOND);
 	outcome_fail(&outcome, OUTCOME_HOST, 500, "the guardian of the worker died");

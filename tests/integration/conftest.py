@@ -68,7 +68,9 @@ def language(request):
 
 
 def _make_apps(kind, folder):
-    return OwnSockets(folder) if kind == "own sockets" else Apps(folder, validate=kind == "validated")
+    if kind == "own sockets":
+        return OwnSockets(folder)
+    return Apps(folder, validate=kind == "validated")
 
 
 @pytest.fixture(scope="module", params=["plain", "validated", "own sockets"])

@@ -401,7 +401,7 @@ def test_a_guardian_that_is_killed_costs_its_request_a_500_and_a_line_in_the_log
         os.kill(guardian, signal.SIGKILL)
         reply = asked.end().reply()
         assert reply.status == 500 and "</div>" in reply.text
-        own_host.wait_line("GET /wait", "status=500", "the guardian of the worker died", since=since)
+        own_host.wait_line("GET /wait", "status=500", "guardian of the worker died", since=since)
         gone(worker)
         # And nobody else anything.
         assert [ask(connection) for connection in kept] == ["hello kept\n"] * 4

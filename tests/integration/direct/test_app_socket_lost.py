@@ -123,7 +123,7 @@ def test_a_worker_whose_app_lowers_the_limit_of_descriptors_is_replaced(serve, l
 
 
 @pytest.mark.parametrize("listen", ["unix:{folder}/s", "tcp:127.0.0.1:0"])
-def test_a_socket_that_an_app_shuts_down_is_made_anew(serve, listen):
+def test_a_socket_that_an_app_shuts_down_is_bound_again(serve, listen):
     host = serve(listen=[listen])
     address = ("127.0.0.1", host.tcp_port()) if listen.startswith("tcp") else host.socket
     since = host.log_position()
