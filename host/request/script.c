@@ -211,8 +211,8 @@ static int language_of(const struct scripts *s, const char *name, const char *he
 	language = language_by_suffix(s->bindings, name);
 	if (language < 0)
 		return error_set(e,
-		    "%s is executable and in no language that exthost carries: neither a shebang "
-		    "line nor its name tells one; its first line is '%.*s'",
+		    "%s: executable, and neither a shebang line nor the name tells a language that "
+		    "exthost carries; its first line is '%.*s'",
 		    name, size < SHOWN_MAX ? size : SHOWN_MAX, head);
 	return language;
 }

@@ -162,8 +162,6 @@ def systemctl(*arguments):
     shutil.copytree(SANDBOX / "usr/local/lib/systemd/system", together)
     shutil.copytree(SANDBOX / "etc/systemd/system", together, dirs_exist_ok=True)
     for drop_in in together.glob("*.d/*.conf"):
-        # The document's user need not be there.
-        name = pwd.getpwuid(os.geteuid()).pw_name
         drop_in.write_text(re.sub("=fossil$", f"={name}", drop_in.read_text(), flags=re.M))
     verified = subprocess.run(
         [

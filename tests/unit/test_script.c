@@ -121,7 +121,7 @@ static void a_word_that_a_shebang_line_may_not_have_is_named(void **state)
 	static const struct {
 		const char *name, *text, *word, *known;
 	} cases[] = {
-	    {"a.py", "#!/usr/bin/exthost-cgi pyhton\n", "'pyhton' after exthost-cgi",
+	    {"a.py", "#!/usr/bin/exthost-cgi ruby\n", "'ruby' after exthost-cgi",
 		"--socket PATH, python, tcl"},
 	    {"a.py", "#!/usr/bin/exthost-cgi --sokcet /run/x python\n", "'--sokcet' after",
 		"--socket PATH, python, tcl"},

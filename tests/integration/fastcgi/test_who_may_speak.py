@@ -139,7 +139,7 @@ def test_loopback_is_trusted_over_tcp_only_where_it_is_named(start_host, root):
     listen = ["tcp:127.0.0.1:0,trust=fossil"]
     for allowed, answered in (("192.0.2.1", False), ("127.0.0.1", True)):
         host = start_host(root, "--allow-from", allowed, listen=listen)
-        host.wait_line("WARNING", "trust=fossil", "any Fossil user")
+        host.wait_line("warning", "trust=fossil", "any Fossil user")
         outcome = fastcgi.request(("127.0.0.1", host.tcp_port()), "GET", ENV, FOSSIL_USER="ada")
         assert bool(outcome.ended) == answered
         if answered:

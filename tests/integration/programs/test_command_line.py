@@ -49,7 +49,7 @@ def one_line(done):
     (["serve", "--root", "/tmp", "--listen", "tcp:127.0.0.1:99999"], "'99999'"),
     (["serve", "--root", "/tmp", "--listen", "tcp:127.0.0.1:"], "0 to 65535"),
     (["serve", "--root", "/tmp", "--listen", "tcp:127.0.0.1:http"], "'http'"),
-    (["serve", "--root", "/tmp", "--allow-uid", "www-data"], "id -u"),
+    (["serve", "--root", "/tmp", "--allow-uid", "no-such-user"], "id -u"),
     (["serve", "--root", "/tmp", "--listen", "unix:/tmp/x,mode=9"], "mode=9"),
     (["serve", "--root", "/tmp", "--listen", "unix:/tmp/x,wrong=1"], "wrong=1"),
     (["serve", "--root", "/tmp", "--preload", "cobol:x"], "cobol:x"),

@@ -291,7 +291,7 @@ def test_check_names_what_fossil_cannot_start_and_sends_as_an_empty_page(
 
 
 @pytest.mark.parametrize("first, word, known", [
-    ("#!{relay} pyhton\n", "pyhton", "python, tcl"),
+    ("#!{relay} ruby\n", "ruby", "python, tcl"),
     ("#!{relay} --sokcet /x python\n", "--sokcet", "--socket PATH"),
     ("#!/bin/sh\n", "sh", "python, tclsh"),
     ("#!/usr/bin/python3 other.py\n", "other.py", "options of python3")])

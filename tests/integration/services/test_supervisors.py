@@ -341,7 +341,8 @@ def test_sockets_go_to_the_host_first_and_then_to_each_app(start_host, sockets, 
 
 def test_an_app_is_served_at_descriptor_0_as_spawn_fcgi_and_lighttpd_pass_it(sockets, app):
     address = sockets.unix("one")
-    host = Program(["/bin/sh", "-c", f'exec "$0" "$@" <&{sockets.descriptors[0]}', EXTHOST, "serve",
+    as_0 = "import os, sys; os.dup2(int(sys.argv[1]), 0); os.execv(sys.argv[2], sys.argv[2:])"
+    host = Program(["/usr/bin/python3", "-ISc", as_0, str(sockets.descriptors[0]), EXTHOST, "serve",
                     "--app", str(app), "--listen", "fd"], env=environment(),
                    pass_fds=sockets.descriptors)
     try:
