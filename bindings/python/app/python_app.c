@@ -13,7 +13,6 @@
  * the fork, and those that the traceback names if the app could not be loaded.
  */
 #include "app/python_app.h"
-#include "interpreter/python_settings.h"
 #include "interpreter/python_include.h"
 
 #include <errno.h>
@@ -25,7 +24,6 @@
 
 #include "app/python_lines.h"
 #include "app/python_rerun.h"
-#include "app/python_venv.h"
 #include "cgi/python_code.h"
 #include "cgi/python_end.h"
 #include "cgi/python_run.h"
@@ -88,19 +86,13 @@ static int load_application(struct binding_app *app)
 static int prepare(struct binding_app *app)
 {
 	PyObject *script = PyUnicode_DecodeFSDefault(app->run->script);
-	char *const *settings = app->run->settings;
 	int result = -1;
 
-	/* Each of these inserts at the front of sys.path, so the last one comes first. */
 	if (script != NULL && write_lines("stdout") == 0 && write_lines("stderr") == 0 &&
 	    python_lines_start(!app->rerun) == 0 &&
 	    python_run_take_environment((const char *const *)app->run->environment) == 0 &&
-	    python_run_set_argv(script) == 0 &&
-	    (settings[PYTHON_SETTING_VENV] == NULL ||
-		python_venv_enter(settings[PYTHON_SETTING_VENV]) == 0) &&
-	    (settings[PYTHON_SETTING_PATH] == NULL ||
-		python_path_take_list(settings[PYTHON_SETTING_PATH]) == 0))
-		result = python_path_take_script(app->run->script);
+	    python_run_set_argv(script) == 0)
+		result = python_path_take_run(app->run);
 	Py_XDECREF(script);
 	return result;
 }

@@ -12,7 +12,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "interpreter/python_settings.h"
 #include "cgi/python_code.h"
 #include "cgi/python_end.h"
 #include "host/binding.h"
@@ -107,13 +106,10 @@ static int run_script(struct binding_run *run)
 {
 	PyObject *globals = python_run_take_main();
 	PyObject *code = NULL, *result = NULL;
-	const char *path = run->settings[PYTHON_SETTING_PATH];
 
 	if (globals != NULL &&
 	    python_run_take_environment((const char *const *)run->environment) == 0 &&
-	    python_run_take_script(run->script, globals) == 0 &&
-	    (path == NULL || python_path_take_list(path) == 0) &&
-	    python_path_take_script(run->script) == 0) {
+	    python_run_take_script(run->script, globals) == 0 && python_path_take_run(run) == 0) {
 		code = python_code_load(run);
 		if (code != NULL) {
 			python_code_close(run);
@@ -129,6 +125,9 @@ static int run_script(struct binding_run *run)
 		Py_DECREF(result);
 		return 0;
 	}
+	/* The virtual environment has told on standard error what is wrong with it. */
+	if (PyErr_Occurred() == NULL)
+		return 1;
 	if (PyErr_ExceptionMatches(PyExc_MemoryError))
 		binding_no_memory(run);
 	return python_error_exit();

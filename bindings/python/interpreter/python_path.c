@@ -8,7 +8,9 @@
 #include <string.h>
 
 #include "host/binding.h"
+#include "interpreter/python_settings.h"
 #include "interpreter/python_shadow.h"
+#include "interpreter/python_venv.h"
 
 /*
  * sys.path of the template. A run changes this very list, which the template keeps alive: see
@@ -79,6 +81,18 @@ int python_path_take_script(const char *script)
 	Py_XDECREF(directory);
 	free(real);
 	return result;
+}
+
+/* Each inserts at the front, so the last one comes first. */
+int python_path_take_run(const struct binding_run *run)
+{
+	const char *venv = run->settings[PYTHON_SETTING_VENV];
+	const char *directories = run->settings[PYTHON_SETTING_PATH];
+
+	if ((venv != NULL && python_venv_enter(venv) == -1) ||
+	    (directories != NULL && python_path_take_list(directories) == -1))
+		return -1;
+	return python_path_take_script(run->script);
 }
 
 static bool is_place(const PyObject *item)

@@ -2,6 +2,8 @@
 #ifndef EXTHOST_PYTHON_PATH_H
 #define EXTHOST_PYTHON_PATH_H
 
+struct binding_run;
+
 /* Append the directory from which `import exthost` is served. Returns 0 or -1. */
 int python_path_add_library(void);
 
@@ -19,6 +21,13 @@ int python_path_take_list(const char *directories);
  * -1.
  */
 int python_path_take_script(const char *script);
+
+/*
+ * Set sys.path up for a run or an app, from the front: the script's directory, those of
+ * python-path, the virtual environment's packages. Returns 0, or -1, perhaps without an exception:
+ * python_venv_enter.
+ */
+int python_path_take_run(const struct binding_run *run);
 
 /* Remove from the template's sys.path what the run has added. */
 void python_path_drop(void);

@@ -9,7 +9,7 @@
  *
  * The environment must be made for this version of Python, by whichever program.
  */
-#include "app/python_venv.h"
+#include "interpreter/python_venv.h"
 #include "interpreter/python_include.h"
 
 #include <ctype.h>
@@ -21,6 +21,7 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include "host/base/error.h"
 #include "host/binding.h"
 #include "interpreter/python_modules.h"
 #include "interpreter/python_shadow.h"
@@ -29,34 +30,33 @@ struct venv {
 	const char *directory;
 	bool system; /* include-system-site-packages = true */
 	int major, minor;
+	char packages[PATH_MAX]; /* the directory of its packages */
 };
 
-static int read_configuration(struct venv *venv);
+static int look_at(struct venv *venv, struct error *e);
 static void take_line(struct venv *venv, char *line);
 static int set_prefix(const struct venv *venv);
 static PyObject *take_packages_off(void);
 static bool is_package_directory(PyObject *object, PyObject *library);
 static int add_packages(const char *packages);
 
+int python_venv_check(const char *directory, struct error *e)
+{
+	struct venv venv = {.directory = directory};
+
+	return look_at(&venv, e);
+}
+
 int python_venv_enter(const char *directory)
 {
 	struct venv venv = {.directory = directory};
-	char packages[PATH_MAX];
 	PyObject *taken, *path = PySys_GetObject("path");
+	const char *packages = venv.packages;
+	struct error e;
 	int result = -1;
 
-	if (read_configuration(&venv) == -1)
-		return -1;
-	if (venv.major != PY_MAJOR_VERSION || venv.minor != PY_MINOR_VERSION) {
-		PySys_WriteStderr("%s: a virtual environment for Python %d.%d, but this is %d.%d\n",
-		    directory, venv.major, venv.minor, PY_MAJOR_VERSION, PY_MINOR_VERSION);
-		return -1;
-	}
-	snprintf(packages, sizeof(packages), "%s/lib/python%d.%d/site-packages", directory,
-	    venv.major, venv.minor);
-	if (access(packages, R_OK | X_OK) == -1) {
-		PySys_WriteStderr("%s: not a virtual environment: it has no %s\n", directory,
-		    packages + strlen(directory) + 1);
+	if (look_at(&venv, &e) == -1) {
+		PySys_WriteStderr("%s\n", e.message);
 		return -1;
 	}
 	if (set_prefix(&venv) == -1 ||
@@ -71,26 +71,31 @@ int python_venv_enter(const char *directory)
 	return result;
 }
 
-/* Returns 0, or -1 with the reason on standard error. */
-static int read_configuration(struct venv *venv)
+/* Fill in what the directory says of itself. Returns 0, or -1 with *e filled. */
+static int look_at(struct venv *venv, struct error *e)
 {
 	char path[PATH_MAX], line[1024];
 	FILE *file;
 
 	snprintf(path, sizeof(path), "%s/pyvenv.cfg", venv->directory);
 	file = fopen(path, "re");
-	if (file == NULL) {
-		PySys_WriteStderr(
-		    "%s: not a virtual environment: it has no pyvenv.cfg\n", venv->directory);
-		return -1;
-	}
+	if (file == NULL)
+		return error_set(
+		    e, "%s: not a virtual environment: it has no pyvenv.cfg", venv->directory);
 	while (fgets(line, sizeof(line), file) != NULL)
 		take_line(venv, line);
 	fclose(file);
-	if (venv->major != 0)
-		return 0;
-	PySys_WriteStderr("%s: pyvenv.cfg names no version\n", venv->directory);
-	return -1;
+	if (venv->major == 0)
+		return error_set(e, "%s: pyvenv.cfg names no version", venv->directory);
+	if (venv->major != PY_MAJOR_VERSION || venv->minor != PY_MINOR_VERSION)
+		return error_set(e, "%s: a virtual environment for Python %d.%d, but this is %d.%d",
+		    venv->directory, venv->major, venv->minor, PY_MAJOR_VERSION, PY_MINOR_VERSION);
+	snprintf(venv->packages, sizeof(venv->packages), "%s/lib/python%d.%d/site-packages",
+	    venv->directory, venv->major, venv->minor);
+	if (access(venv->packages, R_OK | X_OK) == -1)
+		return error_set(e, "%s: not a virtual environment: it has no %s", venv->directory,
+		    venv->packages + strlen(venv->directory) + 1);
+	return 0;
 }
 
 /*
