@@ -36,6 +36,12 @@ struct binding_setting {
 		BINDING_DIRECTORIES /* a list of directories, ':' between */
 	} kind;
 	const char *help; /* in --help, behind the name */
+	/*
+	 * Check a directory of the value, which exists and can be read, when the host starts and
+	 * when it reads its configuration again. Needs no start of the language. 0, or -1 with *e
+	 * filled. NULL: any directory is good.
+	 */
+	int (*check)(const char *directory, struct error *e);
 };
 
 struct binding {
@@ -48,6 +54,13 @@ struct binding {
 	/* Its own settings, in the order in which a run gets their values. NULL: there are none. */
 	const struct binding_setting *settings;
 	size_t setting_count;
+
+	/*
+	 * An app finds the variables of `env` in the environment of its process, since it was
+	 * loaded, and a request's variables elsewhere (PEP 3333: os.environ and environ). false: an
+	 * app finds both together in each request, as a CGI script does.
+	 */
+	bool apart;
 
 	/* The version of the language, "3.11.2". Needs no start. */
 	const char *(*version)(void);

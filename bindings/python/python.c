@@ -35,6 +35,7 @@
 #include "interpreter/python_modules.h"
 #include "interpreter/python_path.h"
 #include "interpreter/python_stdio.h"
+#include "interpreter/python_venv.h"
 
 static const char *version(void);
 static int start(struct error *e);
@@ -46,14 +47,15 @@ static const char *const programs[] = {"python", NULL};
 
 static const struct binding_setting settings[] = {
     [PYTHON_SETTING_VENV] = {"python-venv", BINDING_DIRECTORY,
-	"the virtual environment of Python apps"},
+	"the virtual environment of Python extensions", python_venv_check},
     [PYTHON_SETTING_PATH] = {"python-path", BINDING_DIRECTORIES,
-	"directories in which Python extensions find modules, before the installed ones"},
+	"directories in which Python extensions find modules, before the installed ones", NULL},
 };
 
 const struct binding python_binding = {
     .name = "python",
     .command = "python",
+    .apart = true,
     .suffixes = suffixes,
     .programs = programs,
     .settings = settings,

@@ -55,7 +55,7 @@ static const char *const programs[] = {"tclsh", "wapptclsh", NULL};
 
 static const struct binding_setting settings[] = {
     [TCL_SETTING_PATH] = {"tcl-path", BINDING_DIRECTORIES,
-	"directories in which Tcl extensions find packages, before the installed ones"},
+	"directories in which Tcl extensions find packages, before the installed ones", NULL},
 };
 
 /* Nothing to prepare: there is one thread, and no notifier yet. */

@@ -11,6 +11,8 @@
 #include "command/command_fail.h"
 #include "command/local_host.h"
 #include "config/config_read.h"
+#include "config/environment.h"
+#include "config/language_settings.h"
 #include "request/request.h"
 
 #include <ctype.h>
@@ -44,7 +46,8 @@ int command_request(const struct binding *const *bindings, int argc, char **argv
 
 	request_init(&m.request);
 	if (config_read(&config, CONFIG_REQUEST, &source, 2, &operands, &e) < 0 ||
-	    prepare(&m, operands, argv, &e) < 0) {
+	    language_settings_check(&config.extension, &e) < 0 ||
+	    environment_read_all(&config, &e) < 0 || prepare(&m, operands, argv, &e) < 0) {
 		result = command_fail(2, "%s", e.message);
 	} else {
 		result = answer(&m, bindings, &e);

@@ -26,6 +26,24 @@ void config_list_release(struct config_list *list)
 	*list = (struct config_list){0};
 }
 
+bool config_list_same(const struct config_list *a, const struct config_list *b)
+{
+	bool same = a->count == b->count;
+
+	for (size_t i = 0; same && i < a->count; i++)
+		same = strcmp(a->items[i], b->items[i]) == 0;
+	return same;
+}
+
+int config_list_copy(struct config_list *to, const struct config_list *from)
+{
+	config_list_release(to);
+	for (size_t i = 0; i < from->count; i++)
+		if (config_list_append(to, from->items[i]) < 0)
+			return -1;
+	return 0;
+}
+
 static void override_limits(const struct config_section *section, struct limits *limits)
 {
 	const uint64_t *from = (const uint64_t *)&section->limits;

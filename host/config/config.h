@@ -21,6 +21,20 @@ int config_list_append(struct config_list *list, const char *value);
 /* Free all; the list is empty again. */
 void config_list_release(struct config_list *list);
 
+/* The same values in the same order. */
+bool config_list_same(const struct config_list *a, const struct config_list *b);
+
+/* *to, which is released, becomes a copy. 0, or -1 when memory is out. */
+int config_list_copy(struct config_list *to, const struct config_list *from);
+
+/* Environment variables as options give them. */
+struct config_environment {
+	struct config_list env;       /* NAME=VALUE */
+	struct config_list env_file;  /* absolute paths */
+	struct config_list env_pass;  /* names */
+	struct config_list variables; /* what the three come to: environment_read */
+};
+
 /*
  * The limits of a run. All are uint64_t, so that a section can override them one by one; UINT64_MAX
  * is "unlimited".
@@ -62,9 +76,10 @@ struct config_service {
 	char *name;
 	struct config_list run;      /* its command line, in pieces that belong together */
 	char *script;                /* or a script that exthost itself runs */
-	struct config_list writable; /* files and folders that it writes to */
-	char *restart;               /* "always", "on-failure" or "never" */
-	uint64_t restart_delay;      /* seconds */
+	struct config_list writable; /* files and directories that it writes to */
+	struct config_environment environment; /* `variables`: with those of all extensions */
+	char *restart;                         /* "always", "on-failure" or "never" */
+	uint64_t restart_delay;                /* seconds */
 };
 
 /* [extension PATTERN] in the configuration file. */
@@ -72,6 +87,7 @@ struct config_section {
 	char *pattern; /* of a path beneath the root, fnmatch(3) */
 	struct limits limits;
 	struct extension_settings extension;
+	struct config_environment environment;
 	unsigned given; /* bit n: the nth member of limits is set here; of extension, if not NULL */
 };
 
@@ -95,6 +111,7 @@ struct config {
 	char *tmpdir;
 	struct limits limits; /* where no section says otherwise, */
 	struct extension_settings extension;
+	struct config_environment environment;
 	struct config_section *sections;
 	size_t section_count;
 	struct config_service service; /* what a section that says nothing has */

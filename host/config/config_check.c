@@ -9,6 +9,8 @@
 #include "config/access_rules.h"
 #include "config/check_service.h"
 #include "config/config_read.h"
+#include "config/environment.h"
+#include "config/language_settings.h"
 #include "config/listen_address.h"
 #include "config/option.h"
 
@@ -84,7 +86,21 @@ static int check_listen(const char *text, struct error *e)
 	return result;
 }
 
-/* Of a value in the file, so that the mistake is told with its line. */
+static int check_environment(const char *name, const char *value, struct error *e)
+{
+	struct config_list variables = {0};
+	int result;
+
+	if (strcmp(name, "env") == 0)
+		return environment_check_variable(value, e);
+	if (strcmp(name, "env-pass") == 0)
+		return environment_check_name(value, e);
+	result = environment_read_file(&variables, value, e);
+	config_list_release(&variables);
+	return result;
+}
+
+/* Check a value in the file, so that the message of a mistake has its line. */
 static int check_value(const void *bindings, const char *name, const char *value, struct error *e)
 {
 	unsigned char bytes[16];
@@ -101,11 +117,15 @@ static int check_value(const void *bindings, const char *name, const char *value
 		return check_listen(value, e);
 	if (strcmp(name, "preload") == 0)
 		return check_preload_item(value, bindings, e);
+	if (strncmp(name, "env", 3) == 0)
+		return check_environment(name, value, e);
 	if (strcmp(name, "root") == 0 || strcmp(name, "tmpdir") == 0)
 		return check_folder(value, e);
 	if (strcmp(name, "prefix") == 0 || strcmp(name, "metrics") == 0)
 		return check_path(value, e);
-	return strcmp(name, "control") == 0 ? check_control(value, e) : 0;
+	if (strcmp(name, "control") == 0)
+		return check_control(value, e);
+	return language_setting_check(bindings, name, value, e);
 }
 
 /* --app: an app section of the command line's, and there is nothing for the front to listen at. */
@@ -226,6 +246,9 @@ int config_check_read(
 		return -1;
 	if (check_preload(config, source->bindings, e) < 0)
 		return error_prefix(e, "option --preload");
+	if (language_settings_check(&config->extension, e) < 0 ||
+	    environment_read_all(config, e) < 0)
+		return -1;
 	if (config_check_services(config, source->bindings, e) < 0)
 		return -1;
 	if (config->only_app != NULL && take_only_app(config, e) < 0)
@@ -267,15 +290,6 @@ static bool same_text(const char *a, const char *b)
 	return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
 }
 
-static bool same_list(const struct config_list *a, const struct config_list *b)
-{
-	bool same = a->count == b->count;
-
-	for (size_t i = 0; same && i < a->count; i++)
-		same = strcmp(a->items[i], b->items[i]) == 0;
-	return same;
-}
-
 /* *to becomes *from. true: it was something else. */
 static bool keep_text(char **to, const char *from)
 {
@@ -288,11 +302,9 @@ static bool keep_text(char **to, const char *from)
 
 static bool keep_list(struct config_list *to, const struct config_list *from)
 {
-	if (same_list(to, from))
+	if (config_list_same(to, from))
 		return false;
-	config_list_release(to);
-	for (size_t i = 0; i < from->count; i++)
-		config_list_append(to, from->items[i]);
+	config_list_copy(to, from);
 	return true;
 }
 
@@ -300,8 +312,11 @@ static bool keep(const struct option *o, void *to, const void *from)
 {
 	switch (o->type) {
 	case TYPE_STRING:
+	case TYPE_PATH:
+	case TYPE_PATHS:
 	case TYPE_CHOICE: return keep_text(to, *(char *const *)from);
-	case TYPE_LIST: return keep_list(to, from);
+	case TYPE_LIST:
+	case TYPE_FILES: return keep_list(to, from);
 	case TYPE_NUMBER:
 	case TYPE_SIZE:
 		if (*(uint64_t *)to == *(const uint64_t *)from)

@@ -23,11 +23,13 @@
 #define SERVICE_OFFSET offsetof(struct config, service)
 #define APP_OFFSET offsetof(struct config, app)
 #define EXTENSION_OFFSET offsetof(struct config, extension)
+#define ENVIRONMENT_OFFSET offsetof(struct config, environment)
 
 struct reading {
 	struct config *config;
 	const struct option_table *table;
 	const struct config_check *check; /* NULL: none */
+	char *directory;                  /* of the file, where relative paths begin */
 	FILE *stream;
 	int line;
 	bool indented; /* that line */
@@ -207,13 +209,18 @@ static char *read_line(char *line, int size, void *stream)
 static int set_in_section(
     struct config_section *section, const struct option *o, const char *value, struct error *e)
 {
-	size_t within = o->offset - offsetof(struct config, limits);
+	const size_t number = (o->offset - offsetof(struct config, limits)) / sizeof(uint64_t);
 
-	if (o->type == TYPE_STRING || o->type == TYPE_CHOICE)
+	if (option_is_text(o))
 		return option_set(
 		    (char *)&section->extension + o->offset - EXTENSION_OFFSET, o, value, e);
-	section->given |= 1U << within / sizeof(uint64_t);
-	return option_set((char *)&section->limits + within, o, value, e);
+	if (option_is_list(o))
+		return option_set(
+		    (char *)&section->environment + o->offset - ENVIRONMENT_OFFSET, o, value, e);
+	if (number >= sizeof(struct limits) / sizeof(uint64_t))
+		return error_set(e, "it cannot stand in a section");
+	section->given |= 1U << number;
+	return option_set((uint64_t *)&section->limits + number, o, value, e);
 }
 
 /* What an app's section has of its own, or else as a section of extensions. */
@@ -237,12 +244,30 @@ static const struct option *find_key(const struct reading *r, const char *name)
 					   : o;
 }
 
-static int set_and_check(
+/* A service's command line: each further line is another piece of the same one. */
+static bool is_in_pieces(const struct option *o)
+{
+	return o->offset == offsetof(struct config, service.run) ||
+	       o->offset == offsetof(struct config, service.writable);
+}
+
+/* Set a value in the present section. 0, or -1 with *why. */
+static int set_value(
     struct reading *r, const struct option *o, const char *value, struct error *why)
 {
-	if (option_set((char *)r->config + o->offset, o, value, why) < 0)
-		return -1;
-	return r->check != NULL ? r->check->check(r->check->context, o->name, value, why) : 0;
+	int result;
+
+	if (r->service != NULL)
+		result = option_set((char *)r->service + o->offset - SERVICE_OFFSET, o, value, why);
+	else if (r->app != NULL)
+		result = set_in_app(r->app, o, value, why);
+	else if (r->section != NULL)
+		result = set_in_section(r->section, o, value, why);
+	else
+		result = option_set((char *)r->config + o->offset, o, value, why);
+	if (result == 0 && r->check != NULL)
+		result = r->check->check(r->check->context, o->name, value, why);
+	return result;
 }
 
 /* 0, or -1 with *why. */
@@ -250,7 +275,8 @@ static int set_key(struct reading *r, const char *name, const char *value, struc
 {
 	const struct option *o = find_key(r, name);
 	size_t row = o != NULL ? (size_t)(o - r->table->rows) : 0;
-	int result = 0;
+	char *resolved;
+	int result;
 
 	if (o == NULL || o->offset == offsetof(struct config, config_file) ||
 	    o->offset == offsetof(struct config, only_app))
@@ -265,18 +291,15 @@ static int set_key(struct reading *r, const char *name, const char *value, struc
 	/*
 	 * An indented line is another value of the key above it; of a service it is the same one.
 	 */
-	if (r->seen[row] && (o->type != TYPE_LIST || (r->service != NULL && !r->indented)))
+	if (r->seen[row] && (!option_is_list(o) || (is_in_pieces(o) && !r->indented)))
 		return error_set(
 		    why, "%s has a value already, and cannot have '%s' too", name, value);
 	r->seen[row] = true;
-	if (r->service != NULL)
-		result = option_set((char *)r->service + o->offset - SERVICE_OFFSET, o, value, why);
-	else if (r->app != NULL)
-		result = set_in_app(r->app, o, value, why);
-	else if (r->section != NULL)
-		result = set_in_section(r->section, o, value, why);
-	else if (!r->table->given[row])
-		result = set_and_check(r, o, value, why);
+	if (r->service == NULL && r->app == NULL && r->section == NULL && r->table->given[row])
+		return 0;
+	resolved = option_resolve(o, value, r->directory[0] != '\0' ? r->directory : "/");
+	result = resolved != NULL ? set_value(r, o, resolved, why) : error_errno(why, "%s", value);
+	free(resolved);
 	return result < 0 ? error_prefix(why, "%s", name) : 0;
 }
 
@@ -294,21 +317,39 @@ static int read_key(void *user, const char *section, const char *name, const cha
 	return refuse(r, why.message);
 }
 
+/* Absolute, as far as the working directory is. 0, or -1 with errno. */
+static int find_directory(struct reading *r)
+{
+	const struct option path = {.type = TYPE_PATH};
+
+	r->directory = option_resolve(&path, r->config->config_file, NULL);
+	if (r->directory == NULL)
+		return -1;
+	*strrchr(r->directory, '/') = '\0';
+	return 0;
+}
+
 int config_file_read(struct config *config, const struct option_table *table, int file,
     const struct config_check *check, struct error *e)
 {
 	struct reading r = {.config = config, .table = table, .check = check, .e = e};
 	int line;
 
+	if (find_directory(&r) < 0)
+		return error_errno(e, "configuration file %s", config->config_file);
+
 	if (file < 0)
 		file = open(config->config_file, O_RDONLY | O_CLOEXEC);
 	else if (lseek(file, 0, SEEK_SET) == 0)
 		file = fcntl(file, F_DUPFD_CLOEXEC, 3);
 	r.stream = file >= 0 ? fdopen(file, "r") : NULL;
-	if (r.stream == NULL)
+	if (r.stream == NULL) {
+		free(r.directory);
 		return error_errno(e, "configuration file %s", config->config_file);
+	}
 	line = ini_parse_stream(read_line, &r, read_key, &r);
 	fclose(r.stream);
+	free(r.directory);
 	if (r.failed)
 		return -1;
 	if (line > 0)

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "config/config_file.h"
+#include "config/environment.h"
 #include "config/option.h"
 
 #include <stdlib.h>
@@ -29,6 +30,8 @@ static int read_option(struct reading *r, int argc, char **argv, int *at)
 	const char *value = strchr(name, '=');
 	size_t size = value != NULL ? (size_t)(value - name) : strlen(name);
 	const struct option *o = option_find(&r->table, name, size, r->command);
+	char *resolved;
+	int result;
 
 	if (o == NULL)
 		return error_set(r->e, "unknown option --%.*s", (int)size, name);
@@ -41,9 +44,11 @@ static int read_option(struct reading *r, int argc, char **argv, int *at)
 	else
 		return error_set(r->e, "option --%s needs a value: %s", o->name, o->argument);
 	r->table.given[o - r->table.rows] = true;
-	if (option_set((char *)r->config + o->offset, o, value, r->e) < 0)
-		return error_prefix(r->e, "option --%s", o->name);
-	return 0;
+	resolved = option_resolve(o, value, NULL);
+	result = resolved != NULL ? option_set((char *)r->config + o->offset, o, resolved, r->e)
+				  : error_errno(r->e, "%s", value);
+	free(resolved);
+	return result < 0 ? error_prefix(r->e, "option --%s", o->name) : 0;
 }
 
 static int read_command_line(
@@ -185,10 +190,10 @@ static void release_values(void *values, size_t within, int commands)
 
 		if ((options[i].commands & commands) == 0)
 			continue;
-		if (options[i].type == TYPE_STRING || options[i].type == TYPE_CHOICE) {
+		if (option_is_text(&options[i])) {
 			free(*(char **)place);
 			*(char **)place = NULL;
-		} else if (options[i].type == TYPE_LIST) {
+		} else if (option_is_list(&options[i])) {
 			config_list_release((struct config_list *)place);
 		}
 	}
@@ -206,9 +211,11 @@ void config_release(struct config *config)
 {
 	release_values(config, 0, ~0);
 	config_release_language_values(&config->extension);
+	environment_release(&config->environment);
 	for (size_t i = 0; i < config->section_count; i++) {
 		free(config->sections[i].pattern);
 		release_extension_settings(&config->sections[i].extension);
+		environment_release(&config->sections[i].environment);
 	}
 	free(config->sections);
 	config->sections = NULL;
@@ -217,6 +224,7 @@ void config_release(struct config *config)
 		free(config->services[i].name);
 		release_values(
 		    &config->services[i], offsetof(struct config, service), CONFIG_SERVICE);
+		environment_release(&config->services[i].environment);
 	}
 	free(config->services);
 	config->services = NULL;
@@ -225,6 +233,7 @@ void config_release(struct config *config)
 		free(config->apps[i].name);
 		release_values(&config->apps[i], offsetof(struct config, app), CONFIG_APP);
 		release_extension_settings(&config->apps[i].own.extension);
+		environment_release(&config->apps[i].own.environment);
 	}
 	free(config->apps);
 	config->apps = NULL;

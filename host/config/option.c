@@ -6,6 +6,7 @@
  */
 #include "config/option.h"
 
+#include "base/buffer.h"
 #include "base/error.h"
 #include "binding.h"
 #include "config/config.h"
@@ -13,12 +14,14 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define VALUE(member) offsetof(struct config, member)
 #define BOTH (CONFIG_SERVE | CONFIG_REQUEST)
 #define EACH (BOTH | CONFIG_EXTENSION) /* may be set for some extensions only */
 #define LIMIT(member) offsetof(struct config, limits.member)
 #define OF_EXTENSION(member) offsetof(struct config, extension.member)
+#define ENVIRONMENT(member) offsetof(struct config, environment.member)
 #define SERVICE(member) offsetof(struct config, service.member)
 #define APP(member) offsetof(struct config, app.member)
 #define KIB ((uint64_t)1024)
@@ -27,7 +30,7 @@
 
 const struct option options[] = {
     {"root", TYPE_STRING, VALUE(root), BOTH | CONFIG_STATUS | CONFIG_CHECK | CONFIG_FIXED, NULL, 0,
-	0, "DIR", "the extension root, the folder whose files answer"},
+	0, "DIR", "the extension root, the directory whose files answer"},
     {"config", TYPE_STRING, VALUE(config_file), CONFIG_SERVE | CONFIG_STATUS | CONFIG_CHECK, NULL,
 	0, 0, "FILE", "read more options from this INI file (exthost.conf(5))"},
     {"listen", TYPE_LIST, VALUE(listen), CONFIG_SERVE | CONFIG_FIXED, NULL, 0, 0, "ADDR",
@@ -40,7 +43,7 @@ const struct option options[] = {
 	"FILE",
 	"serve this app and nothing else, at --listen, by as many app workers as --workers says; "
 	"they "
-	"accept themselves. Without --root the root is its folder"},
+	"accept themselves. Without --root the root is its directory"},
     {"prefix", TYPE_STRING, VALUE(prefix), CONFIG_SERVE, "", 0, 0, "PATH",
 	"what to take off the front of every URL path, /ext for example"},
     {"allow-uid", TYPE_LIST, VALUE(allow_uid), CONFIG_SERVE, NULL, 0, 0, "USER",
@@ -95,6 +98,15 @@ const struct option options[] = {
     {"static", TYPE_STRING, OF_EXTENSION(static_content), EACH, "yes", 0, 0, "yes|no|PATTERN...",
 	"which files that are not executable are sent: all, none, or those whose names beneath the "
 	"root a pattern matches. Source, databases and keys never are"},
+    {"env", TYPE_LIST, ENVIRONMENT(env), CONFIG_SERVE | CONFIG_EXTENSION, NULL, 0, 0, "NAME=VALUE",
+	"an environment variable of extensions, unless the request has one of that name; may be "
+	"given more than once"},
+    {"env-file", TYPE_FILES, ENVIRONMENT(env_file), EACH, NULL, 0, 0, "FILE",
+	"read such variables from this file, a line NAME=VALUE each (exthost.conf(5)); those of "
+	"--env win; may be given more than once"},
+    {"env-pass", TYPE_LIST, ENVIRONMENT(env_pass), EACH, NULL, 0, 0, "NAME",
+	"pass this variable on from the host's own environment, if it is there; may be given more "
+	"than once"},
     {"concurrency", TYPE_NUMBER, VALUE(concurrency), CONFIG_SERVE, "16", 1, 16384, "N",
 	"how many runs there may be at once, of all extensions; further ones wait"},
     {"queue", TYPE_NUMBER, VALUE(queue), CONFIG_SERVE, "128", 0, 16384, "N",
@@ -138,6 +150,12 @@ const struct option options[] = {
 	"a script for exthost's own interpreter, and its arguments"},
     {"writable", TYPE_LIST, SERVICE(writable), CONFIG_SERVICE, NULL, 0, 0, "PATH",
 	"what it must be able to write to; more in indented lines"},
+    {"env", TYPE_LIST, SERVICE(environment.env), CONFIG_SERVICE, NULL, 0, 0, "NAME=VALUE",
+	"an environment variable of it"},
+    {"env-file", TYPE_FILES, SERVICE(environment.env_file), CONFIG_SERVICE, NULL, 0, 0, "FILE",
+	"a file with such variables"},
+    {"env-pass", TYPE_LIST, SERVICE(environment.env_pass), CONFIG_SERVICE, NULL, 0, 0, "NAME",
+	"of no use, since it has the host's environment"},
     {"script", TYPE_STRING, APP(script), CONFIG_APP, NULL, 0, 0, "FILE", "the app"},
     {"listen", TYPE_LIST, APP(listen), CONFIG_APP, NULL, 0, 0, "ADDR", "where its workers listen"},
     {"workers", TYPE_NUMBER, APP(workers), CONFIG_APP, "2", 1, 1024, "N", "how many there are"},
@@ -186,7 +204,7 @@ static int add_language(
 			return error_set(e, "language %s: its setting %s is an option already",
 			    binding->name, s->name);
 		table->rows[table->count++] = (struct option){.name = s->name,
-		    .type = TYPE_STRING,
+		    .type = s->kind == BINDING_DIRECTORIES ? TYPE_PATHS : TYPE_PATH,
 		    .offset = OF_EXTENSION(languages) + (*values)++ * sizeof(char *),
 		    .commands = EACH,
 		    .fallback = "",
@@ -225,6 +243,49 @@ const struct option *option_find(
 			return o;
 	}
 	return NULL;
+}
+
+bool option_is_text(const struct option *o)
+{
+	return o->type == TYPE_STRING || o->type == TYPE_CHOICE || o->type == TYPE_PATH ||
+	       o->type == TYPE_PATHS;
+}
+
+bool option_is_list(const struct option *o)
+{
+	return o->type == TYPE_LIST || o->type == TYPE_FILES;
+}
+
+char *option_resolve(const struct option *o, const char *text, const char *directory)
+{
+	const bool is_path = o->type == TYPE_PATH || o->type == TYPE_PATHS || o->type == TYPE_FILES;
+	const char *end = o->type == TYPE_PATHS ? ":" : "";
+	struct buffer resolved = {0};
+	char *own = NULL, *copy = NULL;
+	const char *result;
+
+	if (!is_path || text[0] == '\0')
+		return strdup(text);
+	if (directory == NULL)
+		directory = own = getcwd(NULL, 0);
+	while (directory != NULL) {
+		size_t size = strcspn(text, end);
+
+		if (size > 0 && text[0] != '/')
+			buffer_printf(
+			    &resolved, "%s/", strcmp(directory, "/") != 0 ? directory : "");
+		buffer_printf(&resolved, "%.*s", (int)size, text);
+		text += size;
+		if (*text == '\0')
+			break;
+		buffer_append(&resolved, text++, 1);
+	}
+	result = buffer_string(&resolved);
+	if (directory != NULL && result != NULL)
+		copy = strdup(result);
+	buffer_release(&resolved);
+	free(own);
+	return copy;
 }
 
 static int string_set(char **place, const char *value)
@@ -315,8 +376,11 @@ int option_set(void *place, const struct option *o, const char *text, struct err
 			return -1;
 		bad = string_set(place, text);
 		break;
-	case TYPE_STRING: bad = string_set(place, text); break;
-	case TYPE_LIST: bad = config_list_append(place, text); break;
+	case TYPE_STRING:
+	case TYPE_PATH:
+	case TYPE_PATHS: bad = string_set(place, text); break;
+	case TYPE_LIST:
+	case TYPE_FILES: bad = config_list_append(place, text); break;
 	}
 	return bad < 0 ? error_set(e, "out of memory") : 0;
 }

@@ -13,7 +13,17 @@
 struct binding;
 struct error;
 
-enum option_type { TYPE_STRING, TYPE_LIST, TYPE_FLAG, TYPE_NUMBER, TYPE_SIZE, TYPE_CHOICE };
+enum option_type {
+	TYPE_STRING,
+	TYPE_CHOICE,
+	TYPE_PATH,  /* a string: a path, which is made absolute (option_resolve) */
+	TYPE_PATHS, /* a string: paths with ':' between, likewise */
+	TYPE_LIST,
+	TYPE_FILES, /* a list of paths, likewise */
+	TYPE_FLAG,
+	TYPE_NUMBER,
+	TYPE_SIZE
+};
 
 struct option {
 	const char *name;
@@ -49,6 +59,17 @@ int option_table_build(
 /* The option of this name (size bytes) that one of these commands has, or NULL. */
 const struct option *option_find(
     const struct option_table *table, const char *name, size_t size, int commands);
+
+/* Its values are strings, or lists of strings. */
+bool option_is_text(const struct option *o);
+bool option_is_list(const struct option *o);
+
+/*
+ * A copy of the text, in which relative paths of TYPE_PATH, TYPE_PATHS and TYPE_FILES begin in this
+ * directory (NULL: the working directory). The caller frees it. NULL: no memory, or the working
+ * directory is gone.
+ */
+char *option_resolve(const struct option *o, const char *text, const char *directory);
 
 /*
  * Put a value into its place (what was there is freed; lists grow). 0, or -1 with *e: the value and

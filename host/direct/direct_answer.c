@@ -47,7 +47,9 @@ void direct_answer_request(struct direct_answering *a, struct exchange *x)
 	struct error e = {""};
 	int status = set_path(a, r, &e);
 
-	if (status == 0 && request_complete_variables(r, &e) < 0)
+	if (status == 0 && (request_complete_variables(r, &e) < 0 ||
+			       request_add_environment(r, &a->app->environment,
+				   a->app->app.rerun || !a->app->binding->apart, &e) < 0))
 		status = 500;
 	if (status != 0) {
 		exchange_refuse(x, status, "%s", e.message);

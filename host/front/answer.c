@@ -8,7 +8,9 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/path.h"
+#include "binding.h"
 #include "config/config.h"
+#include "config/environment.h"
 #include "front/answer_file.h"
 #include "front/lanes.h"
 #include "pool/app_run.h"
@@ -150,6 +152,19 @@ static enum script_kind kind_by_mode(
 	}
 }
 
+static bool add_environment(const struct front_shared *shared, struct exchange *x)
+{
+	const struct binding *binding = scripts_bindings(shared->run.scripts)[x->found.language];
+	bool whole = x->found.kind != SCRIPT_APP || !binding->apart;
+	struct error e;
+
+	if (environment_find(x->config, x->route.name, NULL, &x->environment) == 0 &&
+	    request_add_environment(x->request, &x->environment, whole, &e) == 0)
+		return true;
+	exchange_refuse(x, 500, "out of memory");
+	return false;
+}
+
 /* Find the language and the kind of the script, and check the request against its limits. */
 static bool find_script(const struct front_shared *shared, struct exchange *x)
 {
@@ -172,7 +187,7 @@ static bool find_script(const struct front_shared *shared, struct exchange *x)
 	x->found.kind = kind_by_mode(&x->extension, x->found.kind);
 	if (x->found.kind != SCRIPT_CGI)
 		x->limits.lane = x->limits.workers;
-	return true;
+	return add_environment(shared, x);
 }
 
 /* Wait for a place to run, in the extension's lane and among all runs. */

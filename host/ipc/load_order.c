@@ -35,6 +35,7 @@ static const struct field fields[] = {
     {"cpu", NUMBER, PLACE(cpu), UINT64_MAX, false},
     {"max-requests", NUMBER, PLACE(max_requests), UINT64_MAX, false},
     {"max-rss", NUMBER, PLACE(max_rss), UINT64_MAX, false},
+    {"environment", LIST, PLACE(environment), 0, false},
     {"serves", FLAG, PLACE(serves), 0, false},
     {"name", TEXT, PLACE(name), 0, true},
     {"prefix", TEXT, PLACE(prefix), 0, true},
@@ -199,6 +200,7 @@ int load_order_unpack(struct load_order *order, char *const *strings, struct err
 
 void load_order_release(struct load_order *order)
 {
+	config_list_release(&order->environment);
 	config_list_release(&order->allow_uid);
 	config_list_release(&order->allow_gid);
 	config_list_release(&order->allow_from);

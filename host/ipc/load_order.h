@@ -24,7 +24,8 @@ struct load_order {
 	uint64_t cpu;     /* seconds of processor time for each request; UINT64_MAX: no limit */
 	uint64_t max_requests; /* retire after so many requests; UINT64_MAX: never */
 	uint64_t max_rss; /* retire with more resident bytes after a request; UINT64_MAX: never */
-	bool serves;      /* the worker is a direct worker: it serves sockets of its own */
+	struct config_list environment; /* variables of the app's process, "NAME=VALUE" */
+	bool serves; /* the worker is a direct worker: it serves sockets of its own */
 
 	/* For a direct worker; without meaning if it is none. */
 	const char *name;              /* path of the script beneath the extension root */

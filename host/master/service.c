@@ -117,7 +117,8 @@ static struct service *service_create(const struct services *s, const struct con
 	service->process.argv = service->argv;
 	service->process.name = service->name;
 	service->process.program = service->program;
-	if (service->name == NULL || service->title == NULL || service->restart == NULL ||
+	if (config_list_copy(&service->process.environment, &config->environment.variables) < 0 ||
+	    service->name == NULL || service->title == NULL || service->restart == NULL ||
 	    service->program == NULL || service->argv == NULL) {
 		service_release(service);
 		return NULL;
@@ -146,7 +147,8 @@ static bool is_same(const struct service *service, const struct config_service *
 	bool same = line != NULL && !service->leaving && strcmp(service->name, config->name) == 0 &&
 		    service->script == (config->script != NULL) &&
 		    strcmp(service->command, line) == 0 &&
-		    strcmp(service->restart, config->restart) == 0;
+		    strcmp(service->restart, config->restart) == 0 &&
+		    config_list_same(&service->process.environment, &config->environment.variables);
 
 	free(line);
 	return same;

@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -54,7 +55,7 @@ int service_process_start(
 	return 0;
 }
 
-/* Signals are as a program expects them; the environment is that of the host at its start. */
+/* Signals are as a program expects them; the environment is the host's, with variables added. */
 static void run_program(const struct service_process *p, int output)
 {
 	int null = open("/dev/null", O_RDONLY);
@@ -72,6 +73,8 @@ static void run_program(const struct service_process *p, int output)
 			signal(number, SIG_DFL);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
+	for (size_t i = 0; i < p->environment.count; i++)
+		putenv(p->environment.items[i]);
 	execv(p->program, p->argv);
 	dprintf(STDERR_FILENO, "%s: %s\n", p->argv[0], strerror(errno));
 	_exit(127);
@@ -134,4 +137,5 @@ void service_process_release(struct service_process *p)
 {
 	fd_close(&p->output);
 	buffer_release(&p->line);
+	config_list_release(&p->environment);
 }

@@ -3,6 +3,7 @@
 #define EXTHOST_SERVICE_PROCESS_H
 
 #include "base/buffer.h"
+#include "config/config.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -15,9 +16,11 @@ struct service_process {
 	const char *name;    /* of the service, in the log */
 	const char *program; /* path of the file that is executed */
 	char **argv;         /* arguments of the program */
-	pid_t group;         /* process group of the service; 0: no process is left in it */
-	int output;          /* read end of the pipe that the service writes to; -1: none */
-	struct buffer line;  /* output after the last line feed */
+	/* Variables "NAME=VALUE" beside those of the host's environment. */
+	struct config_list environment;
+	pid_t group;        /* process group of the service; 0: no process is left in it */
+	int output;         /* read end of the pipe that the service writes to; -1: none */
+	struct buffer line; /* output after the last line feed */
 };
 
 /*

@@ -4,6 +4,7 @@
  */
 #include "pool/app_settings.h"
 
+#include "config/environment.h"
 #include "request/exchange.h"
 
 #include <stdlib.h>
@@ -56,12 +57,15 @@ int app_settings_take(struct app_settings *to, const struct exchange *x, bool *c
 	    .validate = x->config->validate,
 	    .strict = strcmp(x->extension.reload, "strict") == 0,
 	    .limits = x->limits,
-	    .extension = to->extension};
-	bool alike = loads_alike(to, &next);
+	    .extension = to->extension,
+	    .environment = to->environment};
+	bool alike = loads_alike(to, &next) && config_list_same(&to->environment, &x->environment);
 	int copied;
 
 	*to = next;
 	copied = app_settings_copy_extension(to, &x->extension);
+	if (!alike && config_list_copy(&to->environment, &x->environment) < 0)
+		return -1;
 	*changed = !alike || copied > 0;
 	return copied < 0 ? -1 : 0;
 }
@@ -82,6 +86,9 @@ int app_settings_read(
 	to->validate = config->validate;
 	to->strict = strcmp(extension.reload, "strict") == 0;
 	to->rerun = strcmp(extension.mode, "rerun") == 0;
+	config_list_release(&to->environment);
+	if (environment_find(config, script, app != NULL ? &app->own : NULL, &to->environment) < 0)
+		return -1;
 	/* The language is found when a worker starts, so the settings of all are kept. */
 	return app_settings_copy_extension(to, &extension) < 0 ? -1 : 0;
 }

@@ -14,6 +14,7 @@ struct app_settings {
 	struct limits limits;
 	/* The languages' own settings alone; mode and reload are in rerun and strict. */
 	struct extension_settings extension;
+	struct config_list environment; /* variables of `env` */
 };
 
 /*

@@ -56,7 +56,9 @@ static void begin(struct start *s, struct app_pool *p, struct app *a)
 	    .settled_at = a->version.settled_at,
 	    .name = a->name};
 	s->settings.extension = (struct extension_settings){0};
-	s->ready = app_settings_copy_extension(&s->settings, &a->settings.extension) >= 0;
+	s->settings.environment = (struct config_list){0};
+	s->ready = app_settings_copy_extension(&s->settings, &a->settings.extension) >= 0 &&
+		   config_list_copy(&s->settings.environment, &a->settings.environment) == 0;
 	a->starting++;
 	app_step(a, (struct app_version_event){.kind = APP_VERSION_BEGUN});
 }
@@ -97,7 +99,8 @@ static char **describe(const struct start *s)
 	    .validate = settings->validate,
 	    .cpu = settings->limits.cpu,
 	    .max_requests = settings->limits.max_requests,
-	    .max_rss = settings->limits.max_rss};
+	    .max_rss = settings->limits.max_rss,
+	    .environment = settings->environment};
 	const struct config *config;
 	struct config_held *held;
 	char **packed;
@@ -255,6 +258,7 @@ static void finish(struct start *s, int result, const struct error *e)
 	else
 		refuse(s, e->message);
 	config_release_language_values(&s->settings.extension);
+	config_list_release(&s->settings.environment);
 }
 
 void supply_start(struct app_pool *p, struct app *a)

@@ -20,6 +20,7 @@ void exchange_init(
 	x->quiet = false;
 	x->route = (struct route){.file = -1};
 	x->found = (struct script_found){.language = -1, .code = -1};
+	x->environment = (struct config_list){0};
 	x->entry = NULL;
 	x->lane = NULL;
 	x->reply = (struct cgi_reply){.body = {.file = -1}};
@@ -133,6 +134,7 @@ bool exchange_release(struct exchange *x)
 	cgi_reply_release(&x->reply);
 	outcome_release(&x->outcome);
 	fd_close(&x->found.code);
+	config_list_release(&x->environment);
 	x->request->script = NULL;
 	route_release(&x->route);
 	return usable;

@@ -29,6 +29,7 @@ struct exchange {
 	struct script_found found;           /* language of the script, and how to run it */
 	struct limits limits;                /* of the extension */
 	struct extension_settings extension; /* strings are owned by the configuration */
+	struct config_list environment;      /* variables of `env` for the extension */
 	struct stats_entry *entry;           /* in the statistics; NULL: none */
 	struct lane *lane;                   /* in which it has a place to run; NULL: none */
 	/* Filled for every request. */

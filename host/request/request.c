@@ -15,11 +15,13 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "config/config.h"
+#include "config/environment.h"
 #include "net/connection.h"
 #include "net/listen.h"
 
 #include <errno.h>
 #include <fcgiapp.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -211,12 +213,35 @@ int request_complete_variables(struct request *r, struct error *e)
 	    cgi_variables_default(v, "SERVER_PROTOCOL", "HTTP/1.0") < 0 ||
 	    cgi_variables_default(v, "REQUEST_METHOD", "GET") < 0 ||
 	    cgi_variables_default(v, "SERVER_NAME", "localhost") < 0 ||
-	    cgi_variables_default(v, "SERVER_SOFTWARE", "exthost") < 0 ||
-	    cgi_variables_default(v, "PATH", "/usr/bin:/bin") < 0 ||
-	    cgi_variables_default(v, "HOME", "/") < 0 ||
-	    cgi_variables_default(v, "LANG", "C.UTF-8") < 0 || set_port(v) < 0 ||
+	    cgi_variables_default(v, "SERVER_SOFTWARE", "exthost") < 0 || set_port(v) < 0 ||
 	    (cgi_variables_get(v, "QUERY_STRING") == NULL &&
 		cgi_variables_set(v, "QUERY_STRING", "") < 0))
+		return error_errno(e, "variables of the request");
+	return 0;
+}
+
+static bool is_always_there(const char *name)
+{
+	return strcmp(name, "PATH") == 0 || strcmp(name, "HOME") == 0 || strcmp(name, "LANG") == 0;
+}
+
+int request_add_environment(
+    struct request *r, const struct config_list *environment, bool whole, struct error *e)
+{
+	struct cgi_variables *v = &r->variables;
+	char name[ENVIRONMENT_NAME_MAX + 1];
+	int result = 0;
+
+	for (size_t i = 0; i < environment->count && result == 0; i++) {
+		const char *item = environment->items[i];
+
+		snprintf(name, sizeof(name), "%.*s", (int)strcspn(item, "="), item);
+		if ((whole || is_always_there(name)) && cgi_variables_get(v, name) == NULL)
+			result = cgi_variables_add(v, item);
+	}
+	if (result < 0 || cgi_variables_default(v, "PATH", "/usr/bin:/bin") < 0 ||
+	    cgi_variables_default(v, "HOME", "/") < 0 ||
+	    cgi_variables_default(v, "LANG", "C.UTF-8") < 0)
 		return error_errno(e, "variables of the request");
 	return 0;
 }

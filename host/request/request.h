@@ -18,6 +18,7 @@
 
 struct buffer;
 struct config;
+struct config_list;
 struct connection;
 struct error;
 struct wire_check;
@@ -150,6 +151,14 @@ int request_read_body(
  * trusted: HTTP_PROXY, and FOSSIL_ of any client but the relay.
  */
 int request_complete_variables(struct request *r, struct error *e);
+
+/*
+ * Add the configured variables (environment.h) that the request does not have itself, and then
+ * PATH, HOME and LANG, which no script has to do without. whole: false adds of the configured ones
+ * no others than those three (struct binding, apart). 0, or -1 with *e.
+ */
+int request_add_environment(
+    struct request *r, const struct config_list *environment, bool whole, struct error *e);
 
 #define REQUEST_PATH_MAX 8192 /* more than a request line that nginx or Apache lets through */
 

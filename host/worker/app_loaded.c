@@ -6,9 +6,11 @@
 
 #include "base/fd.h"
 #include "base/process.h"
+#include "config/environment.h"
 #include "ipc/load_order.h"
 #include "ipc/run_channel.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -21,12 +23,14 @@
 
 static void take_order(struct app_loaded *a, const struct load_order *order);
 static rlim_t most_descriptors(void);
+static int set_environment(const struct config_list *configured);
 static bool is_too_large(const struct app_loaded *a);
 static void limit_cpu(struct app_loaded *a);
 
-/* What the interpreter has in its environment; a request's variables are the request's. */
-static char *environment[] = {
-    (char[]){"PATH=/usr/bin:/bin"}, (char[]){"HOME=/"}, (char[]){"LANG=C.UTF-8"}, NULL};
+/* What the interpreter has in its environment at the least. */
+static const struct config_list always = {.items = (char *[]){(char[]){"PATH=/usr/bin:/bin"},
+					      (char[]){"HOME=/"}, (char[]){"LANG=C.UTF-8"}},
+    .count = 3};
 
 void app_load(struct app_loaded *a, const struct binding *binding, struct binding_run *run,
     const struct load_order *order)
@@ -72,11 +76,30 @@ static void take_order(struct app_loaded *a, const struct load_order *order)
 	a->left = order->max_requests;
 	a->files.folder = open_folder(order->root);
 	snprintf(a->root, sizeof(a->root), "%s/", strcmp(order->root, "/") != 0 ? order->root : "");
+	a->environment = order->environment;
 	/* Writing a reply without a reader is an error, and does not end the worker. */
 	signal(SIGPIPE, SIG_IGN);
 	/* What an app prints belongs into no reply. */
 	dup2(STDERR_FILENO, STDOUT_FILENO);
-	environ = environment;
+	if (set_environment(&a->environment) < 0) {
+		dprintf(STDERR_FILENO, "exthost: environment: %s\n", strerror(errno));
+		binding_end(a->app.run, EXIT_FAILURE);
+	}
+}
+
+/* Set that of the process: no variable of a request is in it. 0, or -1 with errno. */
+static int set_environment(const struct config_list *configured)
+{
+	struct config_list all = {0};
+	char **items = NULL;
+
+	if (environment_merge(&all, configured) == 0 && environment_merge(&all, &always) == 0)
+		items = reallocarray(all.items, all.count + 1, sizeof(*items));
+	if (items == NULL)
+		return -1;
+	items[all.count] = NULL;
+	environ = items;
+	return 0;
 }
 
 bool app_wait(struct app_loaded *a, int descriptor)

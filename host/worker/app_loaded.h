@@ -3,6 +3,7 @@
 #define EXTHOST_APP_LOADED_H
 
 #include "binding.h"
+#include "config/config.h"
 #include "worker/app_files.h"
 
 #include <limits.h>
@@ -25,6 +26,7 @@ struct app_loaded {
 	struct rusage used;    /* before the request */
 	rlim_t descriptors;    /* RLIMIT_NOFILE, once the app is loaded */
 	struct app_files files;
+	struct config_list environment; /* variables of `env` */
 };
 
 /*

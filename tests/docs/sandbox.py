@@ -235,6 +235,8 @@ class Sandbox:
                 "def application(environ, start_response):\n    raise NotImplementedError\n"
             )
             script.chmod(0o755)
+        for name in re.findall(r"^python-venv = (\S+)", text, re.M):
+            subprocess.run(["/usr/bin/python3", "-m", "venv", "--without-pip", name], check=True)
         configuration = self.directory / "checked.conf"
         configuration.write_text(text)
         done = subprocess.run(

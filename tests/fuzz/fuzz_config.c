@@ -15,8 +15,8 @@
 
 /* A language, so that its settings are keys too. */
 static const struct binding_setting settings[] = {
-    {"python-venv", BINDING_DIRECTORY, "one"},
-    {"python-path", BINDING_DIRECTORIES, "many"},
+    {"python-venv", BINDING_DIRECTORY, "one", NULL},
+    {"python-path", BINDING_DIRECTORIES, "many", NULL},
 };
 static const struct binding python = {.name = "python", .settings = settings, .setting_count = 2};
 static const struct binding *const bindings[] = {&python, NULL};

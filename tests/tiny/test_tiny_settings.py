@@ -51,8 +51,8 @@ def test_what_nobody_has_set_is_not_set(host, script):
 
 @pytest.mark.parametrize("script", ["cgi.tiny", "app.tiny"])
 def test_options_of_the_command_line_reach_scripts_and_apps(start, script):
-    host = start("--tiny-home", "/home", "--tiny-path=/first:/second")
-    assert settings(host, script) == ["/home", "/first:/second"]
+    host = start("--tiny-home", "/home", "--tiny-path=/usr:/bin")
+    assert settings(host, script) == ["/home", "/usr:/bin"]
 
 
 def test_an_app_has_them_when_it_is_loaded(start):
@@ -64,8 +64,8 @@ def test_an_app_has_them_when_it_is_loaded(start):
 @pytest.mark.parametrize("script", ["cgi.tiny", "app.tiny"])
 def test_a_section_sets_one_and_leaves_the_other_as_it_is(start, tmp_path, script):
     host = start(*config(tmp_path, "tiny-home = /home\ntiny-path = /lib\n"
-                                   f"[extension {script}]\ntiny-path = /own:/lib\n"))
-    assert settings(host, script) == ["/home", "/own:/lib"]
+                                   f"[extension {script}]\ntiny-path = /opt:/lib\n"))
+    assert settings(host, script) == ["/home", "/opt:/lib"]
 
 
 @pytest.mark.parametrize("script", ["cgi.tiny", "app.tiny"])
@@ -78,18 +78,18 @@ def test_an_app_with_a_socket_of_its_own_has_those_of_its_section(start, tmp_pat
     own = tmp_path / "own"
     host = start(*config(tmp_path, "tiny-home = /home\ntiny-path = /lib\n"
                                    f"[app one]\nscript = app.tiny\nlisten = unix:{own}\n"
-                                   "tiny-path = /one\n"))
-    assert fastcgi.request(str(own), "GET", "/").reply().text.splitlines() == ["/home", "/one"]
+                                   "tiny-path = /usr\n"))
+    assert fastcgi.request(str(own), "GET", "/").reply().text.splitlines() == ["/home", "/usr"]
     assert settings(host, "cgi.tiny") == ["/home", "/lib"]
 
 
 @pytest.mark.parametrize("script", ["cgi.tiny", "app.tiny"])
 def test_a_reload_gives_other_values(start, tmp_path, script):
-    host = start(*config(tmp_path, "tiny-home = /before\n"))
-    assert settings(host, script) == ["/before", NONE]
-    config(tmp_path, "tiny-home = /after\n")
+    host = start(*config(tmp_path, "tiny-home = /usr\n"))
+    assert settings(host, script) == ["/usr", NONE]
+    config(tmp_path, "tiny-home = /bin\n")
     host.program.send(signal.SIGHUP)
-    wait_for(lambda: settings(host, script) == ["/after", NONE], "the other value")
+    wait_for(lambda: settings(host, script) == ["/bin", NONE], "the other value")
 
 
 def test_the_host_alone_knows_no_setting_of_a_language(root, tmp_path):
@@ -101,9 +101,9 @@ def test_the_host_alone_knows_no_setting_of_a_language(root, tmp_path):
 
 
 @pytest.mark.parametrize("text, reason", [
-    ("tiny-home = /a\ntiny-home = /b\n",
-     "2: tiny-home has a value already, and cannot have '/b' too"),
-    ("[service s]\ntiny-home = /a\n", "2: unknown key 'tiny-home'"),
+    ("tiny-home = /usr\ntiny-home = /bin\n",
+     "2: tiny-home has a value already, and cannot have '/bin' too"),
+    ("[service s]\ntiny-home = /usr\n", "2: unknown key 'tiny-home'"),
     ("tiny-hom = /a\n", "1: unknown key 'tiny-hom'"),
 ])
 def test_a_mistake_in_the_file_names_the_line(root, tmp_path, text, reason):
@@ -112,13 +112,13 @@ def test_a_mistake_in_the_file_names_the_line(root, tmp_path, text, reason):
 
 
 def test_check_takes_what_serve_takes(root, tmp_path):
-    text = "tiny-home = /a\n[extension *.tiny]\ntiny-path = /b:/c\n"
+    text = "tiny-home = /usr\n[extension *.tiny]\ntiny-path = /bin:/usr\n"
     assert run("check", "--root", root, *config(tmp_path, text)).returncode == 0
 
 
 def test_request_has_them_too(root):
-    done = run("request", "/cgi.tiny", "--root", root, "--tiny-path", "/one:/two")
-    assert done.stdout.splitlines()[-2:] == [NONE, "/one:/two"], done
+    done = run("request", "/cgi.tiny", "--root", root, "--tiny-path", "/usr:/bin")
+    assert done.stdout.splitlines()[-2:] == [NONE, "/usr:/bin"], done
 
 
 @pytest.mark.parametrize("command, is_there", [

@@ -243,8 +243,8 @@ static const char *const programs[] = {"tiny", NULL};
 
 /* Nothing else in the program knows these names. */
 static const struct binding_setting settings[] = {
-    {"tiny-home", BINDING_DIRECTORY, "what the command setting 0 prints"},
-    {"tiny-path", BINDING_DIRECTORIES, "what the command setting 1 prints"},
+    {"tiny-home", BINDING_DIRECTORY, "what the command setting 0 prints", NULL},
+    {"tiny-path", BINDING_DIRECTORIES, "what the command setting 1 prints", NULL},
 };
 
 const struct binding tiny_binding = {

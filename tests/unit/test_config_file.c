@@ -14,11 +14,11 @@
 
 /* Two languages; the host knows of their settings what stands here, and no more. */
 static const struct binding_setting one_settings[] = {
-    {"one-home", BINDING_DIRECTORY, "the home of One"},
-    {"one-path", BINDING_DIRECTORIES, "where One looks"},
+    {"one-home", BINDING_DIRECTORY, "the home of One", NULL},
+    {"one-path", BINDING_DIRECTORIES, "where One looks", NULL},
 };
 static const struct binding_setting two_settings[] = {
-    {"two-path", BINDING_DIRECTORIES, "where Two looks"},
+    {"two-path", BINDING_DIRECTORIES, "where Two looks", NULL},
 };
 static const struct binding one = {.name = "one", .settings = one_settings, .setting_count = 2};
 static const struct binding mute = {.name = "mute"};
@@ -251,7 +251,7 @@ static void a_languages_values_are_found_by_its_binding_and_not_by_a_number(void
 
 static void a_setting_that_is_an_option_already_is_a_mistake_of_its_binding(void **state)
 {
-	static const struct binding_setting root[] = {{"root", BINDING_DIRECTORY, "no"}};
+	static const struct binding_setting root[] = {{"root", BINDING_DIRECTORY, "no", NULL}};
 	static const struct binding bad = {.name = "bad", .settings = root, .setting_count = 1};
 	static const struct binding *const of_host[] = {&one, &bad, NULL};
 	static const struct binding *const of_another[] = {&one, &two, &one, NULL};
@@ -279,7 +279,8 @@ static void there_may_be_so_many_settings_of_languages_and_no_more(void **state)
 	(void)state;
 	for (size_t i = 0; i < UNIT_COUNT(many); i++) {
 		snprintf(names[i], sizeof(names[i]), "big-%zu", i);
-		many[i] = (struct binding_setting){names[i], BINDING_DIRECTORY, "one of many"};
+		many[i] =
+		    (struct binding_setting){names[i], BINDING_DIRECTORY, "one of many", NULL};
 	}
 	big.setting_count = LANGUAGE_SETTINGS_MAX;
 	assert_int_equal(option_table_build(&table, languages, &e), 0);

@@ -11,13 +11,16 @@
 
 #define STRINGS_MAX 64
 
+static char *variables[] = {(char *)"A=b=c", (char *)"B="};
+
 static struct load_order plain_order(void)
 {
 	return (struct load_order){.root = "/srv/ext=2",
 	    .rerun = true,
 	    .cpu = UINT64_MAX,
 	    .max_requests = 1000,
-	    .max_rss = 0};
+	    .max_rss = 0,
+	    .environment = {variables, UNIT_COUNT(variables)}};
 }
 
 static struct load_order direct_order(struct config_list *uids, struct config_list *blocks)
@@ -61,6 +64,7 @@ static void assert_same(const struct load_order *found, const struct load_order 
 	assert_true(found->max_requests == wanted->max_requests);
 	assert_true(found->max_rss == wanted->max_rss);
 	assert_int_equal(found->serves, wanted->serves);
+	assert_same_list(&found->environment, &wanted->environment);
 }
 
 static void assert_same_direct(const struct load_order *found, const struct load_order *wanted)

@@ -55,7 +55,8 @@ def test_packages_of_tcl_path_are_found_before_the_installed_ones(
         start_host, tmp_path, packages, text):
     root = tmp_path / "root"
     put_script(root, "uses", "tcl", text)
-    host = start_host(root, "--tcl-path", f"{tmp_path}/missing:{packages}")
+    (tmp_path / "empty").mkdir()
+    host = start_host(root, "--tcl-path", f"{tmp_path}/empty:{packages}")
     for _ in range(3):
         assert host.get("/uses").text == "plain module indexed own\n"
 

@@ -8,7 +8,7 @@ import pytest
 
 from support import fastcgi
 from support.apps import Apps
-from support.host import put, put_script
+from support.host import put, put_script, run_exthost
 from support.waiting import wait_for
 
 START = "start_response('200 OK', TEXT)\n"
@@ -209,14 +209,24 @@ def test_packages_of_the_system_are_seen_only_if_the_environment_says_so(
      f"for Python 3.2, but this is {sys.version_info[0]}."),
     (lambda v: (v / "pyvenv.cfg").write_text("home = /usr\n"), "pyvenv.cfg names no version"),
     (lambda v: shutil.rmtree(v / "lib"), "not a virtual environment: it has no lib/python")])
-def test_what_is_no_environment_for_this_python_is_told(start_apps, venv, tmp_path, change, line):
+def test_what_is_no_environment_for_this_python_is_told_at_the_start(venv, tmp_path, change, line):
     copy = tmp_path / "copy"
     shutil.copytree(venv, copy, symlinks=True)
     change(copy)
-    apps = start_apps("--python-venv", str(copy))
-    since = apps.host.log_position()
-    assert apps.answer(START + "return []").status == 500
-    apps.host.wait_line(line, since=since)
+    done = run_exthost("serve", "--root", str(tmp_path), "--python-venv", str(copy))
+    text = done.stderr.decode()
+    assert done.returncode == 2 and text.count("\n") == 1 and line in text, done
+
+
+@pytest.mark.parametrize("mode", ["cgi", "rerun", "app"])
+def test_an_environment_that_is_gone_since_the_start_is_told(start_host, venv, tmp_path, mode):
+    copy = tmp_path / "copy"
+    shutil.copytree(venv, copy, symlinks=True)
+    put_script(tmp_path / "root", "script.py", "python", "print('never')\n")
+    host = start_host(tmp_path / "root", "--python-venv", str(copy), "--mode", mode)
+    (copy / "pyvenv.cfg").unlink()
+    assert host.get("/script.py").status == 500
+    host.wait_line("not a virtual environment: it has no pyvenv.cfg")
 
 
 def test_threads_go_on_between_requests(shared_apps):

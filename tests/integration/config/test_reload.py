@@ -264,6 +264,6 @@ def test_the_file_of_an_app_that_is_served_alone_may_set_what_other_languages_kn
     app = put(root, "alone.wsgi", "#!/usr/bin/python3\ndef application(environ, start_response):\n"
               "    start_response('200 OK', [('Content-Type', 'text/plain')])\n"
               "    return [b'alone']\n")
-    made = configured("tcl-path = /one\n", "--app", app, listen=["unix:{folder}/s"])
-    made.apply("tcl-path = /two\npreload = tcl:json\n")
+    made = configured("tcl-path = /usr\n", "--app", app, listen=["unix:{folder}/s"])
+    made.apply("tcl-path = /bin\npreload = tcl:json\n")
     assert made.host.get("/").text == "alone"
