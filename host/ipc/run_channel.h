@@ -94,8 +94,10 @@ enum run_report_type {
 	RUN_STACK,
 	RUN_NO_MEMORY, /* out of memory: if the run fails, this is why */
 	RUN_PROCESSES, /* a descriptor: the notifications of process_limit.h */
-	RUN_LOADED,    /* the app worker is ready */
-	RUN_ANSWERED,  /* value: BINDING_FAILED, BINDING_RETIRE, or-ed */
+	/* While an app loads; text: a file that it is made of, beneath the extension root. */
+	RUN_FILE,
+	RUN_LOADED,   /* the app worker is ready */
+	RUN_ANSWERED, /* value: BINDING_FAILED, BINDING_RETIRE, or-ed */
 	/* The request is not begun: a file of the app has changed; value: app_files_settle(). */
 	RUN_STALE
 };

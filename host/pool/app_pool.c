@@ -20,6 +20,7 @@
 #include "binding.h"
 #include "ipc/scoreboard.h"
 #include "pool/pool_app.h"
+#include "pool/pool_files.h"
 #include "pool/pool_sockets.h"
 #include "pool/pool_supply.h"
 #include "pool/pool_watch.h"
@@ -97,20 +98,14 @@ static struct app *find(struct app_pool *p, const struct exchange *x)
 	return a;
 }
 
-/* The present version has failed to load since `failures` was counted. */
-static bool has_failed(const struct app *a, unsigned failures)
+/* True if a waiting request should start a worker. */
+static bool wants_start(const struct app *a)
 {
-	return app_version_is_refused(&a->version) && a->version.failures != failures;
-}
-
-/* True if a waiting request should start a worker. `failures`: the count when its wait began. */
-static bool wants_start(const struct app *a, unsigned failures)
-{
-	if (app_count(a) >= a->settings.limits.workers)
+	if (app_count(a) >= a->settings.limits.workers ||
+	    (a->version.state == APP_VERSION_REFUSED && clock_now() < a->version.retry_at))
 		return false;
-	if (app_version_is_refused(&a->version) && app_old_will_do(a))
-		return app_count_loading(a) == 0 && clock_now() >= a->version.retry_at;
-	return !has_failed(a, failures) && app_count_loading(a) < a->waiting;
+	/* Another load of a version may fail as the first one. */
+	return app_count_loading(a) < (app_is_proven(a) ? a->waiting : 1);
 }
 
 /* An idle worker that the request may have; NULL: none. */
@@ -118,12 +113,14 @@ static struct app_worker_entry *choose(struct app_pool *p, struct app *a, int64_
 {
 	struct app_worker_entry *w = app_youngest_idle(a, false);
 
+	if (w == NULL && a->version.state == APP_VERSION_REFUSED)
+		pool_files_look(p, a);
 	if (w != NULL || !app_old_will_do(a))
 		return w;
 	w = app_youngest_idle(a, true);
 	if (w == NULL)
 		return NULL;
-	if (app_count_loading(a) == 0 && wants_start(a, a->version.failures))
+	if (app_count_loading(a) == 0 && wants_start(a))
 		supply_start_ahead(p, a);
 	if (app_version_is_refused(&a->version) && !a->settings.strict &&
 	    w->accepted != a->version.number) {
@@ -133,20 +130,47 @@ static struct app_worker_entry *choose(struct app_pool *p, struct app *a, int64_
 	return w;
 }
 
+/* What had failed when the wait of a request began. */
+struct failures {
+	unsigned refused, unstarted;
+};
+
+/*
+ * No worker will come: the HTTP status with *e; else 0. A version that was refused before the
+ * request came is loaded once more for it, unless that was only a moment ago.
+ */
+static int give_up(struct app *a, const struct failures *before, struct error *e)
+{
+	if (app_old_will_do(a) || app_has_loaded(a, true))
+		return 0;
+	if (a->unstarted != before->unstarted) {
+		error_set(e, "%s: no app worker: %s", a->name, a->error);
+		return 503;
+	}
+	if (a->version.state != APP_VERSION_REFUSED ||
+	    (a->version.failures == before->refused &&
+		app_step(a, (struct app_version_event){.kind = APP_VERSION_ASKED}) ==
+		    APP_VERSION_START))
+		return 0;
+	error_set(e, "%s does not load: %s", a->name, a->error);
+	return a->version.refused_status;
+}
+
 /* Wait for a worker, with the lock held. 0 with *w; else the HTTP status with *e. */
 static int wait_for_worker(struct app_pool *p, struct app *a, struct app_worker_entry **w,
     int64_t *accept, struct error *e)
 {
+	const struct failures before = {a->version.failures, a->unstarted};
 	uint64_t deadline = clock_now() + a->settings.limits.timeout * CLOCK_SECOND;
-	unsigned failures = a->version.failures;
 
 	while ((*w = choose(p, a, accept)) == NULL) {
-		if (has_failed(a, failures) && !app_old_will_do(a) && !app_has_loaded(a, true)) {
-			error_set(e, "%s does not load: %s", a->name, a->error);
-			return a->version.refused_status;
-		}
-		if (wants_start(a, failures)) {
-			supply_start(p, a);
+		int status = give_up(a, &before, e);
+
+		if (status != 0)
+			return status;
+		if (wants_start(a)) {
+			if (!pool_files_look(p, a))
+				supply_start(p, a);
 			continue;
 		}
 		if (clock_now() >= deadline) {

@@ -1,6 +1,6 @@
 /*
- * What a worker is told when it loads holds for its life; when that changes, so must the worker.
- * All else is looked up at each request.
+ * The settings in a worker's order to load hold for its life; when they change, the worker must be
+ * replaced. All others are looked up at each request.
  */
 #include "pool/app_settings.h"
 

@@ -9,9 +9,11 @@
 #include <stdint.h>
 
 enum app_version_state {
-	APP_VERSION_NEW,    /* no load of it has ended */
-	APP_VERSION_LOADED, /* a worker has loaded it, so another will */
-	APP_VERSION_REFUSED /* its last load failed */
+	APP_VERSION_NEW,     /* no load of it has ended, and none goes on */
+	APP_VERSION_TRIED,   /* the first load goes on */
+	APP_VERSION_LOADED,  /* a worker has loaded it, so another will */
+	APP_VERSION_REFUSED, /* its last load failed */
+	APP_VERSION_RETRIED  /* its last load failed, and another goes on */
 };
 
 /* The present version of an app. Times are of clock_now() unless marked otherwise. */
@@ -23,6 +25,8 @@ struct app_version {
 	bool retries_alone;  /* retried without a request, so less and less often */
 	unsigned failures;   /* failed loads of present versions, ever */
 	unsigned refusals;   /* failed loads in a row, of the same files */
+	unsigned unclear;    /* loads in a row that failed while files changed */
+	unsigned lost;       /* loads in a row that the kernel has killed */
 	int refused_status;  /* HTTP status for the requests that waited for the last failed load */
 	int64_t tried_at;    /* the last failed load began; CLOCK_REALTIME, nanoseconds */
 	uint64_t refused_at; /* the last load failed */
@@ -34,25 +38,28 @@ struct app_version {
 };
 
 enum app_version_event_kind {
-	APP_VERSION_CHANGED, /* a worker has found files other than those of .number; .settle */
+	APP_VERSION_CHANGED, /* files differ from those of .number; .settle */
 	APP_VERSION_RESET,   /* settings have changed: workers of older versions must not answer */
 	APP_VERSION_RENEWED, /* a new template; .keeps_old */
 	APP_VERSION_BEGUN,   /* a load begins */
 	APP_VERSION_READY,   /* a worker has loaded .number */
-	APP_VERSION_FAILED,  /* a load of .number has failed; .tried_at, .status */
-	APP_VERSION_ASKED,   /* a client waits; .changed */
-	APP_VERSION_LOOK,    /* time has passed */
-	APP_VERSION_DIED     /* a loaded worker has died at this .age */
+	/* A load of .number has failed; .tried_at, .status, .changed, .settle. */
+	APP_VERSION_FAILED,
+	APP_VERSION_LOST,  /* a load of .number has ended, and proves nothing; .killed */
+	APP_VERSION_ASKED, /* a client waits */
+	APP_VERSION_LOOK,  /* time has passed */
+	APP_VERSION_DIED   /* a loaded worker has died at this .age */
 };
 
 struct app_version_event {
 	enum app_version_event_kind kind;
-	uint64_t now;    /* clock_now() */
-	unsigned number; /* the version that the worker has loaded or accepted */
-	bool keeps_old;  /* RENEWED: workers of the present version may answer on */
-	bool changed;    /* ASKED: the script's file has changed since the last failed load */
-	int status;      /* FAILED: HTTP status for requests that wait */
-	int32_t settle;  /* CHANGED: milliseconds until a load can tell the files from older ones */
+	uint64_t now;     /* clock_now() */
+	unsigned number;  /* the version that the worker has loaded or accepted */
+	bool keeps_old;   /* RENEWED: workers of the present version may answer on */
+	bool changed;     /* FAILED: a file has changed since the load began */
+	bool killed;      /* LOST: by the kernel, and not with its template */
+	int status;       /* FAILED: HTTP status for requests that wait */
+	int32_t settle;   /* milliseconds until a load can tell the files from older ones */
 	int64_t tried_at; /* FAILED: the load began; CLOCK_REALTIME, nanoseconds */
 	uint64_t age;     /* DIED: nanoseconds since the worker had loaded */
 };
@@ -71,10 +78,10 @@ struct app_version app_version_first(bool retries_alone);
 enum app_version_action app_version_step(
     struct app_version *v, const struct app_version_event *event);
 
-/* The last load of the present version failed. */
+/* The last load of the present version that has ended failed. */
 bool app_version_is_refused(const struct app_version *v);
 
-/* No early death stands against starting a worker now. */
+/* Neither early deaths nor a failed load stand against beginning a load now. */
 bool app_version_may_start(const struct app_version *v, uint64_t now);
 
 #endif

@@ -16,6 +16,7 @@ struct app *app_add(struct app_pool *p, const char *name)
 	}
 	clock_condition_init(&a->changed);
 	a->version = app_version_first(false);
+	a->files.folder = a->notify = -1;
 	a->next = p->apps;
 	p->apps = a;
 	return a;
@@ -75,7 +76,7 @@ size_t app_count_loading(const struct app *a)
 	size_t count = a->starting;
 
 	for (struct app_worker_entry *w = a->workers; w != NULL; w = w->next)
-		count += w->state == APP_LOADS;
+		count += w->state == APP_LOADS && w->version == a->version.number;
 	return count;
 }
 

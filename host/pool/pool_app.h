@@ -8,6 +8,7 @@
 #include "base/buffer.h"
 #include "pool/app_settings.h"
 #include "pool/app_version.h"
+#include "worker/app_files.h"
 
 #include <pthread.h>
 #include <stdbool.h>
@@ -24,9 +25,13 @@ struct app {
 	struct app_sockets *sockets; /* NULL: the front brings the requests */
 	struct app_settings settings;
 	struct app_version version;
+	struct app_files files; /* of the last load that ended: pool_files.h */
+	int notify;             /* inotify(7) on them, or -1 */
 	struct app_worker_entry *workers;
 	size_t starting; /* workers that are being started and are in no list yet */
 	size_t waiting;  /* requests */
+	/* Workers that could not be started, through no fault of the app; ever. */
+	unsigned unstarted;
 	pthread_cond_t changed;
 	char error[256];      /* why the last load failed; "": it did not */
 	struct buffer output; /* the standard error of the last failed load */
@@ -65,7 +70,10 @@ bool app_is_proven(const struct app *a);
 /* The idle worker that was busy last: of the present version, or of any. NULL: none. */
 struct app_worker_entry *app_youngest_idle(const struct app *a, bool any);
 
-/* Workers of the present version, or about to be; of any that load; of any that have loaded. */
+/*
+ * Workers of the present version, with those being started; of these, those that load; workers of
+ * any version that have loaded.
+ */
 size_t app_count(const struct app *a);
 size_t app_count_loading(const struct app *a);
 size_t app_count_loaded(const struct app *a);

@@ -18,6 +18,7 @@
 #include "ipc/scoreboard.h"
 #include "net/listen.h"
 #include "pool/pool_app.h"
+#include "pool/pool_files.h"
 #include "pool/pool_sockets.h"
 #include "pool/pool_supply.h"
 #include "pool/pool_watch.h"
@@ -30,10 +31,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
-
-#define FILE_TIME_TICK_NS 10000000 /* resolution of file times */
 
 static int add_serving(struct app_pool *p, const struct config *config, size_t index,
     const struct listener *listeners, size_t count);
@@ -95,13 +93,13 @@ static int add_serving(struct app_pool *p, const struct config *config, size_t i
 	return 0;
 }
 
-/* The script's file has changed since the last failed load began. */
-static bool has_changed(const struct app_pool *p, const struct app *a)
+static void try_again(struct app_pool *p, struct app *a)
 {
-	struct stat status;
-
-	return fstatat(p->setup->root, a->name, &status, 0) == 0 &&
-	       clock_nanoseconds(&status.st_ctim) > a->version.tried_at - FILE_TIME_TICK_NS;
+	if (a->version.state != APP_VERSION_REFUSED)
+		return;
+	if (pool_files_look(p, a) ||
+	    app_step(a, (struct app_version_event){.kind = APP_VERSION_ASKED}) == APP_VERSION_START)
+		supply_keep_enough(p, a);
 }
 
 bool app_pool_try_again(struct app_pool *p, int number)
@@ -112,13 +110,8 @@ bool app_pool_try_again(struct app_pool *p, int number)
 	for (struct app *a = p->apps; a != NULL; a = a->next) {
 		if (a->sockets == NULL || a->sockets->number != number)
 			continue;
-		if (app_version_is_refused(&a->version) &&
-		    app_step(a, (struct app_version_event){.kind = APP_VERSION_ASKED,
-				    .changed = has_changed(p, a)}) == APP_VERSION_START) {
-			supply_keep_enough(p, a);
-			sockets_tell_stand_in(p, a);
-		}
-		loads = !app_version_is_refused(&a->version);
+		try_again(p, a);
+		loads = a->version.state != APP_VERSION_REFUSED;
 	}
 	pthread_mutex_unlock(&p->lock);
 	return loads;

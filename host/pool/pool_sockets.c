@@ -49,7 +49,7 @@ int sockets_send(
 
 void sockets_tell_stand_in(struct app_pool *p, struct app *a)
 {
-	bool needed = a->sockets != NULL && app_version_is_refused(&a->version);
+	bool needed = a->sockets != NULL && a->version.state == APP_VERSION_REFUSED;
 
 	for (struct app_worker_entry *w = a->workers; w != NULL; w = w->next)
 		needed = needed && w->state != APP_SERVES;

@@ -16,6 +16,7 @@
 #include "ipc/run_channel.h"
 #include "ipc/scoreboard.h"
 #include "pool/pool_app.h"
+#include "pool/pool_files.h"
 #include "pool/pool_setup.h"
 #include "pool/pool_sockets.h"
 #include "pool/pool_worker.h"
@@ -31,7 +32,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#define SPARE_TRIES 8
+#define SPARE_TRIES 300 /* more than there are spares: all may have died with their template */
 
 /* What is needed while the lock is not held. */
 struct start {
@@ -42,7 +43,8 @@ struct start {
 	uint64_t settled_at;
 	int64_t began;
 	char *name;
-	bool ready; /* the settings are copied */
+	bool ready;   /* the settings are copied */
+	bool refused; /* the app cannot be loaded; else the worker cannot be started */
 	struct process_handle process;
 	struct scoreboard_slot *slot;
 };
@@ -61,6 +63,7 @@ static void begin(struct start *s, struct app_pool *p, struct app *a)
 		   config_list_copy(&s->settings.environment, &a->settings.environment) == 0;
 	a->starting++;
 	app_step(a, (struct app_version_event){.kind = APP_VERSION_BEGUN});
+	sockets_tell_stand_in(p, a);
 }
 
 /* What a direct worker is told beside; the texts are those of the configuration. */
@@ -193,7 +196,9 @@ static int do_start(struct start *s, struct error *e)
 		error_set(e, "%s is not executable (chmod +x)", s->name);
 	if (path_join(path, sizeof(path), setup->root_path, s->name) < 0)
 		error_set(e, "%s: the path is too long", s->name);
-	else if (route.kind == ROUTE_SCRIPT && find_language(s, &route, e) == 0)
+	else
+		s->refused = route.kind != ROUTE_SCRIPT || find_language(s, &route, e) < 0;
+	if (!s->refused)
 		for (int tries = 0; result < 0 && tries < SPARE_TRIES; tries++) {
 			if (spares_take(setup->spares, s->settings.language, &s->process, e) < 0)
 				break;
@@ -207,11 +212,41 @@ static int do_start(struct start *s, struct error *e)
 	return result;
 }
 
+static void add_script(struct app_files *files, const struct start *s)
+{
+	const struct timespec since = {.tv_sec = (time_t)(s->began / CLOCK_SECOND),
+	    .tv_nsec = (long)(s->began % CLOCK_SECOND)};
+
+	app_files_add(files, s->name, &since);
+}
+
+/* The script is gone, is not executable, or is of no language. */
 static void refuse(struct start *s, const char *reason)
 {
+	struct app_files files = {.folder = s->pool->setup->root};
+
+	add_script(&files, s);
 	supply_refuse(s->pool, s->app,
-	    &(struct app_refusal){
-		.version = s->version, .began = s->began, .status = 503, .reason = reason});
+	    &(struct app_refusal){.version = s->version,
+		.began = s->began,
+		.status = 503,
+		.reason = reason,
+		.files = &files});
+	app_files_release(&files);
+}
+
+/* Nothing of the app was tried. Direct workers are started again at the next look (pool_watch). */
+static void note_unstarted(struct start *s, const char *reason)
+{
+	struct app *a = s->app;
+
+	log_message(s->pool->setup->log, LEVEL_ERROR, "%s: no app worker: %s", a->name, reason);
+	app_step(a, (struct app_version_event){.kind = APP_VERSION_LOST, .number = s->version});
+	a->unstarted++;
+	if (a->error[0] == '\0')
+		a->error_time = time(NULL);
+	snprintf(a->error, sizeof(a->error), "%s", reason);
+	pthread_cond_broadcast(&a->changed);
 }
 
 static void add_worker(struct start *s)
@@ -220,7 +255,7 @@ static void add_worker(struct start *s)
 
 	if (w == NULL) {
 		process_handle_release(&s->process);
-		refuse(s, "out of memory");
+		note_unstarted(s, "out of memory");
 		return;
 	}
 	fd_close(&s->process.output);
@@ -231,6 +266,8 @@ static void add_worker(struct start *s)
 	w->slot = s->slot;
 	w->version = w->accepted = s->version;
 	w->began = s->began;
+	w->files.folder = s->pool->setup->root;
+	add_script(&w->files, s);
 	s->app->settings.language = s->settings.language;
 	w->errors = (struct stderr_log){.log = s->pool->setup->log, .script = s->app->name};
 	escalation_init(
@@ -255,8 +292,10 @@ static void finish(struct start *s, int result, const struct error *e)
 	s->app->starting--;
 	if (result == 0)
 		add_worker(s);
-	else
+	else if (s->refused)
 		refuse(s, e->message);
+	else
+		note_unstarted(s, e->message);
 	config_release_language_values(&s->settings.extension);
 	config_list_release(&s->settings.environment);
 }
@@ -305,23 +344,40 @@ void supply_start_ahead(struct app_pool *p, struct app *a)
 	pthread_attr_destroy(&attributes);
 }
 
-void supply_refuse(struct app_pool *p, struct app *a, const struct app_refusal *refusal)
+static void keep_refusal(struct app_pool *p, struct app *a, const struct app_refusal *refusal)
 {
-	const struct app_version_event failed = {.kind = APP_VERSION_FAILED,
-	    .number = refusal->version,
-	    .status = refusal->status,
-	    .tried_at = refusal->began};
-
 	log_message(p->setup->log, LEVEL_ERROR, "%s does not load: %s", a->name, refusal->reason);
-	pthread_cond_broadcast(&a->changed);
-	if (app_step(a, failed) != APP_VERSION_GO_ON)
-		return;
 	if (a->error[0] == '\0')
 		a->error_time = time(NULL);
 	snprintf(a->error, sizeof(a->error), "%s", refusal->reason);
 	a->output.size = 0;
+	if (refusal->files != NULL)
+		pool_files_take(p, a, refusal->files);
 	sockets_resume_all(a);
 	sockets_tell_stand_in(p, a);
+}
+
+void supply_refuse(struct app_pool *p, struct app *a, const struct app_refusal *refusal)
+{
+	const struct app_files *files = refusal->files;
+	struct app_version_event failed = {
+	    .kind = refusal->killed ? APP_VERSION_LOST : APP_VERSION_FAILED,
+	    .number = refusal->version,
+	    .killed = refusal->killed,
+	    .changed = files != NULL && app_files_changed(files),
+	    .settle = files != NULL ? app_files_settle(files) : 0,
+	    .status = refusal->status,
+	    .tried_at = refusal->began};
+
+	if (app_step(a, failed) == APP_VERSION_GO_ON) {
+		keep_refusal(p, a, refusal);
+	} else {
+		log_message(p->setup->log, LEVEL_WARNING,
+		    "%s: a load has failed that does not count: %s%s", a->name, refusal->reason,
+		    failed.changed ? "; a file has changed since it began" : "");
+		supply_keep_enough(p, a);
+	}
+	pthread_cond_broadcast(&a->changed);
 }
 
 /* Lets go of the descriptors, so whoever calls this must not watch them any more. */
@@ -341,6 +397,7 @@ void supply_remove(struct app_pool *p, struct app_worker_entry *w)
 	}
 	process_handle_release(&w->process);
 	fd_close(&w->notices);
+	app_files_release(&w->files);
 	stderr_log_end(&w->errors);
 	buffer_release(&w->errors.kept);
 	free(w);
@@ -350,23 +407,28 @@ void supply_remove(struct app_pool *p, struct app_worker_entry *w)
 }
 
 /*
- * One after another where the front brings the requests. Those that wait in a socket have all of
- * their workers started at once, when the first has shown that the app loads.
+ * Another load may fail too, as long as none of this version has ended well: one at a time. Later
+ * ones are one at a time as well if the front brings the requests. Those that wait in a socket have
+ * all of their workers started at once.
  */
+static bool must_wait(const struct app *a)
+{
+	return (a->sockets == NULL || !app_is_proven(a)) && app_count_loading(a) > 0;
+}
+
 void supply_keep_enough(struct app_pool *p, struct app *a)
 {
 	const struct limits *limits = &a->settings.limits;
-	bool one = a->sockets == NULL || !app_is_proven(a);
 	size_t wanted = a->sockets != NULL || limits->workers < limits->min_workers
 			    ? limits->workers
 			    : limits->min_workers;
 
-	if (app_is_ending(p, a) || app_version_is_refused(&a->version) ||
-	    !app_version_may_start(&a->version, clock_now()) || (one && app_count_loading(a) > 0))
+	if (app_is_ending(p, a))
 		return;
 	for (size_t count = app_count(a); count < wanted; count++) {
-		supply_start_ahead(p, a);
-		if (one)
+		pool_files_look(p, a);
+		if (must_wait(a) || !app_version_may_start(&a->version, clock_now()))
 			break;
+		supply_start_ahead(p, a);
 	}
 }

@@ -16,6 +16,7 @@
 #include "ipc/run_channel.h"
 #include "ipc/scoreboard.h"
 #include "pool/pool_app.h"
+#include "pool/pool_files.h"
 #include "pool/pool_setup.h"
 #include "pool/pool_sockets.h"
 #include "pool/pool_supply.h"
@@ -31,10 +32,13 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 /* After a request: standard error is still logged with the request's id. */
 #define LATE_OUTPUT_NS 50000000
+#define FILES_MOST 1000 /* files of one load that are looked at */
 
 static void *watch(void *argument);
 static struct app_worker_entry *find(struct app_pool *p, uint64_t id);
@@ -42,11 +46,13 @@ static void take_event(struct app_pool *p, struct app_worker_entry *w, unsigned 
 static void take_errors(struct app_worker_entry *w);
 static void take_report(struct app_pool *p, struct app_worker_entry *w);
 static void take_death(struct app_worker_entry *w, const struct run_report *report);
+static void take_file(struct app_worker_entry *w, const char *name);
 static void take_loaded(struct app_pool *p, struct app_worker_entry *w);
 static void take_end(struct app_pool *p, struct app_worker_entry *w, const struct run_report *end);
 static void take_last(struct app_pool *p, struct app_worker_entry *w, bool unread);
 static void take_stale(struct app_pool *p, struct app_worker_entry *w, int32_t settle);
 static void take_stack(struct app_worker_entry *w, int file);
+static void look_at_files(struct app_pool *p);
 static void look_at_all(struct app_pool *p);
 
 static void *watch(void *argument)
@@ -61,7 +67,9 @@ static void *watch(void *argument)
 
 		pthread_mutex_lock(&p->lock);
 		w = n > 0 ? find(p, event.data.u64 / WORKER_DESCRIPTORS) : NULL;
-		if (w != NULL)
+		if (n > 0 && event.data.u64 == POOL_FILES_EVENT)
+			look_at_files(p);
+		else if (w != NULL)
 			take_event(p, w, event.data.u64 % WORKER_DESCRIPTORS);
 		if (clock_now() >= look_at) {
 			look_at_all(p);
@@ -143,6 +151,7 @@ static void take_report(struct app_pool *p, struct app_worker_entry *w)
 		return;
 	}
 	switch (report.type) {
+	case RUN_FILE: take_file(w, report.text); break;
 	case RUN_LOADED: take_loaded(p, w); break;
 	case RUN_STALE: take_stale(p, w, report.value); break;
 	case RUN_STACK:
@@ -171,6 +180,15 @@ static void take_death(struct app_worker_entry *w, const struct run_report *repo
 	w->wait_status = report->value;
 }
 
+static void take_file(struct app_worker_entry *w, const char *name)
+{
+	const struct timespec since = {.tv_sec = (time_t)(w->began / CLOCK_SECOND),
+	    .tv_nsec = (long)(w->began % CLOCK_SECOND)};
+
+	if (w->state == APP_LOADS && w->files.count < FILES_MOST)
+		app_files_add(&w->files, name, &since);
+}
+
 /* If this is the first of the present version, workers of earlier ones are not needed any more. */
 static void take_loaded(struct app_pool *p, struct app_worker_entry *w)
 {
@@ -183,6 +201,7 @@ static void take_loaded(struct app_pool *p, struct app_worker_entry *w)
 	if (app_step(a, (struct app_version_event){.kind = APP_VERSION_READY,
 			    .number = w->version}) == APP_VERSION_REPLACE) {
 		a->error[0] = '\0';
+		pool_files_take(p, a, &w->files);
 		for (struct app_worker_entry *other = a->workers; other != NULL;
 		     other = other->next)
 			if ((other->state == APP_IDLE || other->state == APP_SERVES) &&
@@ -205,15 +224,16 @@ static void take_loaded(struct app_pool *p, struct app_worker_entry *w)
 /* A direct worker has found its files changed. It begins no request until it hears from here. */
 static void take_stale(struct app_pool *p, struct app_worker_entry *w, int32_t settle)
 {
-	struct app *a = w->app;
+	const struct app_version_event changed = {
+	    .kind = APP_VERSION_CHANGED, .number = w->accepted, .settle = settle};
 
+	if (w->state != APP_SERVES)
+		return;
 	w->stale = true;
-	/* Of a refused version, it is unknown whether the worker has seen its files or later ones. */
-	app_step(
-	    a, (struct app_version_event){.kind = APP_VERSION_CHANGED,
-		   .number = app_version_is_refused(&a->version) ? a->version.number : w->accepted,
-		   .settle = settle});
-	supply_keep_enough(p, a);
+	if (app_step(w->app, changed) == APP_VERSION_GO_ON)
+		sockets_resume_all(w->app);
+	else
+		supply_keep_enough(p, w->app);
 }
 
 /* The stack was asked for by the control socket, the guardian or escalation_step(). */
@@ -249,6 +269,26 @@ static bool has_served(const struct app_worker_entry *w)
 	return w->state == APP_SERVES && atomic_load(&w->slot->requests) > 0;
 }
 
+/* A load has failed, unless the kernel killed it, and not the front: for want of memory. */
+static void take_failure(
+    struct app_pool *p, struct app_worker_entry *w, const struct run_report *end, const char *how)
+{
+	struct app *a = w->app;
+	bool late = w->end.stage > ESCALATION_GOES_ON;
+
+	worker_enter(w, APP_LEAVES);
+	supply_refuse(p, a,
+	    &(struct app_refusal){.version = w->version,
+		.began = w->began,
+		.status = late ? 504 : 500,
+		.reason = late ? "it takes too long" : how,
+		.killed = !late && end->type == RUN_DIED && WIFSIGNALED(end->value) &&
+			  WTERMSIG(end->value) == SIGKILL,
+		.files = &w->files});
+	if (a->version.state == APP_VERSION_REFUSED && w->version == a->version.number)
+		buffer_append(&a->output, w->errors.kept.data, w->errors.kept.size);
+}
+
 static void take_end(struct app_pool *p, struct app_worker_entry *w, const struct run_report *end)
 {
 	struct app *a = w->app;
@@ -257,14 +297,7 @@ static void take_end(struct app_pool *p, struct app_worker_entry *w, const struc
 	empty_errors(w);
 	describe(how, sizeof(how), end);
 	if (w->state == APP_LOADS) {
-		worker_enter(w, APP_LEAVES);
-		supply_refuse(p, a,
-		    &(struct app_refusal){.version = w->version,
-			.began = w->began,
-			.status = w->end.stage > ESCALATION_GOES_ON ? 504 : 500,
-			.reason = w->end.stage > ESCALATION_GOES_ON ? "it takes too long" : how});
-		if (w->version == a->version.number)
-			buffer_append(&a->output, w->errors.kept.data, w->errors.kept.size);
+		take_failure(p, w, end, how);
 	} else if (has_served(w) && end->type == RUN_ENDED && end->value == 0) {
 		worker_enter(w, APP_LEAVES);
 		supply_keep_enough(p, a);
@@ -282,6 +315,9 @@ static void take_loss(struct app_pool *p, struct app_worker_entry *w)
 	empty_errors(w);
 	if (w->died)
 		note_death(w->app, w);
+	if (w->state == APP_LOADS)
+		app_step(w->app,
+		    (struct app_version_event){.kind = APP_VERSION_LOST, .number = w->version});
 	if (w->state != APP_LEAVES)
 		log_message(p->setup->log, LEVEL_WARNING, "%s: app worker %d is gone, %s",
 		    w->app->name, (int)w->process.pid,
@@ -329,12 +365,30 @@ static void dismiss_idle(struct app *a)
 		}
 }
 
+/* A refused version that has been mended is loaded at once, though no request asks for it. */
+static void look_at_files_of(struct app_pool *p, struct app *a)
+{
+	if (a->version.state != APP_VERSION_REFUSED || !pool_files_look(p, a))
+		return;
+	supply_keep_enough(p, a);
+	if (app_count(a) == 0 && !app_is_ending(p, a))
+		supply_start_ahead(p, a);
+}
+
+static void look_at_files(struct app_pool *p)
+{
+	for (struct app *a = p->apps; a != NULL; a = a->next) {
+		pool_files_take_event(a);
+		look_at_files_of(p, a);
+	}
+}
+
 /* Start the workers that could not be started before. */
 static void look_for_more(struct app_pool *p, struct app *a)
 {
-	if (a->sockets == NULL || app_count_loading(a) > 0)
-		return;
-	if (app_step(a, (struct app_version_event){.kind = APP_VERSION_LOOK}) == APP_VERSION_START)
+	look_at_files_of(p, a);
+	if (a->sockets != NULL && app_count_loading(a) == 0 &&
+	    app_step(a, (struct app_version_event){.kind = APP_VERSION_LOOK}) == APP_VERSION_START)
 		supply_keep_enough(p, a);
 }
 

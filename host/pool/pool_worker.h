@@ -5,6 +5,7 @@
 #include "ipc/escalation.h"
 #include "ipc/process_handle.h"
 #include "run/stderr_log.h"
+#include "worker/app_files.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -18,7 +19,7 @@ enum app_state {
 	APP_IDLE,
 	APP_BUSY,   /* a guard has it, and its descriptors */
 	APP_SERVES, /* sockets of its own */
-	APP_LEAVES  /* it was told to end, or has reported that it does */
+	APP_LEAVES  /* it has orders to end, or has reported that it ends */
 };
 
 struct app_worker_entry {
@@ -37,6 +38,7 @@ struct app_worker_entry {
 	int32_t wait_status; /* if it died: as of waitpid(2) */
 	struct scoreboard_slot *slot; /* of a direct worker; else NULL */
 	char request[17];             /* the id of the request whose messages are being logged */
+	struct app_files files;       /* while it loads: the files reported so far */
 	struct escalation end;
 	struct stderr_log errors;
 };

@@ -72,12 +72,18 @@ static struct app_file *add(struct app_files *files, const char *path)
 	return items[files->count].path != NULL ? &items[files->count++] : NULL;
 }
 
-void app_files_add_open(struct app_files *files, const char *path, const struct stat *status)
+void app_files_release(struct app_files *files)
 {
-	struct app_file *file = add(files, path);
+	for (size_t i = 0; i < files->count; i++)
+		free(files->items[i].path);
+	free(files->items);
+	files->items = NULL;
+	files->count = 0;
+}
 
-	if (file != NULL)
-		take_status(file, status);
+const char *app_files_path(const struct app_files *files, size_t index)
+{
+	return files->items[index].path;
 }
 
 static int64_t tick_of(const struct timespec *changed)
@@ -121,15 +127,23 @@ int32_t app_files_settle(const struct app_files *files)
 	return most;
 }
 
-void app_files_add(struct app_files *files, const char *path, const struct timespec *since)
+void app_files_add_open(struct app_files *files, const char *path, const struct stat *status,
+    const struct timespec *since)
 {
 	struct app_file *file = add(files, path);
-	struct stat status;
 
 	if (file == NULL)
 		return;
-	take_status(file, fstatat(files->folder, path, &status, 0) == 0 ? &status : NULL);
+	take_status(file, status);
 	file->unsure = file->exists && is_later(&file->changed, clock_nanoseconds(since));
+}
+
+void app_files_add(struct app_files *files, const char *path, const struct timespec *since)
+{
+	struct stat status;
+	bool exists = fstatat(files->folder, path, &status, 0) == 0;
+
+	app_files_add_open(files, path, exists ? &status : NULL, since);
 }
 
 bool app_files_changed(const struct app_files *files)

@@ -15,8 +15,15 @@ struct app_files {
 	size_t count;
 };
 
-/* Add a file that is open, with its present status. */
-void app_files_add_open(struct app_files *files, const char *path, const struct stat *status);
+/* Free the files; the directory's descriptor stays the caller's. */
+void app_files_release(struct app_files *files);
+
+/* The path of one of them. */
+const char *app_files_path(const struct app_files *files, size_t index);
+
+/* As app_files_add, for a file that is open, with this status. */
+void app_files_add_open(struct app_files *files, const char *path, const struct stat *status,
+    const struct timespec *since);
 
 /*
  * Add a file that was read at `since` or later. If it has changed since then, it is unknown which

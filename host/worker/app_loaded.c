@@ -44,13 +44,15 @@ void app_load(struct app_loaded *a, const struct binding *binding, struct bindin
 	clock_gettime(CLOCK_REALTIME, &a->since);
 	run->environment = environ;
 	if (fstat(run->source, &status) == 0)
-		app_files_add_open(&a->files, run->script + strlen(a->root), &status);
+		app_files_add_open(&a->files, run->script + strlen(a->root), &status, &a->since);
 	if (binding->load == NULL) {
 		dprintf(STDERR_FILENO, "exthost: %s has no apps\n", binding->name);
 		binding_end(run, EXIT_FAILURE);
 	}
+	a->loading = true;
 	if (binding->load(&a->app) < 0)
 		binding_end(run, EXIT_FAILURE);
+	a->loading = false;
 	getrusage(RUSAGE_SELF, &a->used);
 	a->descriptors = most_descriptors();
 }
@@ -167,10 +169,21 @@ void app_leave(struct app_loaded *a)
 	binding_end(a->app.run, EXIT_SUCCESS);
 }
 
+/* If the load fails, the front must notice when a file of it is mended. */
+static void tell_front(const struct app_loaded *a, const char *name)
+{
+	const struct run_channel *channel = a->app.run->channel;
+
+	if (a->loading && getpid() == channel->owner && strlen(name) < RUN_TEXT_MAX)
+		run_report_send(channel->socket, RUN_FILE, 0, name, -1);
+}
+
 void binding_depends(struct binding_app *app, const char *path)
 {
 	struct app_loaded *a = (struct app_loaded *)app;
 
-	if (strncmp(path, a->root, strlen(a->root)) == 0)
-		app_files_add(&a->files, path + strlen(a->root), &a->since);
+	if (strncmp(path, a->root, strlen(a->root)) != 0)
+		return;
+	app_files_add(&a->files, path + strlen(a->root), &a->since);
+	tell_front(a, path + strlen(a->root));
 }

@@ -21,6 +21,7 @@ struct app_loaded {
 	uint64_t cpu;        /* seconds that a request may use */
 	uint64_t max_rss;    /* bytes */
 	uint64_t left;       /* requests */
+	bool loading;        /* report each file to the front */
 	bool spent; /* a rerun left something behind: no request may be run here any more */
 	struct timespec since; /* when the load, or the last request, began */
 	struct rusage used;    /* before the request */

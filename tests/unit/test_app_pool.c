@@ -23,6 +23,7 @@
 #include "request/script.h"
 #include "run/run_state.h"
 #include "run/spares.h"
+#include "worker/app_files.h"
 #include "ipc/template_channel.h"
 
 #include <fcntl.h>
@@ -191,6 +192,20 @@ static void give_back(struct taker *taker, enum app_fate fate)
 	app_pool_give_back(t.pool, taker->taken.worker, fate, 0);
 }
 
+/* The template is asked for a process, and cannot fork. */
+static void fail_to_fork(void)
+{
+	const struct template_answer answer = {.pid = -1};
+	struct template_order message;
+	int fds[FD_PASS_MAX];
+
+	assert_int_equal(
+	    fd_receive(t.template, &message, sizeof(message), fds, 0), sizeof(message));
+	for (int i = 0; i < FD_PASS_MAX; i++)
+		fd_close(&fds[i]);
+	assert_int_equal(fd_send(t.template, &answer, sizeof(answer), NULL, 0), 0);
+}
+
 /* A process that the template has forked, as it is seen from within. */
 struct worker {
 	pid_t pid;
@@ -307,6 +322,17 @@ static void wait_for_idle(size_t count)
 	}
 }
 
+/* Until so many requests wait for a worker. */
+static void wait_for_waiting(size_t count)
+{
+	for (size_t waiting = 0; waiting != count;) {
+		pthread_mutex_lock(&t.pool->lock);
+		waiting = t.pool->apps->waiting;
+		pthread_mutex_unlock(&t.pool->lock);
+		poll(NULL, 0, 1);
+	}
+}
+
 static void a_request_waits_until_the_app_is_loaded(void **state)
 {
 	struct taker first;
@@ -411,7 +437,19 @@ static void a_request_for_which_none_comes_in_time_is_504(void **state)
 	forget(&w);
 }
 
-static void an_app_that_does_not_load_is_500_and_the_next_request_tries_again(void **state)
+/* No worker was started: they are all answered by the load that has failed. */
+static void assert_refused_at_once(size_t requests)
+{
+	struct taker takers[8];
+
+	for (size_t i = 0; i < requests; i++)
+		come(&takers[i]);
+	for (size_t i = 0; i < requests; i++)
+		assert_int_equal(result_of(&takers[i]), 500);
+	assert_false(is_asked(0));
+}
+
+static void an_app_that_does_not_load_is_500_and_later_requests_try_again(void **state)
 {
 	struct taker first;
 	struct worker w;
@@ -426,6 +464,8 @@ static void an_app_that_does_not_load_is_500_and_the_next_request_tries_again(vo
 		assert_string_equal(first.e.message, "app.tiny does not load: exit status 1");
 		assert_string_equal(reported().error, "exit status 1");
 		assert_int_equal(t.pool->apps->version.refusals, i + 1);
+		/* More than a quarter of a second. */
+		atomic_fetch_add(&clock_offset, 1);
 	}
 	come(&first);
 	w = load();
@@ -434,6 +474,173 @@ static void an_app_that_does_not_load_is_500_and_the_next_request_tries_again(vo
 	assert_int_equal(t.pool->apps->version.refusals, 0);
 	give_back(&first, APP_FATE_ALIVE);
 	forget(&w);
+}
+
+static void an_app_that_does_not_load_is_loaded_once_however_many_wait(void **state)
+{
+	struct taker takers[4];
+	struct worker w;
+
+	(void)state;
+	t.x.limits.workers = 4;
+	for (size_t i = 0; i < UNIT_COUNT(takers); i++)
+		come(&takers[i]);
+	w = begin_to_load();
+	wait_for_waiting(UNIT_COUNT(takers));
+	assert_false(is_asked(0));
+	atomic_store(&clock_stands, clock_now());
+	die(&w, 1 << 8);
+	for (size_t i = 0; i < UNIT_COUNT(takers); i++)
+		assert_int_equal(result_of(&takers[i]), 500);
+	assert_refused_at_once(8);
+	assert_int_equal(t.pool->apps->version.failures, 1);
+}
+
+/* A load fails, but a file of it has been mended since it began. */
+static void what_has_failed_before_the_file_was_mended_answers_no_request(void **state)
+{
+	struct taker first;
+	struct worker w;
+
+	(void)state;
+	come(&first);
+	w = begin_to_load();
+	unit_file_write(t.folder, "app.tiny", "#!/usr/bin/tiny\nmended\n", 0755);
+	die(&w, 1 << 8);
+	w = load();
+	assert_int_equal(result_of(&first), 0);
+	assert_int_equal(t.pool->apps->version.failures, 0);
+	assert_string_equal(reported().error, "");
+	give_back(&first, APP_FATE_ALIVE);
+	forget(&w);
+}
+
+/* A file that the worker has reported while it loaded counts as well. */
+static struct worker refuse_for_module(struct taker *taker)
+{
+	struct worker w;
+
+	unit_file_write(t.folder, "module.tiny", "broken", 0644);
+	poll(NULL, 0, 20);
+	come(taker);
+	w = begin_to_load();
+	assert_int_equal(run_report_send(w.channel, RUN_FILE, 0, "module.tiny", -1), 0);
+	die(&w, 1 << 8);
+	assert_int_equal(result_of(taker), 500);
+	return w;
+}
+
+static void a_mended_module_is_loaded_though_no_request_comes(void **state)
+{
+	struct taker first;
+	struct worker w;
+
+	(void)state;
+	/* The clock stands, so that no look once a second can be it: the kernel tells. */
+	atomic_store(&clock_stands, clock_now());
+	refuse_for_module(&first);
+	assert_false(is_asked(50));
+	unit_file_write(t.folder, "module.tiny", "mended", 0644);
+	w = load();
+	wait_for_idle(1);
+	forget(&w);
+}
+
+static void where_the_kernel_tells_nothing_a_mended_module_is_seen_within_a_second(void **state)
+{
+	struct taker first;
+	struct worker w;
+
+	(void)state;
+	refuse_for_module(&first);
+	pthread_mutex_lock(&t.pool->lock);
+	assert_true(t.pool->apps->notify >= 0);
+	fd_close(&t.pool->apps->notify);
+	pthread_mutex_unlock(&t.pool->lock);
+	unit_file_write(t.folder, "module.tiny", "mended", 0644);
+	w = load();
+	wait_for_idle(1);
+	forget(&w);
+}
+
+static void a_fork_that_fails_is_503_at_once_and_no_failure_of_the_app(void **state)
+{
+	struct taker first;
+	struct worker w;
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		come(&first);
+		fail_to_fork();
+		assert_int_equal(result_of(&first), 503);
+		assert_string_equal(
+		    first.e.message, "app.tiny: no app worker: no request process could be forked");
+		assert_false(app_version_is_refused(&t.pool->apps->version));
+	}
+	come(&first);
+	w = load();
+	assert_int_equal(result_of(&first), 0);
+	assert_string_equal(reported().error, "");
+	give_back(&first, APP_FATE_ALIVE);
+	forget(&w);
+}
+
+/* Clients wait in the app's sockets; the front does not stand in. */
+static void a_direct_worker_that_cannot_be_started_is_started_within_a_second(void **state)
+{
+	static struct app_sockets sockets = {.number = 1, .exchange = {-1, -1}};
+	struct app *a = app_add(t.pool, "app.tiny");
+
+	(void)state;
+	t.stood_in = -1;
+	a->sockets = &sockets;
+	a->settings.limits = t.x.limits;
+	app_settings_copy_extension(&a->settings, &t.x.extension);
+	assert_int_equal(pool_watch_start(t.pool), 0);
+	pthread_mutex_lock(&t.pool->lock);
+	supply_keep_enough(t.pool, a);
+	pthread_mutex_unlock(&t.pool->lock);
+	for (int i = 0; i < 2; i++) {
+		assert_true(is_asked(PATIENCE));
+		fail_to_fork();
+	}
+	assert_true(is_asked(PATIENCE));
+	assert_int_equal(t.stood_in, -1);
+}
+
+static void a_worker_that_is_lost_with_its_template_while_it_loads_is_no_failure(void **state)
+{
+	struct taker first;
+	struct worker w;
+
+	(void)state;
+	come(&first);
+	for (int i = 0; i < 4; i++) {
+		w = begin_to_load();
+		forget(&w);
+	}
+	w = load();
+	assert_int_equal(result_of(&first), 0);
+	assert_int_equal(t.pool->apps->version.failures, 0);
+	give_back(&first, APP_FATE_ALIVE);
+	forget(&w);
+}
+
+static void a_worker_that_the_kernel_kills_while_it_loads_is_no_failure_the_first_times(
+    void **state)
+{
+	struct taker first;
+	struct worker w;
+
+	(void)state;
+	come(&first);
+	for (int i = 0; i < 3; i++) {
+		w = begin_to_load();
+		assert_int_equal(t.pool->apps->version.failures, 0);
+		die(&w, SIGKILL);
+	}
+	assert_int_equal(result_of(&first), 500);
+	assert_string_equal(reported().error, "ended by signal 9 (Killed)");
 }
 
 static void one_that_takes_too_long_to_load_is_504(void **state)
@@ -813,32 +1020,40 @@ static void another_value_of_a_languages_setting_needs_other_workers(void **stat
 	config_release_language_values(&settings.extension);
 }
 
-static void who_stands_in_tries_again_after_a_quarter_of_a_second_or_a_change(void **state)
+static void a_client_of_an_app_that_is_stood_in_for_has_it_loaded_again(void **state)
 {
-	struct app_sockets sockets = {.number = 1, .exchange = {-1, -1}};
+	static struct app_sockets sockets = {.number = 1, .exchange = {-1, -1}};
 	struct app *a = app_add(t.pool, "app.tiny");
-	struct app_refusal refusal = {.version = 1, .status = 500, .reason = "no"};
-	struct timespec now;
+	struct app_files files = {.folder = t.setup.root};
+	struct app_refusal refusal = {.version = 1, .status = 500, .reason = "no", .files = &files};
+	const struct timespec now = {.tv_sec = time(NULL) + 1};
 
 	(void)state;
+	atomic_store(&clock_stands, clock_now());
 	a->sockets = &sockets;
-	a->version.hold_until = UINT64_MAX; /* nothing is started here */
-	clock_gettime(CLOCK_REALTIME, &now);
-	refusal.began = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec + 1000000000;
+	a->settings.limits = t.x.limits;
+	app_settings_copy_extension(&a->settings, &t.x.extension);
+	app_files_add(&files, "app.tiny", &now);
 	supply_refuse(t.pool, a, &refusal);
 	assert_int_equal(t.stood_in, 1);
+	/* A moment later nothing has changed. */
 	assert_false(app_pool_try_again(t.pool, 1));
 	assert_false(app_pool_try_again(t.pool, 2));
-	assert_true(app_version_is_refused(&a->version));
-	atomic_store(&clock_offset, 1);
+	assert_int_equal(t.stood_in, 1);
+	atomic_fetch_add(&clock_stands, CLOCK_SECOND / 2);
 	assert_true(app_pool_try_again(t.pool, 1));
-	assert_false(app_version_is_refused(&a->version));
+	assert_int_equal(a->version.state, APP_VERSION_RETRIED);
 	assert_int_equal(t.stood_in, 0);
-	/* An app whose file has changed since the load began is tried again at once. */
-	refusal.began = 1;
+	assert_true(is_asked(PATIENCE));
+	/* A file that has changed is loaded at once. */
+	files.folder = t.setup.root;
+	app_files_add(&files, "app.tiny", &now);
 	supply_refuse(t.pool, a, &refusal);
+	assert_int_equal(t.stood_in, 1);
+	unit_file_write(t.folder, "app.tiny", "mended", 0755);
 	assert_true(app_pool_try_again(t.pool, 1));
-	a->sockets = NULL;
+	assert_int_equal(a->version.number, 2);
+	assert_int_equal(t.stood_in, 0);
 }
 
 static void those_that_serve_and_are_stale_go_on_and_count_as_of_what_was_refused(void **state)
@@ -947,7 +1162,15 @@ int main(void)
 	    TEST(of_two_that_are_idle_the_one_that_was_busy_last_is_taken),
 	    TEST(beyond_the_limit_of_workers_a_request_waits_for_one),
 	    TEST(a_request_for_which_none_comes_in_time_is_504),
-	    TEST(an_app_that_does_not_load_is_500_and_the_next_request_tries_again),
+	    TEST(an_app_that_does_not_load_is_500_and_later_requests_try_again),
+	    TEST(an_app_that_does_not_load_is_loaded_once_however_many_wait),
+	    TEST(what_has_failed_before_the_file_was_mended_answers_no_request),
+	    TEST(a_mended_module_is_loaded_though_no_request_comes),
+	    TEST(where_the_kernel_tells_nothing_a_mended_module_is_seen_within_a_second),
+	    TEST(a_fork_that_fails_is_503_at_once_and_no_failure_of_the_app),
+	    TEST(a_direct_worker_that_cannot_be_started_is_started_within_a_second),
+	    TEST(a_worker_that_is_lost_with_its_template_while_it_loads_is_no_failure),
+	    TEST(a_worker_that_the_kernel_kills_while_it_loads_is_no_failure_the_first_times),
 	    TEST(one_that_takes_too_long_to_load_is_504),
 	    TEST(a_changed_app_is_loaded_anew_and_the_old_worker_goes),
 	    TEST(an_old_worker_that_was_busy_meanwhile_goes_when_it_is_given_back),
@@ -964,7 +1187,7 @@ int main(void)
 	    TEST(the_front_stands_in_for_an_app_that_does_not_load),
 	    TEST(the_time_that_has_come_starts_a_worker_of_it),
 	    TEST(another_value_of_a_languages_setting_needs_other_workers),
-	    TEST(who_stands_in_tries_again_after_a_quarter_of_a_second_or_a_change),
+	    TEST(a_client_of_an_app_that_is_stood_in_for_has_it_loaded_again),
 	    TEST(those_that_serve_and_are_stale_go_on_and_count_as_of_what_was_refused),
 	    TEST(what_a_worker_writes_within_a_request_or_just_behind_it_is_that_requests),
 	};

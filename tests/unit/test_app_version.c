@@ -37,31 +37,46 @@ static const struct row {
 #define NEW APP_VERSION_NEW
 #define LOADED APP_VERSION_LOADED
 #define REFUSED APP_VERSION_REFUSED
+#define TRIED APP_VERSION_TRIED
+#define RETRIED APP_VERSION_RETRIED
     {"changed, new", APP_VERSION_CHANGED, NEW, 0, NEW, 6, APP_VERSION_START},
+    {"changed, tried", APP_VERSION_CHANGED, TRIED, 0, NEW, 6, APP_VERSION_START},
     {"changed, loaded", APP_VERSION_CHANGED, LOADED, 0, NEW, 6, APP_VERSION_START},
     {"changed, refused", APP_VERSION_CHANGED, REFUSED, 0, NEW, 6, APP_VERSION_START},
-    {"changed, found by an older one", APP_VERSION_CHANGED, LOADED, 4, LOADED, 5,
-	APP_VERSION_START},
+    {"changed, retried", APP_VERSION_CHANGED, RETRIED, 0, NEW, 6, APP_VERSION_START},
+    {"changed, older, tried", APP_VERSION_CHANGED, TRIED, 4, TRIED, 5, APP_VERSION_START},
+    {"changed, older, loaded", APP_VERSION_CHANGED, LOADED, 4, LOADED, 5, APP_VERSION_START},
+    {"changed, older, refused", APP_VERSION_CHANGED, REFUSED, 4, REFUSED, 5, APP_VERSION_GO_ON},
+    {"changed, older, retried", APP_VERSION_CHANGED, RETRIED, 4, RETRIED, 5, APP_VERSION_GO_ON},
     {"reset, loaded", APP_VERSION_RESET, LOADED, 0, NEW, 6, APP_VERSION_START},
     {"reset, refused", APP_VERSION_RESET, REFUSED, 0, NEW, 6, APP_VERSION_START},
     {"renewed, loaded", APP_VERSION_RENEWED, LOADED, 0, NEW, 6, APP_VERSION_START},
-    {"begun, new", APP_VERSION_BEGUN, NEW, 0, NEW, 5, APP_VERSION_NOTHING},
-    {"begun, refused", APP_VERSION_BEGUN, REFUSED, 0, REFUSED, 5, APP_VERSION_NOTHING},
-    {"ready, new", APP_VERSION_READY, NEW, 0, LOADED, 5, APP_VERSION_REPLACE},
-    {"ready, refused", APP_VERSION_READY, REFUSED, 0, LOADED, 5, APP_VERSION_REPLACE},
-    {"ready, an older one", APP_VERSION_READY, NEW, 4, NEW, 5, APP_VERSION_NOTHING},
-    {"failed, new", APP_VERSION_FAILED, NEW, 0, REFUSED, 5, APP_VERSION_GO_ON},
-    {"failed, loaded before", APP_VERSION_FAILED, LOADED, 0, REFUSED, 5, APP_VERSION_GO_ON},
-    {"failed, an older one", APP_VERSION_FAILED, NEW, 4, NEW, 5, APP_VERSION_NOTHING},
-    {"failed, an older one, loaded", APP_VERSION_FAILED, LOADED, 4, LOADED, 5, APP_VERSION_NOTHING},
+    {"begun, new", APP_VERSION_BEGUN, NEW, 0, TRIED, 5, APP_VERSION_NOTHING},
+    {"begun, loaded", APP_VERSION_BEGUN, LOADED, 0, LOADED, 5, APP_VERSION_NOTHING},
+    {"begun, refused", APP_VERSION_BEGUN, REFUSED, 0, RETRIED, 5, APP_VERSION_NOTHING},
+    {"ready, tried", APP_VERSION_READY, TRIED, 0, LOADED, 5, APP_VERSION_REPLACE},
+    {"ready, retried", APP_VERSION_READY, RETRIED, 0, LOADED, 5, APP_VERSION_REPLACE},
+    {"ready, older", APP_VERSION_READY, TRIED, 4, TRIED, 5, APP_VERSION_NOTHING},
+    {"failed, tried", APP_VERSION_FAILED, TRIED, 0, REFUSED, 5, APP_VERSION_GO_ON},
+    {"failed, retried", APP_VERSION_FAILED, RETRIED, 0, REFUSED, 5, APP_VERSION_GO_ON},
+    {"failed, loaded", APP_VERSION_FAILED, LOADED, 0, REFUSED, 5, APP_VERSION_GO_ON},
+    {"failed, older", APP_VERSION_FAILED, TRIED, 4, TRIED, 5, APP_VERSION_NOTHING},
+    {"failed, older, loaded", APP_VERSION_FAILED, LOADED, 4, LOADED, 5, APP_VERSION_NOTHING},
+    {"lost, tried", APP_VERSION_LOST, TRIED, 0, NEW, 5, APP_VERSION_START},
+    {"lost, retried", APP_VERSION_LOST, RETRIED, 0, REFUSED, 5, APP_VERSION_START},
+    {"lost, loaded", APP_VERSION_LOST, LOADED, 0, LOADED, 5, APP_VERSION_START},
+    {"lost, older", APP_VERSION_LOST, TRIED, 4, TRIED, 5, APP_VERSION_NOTHING},
     {"asked, just refused", APP_VERSION_ASKED, REFUSED, 0, REFUSED, 5, APP_VERSION_NOTHING},
-    {"asked, loaded", APP_VERSION_ASKED, LOADED, 0, LOADED, 5, APP_VERSION_START},
+    {"asked, retried", APP_VERSION_ASKED, RETRIED, 0, RETRIED, 5, APP_VERSION_NOTHING},
+    {"asked, loaded", APP_VERSION_ASKED, LOADED, 0, LOADED, 5, APP_VERSION_NOTHING},
     {"look, refused, too early", APP_VERSION_LOOK, REFUSED, 0, REFUSED, 5, APP_VERSION_NOTHING},
     {"look, new", APP_VERSION_LOOK, NEW, 0, NEW, 5, APP_VERSION_START},
     {"died, loaded", APP_VERSION_DIED, LOADED, 0, LOADED, 5, APP_VERSION_NOTHING},
 #undef NEW
 #undef LOADED
 #undef REFUSED
+#undef TRIED
+#undef RETRIED
 };
 
 static void each_event_in_each_state_leads_where_the_table_says(void **state)
@@ -181,27 +196,72 @@ static void a_refused_version_is_loaded_again_when_its_time_has_come(void **stat
 	struct app_version_event event = event_of(APP_VERSION_LOOK);
 
 	(void)state;
+	event.now = v.retry_at - 1;
+	assert_false(app_version_may_start(&v, event.now));
 	event.now = v.retry_at;
 	assert_int_equal(app_version_step(&v, &event), APP_VERSION_START);
-	assert_int_equal(v.state, APP_VERSION_NEW);
+	assert_true(app_version_may_start(&v, event.now));
 	assert_int_equal(v.number, 5);
 }
 
-static void a_client_has_a_refused_version_loaded_after_a_change_or_a_quarter_of_a_second(
-    void **state)
+static void a_client_has_a_refused_version_loaded_after_a_quarter_of_a_second(void **state)
 {
 	struct app_version_event event = event_of(APP_VERSION_ASKED);
 	struct app_version v = version_in(APP_VERSION_REFUSED);
 
 	(void)state;
+	v.retry_at = NOW + SECONDS(60);
 	event.now = v.refused_at + 250 * CLOCK_MILLISECOND;
 	assert_int_equal(app_version_step(&v, &event), APP_VERSION_NOTHING);
+	assert_false(app_version_may_start(&v, event.now));
 	event.now++;
 	assert_int_equal(app_version_step(&v, &event), APP_VERSION_START);
-	v = version_in(APP_VERSION_REFUSED);
-	event.now = NOW;
+	assert_true(app_version_may_start(&v, event.now));
+}
+
+static void a_load_that_fails_while_its_files_change_proves_nothing(void **state)
+{
+	struct app_version v = version_in(APP_VERSION_TRIED);
+	struct app_version_event event = event_of(APP_VERSION_FAILED);
+
+	(void)state;
 	event.changed = true;
+	event.settle = 7;
 	assert_int_equal(app_version_step(&v, &event), APP_VERSION_START);
+	assert_int_equal(v.state, APP_VERSION_NEW);
+	assert_int_equal(v.number, 6);
+	assert_int_equal(v.failures, 0);
+	assert_true(v.settled_at == NOW + 7 * CLOCK_MILLISECOND);
+}
+
+static void an_app_that_changes_its_own_files_while_it_loads_is_refused_in_the_end(void **state)
+{
+	struct app_version v = version_in(APP_VERSION_TRIED);
+	struct app_version_event event = event_of(APP_VERSION_FAILED);
+	int loads = 1;
+
+	(void)state;
+	event.changed = true;
+	for (; app_version_step(&v, &event) == APP_VERSION_START; loads++)
+		event.number = v.number;
+	assert_int_equal(loads, 8);
+	assert_int_equal(v.state, APP_VERSION_REFUSED);
+}
+
+static void a_load_that_the_kernel_kills_is_tried_again_with_a_pause_and_refused_in_the_end(
+    void **state)
+{
+	struct app_version v = version_in(APP_VERSION_TRIED);
+	struct app_version_event event = event_of(APP_VERSION_LOST);
+
+	(void)state;
+	event.killed = true;
+	assert_int_equal(app_version_step(&v, &event), APP_VERSION_START);
+	assert_int_equal(v.settled_at, 0);
+	assert_int_equal(app_version_step(&v, &event), APP_VERSION_START);
+	assert_true(v.settled_at == NOW + SECONDS(1));
+	assert_int_equal(app_version_step(&v, &event), APP_VERSION_GO_ON);
+	assert_int_equal(v.state, APP_VERSION_REFUSED);
 }
 
 static void after_two_early_deaths_in_a_row_workers_start_a_second_later(void **state)
@@ -236,8 +296,12 @@ int main(void)
 	    cmocka_unit_test(what_a_failed_load_was_is_kept),
 	    cmocka_unit_test(a_refused_version_is_retried_later_each_time_up_to_a_minute),
 	    cmocka_unit_test(a_refused_version_is_loaded_again_when_its_time_has_come),
+	    cmocka_unit_test(a_client_has_a_refused_version_loaded_after_a_quarter_of_a_second),
+	    cmocka_unit_test(a_load_that_fails_while_its_files_change_proves_nothing),
 	    cmocka_unit_test(
-		a_client_has_a_refused_version_loaded_after_a_change_or_a_quarter_of_a_second),
+		an_app_that_changes_its_own_files_while_it_loads_is_refused_in_the_end),
+	    cmocka_unit_test(
+		a_load_that_the_kernel_kills_is_tried_again_with_a_pause_and_refused_in_the_end),
 	    cmocka_unit_test(after_two_early_deaths_in_a_row_workers_start_a_second_later),
 	};
 
