@@ -52,6 +52,7 @@ class Versioned:
         self.root = folder / "root"
         self.root.mkdir()
         self.language, self.go = language, folder / "go"
+        self.loads = 1 if way == "shared" else WORKERS  # of a version, by one request
         self.name = "app" + SUFFIX[language]
         self.put("first")
         options = ("--workers", str(WORKERS))
@@ -137,6 +138,26 @@ def test_requests_that_wait_for_a_version_that_does_not_load_are_answered_by_one
             app.lines("status=500", since)) == 1
     finally:
         app.host.stop()
+
+
+@LANGUAGES
+def test_each_broken_version_of_a_part_is_loaded_once_from_the_next_request_on(app):
+    """
+    The load waits until the clock of file times has ticked: within a tick of the change it would
+    prove nothing, and be repeated.
+    """
+    since = app.host.log_position()
+    app.put_part()
+    app.put("first", TELL, PART)
+    assert app.get() == "first"
+    wait_for(lambda: len(app.lines("loaded in process", since)) >= app.loads, "its workers")
+    for _ in range(10):
+        since = app.host.log_position()
+        app.put_part(BREAK)
+        assert app.get() == "first"
+        app.host.wait_line("does not load", since=since)
+        assert app.get() == "first"
+        assert len(app.lines("it loads", since)) == len(app.lines("does not load", since)) == 1
 
 
 @LANGUAGES
