@@ -56,7 +56,7 @@ const struct option options[] = {
     {"spares", TYPE_NUMBER, VALUE(spares), CONFIG_SERVE, "2", 1, 256, "N",
 	"how many request processes to keep forked ahead for each language in use"},
     {"max-connections", TYPE_NUMBER, VALUE(max_connections), CONFIG_SERVE | CONFIG_FIXED, "256", 1,
-	16384, "N", "how many connections may be open at once"},
+	16384, "N", "how many connections may be open at once; more clients wait"},
     {"max-header", TYPE_SIZE, VALUE(max_header), BOTH | CONFIG_FIXED, "128k", 4 * KIB, 1 * MIB,
 	"BYTES", "the most that the variables of one request may hold; more is answered 431"},
     {"max-body", TYPE_SIZE, LIMIT(max_body), EACH, "64m", 0, 1024 * GIB, "BYTES",

@@ -42,21 +42,37 @@ struct admission {
 
 static void listen_for(struct admission *a, uint32_t events);
 
+/* Without any connection. */
+static uint64_t needed_by_front(const struct config *config, int languages)
+{
+	return FOR_THE_FRONT + config->concurrency * FOR_A_RUN +
+	       (uint64_t)languages * config->spares * FOR_A_SPARE;
+}
+
 size_t admission_most(const struct config *config, int languages)
 {
-	uint64_t needed = FOR_THE_FRONT + config->concurrency * FOR_A_RUN +
-			  (uint64_t)languages * config->spares * FOR_A_SPARE;
+	uint64_t needed = needed_by_front(config, languages);
 	struct rlimit limit;
 	uint64_t most;
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
-		return SIZE_MAX;
+		return config->max_connections;
 	if (setrlimit(RLIMIT_NOFILE, &(struct rlimit){limit.rlim_max, limit.rlim_max}) == 0)
 		limit.rlim_cur = limit.rlim_max;
 	most = limit.rlim_cur > needed ? (limit.rlim_cur - needed) / FOR_A_CONNECTION : 0;
 	if (most >= config->max_connections)
-		return SIZE_MAX;
+		return config->max_connections;
 	return most > 0 ? (size_t)most : 1;
+}
+
+bool admission_is_full(struct admission *a)
+{
+	bool full;
+
+	pthread_mutex_lock(&a->lock);
+	full = a->paused && !a->ended && a->taken >= a->most;
+	pthread_mutex_unlock(&a->lock);
+	return full;
 }
 
 struct admission *admission_create(int epoll, uint64_t tag, size_t most)

@@ -12,9 +12,8 @@ struct listener;
 struct admission;
 
 /*
- * Raise RLIMIT_NOFILE as far as allowed. Returns the number of connections that can be served
- * within it, each with everything that its request may need, at least 1; or SIZE_MAX if
- * --max-connections is lower.
+ * In the front: raise RLIMIT_NOFILE as far as allowed. Returns the number of connections that can
+ * be served within it, each with everything that its request may need: 1 to --max-connections.
  */
 size_t admission_most(const struct config *config, int languages);
 
@@ -47,6 +46,9 @@ void admission_next(struct admission *a, size_t index);
 
 /* Take a place, before accept(2). false: there is none, and no event comes until there is. */
 bool admission_take(struct admission *a);
+
+/* True if all places are taken and clients wait for one. */
+bool admission_is_full(struct admission *a);
 
 /* Give a place back: no client was there to be accepted, or the connection is closed. */
 void admission_give_back(struct admission *a);

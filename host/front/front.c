@@ -130,8 +130,10 @@ static int accept_one(struct front *f, const struct listener *l)
 	/* The app did not load: perhaps it does now. */
 	if (l->app != 0 && app_pool_try_again(f->shared.run.apps, l->app))
 		return -1;
-	if (!admission_take(f->accepting))
+	if (!admission_take(f->accepting)) {
+		connections_make_room(f->connections, clock_now());
 		return -1;
+	}
 	fd = accept4(l->fd, NULL, NULL, SOCK_CLOEXEC);
 	if (fd < 0) {
 		if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)
@@ -241,6 +243,7 @@ static int keep_request(struct front *f, struct connection *c, struct front_requ
 	if (kept == NULL)
 		return -1;
 	*kept = *q;
+	c->has_begun = true;
 	f->begun[c->index] = kept;
 	return 0;
 }
@@ -267,6 +270,7 @@ static void end_request(struct front *f, struct connection *c, struct front_requ
 	config_let_go(f->configs, q->held);
 	if (q == f->begun[c->index]) {
 		f->begun[c->index] = NULL;
+		c->has_begun = false;
 		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): what is in `begun` is allocated. */
 		free(q);
 	}

@@ -109,14 +109,11 @@ static void front_start(struct front *f, const struct front_setup *setup)
 static void set_rules(struct front *f, size_t most)
 {
 	const struct config *config = f->setup->config;
-	size_t connections = config->max_connections;
 
-	if (most < connections) {
-		connections = most;
+	if (most < config->max_connections)
 		log_message(f->setup->log, LEVEL_INFO,
 		    "file descriptors (ulimit -n) allow %zu connections; more clients wait", most);
-	}
-	f->rules = wire_rules_make(config->max_header, connections);
+	f->rules = wire_rules_make(config->max_header, most);
 }
 
 /* Create what the threads share. */
@@ -285,6 +282,8 @@ static void front_supervise(struct front *f)
 
 		connections_expire(f->connections, clock_now());
 		admission_look_again(f->accepting);
+		if (admission_is_full(f->accepting))
+			connections_make_room(f->connections, clock_now());
 		admission_look_again(f->control);
 		if (n > 0 && !take_order(f))
 			return;

@@ -20,6 +20,8 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
+/* A younger connection makes no room for another. */
+#define ROOM_AGE_NS CLOCK_SECOND
 #define DRAIN_MAX_BYTES 16777216             /* dropped in all */
 #define DRAIN_TIMEOUT_NS (10 * CLOCK_SECOND) /* in all */
 #define DRAIN_PAUSE_NS (2 * CLOCK_SECOND)    /* without a byte */
@@ -121,8 +123,8 @@ bool connections_park(struct connections *t, struct connection *c, uint64_t dead
 	pthread_mutex_lock(&t->lock);
 	parked = c->state == OWNED;
 	c->state = parked ? PARKED : OWNED;
-	c->parked = clock_now();
 	c->deadline = deadline;
+	c->parked_at = clock_now();
 	if (parked && !c->watched && watch(t, c) < 0)
 		shutdown(c->fd, SHUT_RDWR);
 	pthread_mutex_unlock(&t->lock);
@@ -200,6 +202,56 @@ static bool is_idle(const struct connection *c)
 	return c->state == PARKED && c->check.state.seen == 0 && c->taken.size == 0 && !c->draining;
 }
 
+/* Its place can be another's: no whole head has come, or, if `idle`, not a byte. */
+static bool can_make_room(const struct connection *c, bool idle)
+{
+	return idle ? is_idle(c)
+		    : c->state == PARKED && !c->has_begun && !c->draining && !c->evicted;
+}
+
+/*
+ * How long no whole head has come. Each piece of a head parks the connection again, so the age of a
+ * head follows from its deadline.
+ */
+static uint64_t age_without_head(const struct connection *c, uint64_t now)
+{
+	uint64_t since = c->taken.size > 0 ? c->deadline - CONNECTION_HEAD_TIMEOUT_S * CLOCK_SECOND
+					   : c->parked_at;
+
+	return now > since ? now - since : 0;
+}
+
+/* The oldest connection that can make room, or NULL. With the lock held. */
+static struct connection *find_oldest(struct connections *t, uint64_t now, bool idle)
+{
+	struct connection *oldest = NULL;
+	uint64_t most = ROOM_AGE_NS;
+
+	for (size_t i = 0; i < t->most; i++) {
+		struct connection *c = &t->places[i];
+		uint64_t age = can_make_room(c, idle) ? age_without_head(c, now) : 0;
+
+		if (age >= most) {
+			most = age;
+			oldest = c;
+		}
+	}
+	return oldest;
+}
+
+void connections_make_room(struct connections *t, uint64_t now)
+{
+	struct connection *oldest;
+
+	pthread_mutex_lock(&t->lock);
+	oldest = find_oldest(t, now, false);
+	if (oldest != NULL) {
+		oldest->evicted = true;
+		shutdown(oldest->fd, SHUT_RDWR);
+	}
+	pthread_mutex_unlock(&t->lock);
+}
+
 struct connection *connections_take_idle(struct connections *t)
 {
 	struct connection *found = NULL;
@@ -216,18 +268,10 @@ struct connection *connections_take_idle(struct connections *t)
 
 struct connection *connections_take_oldest_idle(struct connections *t, uint64_t now)
 {
-	struct connection *found = NULL;
+	struct connection *found;
 
 	pthread_mutex_lock(&t->lock);
-	for (size_t i = 0; i < t->most; i++) {
-		struct connection *c = &t->places[i];
-		uint64_t least =
-		    c->kept ? CONNECTION_KEPT_IDLE_NS : CONNECTION_HEAD_TIMEOUT_S * CLOCK_SECOND;
-
-		if (is_idle(c) && now - c->parked >= least &&
-		    (found == NULL || c->parked < found->parked))
-			found = c;
-	}
+	found = find_oldest(t, now, true);
 	if (found != NULL)
 		found->state = OWNED;
 	pthread_mutex_unlock(&t->lock);
@@ -340,7 +384,10 @@ enum connection_look connection_look(
 			return errno == EAGAIN ? wait_for_head(c, e) : LOOK_CLOSE;
 		if (n == 0) {
 			if (c->taken.size > 0)
-				error_set(e, "the client ended in the middle of a request");
+				error_set(e, c->evicted
+						 ? "another client takes the place of an "
+						   "unfinished request"
+						 : "the client ended in the middle of a request");
 			return LOOK_CLOSE;
 		}
 		switch (wire_check(check, bytes, (size_t)n)) {
@@ -414,7 +461,6 @@ uint64_t connection_drain(struct connection *c, unsigned char *buffer, uint64_t 
 void connection_next(struct connection *c)
 {
 	wire_check_restart(&c->check);
-	c->kept = true;
 	c->deadline = 0;
 	c->judged = 0;
 	if (c->taken.size == 0) {

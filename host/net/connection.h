@@ -33,13 +33,14 @@ struct connection {
 	bool draining; /* answered for the last time: bytes that still come are dropped */
 	size_t drained;
 	uint64_t drain_end; /* clock_now() at which draining ends at the latest */
+	bool has_begun;     /* its request has begun, and the body still comes */
 	/* Private to the table. */
 	uint32_t index, generation;
 	int state;
 	bool watched;
-	bool kept;         /* a request on it has been answered */
-	uint64_t parked;   /* clock_now() of its parking */
-	uint64_t deadline; /* clock_now() at which a thread must look at it again; 0: never */
+	bool evicted;       /* shut down to make room for another client */
+	uint64_t parked_at; /* clock_now() */
+	uint64_t deadline;  /* clock_now() at which a thread must look at it again; 0: never */
 };
 
 /* NULL: no memory. epoll is the shared one. */
@@ -78,6 +79,13 @@ bool connections_expire(struct connections *t, uint64_t now);
 /* As connections_expire, and shut down parked connections without a request: the host stops. */
 void connections_expire_idle(struct connections *t, uint64_t now);
 
+/*
+ * All places are taken and a client waits for one: shut down the oldest parked connection without a
+ * whole head, so that a thread closes it. It is idle, or its head has begun to come, for a second
+ * at least. If there is none, nothing happens.
+ */
+void connections_make_room(struct connections *t, uint64_t now);
+
 /* A parked connection that has begun no request, now owned by the caller. NULL: there is none. */
 struct connection *connections_take_idle(struct connections *t);
 
@@ -85,12 +93,10 @@ struct connection *connections_take_idle(struct connections *t);
 bool connections_have_room(struct connections *t);
 
 /*
- * As connections_take_idle, to make room: the connection that was parked first, for at least
- * CONNECTION_KEPT_IDLE_NS after an answer, or CONNECTION_HEAD_TIMEOUT_S if nothing has come yet.
+ * As connections_take_idle, to make room: the connection that was parked first, a second ago at
+ * least. NULL: there is none.
  */
 struct connection *connections_take_oldest_idle(struct connections *t, uint64_t now);
-
-#define CONNECTION_KEPT_IDLE_NS CLOCK_SECOND
 
 /* The numbers of open connections, and of parked ones among them. */
 void connections_count(struct connections *t, size_t *open, size_t *parked);

@@ -203,6 +203,19 @@ static void after_its_end_nobody_is_accepted(void **state)
 	end();
 }
 
+static void it_is_full_while_a_client_waits_for_a_place(void **state)
+{
+	(void)state;
+	begin(1);
+	assert_true(admission_take(t.accepting));
+	assert_false(admission_is_full(t.accepting));
+	assert_false(admission_take(t.accepting));
+	assert_true(admission_is_full(t.accepting));
+	admission_give_back(t.accepting);
+	assert_false(admission_is_full(t.accepting));
+	end();
+}
+
 /* As many as the descriptors suffice for, and one in any case; the narrower limit counts. */
 static void the_number_of_connections_follows_from_that_of_descriptors(void **state)
 {
@@ -217,7 +230,7 @@ static void the_number_of_connections_follows_from_that_of_descriptors(void **st
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
 	limit.rlim_cur = 0;
 	if (first.rlim_max >= 100000)
-		assert_int_equal(admission_most(&config, 2), SIZE_MAX);
+		assert_int_equal(admission_most(&config, 2), config.max_connections);
 	/* As far as allowed, it has raised the limit. */
 	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
 	if (first.rlim_max >= 100000)
@@ -244,6 +257,7 @@ int main(void)
 	    cmocka_unit_test(who_stands_in_waits_for_a_place_too),
 	    cmocka_unit_test(a_listener_that_comes_while_there_is_no_place_waits_too),
 	    cmocka_unit_test(after_its_end_nobody_is_accepted),
+	    cmocka_unit_test(it_is_full_while_a_client_waits_for_a_place),
 	    /* The last: it lowers the limit for good. */
 	    cmocka_unit_test(the_number_of_connections_follows_from_that_of_descriptors),
 	};

@@ -422,6 +422,67 @@ static void after_a_request_the_bytes_of_the_next_are_kept(void **state)
 	assert_int_equal(look(c, &e), LOOK_WAIT);
 }
 
+static void park(struct connection *c)
+{
+	assert_true(connections_park(t.connections, c, connection_deadline(c, clock_now())));
+}
+
+static void the_oldest_connection_without_a_whole_head_makes_room(void **state)
+{
+	int idle, half, busy;
+	struct connection *first = come(&half), *second = come(&idle), *third = come(&busy);
+	struct error e;
+	uint64_t now;
+
+	(void)state;
+	put(half, "\1", 1);
+	assert_int_equal(look(first, &e), LOOK_WAIT);
+	park(first);
+	park(second);
+	third->has_begun = true;
+	park(third);
+	now = clock_now();
+	/* None is old enough. */
+	connections_make_room(t.connections, now);
+	assert_false(has_ended(half) || has_ended(idle) || has_ended(busy));
+	/* The head is the oldest, though its last piece may come now. */
+	first->parked_at = now + CLOCK_SECOND;
+	connections_make_room(t.connections, now + CLOCK_SECOND);
+	assert_true(has_ended(half));
+	assert_false(has_ended(idle) || has_ended(busy));
+	connections_make_room(t.connections, now + CLOCK_SECOND);
+	assert_true(has_ended(idle));
+	/* A request whose body still comes keeps its place. */
+	connections_make_room(t.connections, now + 3600 * CLOCK_SECOND);
+	assert_false(has_ended(busy));
+}
+
+static void an_unfinished_head_that_made_room_says_so(void **state)
+{
+	int client;
+	struct connection *c = come(&client);
+	struct error e;
+
+	(void)state;
+	put(client, "\1", 1);
+	assert_int_equal(look(c, &e), LOOK_WAIT);
+	park(c);
+	connections_make_room(t.connections, clock_now() + CLOCK_SECOND);
+	assert_ptr_equal(connections_claim(t.connections, tag_of(c)), c);
+	assert_int_equal(look(c, &e), LOOK_CLOSE);
+	assert_string_equal(e.message, "another client takes the place of an unfinished request");
+}
+
+static void a_connection_in_use_makes_no_room(void **state)
+{
+	int client;
+
+	(void)state;
+	come(&client);
+	connections_make_room(t.connections, clock_now() + 3600 * CLOCK_SECOND);
+	assert_false(has_ended(client));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 int main(void)
@@ -444,6 +505,9 @@ int main(void)
 	    TEST(a_client_that_ends_is_closed_and_one_that_ends_within_a_request_is_told),
 	    TEST(a_connection_that_is_broken_is_closed),
 	    TEST(after_a_request_the_bytes_of_the_next_are_kept),
+	    TEST(the_oldest_connection_without_a_whole_head_makes_room),
+	    TEST(an_unfinished_head_that_made_room_says_so),
+	    TEST(a_connection_in_use_makes_no_room),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -142,13 +142,15 @@ def test_with_few_descriptors_every_request_of_a_flood_is_answered(root, start_h
 def test_without_descriptors_it_waits_quietly_and_goes_on_when_there_are_some(root, start_host):
     host = few_descriptors(start_host, root)
     held = wait_held(host)
-    idle = []
+    slow = []
     for _ in range(330):
-        idle.append(fastcgi.Connection(host.socket))
+        slow.append(fastcgi.Connection(host.socket))
+        slow[-1].begin()
+        slow[-1].params(fastcgi.variables("POST", path("python", "echo"), CONTENT_LENGTH="10"))
     asked = Asked(host, path("python", "hello") + "?late")
     are_quiet(host.pids())
     assert asked.outcome is None
-    for connection in idle:
+    for connection in slow:
         connection.close()
     assert asked.end().reply().text == "hello late\n"
     with Beside(host):
