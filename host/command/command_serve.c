@@ -8,6 +8,7 @@
 #include "command/command_fail.h"
 #include "config/config_check.h"
 #include "config/config_read.h"
+#include "front/admission.h"
 #include "master/master.h"
 #include "net/listen.h"
 #include "request/script.h"
@@ -51,8 +52,18 @@ static int serve_with_log(const struct config_source *source, const struct bindi
 	struct master_setup setup = {
 	    .config = config, .log = log, .bindings = bindings, .source = source};
 	struct error e;
-	int result = listeners_open(&listeners, config, &e);
+	int result, languages = 0;
 
+	while (bindings[languages] != NULL)
+		languages++;
+	if (admission_check_descriptors(config, languages, &e) < 0)
+		return command_fail(2, "%s", e.message);
+	result = listeners_open(&listeners, config, &e);
+	if (result == 0) {
+		result = listeners_add_apps(&listeners, config, &e);
+		if (result < 0)
+			listeners_release(&listeners, true);
+	}
 	if (result < 0)
 		return command_fail(result == -2 ? 2 : 1, "%s", e.message);
 	if (open_control(&listeners, config, log, &e) < 0) {

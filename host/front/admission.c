@@ -8,6 +8,7 @@
  */
 #include "front/admission.h"
 
+#include "base/error.h"
 #include "config/config.h"
 #include "net/listen.h"
 
@@ -26,7 +27,9 @@
 /* Epoll, listeners, channels, the log; connections of the control socket; kept code. */
 #define FOR_THE_FRONT 112
 #define FOR_A_SPARE 4
-#define FOR_A_RUN 7        /* its process, notifications, a held reply, what the process reports */
+#define FOR_A_RUN 7 /* its process, notifications, a held reply, what the process reports */
+/* In an extension's process, the host's own descriptors have numbers from 250 up: fd_dup_high(). */
+#define FOR_AN_EXTENSION 282
 #define FOR_A_CONNECTION 4 /* itself; a copy and the body, twice; then the script and its code */
 
 struct admission {
@@ -47,6 +50,26 @@ static uint64_t needed_by_front(const struct config *config, int languages)
 {
 	return FOR_THE_FRONT + config->concurrency * FOR_A_RUN +
 	       (uint64_t)languages * config->spares * FOR_A_SPARE;
+}
+
+/* Extensions inherit the soft limit, so it is not raised further than necessary. */
+int admission_check_descriptors(const struct config *config, int languages, struct error *e)
+{
+	uint64_t needed = needed_by_front(config, languages) + FOR_A_CONNECTION;
+	struct rlimit limit;
+
+	if (needed < FOR_AN_EXTENSION)
+		needed = FOR_AN_EXTENSION;
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= needed)
+		return 0;
+	if (limit.rlim_max < needed)
+		return error_set(e,
+		    "ulimit -n allows %llu file descriptors, and %llu are needed with "
+		    "--concurrency %llu and --spares %llu",
+		    (unsigned long long)limit.rlim_max, (unsigned long long)needed,
+		    (unsigned long long)config->concurrency, (unsigned long long)config->spares);
+	limit.rlim_cur = needed;
+	return setrlimit(RLIMIT_NOFILE, &limit) < 0 ? error_errno(e, "raise ulimit -n") : 0;
 }
 
 size_t admission_most(const struct config *config, int languages)

@@ -7,9 +7,17 @@
 #include <stdint.h>
 
 struct config;
+struct error;
 struct listener;
 
 struct admission;
+
+/*
+ * Before the host starts: raise the soft limit of RLIMIT_NOFILE, if it is too low for any process
+ * of the host, as far as the hard limit allows. 0; -1 with *e if that does not suffice to serve
+ * even one connection.
+ */
+int admission_check_descriptors(const struct config *config, int languages, struct error *e);
 
 /*
  * In the front: raise RLIMIT_NOFILE as far as allowed. Returns the number of connections that can

@@ -4,6 +4,7 @@
  */
 #include "unit.h"
 
+#include "base/error.h"
 #include "config/config.h"
 #include "front/admission.h"
 #include "net/listen.h"
@@ -216,6 +217,32 @@ static void it_is_full_while_a_client_waits_for_a_place(void **state)
 	end();
 }
 
+static rlim_t soft_limit(void)
+{
+	struct rlimit limit;
+
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	return limit.rlim_cur;
+}
+
+static void the_soft_limit_of_descriptors_is_raised_as_far_as_necessary(void **state)
+{
+	const struct config config = {.concurrency = 1, .spares = 1};
+	struct rlimit first, limit;
+	struct error e;
+
+	(void)state;
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &first), 0);
+	limit = (struct rlimit){.rlim_cur = 20, .rlim_max = first.rlim_max};
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	/* What an extension's process needs is more than the front needs for one run. */
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(admission_check_descriptors(&config, 2, &e), 0);
+		assert_int_equal(soft_limit(), 282);
+	}
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &first), 0);
+}
+
 /* As many as the descriptors suffice for, and one in any case; the narrower limit counts. */
 static void the_number_of_connections_follows_from_that_of_descriptors(void **state)
 {
@@ -246,6 +273,20 @@ static void the_number_of_connections_follows_from_that_of_descriptors(void **st
 	assert_int_equal(admission_most(&config, 2), 1);
 }
 
+static void a_hard_limit_of_descriptors_that_is_too_low_is_an_error(void **state)
+{
+	const struct config config = {.concurrency = 100, .spares = 2};
+	struct error e;
+
+	(void)state;
+	assert_int_equal(soft_limit(), 64);
+	assert_int_equal(admission_check_descriptors(&config, 2, &e), -1);
+	assert_string_equal(e.message,
+	    "ulimit -n allows 64 file descriptors, and 832 are needed with --concurrency 100 and "
+	    "--spares 2");
+	assert_int_equal(soft_limit(), 64);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -258,8 +299,10 @@ int main(void)
 	    cmocka_unit_test(a_listener_that_comes_while_there_is_no_place_waits_too),
 	    cmocka_unit_test(after_its_end_nobody_is_accepted),
 	    cmocka_unit_test(it_is_full_while_a_client_waits_for_a_place),
-	    /* The last: it lowers the limit for good. */
+	    cmocka_unit_test(the_soft_limit_of_descriptors_is_raised_as_far_as_necessary),
+	    /* The last: they lower the limit for good. */
 	    cmocka_unit_test(the_number_of_connections_follows_from_that_of_descriptors),
+	    cmocka_unit_test(a_hard_limit_of_descriptors_that_is_too_low_is_an_error),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

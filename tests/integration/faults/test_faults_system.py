@@ -3,6 +3,7 @@ What the system runs out of: room for the log and for files, descriptors; and a 
 """
 
 import os
+import re
 import resource
 import signal
 import subprocess
@@ -14,7 +15,7 @@ import pytest
 from support import fastcgi
 from support.faults import (Asked, Beside, are_quiet, begin, begun, front_of, is_refused,
                             put_config, put_faults, untouched, wait_held)
-from support.host import SUFFIX, Host, environment, path, sanitized
+from support.host import EXTHOST, SUFFIX, Host, environment, path, sanitized
 from support.marks import LANGUAGES
 from support.processes import gone
 from support.waiting import wait_for
@@ -156,6 +157,31 @@ def test_without_descriptors_it_waits_quietly_and_goes_on_when_there_are_some(ro
     with Beside(host):
         pass
     wait_for(lambda: wait_held(host) == held, "as many descriptors as before")
+
+
+@pytest.mark.parametrize("limit", [48, 64, 128, 250])
+def test_with_too_few_descriptors_it_does_not_start_and_says_how_many_it_needs(
+        root, start_host, limit):
+    done = subprocess.run(
+        ["/usr/bin/prlimit", f"--nofile={limit}:{limit}", EXTHOST, "serve", "--root", str(root)],
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30, check=False,
+        env=environment())
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1), done
+    needed = re.fullmatch(
+        rf"exthost: ulimit -n allows {limit} file descriptors, and (\d+) are needed with "
+        r"--concurrency 16 and --spares 2\n", done.stderr)
+    host = start_host(root, listen=LISTEN,
+                      before=["/usr/bin/prlimit", f"--nofile={needed[1]}:{needed[1]}"])
+    asked = [Asked(host, path(language, "hello") + f"?{number}")
+             for language in SUFFIX for number in range(20)]
+    assert [each.end().reply().text for each in asked] == [
+        f"hello {number}\n" for _ in SUFFIX for number in range(20)]
+
+
+def test_a_soft_limit_of_descriptors_is_raised_as_far_as_it_must(root, start_host):
+    host = start_host(root, listen=LISTEN, before=["/usr/bin/prlimit", "--nofile=64:4096"])
+    with Beside(host):
+        pass
 
 
 def test_a_front_out_of_descriptors_waits_quietly_and_goes_on_when_there_are_some(root, start_host):
