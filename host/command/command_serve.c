@@ -39,9 +39,7 @@ static void warn_of_trust(const struct listeners *listeners, const struct log *l
 	for (size_t i = 0; i < listeners->count; i++)
 		if (listeners->items[i].trust_fossil && listeners->items[i].kind == LISTENER_TCP)
 			log_message(log, LEVEL_WARNING,
-			    "%s: trust=fossil: every client that --allow-from lets connect may be "
-			    "any "
-			    "Fossil user",
+			    "%s: trust=fossil: each client of --allow-from may be any Fossil user",
 			    listeners->items[i].address);
 }
 
@@ -59,11 +57,6 @@ static int serve_with_log(const struct config_source *source, const struct bindi
 	if (admission_check_descriptors(config, languages, &e) < 0)
 		return command_fail(2, "%s", e.message);
 	result = listeners_open(&listeners, config, &e);
-	if (result == 0) {
-		result = listeners_add_apps(&listeners, config, &e);
-		if (result < 0)
-			listeners_release(&listeners, true);
-	}
 	if (result < 0)
 		return command_fail(result == -2 ? 2 : 1, "%s", e.message);
 	if (open_control(&listeners, config, log, &e) < 0) {

@@ -106,7 +106,8 @@ def test_connections_that_no_worker_can_take_are_logged_and_counted(serve):
         wait_for(lambda: host.loaded(since) == 1, "another worker")
         assert not pids and 0 < lost < 450
         answered = [client.run(found, flags=fastcgi.KEEP_CONN).ended for client in clients]
-        assert answered.count(False) == lost
+        # The worker may have been killed before it had parked the connection of its last answer.
+        assert answered.count(False) - lost in (0, 1)
     wait_for(lambda: [app["lost"] for app in status_of(host)["apps"]] == [lost], "it is counted")
 
 
