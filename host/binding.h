@@ -209,8 +209,8 @@ int binding_reply_descriptor(struct binding_call *call);
 
 /*
  * The app is made of this file too (an absolute path): when it changes, the app is loaded again. To
- * be called for every file that the language loads on the app's behalf, at any time; files outside
- * of the extension root are ignored.
+ * be called for every file of code that the language loads on the app's behalf, at any time, and
+ * not for data, which an app may write itself; files outside of the extension root are ignored.
  */
 void binding_depends(struct binding_app *app, const char *path);
 

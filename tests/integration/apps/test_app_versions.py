@@ -87,6 +87,10 @@ class Versioned:
     def lines(self, text, since):
         return [line for line in self.host.program.log(since) if text in line]
 
+    def wait_loaded(self, since):
+        """Until all workers have loaded the version that a request has asked for."""
+        wait_for(lambda: len(self.lines("loaded in process", since)) >= self.loads, "its workers")
+
     def loading(self, since):
         """The process id of the worker that has told since that it loads."""
         line = self.host.wait_line("it loads", since=since)
@@ -150,7 +154,7 @@ def test_each_broken_version_of_a_part_is_loaded_once_from_the_next_request_on(a
     app.put_part()
     app.put("first", TELL, PART)
     assert app.get() == "first"
-    wait_for(lambda: len(app.lines("loaded in process", since)) >= app.loads, "its workers")
+    app.wait_loaded(since)
     for _ in range(10):
         since = app.host.log_position()
         app.put_part(BREAK)
@@ -209,6 +213,25 @@ def test_what_dies_while_it_loads_is_no_failure_of_the_app_and_the_request_is_an
 
 def templates(host):
     return [pid for pid in children_of(host.pid) if name_of(pid) == "exthost-templ"]
+
+
+READ = {"python": "word = open('data.txt').read()\n",
+        "tcl": "set file [open data.txt]; set word [read -nonewline $file]; close $file\n"}
+
+
+@LANGUAGES
+def test_a_data_file_that_the_app_has_read_counts_once_the_script_is_touched(app):
+    """An app may write what it reads, so that does not have it loaded again."""
+    word = {"python": '" + word.encode() + b"', "tcl": "$::word"}[app.language]
+    since = app.host.log_position()
+    put(app.root, "data.txt", "old")
+    app.put(word, READ)
+    assert app.get() == "old"
+    app.wait_loaded(since)
+    put(app.root, "data.txt", "new")
+    assert [app.get() for _ in range(2 * WORKERS)] == ["old"] * 2 * WORKERS
+    os.utime(app.root / app.name)
+    assert app.get() == "new"
 
 
 @pytest.mark.parametrize("language", ["python"])
