@@ -217,12 +217,13 @@ void app_pool_give_back(
 	pthread_mutex_unlock(&p->lock);
 }
 
-/* Start as many workers as are loaded, to replace them. */
+/*
+ * Replace the workers one for one. The files may have changed unnoticed, so the first one shows
+ * whether the others will load.
+ */
 static void renew(struct app_pool *p, struct app *a)
 {
-	for (size_t count = app_count_loaded(a);
-	     count > 0 && app_count(a) < a->settings.limits.workers; count--)
-		supply_start_ahead(p, a);
+	a->renewing = app_count_loaded(a);
 	supply_keep_enough(p, a);
 }
 

@@ -30,6 +30,7 @@ struct app {
 	struct app_worker_entry *workers;
 	size_t starting; /* workers that are being started and are in no list yet */
 	size_t waiting;  /* requests */
+	size_t renewing; /* workers to start once one of the new template has loaded */
 	/* Workers that could not be started, through no fault of the app; ever. */
 	unsigned unstarted;
 	pthread_cond_t changed;

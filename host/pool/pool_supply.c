@@ -407,28 +407,35 @@ void supply_remove(struct app_pool *p, struct app_worker_entry *w)
 }
 
 /*
- * Another load may fail too, as long as none of this version has ended well: one at a time. Later
- * ones are one at a time as well if the front brings the requests. Those that wait in a socket have
- * all of their workers started at once.
+ * As long as no load of this version has ended well, another may fail as well: one at a time. Later
+ * ones are one at a time too if the front brings the requests, unless they replace others. An app
+ * with sockets of its own has all of its workers started at once.
  */
 static bool must_wait(const struct app *a)
 {
-	return (a->sockets == NULL || !app_is_proven(a)) && app_count_loading(a) > 0;
+	bool one = !app_is_proven(a) || (a->sockets == NULL && a->renewing == 0);
+
+	return one && app_count_loading(a) > 0;
+}
+
+static size_t workers_wanted(const struct app *a)
+{
+	const struct limits *limits = &a->settings.limits;
+	size_t least = limits->min_workers > a->renewing ? limits->min_workers : a->renewing;
+
+	return a->sockets != NULL || limits->workers < least ? limits->workers : least;
 }
 
 void supply_keep_enough(struct app_pool *p, struct app *a)
 {
-	const struct limits *limits = &a->settings.limits;
-	size_t wanted = a->sockets != NULL || limits->workers < limits->min_workers
-			    ? limits->workers
-			    : limits->min_workers;
-
 	if (app_is_ending(p, a))
 		return;
-	for (size_t count = app_count(a); count < wanted; count++) {
+	for (size_t count = app_count(a); count < workers_wanted(a); count++) {
 		pool_files_look(p, a);
 		if (must_wait(a) || !app_version_may_start(&a->version, clock_now()))
-			break;
+			return;
 		supply_start_ahead(p, a);
 	}
+	if (app_is_proven(a))
+		a->renewing = 0;
 }

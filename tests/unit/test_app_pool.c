@@ -791,6 +791,46 @@ static void a_change_of_what_was_accepted_is_a_new_one(void **state)
 	forget(&fresh);
 }
 
+static void connect_template(void)
+{
+	int ends[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
+	app_pool_connect(t.pool, 0, ends[0], &t.config);
+	close(t.template);
+	t.template = ends[1];
+}
+
+static void a_new_template_replaces_workers_one_for_one_once_one_of_it_has_loaded(void **state)
+{
+	struct taker takers[2];
+	struct worker workers[2], fresh[2];
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		come(&takers[i]);
+		workers[i] = load();
+		assert_int_equal(result_of(&takers[i]), 0);
+	}
+	give_back(&takers[0], APP_FATE_ALIVE);
+	give_back(&takers[1], APP_FATE_ALIVE);
+	connect_template();
+	fresh[0] = begin_to_load();
+	assert_false(is_asked(20));
+	/* The old ones serve until then. */
+	assert_int_equal(reported().idle, 2);
+	report(&fresh[0], RUN_LOADED, 0);
+	fresh[1] = load();
+	for (int i = 0; i < 2; i++) {
+		assert_is_dismissed(&workers[i]);
+		forget(&workers[i]);
+	}
+	wait_for_idle(2);
+	assert_false(is_asked(0));
+	forget(&fresh[0]);
+	forget(&fresh[1]);
+}
+
 static void with_reload_strict_the_old_one_does_not_answer(void **state)
 {
 	struct taker first;
@@ -1177,6 +1217,7 @@ int main(void)
 	    TEST(a_change_that_does_not_load_leaves_the_old_worker_serving),
 	    TEST(it_is_tried_again_beside_it_after_two_seconds_and_not_before),
 	    TEST(a_change_of_what_was_accepted_is_a_new_one),
+	    TEST(a_new_template_replaces_workers_one_for_one_once_one_of_it_has_loaded),
 	    TEST(with_reload_strict_the_old_one_does_not_answer),
 	    TEST(one_that_dies_is_replaced_at_once_and_the_next_within_a_second_is_not),
 	    TEST(a_long_life_between_them_makes_an_early_death_the_first_again),
