@@ -2,9 +2,8 @@
  * A worker finds changes of its own files at each request. This is for what no worker looks at: a
  * version that did not load, and one whose next worker is about to be started.
  *
- * Notifications only make the pool look sooner: stat(2) shows what has changed, once a second in any
- * case, since file systems over a network send no notifications, and their number is
- * limited.
+ * Notifications only make the pool look sooner: stat(2) shows what has changed, once a second in
+ * any case, since file systems over a network send no notifications, and their number is limited.
  */
 #include "pool/pool_files.h"
 

@@ -313,6 +313,17 @@ static struct app_report reported(void)
 	return copy;
 }
 
+/* The app's version. */
+static struct app_version present(void)
+{
+	struct app_version copy;
+
+	pthread_mutex_lock(&t.pool->lock);
+	copy = t.pool->apps->version;
+	pthread_mutex_unlock(&t.pool->lock);
+	return copy;
+}
+
 /* Until so many are idle. */
 static void wait_for_idle(size_t count)
 {
@@ -325,7 +336,10 @@ static void wait_for_idle(size_t count)
 /* Until so many requests wait for a worker. */
 static void wait_for_waiting(size_t count)
 {
-	for (size_t waiting = 0; waiting != count;) {
+	size_t waiting = 0;
+
+	for (int i = 0; waiting != count; i++) {
+		assert_in_range(i, 0, PATIENCE);
 		pthread_mutex_lock(&t.pool->lock);
 		waiting = t.pool->apps->waiting;
 		pthread_mutex_unlock(&t.pool->lock);
@@ -463,7 +477,7 @@ static void an_app_that_does_not_load_is_500_and_later_requests_try_again(void *
 		assert_int_equal(result_of(&first), 500);
 		assert_string_equal(first.e.message, "app.tiny does not load: exit status 1");
 		assert_string_equal(reported().error, "exit status 1");
-		assert_int_equal(t.pool->apps->version.refusals, i + 1);
+		assert_int_equal(present().refusals, i + 1);
 		/* More than a quarter of a second. */
 		atomic_fetch_add(&clock_offset, 1);
 	}
@@ -471,7 +485,7 @@ static void an_app_that_does_not_load_is_500_and_later_requests_try_again(void *
 	w = load();
 	assert_int_equal(result_of(&first), 0);
 	assert_string_equal(reported().error, "");
-	assert_int_equal(t.pool->apps->version.refusals, 0);
+	assert_int_equal(present().refusals, 0);
 	give_back(&first, APP_FATE_ALIVE);
 	forget(&w);
 }
@@ -493,7 +507,7 @@ static void an_app_that_does_not_load_is_loaded_once_however_many_wait(void **st
 	for (size_t i = 0; i < UNIT_COUNT(takers); i++)
 		assert_int_equal(result_of(&takers[i]), 500);
 	assert_refused_at_once(8);
-	assert_int_equal(t.pool->apps->version.failures, 1);
+	assert_int_equal(present().failures, 1);
 }
 
 /* A load fails, but a file of it has been mended since it began. */
@@ -509,7 +523,7 @@ static void what_has_failed_before_the_file_was_mended_answers_no_request(void *
 	die(&w, 1 << 8);
 	w = load();
 	assert_int_equal(result_of(&first), 0);
-	assert_int_equal(t.pool->apps->version.failures, 0);
+	assert_int_equal(present().failures, 0);
 	assert_string_equal(reported().error, "");
 	give_back(&first, APP_FATE_ALIVE);
 	forget(&w);
@@ -575,7 +589,7 @@ static void a_fork_that_fails_is_503_at_once_and_no_failure_of_the_app(void **st
 		assert_int_equal(result_of(&first), 503);
 		assert_string_equal(
 		    first.e.message, "app.tiny: no app worker: no request process could be forked");
-		assert_false(app_version_is_refused(&t.pool->apps->version));
+		assert_false(present().state == APP_VERSION_REFUSED);
 	}
 	come(&first);
 	w = load();
@@ -621,7 +635,7 @@ static void a_worker_that_is_lost_with_its_template_while_it_loads_is_no_failure
 	}
 	w = load();
 	assert_int_equal(result_of(&first), 0);
-	assert_int_equal(t.pool->apps->version.failures, 0);
+	assert_int_equal(present().failures, 0);
 	give_back(&first, APP_FATE_ALIVE);
 	forget(&w);
 }
@@ -636,7 +650,7 @@ static void a_worker_that_the_kernel_kills_while_it_loads_is_no_failure_the_firs
 	come(&first);
 	for (int i = 0; i < 3; i++) {
 		w = begin_to_load();
-		assert_int_equal(t.pool->apps->version.failures, 0);
+		assert_int_equal(present().failures, 0);
 		die(&w, SIGKILL);
 	}
 	assert_int_equal(result_of(&first), 500);
@@ -664,7 +678,7 @@ static void one_that_takes_too_long_to_load_is_504(void **state)
 		poll(NULL, 0, 1);
 	}
 	/* What it means for a request that still waits. */
-	assert_int_equal(t.pool->apps->version.refused_status, 504);
+	assert_int_equal(present().refused_status, 504);
 }
 
 /* A worker has loaded; it finds its files changed at the next request. */

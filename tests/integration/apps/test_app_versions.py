@@ -1,6 +1,6 @@
 """
-The versions of an app, behind the front and with a socket of its own: what is held against a version
-that does not load, and from when on its mended successor answers.
+The versions of an app, behind the front and with a socket of its own: what is held against a
+version that does not load, and from when on its mended successor answers.
 """
 
 import os
