@@ -18,14 +18,12 @@
 static const struct child_rules rules = {
     .first = 100 * CLOCK_MILLISECOND, .most = 5000 * CLOCK_MILLISECOND};
 
-#define PING_EVERY_NS CLOCK_SECOND
-
 static void watch(struct front_keeper *k);
 
 void front_keeper_init(struct front_keeper *k, const struct log *log, uint64_t ping_every)
 {
-	*k = (struct front_keeper){.channel = -1, .ping_every = PING_EVERY_NS};
-	if (ping_every != 0 && ping_every < PING_EVERY_NS)
+	*k = (struct front_keeper){.channel = -1, .ping_every = HEARTBEAT_EVERY};
+	if (ping_every != 0 && ping_every < HEARTBEAT_EVERY)
 		k->ping_every = ping_every;
 	child_init(&k->child, "front", log, &rules);
 	child_want(&k->child, 0);

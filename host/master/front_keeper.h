@@ -24,7 +24,7 @@ struct front_keeper {
 };
 
 /*
- * The first front is due at once. It is pinged each second, or each `ping_every` nanoseconds if
+ * The first front is due at once. It is pinged twice a second, or each `ping_every` nanoseconds if
  * that is not 0 and shorter.
  */
 void front_keeper_init(struct front_keeper *k, const struct log *log, uint64_t ping_every);

@@ -5,8 +5,12 @@
 #ifndef EXTHOST_HEARTBEAT_H
 #define EXTHOST_HEARTBEAT_H
 
+#include "base/clock.h"
+
 #include <stdbool.h>
 #include <stdint.h>
+
+#define HEARTBEAT_EVERY (CLOCK_SECOND / 2) /* between two pings, unless something asks for more */
 
 struct heartbeat {
 	uint64_t every;    /* nanoseconds between two pings */

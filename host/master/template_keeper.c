@@ -25,7 +25,6 @@
 
 /* Names of modules come in groups: one new template for all that come within this time. */
 #define GATHER_NOTICED_NS (300 * CLOCK_MILLISECOND)
-#define PING_EVERY_NS CLOCK_SECOND
 
 static const struct child_rules rules = {.first = 100 * CLOCK_MILLISECOND,
     .most = 5000 * CLOCK_MILLISECOND,
@@ -188,7 +187,8 @@ bool template_keeper_take_status(struct template_keeper *k, int *channel)
 		k->status = -1;
 		child_set_ready(&k->next);
 		child_move(&k->next, &k->serving);
-		heartbeat_begin(&k->heartbeat, PING_EVERY_NS);
+		heartbeat_begin(&k->heartbeat, HEARTBEAT_EVERY);
+		k->heartbeat.has_answered = true; /* it has started */
 		k->ready = true;
 		return true;
 	case TEMPLATE_REFUSED:

@@ -182,6 +182,12 @@ def seconds_between(host, *texts):
     return time_of(second) - time_of(first)
 
 
+def stands_still(pid):
+    """Whether this worker waits: for requests, or for its client to take more."""
+    with open(f"/proc/{pid}/wchan") as f:
+        return "poll" in f.read()
+
+
 class Serving(Host):
     """
     `exthost serve --app` with the app of APPS in this language (or `text`), once `expect` (else

@@ -15,7 +15,7 @@ from support.clients import Clients
 from support.faults import Asked, front_of
 from support.host import SUFFIX
 from support.log_lines import time_of
-from support.own_socket import APPS, Serving, seconds_between
+from support.own_socket import APPS, Serving, seconds_between, stands_still
 from support.processes import descendants, gone, lives, named, status_number
 from support.waiting import wait_for
 from support.web import BrokenTransfer
@@ -189,11 +189,6 @@ def record_headers(data):
         version, kind, _, length, padding = struct.unpack_from(">BBHHB", data, at)
         yield version, kind
         at += 8 + length + padding
-
-
-def stands_still(pid):
-    with open(f"/proc/{pid}/wchan") as f:
-        return "poll" in f.read()
 
 
 @pytest.mark.parametrize("language", ["python"], scope="module")
