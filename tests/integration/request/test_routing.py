@@ -173,7 +173,8 @@ def test_head_of_static_content_has_the_length_and_no_body(served):
     assert (reply.status, reply.header("Content-Length"), reply.body) == (200, "8", b"")
 
 
-@pytest.mark.parametrize("path, first", [("/perl.pl", "'perl' as its program"), ("/program", "ELF")])
+@pytest.mark.parametrize("path, first", [
+    ("/perl.pl", "'perl' as its program"), ("/program", "ELF")])
 def test_an_executable_in_no_language_of_ours_is_500_and_the_log_says_why(
         served, path, first):
     since = served.log_position()
