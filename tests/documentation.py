@@ -16,11 +16,11 @@ from support.host import REPOSITORY
 
 MAN = REPOSITORY / "host" / "man"
 UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
-# Of Fossil, systemctl, podman, docker, kubectl, cmake, ctest, git and other tools.
+# Of Fossil, mount, systemctl, podman, docker, kubectl, cmake, ctest, git and other tools.
 OTHERS = set("""
     extroot port localhost nojail now entrypoint read-only read-only-tmpfs tmpfs name
     cap-drop security-opt health-cmd version build-arg target from preset build help
-    prefix batch args pid core list
+    prefix batch args pid core list bind
 """.split())
 
 
