@@ -45,10 +45,11 @@ struct binding_setting {
 };
 
 struct binding {
-	const char *name;            /* "python"; the word after exthost-cgi in a #! line */
+	const char *name;            /* "python"; the word after exthost-cgi in a shebang line */
 	const char *command;         /* `exthost COMMAND` is the plain interpreter; NULL: none */
 	const char *const *suffixes; /* ".py", ...; NULL-terminated */
-	const char *const *programs; /* names in #! lines that mean this language ("python3"); a
+	const char *const
+	    *programs; /* names in shebang lines that mean this language ("python3"); a
 	                                version behind the name ("python3.11") is allowed for */
 
 	/* Its own settings, in the order in which a run gets their values. NULL: there are none. */

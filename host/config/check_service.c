@@ -55,22 +55,22 @@ static int check_command(
 	return check_file(words[0], script ? R_OK : X_OK, e);
 }
 
-/* What is not there yet will be made: its folder must be, unless it is one itself ("/museum/"). */
+/* A path that does not exist yet will be made: its directory must exist, unless it ends in '/'. */
 static int check_writable(const char *path, struct error *e)
 {
 	const char *slash = strrchr(path, '/');
-	char *folder;
+	char *directory;
 	int result;
 
 	if (path[0] != '/')
 		return error_set(e, "'%s' is no absolute path", path);
 	result = faccessat(AT_FDCWD, path, W_OK, AT_EACCESS);
 	if (result < 0 && errno == ENOENT && slash[1] != '\0') {
-		folder = strndup(path, (size_t)(slash - path) + 1);
-		if (folder == NULL)
+		directory = strndup(path, (size_t)(slash - path) + 1);
+		if (directory == NULL)
 			return error_set(e, "out of memory");
-		result = faccessat(AT_FDCWD, folder, W_OK | X_OK, AT_EACCESS);
-		free(folder);
+		result = faccessat(AT_FDCWD, directory, W_OK | X_OK, AT_EACCESS);
+		free(directory);
 	}
 	return result < 0 ? error_errno(e, "%s", path) : 0;
 }

@@ -59,13 +59,13 @@ static int check_paths(const struct config *config, struct error *e)
 	return check_control(config->control, e) < 0 ? error_prefix(e, "option --control") : 0;
 }
 
-static int check_folder(const char *path, struct error *e)
+static int check_directory(const char *path, struct error *e)
 {
 	struct stat status;
 
 	if (stat(path, &status) < 0)
 		return error_errno(e, "'%s'", path);
-	return S_ISDIR(status.st_mode) ? 0 : error_set(e, "'%s' is no folder", path);
+	return S_ISDIR(status.st_mode) ? 0 : error_set(e, "'%s' is not a directory", path);
 }
 
 static int check_preload_item(
@@ -120,7 +120,7 @@ static int check_value(const void *bindings, const char *name, const char *value
 	if (strncmp(name, "env", 3) == 0)
 		return check_environment(name, value, e);
 	if (strcmp(name, "root") == 0 || strcmp(name, "tmpdir") == 0)
-		return check_folder(value, e);
+		return check_directory(value, e);
 	if (strcmp(name, "prefix") == 0 || strcmp(name, "metrics") == 0)
 		return check_path(value, e);
 	if (strcmp(name, "control") == 0)
@@ -254,7 +254,7 @@ int config_check_read(
 	if (config->only_app != NULL && take_only_app(config, e) < 0)
 		return -1;
 	if (config->root == NULL)
-		return error_set(e, "serve needs --root DIR, the folder whose files answer");
+		return error_set(e, "serve needs --root DIR, the directory whose files answer");
 	if (apps_check(config, e) < 0)
 		return -1;
 	if (config->listen.count == 0 && config->only_app == NULL &&

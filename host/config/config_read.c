@@ -82,7 +82,7 @@ static int set_defaults(struct reading *r)
 	return 0;
 }
 
-static int folder_check(char **path, const char *what, struct error *e)
+static int directory_check(char **path, const char *what, struct error *e)
 {
 	struct stat status;
 	char *real = realpath(*path, NULL);
@@ -94,7 +94,7 @@ static int folder_check(char **path, const char *what, struct error *e)
 	if (stat(real, &status) < 0)
 		return error_errno(e, "%s %s", what, real);
 	if (!S_ISDIR(status.st_mode))
-		return error_set(e, "%s %s: not a folder", what, real);
+		return error_set(e, "%s %s: not a directory", what, real);
 	if (access(real, R_OK | X_OK) < 0)
 		return error_errno(e, "%s %s", what, real);
 	return 0;
@@ -113,9 +113,9 @@ static int read_all(
 	if (config->config_file != NULL &&
 	    config_file_read(config, &r->table, r->file, r->check, r->e) < 0)
 		return -1;
-	if (config->root != NULL && folder_check(&config->root, "extension root", r->e) < 0)
+	if (config->root != NULL && directory_check(&config->root, "extension root", r->e) < 0)
 		return -1;
-	return folder_check(&config->tmpdir, "folder for temporary files", r->e);
+	return directory_check(&config->tmpdir, "directory for temporary files", r->e);
 }
 
 int config_read(struct config *config, enum config_command command,

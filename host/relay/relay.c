@@ -163,13 +163,13 @@ static int read_command_line(struct relay *r, int argc, char **argv)
 
 static void set_absolute(const char *name, const char *path)
 {
-	char folder[PATH_MAX];
+	char directory[PATH_MAX];
 	char absolute[2 * PATH_MAX];
 
 	if (path == NULL || path[0] == '\0' || path[0] == '/' ||
-	    getcwd(folder, sizeof(folder)) == NULL)
+	    getcwd(directory, sizeof(directory)) == NULL)
 		return;
-	snprintf(absolute, sizeof(absolute), "%s/%s", folder, path);
+	snprintf(absolute, sizeof(absolute), "%s/%s", directory, path);
 	setenv(name, absolute, 1);
 }
 
@@ -208,15 +208,15 @@ static const char *read_environment(struct relay *r)
 static int set_address(struct sockaddr_un *address, const char *path)
 {
 	const char *slash = strrchr(path, '/');
-	char folder[PATH_MAX];
+	char directory[PATH_MAX];
 
 	*address = (struct sockaddr_un){.sun_family = AF_UNIX};
 	if (strlen(path) >= sizeof(address->sun_path)) {
-		if (slash == NULL || strlen(path) >= sizeof(folder) ||
+		if (slash == NULL || strlen(path) >= sizeof(directory) ||
 		    strlen(slash + 1) >= sizeof(address->sun_path))
 			return -1;
-		snprintf(folder, sizeof(folder), "%.*s", (int)(slash - path) + 1, path);
-		if (chdir(folder) < 0)
+		snprintf(directory, sizeof(directory), "%.*s", (int)(slash - path) + 1, path);
+		if (chdir(directory) < 0)
 			return -1;
 		path = slash + 1;
 	}

@@ -27,8 +27,8 @@ void relay_reply_init(struct relay_reply *reply, uint16_t request_id)
 
 static int open_file(void)
 {
-	const char *folder = getenv("TMPDIR");
-	int fd = open(folder != NULL ? folder : "/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	const char *directory = getenv("TMPDIR");
+	int fd = open(directory != NULL ? directory : "/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 
 	return fd >= 0 ? fd : fd_memory_file("exthost-reply");
 }

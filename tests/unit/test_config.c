@@ -161,9 +161,9 @@ static void folders_must_be_there(void **state)
 	assert_refused(CONFIG_SERVE, "--root /nowhere/at/all",
 	    "extension root /nowhere/at/all: No such file or directory");
 	assert_refused(
-	    CONFIG_SERVE, "--root /etc/passwd", "extension root /etc/passwd: not a folder");
+	    CONFIG_SERVE, "--root /etc/passwd", "extension root /etc/passwd: not a directory");
 	assert_refused(CONFIG_SERVE, "--tmpdir /nowhere",
-	    "folder for temporary files /nowhere: No such file or directory");
+	    "directory for temporary files /nowhere: No such file or directory");
 	serve(&c, "--root /usr/../usr/./bin/..");
 	assert_string_equal(c.config.root, "/usr");
 	config_release(&c.config);
