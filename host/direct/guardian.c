@@ -22,6 +22,7 @@
 #include "base/process.h"
 #include "binding.h"
 #include "direct/direct_setup.h"
+#include "direct/orphan_grace.h"
 #include "ipc/escalation.h"
 #include "ipc/scoreboard.h"
 #include "request/access_log.h"
@@ -51,7 +52,6 @@
 #define ABANDONED_GRACE_NS (5 * CLOCK_SECOND) /* for an app to end a request without a client */
 #define LOOK_IDLE_MS 20                       /* between two looks at the slot */
 #define LOOK_BUSY_MS 4                        /* the same while a request is being answered */
-#define ORPHAN_SIGNAL (SIGRTMAX - 1)          /* to the worker: its guardian has died */
 #define QUIET_LOOKS 50 /* without a new request, before the guardian sleeps */
 
 /* What a guardian knows of its worker. */
@@ -398,34 +398,6 @@ static void take_orphaned(int number)
 	answer_for(orphan_setup, &outcome);
 	log_flush(&orphan_setup->log);
 	kill(0, SIGKILL);
-}
-
-static bool has_orphan_handler(pid_t pid)
-{
-	char path[64], text[4096];
-	FD_OWNED int file = -1;
-	const char *caught;
-	ssize_t n;
-
-	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
-	file = open(path, O_RDONLY | O_CLOEXEC);
-	n = file >= 0 ? fd_read_all(file, text, sizeof(text) - 1) : 0;
-	text[n > 0 ? n : 0] = '\0';
-	caught = strstr(text, "SigCgt:");
-	return caught != NULL &&
-	       (strtoull(caught + strlen("SigCgt:"), NULL, 16) >> (ORPHAN_SIGNAL - 1) & 1) != 0;
-}
-
-void guardian_wait_for_orphan(pid_t pid, uint64_t deadline)
-{
-	struct pollfd end = {.events = POLLIN};
-
-	if (clock_now() >= deadline || !has_orphan_handler(pid))
-		return;
-	end.fd = (int)syscall(SYS_pidfd_open, pid, 0);
-	if (end.fd >= 0)
-		poll(&end, 1, clock_left(deadline));
-	fd_close(&end.fd);
 }
 
 /* Give idle connections to other workers: all, or those on which a request has come (`ready`). */

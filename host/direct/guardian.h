@@ -2,7 +2,6 @@
 #ifndef EXTHOST_GUARDIAN_H
 #define EXTHOST_GUARDIAN_H
 
-#include <stdint.h>
 #include <sys/types.h>
 
 struct direct_setup;
@@ -15,11 +14,5 @@ struct binding_run;
  */
 void guardian_fork(
     const struct binding *binding, struct binding_run *run, struct direct_setup *setup);
-
-/*
- * If the process is a direct worker whose guardian has died, wait until it has answered its request
- * and ended, at most until this clock_now().
- */
-void guardian_wait_for_orphan(pid_t pid, uint64_t deadline);
 
 #endif

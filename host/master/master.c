@@ -15,6 +15,7 @@
 #include "binding.h"
 #include "config/config_check.h"
 #include "config/config_read.h"
+#include "direct/orphan_grace.h"
 #include "master/front_keeper.h"
 #include "master/notify.h"
 #include "master/orphans.h"
@@ -50,7 +51,8 @@ struct master {
 	struct notify notify;
 	uint64_t ping_at; /* time of the next watchdog ping to the supervisor; of clock_now() */
 	bool stopping;
-	bool hurried; /* a second SIGTERM or SIGINT has come */
+	bool hurried;              /* a second SIGTERM or SIGINT has come */
+	struct orphan_grace grace; /* of children that templates have left behind */
 	int exit_status;
 };
 
@@ -64,6 +66,7 @@ static void reopen_log(struct master *m);
 static void reload(struct master *m);
 static void end_reload(struct master *m);
 static void reap_children(struct master *m);
+static bool is_service(const void *master, pid_t group);
 static void take_front_message(struct master *m);
 static void take_template_status(struct master *m, int language);
 static void leave_master(void *master);
@@ -181,6 +184,9 @@ static int work(struct master *m)
 		first = earlier(first, work_templates(m, i));
 	first = earlier(first, m->ready ? services_work(&m->services) : 0);
 	front_keeper_tell_services(&m->front, &m->services);
+	if (orphan_grace_left(&m->grace) == 0)
+		orphans_kill(is_service, m, &m->grace);
+	first = earlier(first, m->grace.end);
 	return first != 0 ? clock_left(first) : -1;
 }
 
@@ -309,7 +315,7 @@ static void reap_children(struct master *m)
 	while ((pid = waitpid(-1, &wait_status, WNOHANG)) > 0)
 		foreign = !take_death(m, pid, wait_status) || foreign;
 	if (foreign)
-		orphans_kill(is_service, m);
+		orphans_kill(is_service, m, &m->grace);
 }
 
 static void take_front_message(struct master *m)

@@ -5,6 +5,7 @@
 #include "master/orphans.h"
 
 #include "base/fd.h"
+#include "direct/orphan_grace.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -43,13 +44,15 @@ static bool has_cgi_environment(pid_t pid)
 	return false;
 }
 
-void orphans_kill(bool (*is_known)(const void *who, pid_t group), const void *who)
+void orphans_kill(
+    bool (*is_known)(const void *who, pid_t group), const void *who, struct orphan_grace *grace)
 {
 	FD_OWNED int file = open("/proc/thread-self/children", O_RDONLY | O_CLOEXEC);
 	char text[16384];
 	ssize_t n = file >= 0 ? fd_read_all(file, text, sizeof(text) - 1) : 0;
 	char *at = text, *end;
 
+	orphan_grace_begin(grace);
 	text[n > 0 ? n : 0] = '\0';
 	for (long pid = strtol(at, &end, 10); end != at; pid = strtol(at, &end, 10)) {
 		pid_t group = pid > 1 ? getpgid((pid_t)pid) : -1;
@@ -57,7 +60,9 @@ void orphans_kill(bool (*is_known)(const void *who, pid_t group), const void *wh
 		at = end;
 		if (group <= 0 || group == getpgrp() || is_known(who, group))
 			continue;
-		if (is_this_program((pid_t)pid) || has_cgi_environment((pid_t)pid))
+		if ((is_this_program((pid_t)pid) || has_cgi_environment((pid_t)pid)) &&
+		    !orphan_grace_spares(grace, (pid_t)pid))
 			kill((pid_t)pid, SIGKILL);
 	}
+	orphan_grace_finish(grace);
 }

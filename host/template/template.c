@@ -16,7 +16,7 @@
 #include "base/log.h"
 #include "base/tuning.h"
 #include "binding.h"
-#include "direct/guardian.h"
+#include "direct/orphan_grace.h"
 #include "ipc/run_channel.h"
 #include "template/app_worker.h"
 #include "template/heap_fill.h"
@@ -44,8 +44,6 @@
 
 #define GUARDS_LOOKED_AT 64 /* children polled at a time while draining */
 #define CHILDREN_FIRST 512  /* room in the first table of children: a page */
-/* For direct workers whose guardians have died to answer their requests. */
-#define ORPHAN_GRACE_NS (CLOCK_SECOND / 2)
 /* The lowest number for the log's descriptor: languages get the lower ones. */
 #define LOG_LEAST 10
 
@@ -59,8 +57,9 @@ struct template
 	const struct template_setup *setup;
 	struct child *children;
 	size_t count, capacity;
-	int pings;     /* the setup's `status`; -1: the master has closed it */
-	int signals;   /* signalfd for SIGCHLD */
+	int pings;   /* the setup's `status`; -1: the master has closed it */
+	int signals; /* signalfd for SIGCHLD */
+	struct orphan_grace grace;
 	int kin;       /* /proc/thread-self/children; -1: the kernel does not have it */
 	bool draining; /* the front has closed the channel: only wait for the children */
 };
@@ -75,7 +74,7 @@ static void take_orders(struct template *t);
 static void fork_one(struct template *t, bool warm, struct process_ends *ends);
 static void drain(struct template *t);
 static void reap_children(struct template *t);
-static void kill_orphans(const struct template *t);
+static void kill_orphans(struct template *t);
 static void tell(const struct template_setup *setup, enum template_event event, const char *text);
 
 int template_start(const struct template_setup *setup, pid_t (*fork_child)(void *context),
@@ -142,7 +141,7 @@ static void wait_for_orders(struct template *t)
 	struct pollfd events[3] = {{.fd = t->setup->channel, .events = POLLIN},
 	    {.fd = t->pings, .events = POLLIN}, {.fd = t->signals, .events = POLLIN}};
 
-	if (poll(events, 3, -1) < 0)
+	if (poll(events, 3, orphan_grace_left(&t->grace)) < 0)
 		return;
 	if (events[1].revents != 0)
 		answer_ping(t);
@@ -150,6 +149,8 @@ static void wait_for_orders(struct template *t)
 		take_orders(t);
 	if (events[2].revents != 0)
 		reap_children(t);
+	if (orphan_grace_left(&t->grace) == 0)
+		kill_orphans(t);
 }
 
 /* `exthost request` has no master: it closes the socket once the template is ready. */
@@ -258,7 +259,7 @@ static void drain(struct template *t)
 
 		for (size_t i = 0; i < looked; i++)
 			events[1 + i].fd = t->children[i].channel;
-		if (poll(events, (nfds_t)(1 + looked), -1) < 0)
+		if (poll(events, (nfds_t)(1 + looked), orphan_grace_left(&t->grace)) < 0)
 			continue;
 		/*
 		 * A guard holds the other end of its run's channel. When that is closed, a hang-up
@@ -272,6 +273,8 @@ static void drain(struct template *t)
 			}
 		if (events[0].revents != 0)
 			reap_children(t);
+		if (orphan_grace_left(&t->grace) == 0)
+			kill_orphans(t);
 	}
 }
 
@@ -367,22 +370,22 @@ static bool is_ours(const struct template *t, pid_t pid)
  * the run's own process died, since the template is a subreaper. The children of a process that is
  * killed here come with the next SIGCHLD.
  */
-static void kill_orphans(const struct template *t)
+static void kill_orphans(struct template *t)
 {
 	char text[4096];
 	ssize_t n = t->kin >= 0 ? pread(t->kin, text, sizeof(text) - 1, 0) : 0;
-	uint64_t deadline = clock_now() + ORPHAN_GRACE_NS;
 	char *at = text, *end;
 
+	orphan_grace_begin(&t->grace);
 	text[n > 0 ? n : 0] = '\0';
 	for (long pid = strtol(at, &end, 10); end != at && *end == ' ';
 	     pid = strtol(at, &end, 10)) {
 		at = end;
-		if (pid <= 1 || is_ours(t, (pid_t)pid))
-			continue;
-		guardian_wait_for_orphan((pid_t)pid, deadline);
-		kill((pid_t)pid, SIGKILL);
+		if (pid > 1 && !is_ours(t, (pid_t)pid) &&
+		    !orphan_grace_spares(&t->grace, (pid_t)pid))
+			kill((pid_t)pid, SIGKILL);
 	}
+	orphan_grace_finish(&t->grace);
 }
 
 static void reap_children(struct template *t)

@@ -2,6 +2,7 @@
 #include "unit.h"
 
 #include "base/fd.h"
+#include "direct/orphan_grace.h"
 #include "master/orphans.h"
 
 #include <fcntl.h>
@@ -75,7 +76,7 @@ static void what_was_forked_into_a_group_of_its_own_is_killed(void **state)
 	pid_t none = 0, pid = fork_child(true);
 
 	(void)state;
-	orphans_kill(is_known, &none);
+	orphans_kill(is_known, &none, &(struct orphan_grace){0});
 	assert_true(was_killed(pid));
 }
 
@@ -84,7 +85,7 @@ static void a_program_with_the_environment_of_cgi_is_killed(void **state)
 	pid_t none = 0, pid = start_program("GATEWAY_INTERFACE=CGI/1.1");
 
 	(void)state;
-	orphans_kill(is_known, &none);
+	orphans_kill(is_known, &none, &(struct orphan_grace){0});
 	assert_true(was_killed(pid));
 }
 
@@ -93,7 +94,7 @@ static void another_program_is_let_be(void **state)
 	pid_t none = 0, pid = start_program("XGATEWAY_INTERFACE=CGI/1.1");
 
 	(void)state;
-	orphans_kill(is_known, &none);
+	orphans_kill(is_known, &none, &(struct orphan_grace){0});
 	assert_false(was_killed(pid));
 }
 
@@ -102,7 +103,7 @@ static void what_belongs_to_somebody_is_let_be(void **state)
 	pid_t first = fork_child(true), second = start_program("GATEWAY_INTERFACE=CGI/1.1");
 
 	(void)state;
-	orphans_kill(is_known, &first);
+	orphans_kill(is_known, &first, &(struct orphan_grace){0});
 	assert_false(was_killed(first));
 	assert_true(was_killed(second));
 }
@@ -112,7 +113,7 @@ static void the_hosts_own_processes_are_let_be(void **state)
 	pid_t none = 0, pid = fork_child(false);
 
 	(void)state;
-	orphans_kill(is_known, &none);
+	orphans_kill(is_known, &none, &(struct orphan_grace){0});
 	assert_false(was_killed(pid));
 }
 
@@ -123,14 +124,40 @@ static void all_of_many_are_killed(void **state)
 	(void)state;
 	for (size_t i = 0; i < UNIT_COUNT(pids); i++)
 		pids[i] = fork_child(true);
-	orphans_kill(is_known, &none);
+	orphans_kill(is_known, &none, &(struct orphan_grace){0});
 	for (size_t i = 0; i < UNIT_COUNT(pids); i++)
 		assert_true(was_killed(pids[i]));
+}
+
+static void ignore(int number)
+{
+	(void)number;
+}
+
+static void a_direct_worker_that_answers_gets_a_moment_and_no_more(void **state)
+{
+	struct orphan_grace grace = {0};
+	pid_t none = 0, pid;
+
+	(void)state;
+	signal(ORPHAN_SIGNAL, ignore);
+	pid = fork_child(true);
+	signal(ORPHAN_SIGNAL, SIG_DFL);
+	assert_int_equal(orphan_grace_left(&grace), -1);
+	orphans_kill(is_known, &none, &grace);
+	assert_in_range(orphan_grace_left(&grace), 0, 500);
+	assert_int_equal(waitpid(pid, NULL, WNOHANG), 0);
+	grace.end = 1; /* long ago */
+	assert_int_equal(orphan_grace_left(&grace), 0);
+	orphans_kill(is_known, &none, &grace);
+	assert_int_equal(orphan_grace_left(&grace), -1);
+	assert_true(was_killed(pid));
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(a_direct_worker_that_answers_gets_a_moment_and_no_more),
 	    cmocka_unit_test(what_was_forked_into_a_group_of_its_own_is_killed),
 	    cmocka_unit_test(a_program_with_the_environment_of_cgi_is_killed),
 	    cmocka_unit_test(another_program_is_let_be),
