@@ -18,13 +18,25 @@
 static const struct child_rules rules = {
     .first = 100 * CLOCK_MILLISECOND, .most = 5000 * CLOCK_MILLISECOND};
 
+/*
+ * A front that is killed takes the requests in hand along, so it gets more time than a template:
+ * half of the supervisor's, which must not be first, and never more than this.
+ */
+#define PATIENCE_MOST_NS (5 * CLOCK_SECOND)
+#define PATIENCE_LEAST_NS (3 * CLOCK_SECOND / 2)
+
 static void watch(struct front_keeper *k);
 
-void front_keeper_init(struct front_keeper *k, const struct log *log, uint64_t ping_every)
+void front_keeper_init(struct front_keeper *k, const struct log *log, uint64_t watchdog_every)
 {
-	*k = (struct front_keeper){.channel = -1, .ping_every = HEARTBEAT_EVERY};
-	if (ping_every != 0 && ping_every < HEARTBEAT_EVERY)
-		k->ping_every = ping_every;
+	*k = (struct front_keeper){
+	    .channel = -1, .ping_every = HEARTBEAT_EVERY_NS, .patience = PATIENCE_MOST_NS};
+	if (watchdog_every != 0 && watchdog_every < HEARTBEAT_EVERY_NS)
+		k->ping_every = watchdog_every;
+	if (watchdog_every != 0 && watchdog_every < PATIENCE_MOST_NS)
+		k->patience = watchdog_every;
+	if (k->patience < PATIENCE_LEAST_NS)
+		k->patience = PATIENCE_LEAST_NS;
 	child_init(&k->child, "front", log, &rules);
 	child_want(&k->child, 0);
 }
@@ -52,7 +64,7 @@ static void start(struct front_keeper *k, const struct front_setup *setup, void 
 		close(ends[0]);
 	} else {
 		k->channel = ends[0];
-		heartbeat_begin(&k->heartbeat, k->ping_every);
+		heartbeat_begin(&k->heartbeat, k->ping_every, k->patience);
 	}
 	close(ends[1]);
 }

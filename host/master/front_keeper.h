@@ -19,15 +19,17 @@ struct front_keeper {
 	struct child child;
 	int channel;         /* orders to the front; -1: there is no front */
 	uint64_t ping_every; /* nanoseconds between two pings */
+	uint64_t patience;   /* nanoseconds without an answer after which it is killed */
 	struct heartbeat heartbeat;
 	pid_t services_told; /* pid of the front that knows the state of the services */
 };
 
 /*
- * The first front is due at once. It is pinged twice a second, or each `ping_every` nanoseconds if
- * that is not 0 and shorter.
+ * The first front is due at once. It is pinged twice a second, and killed after five seconds
+ * without an answer. `watchdog_every`: nanoseconds between the pings to the supervisor, which take
+ * half of the time that it waits; 0: it waits for none. If these are shorter they hold instead.
  */
-void front_keeper_init(struct front_keeper *k, const struct log *log, uint64_t ping_every);
+void front_keeper_init(struct front_keeper *k, const struct log *log, uint64_t watchdog_every);
 
 /*
  * Start a front if one is due; ping it, and kill it if it hangs. `setup` is complete but for the

@@ -7,14 +7,14 @@
 
 #include "base/clock.h"
 
-#define LOOK_EVERY (CLOCK_SECOND / 4) /* while an answer is awaited */
+#define LOOK_EVERY_NS (CLOCK_SECOND / 4) /* while an answer is awaited */
 #define LOOKS_LATE 2
-#define LOOKS_LOST 6
 #define LOOKS_FIRST 40 /* for the first answer: the process has to start */
 
-void heartbeat_begin(struct heartbeat *h, uint64_t every)
+void heartbeat_begin(struct heartbeat *h, uint64_t every, uint64_t patience)
 {
-	*h = (struct heartbeat){.every = every, .due = clock_now()};
+	*h = (struct heartbeat){
+	    .every = every, .patience = (unsigned)(patience / LOOK_EVERY_NS), .due = clock_now()};
 }
 
 void heartbeat_end(struct heartbeat *h)
@@ -28,7 +28,7 @@ enum heartbeat_step heartbeat_step(struct heartbeat *h)
 
 	if (h->due == 0 || now < h->due)
 		return HEARTBEAT_WAIT;
-	h->due = now + LOOK_EVERY;
+	h->due = now + LOOK_EVERY_NS;
 	if (!h->asked) {
 		h->asked = true;
 		h->pinged = now;
@@ -36,7 +36,7 @@ enum heartbeat_step heartbeat_step(struct heartbeat *h)
 		return HEARTBEAT_PING;
 	}
 	h->looks++;
-	if (h->looks >= (h->has_answered ? LOOKS_LOST : LOOKS_FIRST))
+	if (h->looks >= (h->has_answered ? h->patience : LOOKS_FIRST))
 		return HEARTBEAT_LOST;
 	return h->looks == LOOKS_LATE ? HEARTBEAT_LATE : HEARTBEAT_WAIT;
 }

@@ -10,10 +10,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define HEARTBEAT_EVERY (CLOCK_SECOND / 2) /* between two pings, unless something asks for more */
+#define HEARTBEAT_EVERY_NS (CLOCK_SECOND / 2) /* between two pings, unless more are asked for */
 
 struct heartbeat {
 	uint64_t every;    /* nanoseconds between two pings */
+	unsigned patience; /* steps without an answer after which the process counts as hung */
 	uint64_t due;      /* time of the next step; 0: there is no process */
 	uint64_t pinged;   /* time of the last ping */
 	unsigned looks;    /* steps since the last ping, without an answer */
@@ -25,11 +26,14 @@ enum heartbeat_step {
 	HEARTBEAT_WAIT, /* nothing to do before `due` */
 	HEARTBEAT_PING, /* send a ping */
 	HEARTBEAT_LATE, /* half a second without an answer */
-	HEARTBEAT_LOST  /* a second and a half without an answer, ten if there never was one */
+	HEARTBEAT_LOST  /* as long as its patience without an answer; 10 s if there never was one */
 };
 
-/* A new process: the first ping is due at once, then one each `every` nanoseconds. */
-void heartbeat_begin(struct heartbeat *h, uint64_t every);
+/*
+ * A new process: the first ping is due at once, then one each `every` nanoseconds. After `patience`
+ * nanoseconds without an answer it counts as hung.
+ */
+void heartbeat_begin(struct heartbeat *h, uint64_t every, uint64_t patience);
 
 /* There is no process any more. */
 void heartbeat_end(struct heartbeat *h);

@@ -23,6 +23,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#define PATIENCE_NS (2 * CLOCK_SECOND) /* with a template that does not answer a ping */
 /* Names of modules come in groups: one new template for all that come within this time. */
 #define GATHER_NOTICED_NS (300 * CLOCK_MILLISECOND)
 
@@ -187,7 +188,7 @@ bool template_keeper_take_status(struct template_keeper *k, int *channel)
 		k->status = -1;
 		child_set_ready(&k->next);
 		child_move(&k->next, &k->serving);
-		heartbeat_begin(&k->heartbeat, HEARTBEAT_EVERY);
+		heartbeat_begin(&k->heartbeat, HEARTBEAT_EVERY_NS, PATIENCE_NS);
 		k->heartbeat.has_answered = true; /* it has started */
 		k->ready = true;
 		return true;

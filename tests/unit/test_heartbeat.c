@@ -24,7 +24,7 @@ static struct heartbeat h;
 static int begin(void **state)
 {
 	(void)state;
-	heartbeat_begin(&h, CLOCK_SECOND);
+	heartbeat_begin(&h, CLOCK_SECOND, 2 * CLOCK_SECOND);
 	return 0;
 }
 

@@ -444,7 +444,7 @@ static void one_that_hangs_is_killed_and_another_is_started(void **state)
 	look();
 	for (looks = 0; k.heartbeat.due != 0; looks++)
 		look();
-	assert_int_equal(looks, 6); /* a second and a half */
+	assert_int_equal(looks, 8); /* two seconds */
 	assert_true(has_logged("error tiny template: does not answer, so it is killed"));
 	assert_int_equal(waitpid(fake.pid, &status, 0), fake.pid);
 	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
