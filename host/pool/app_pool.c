@@ -183,13 +183,6 @@ static int wait_for_worker(struct app_pool *p, struct app *a, struct app_worker_
 	return 0;
 }
 
-/* A newer worker has replaced this one, or this one must not answer. */
-static bool is_outdated(const struct app *a, const struct app_worker_entry *w)
-{
-	return w->version != a->version.number &&
-	       (app_has_loaded(a, true) || (a->settings.strict && !a->version.keeps_old));
-}
-
 void app_pool_give_back(
     struct app_pool *p, struct app_worker_entry *w, enum app_fate fate, int32_t settle)
 {
@@ -209,22 +202,12 @@ void app_pool_give_back(
 			worker_enter(w, APP_LEAVES);
 			escalation_init(&w->end, &w->process, clock_now() + 5 * CLOCK_SECOND);
 			supply_keep_enough(p, a);
-		} else if (p->stopping || is_outdated(a, w)) {
+		} else if (p->stopping || app_outdates(a, w)) {
 			worker_dismiss(w);
 		}
 	}
 	pthread_cond_broadcast(&a->changed);
 	pthread_mutex_unlock(&p->lock);
-}
-
-/*
- * Replace the workers one for one. The files may have changed unnoticed, so the first one shows
- * whether the others will load.
- */
-static void renew(struct app_pool *p, struct app *a)
-{
-	a->renewing = app_count_loaded(a);
-	supply_keep_enough(p, a);
 }
 
 /* The lock is held throughout, so that a worker started in between comes from the new template. */
@@ -240,7 +223,7 @@ void app_pool_connect(struct app_pool *p, int language, int channel, const struc
 	spares_connect(p->setup->spares, language, channel);
 	for (struct app *a = p->apps; a != NULL && !p->stopping; a = a->next)
 		if (a->settings.language == language && a->workers != NULL)
-			renew(p, a);
+			supply_keep_enough(p, a);
 	pthread_mutex_unlock(&p->lock);
 }
 

@@ -100,12 +100,30 @@ enum app_version_action app_step(struct app *a, struct app_version_event event)
 	return app_version_step(&a->version, &event);
 }
 
+bool app_outdates(const struct app *a, const struct app_worker_entry *w)
+{
+	return w->version != a->version.number &&
+	       (a->version.state == APP_VERSION_LOADED || app_has_loaded(a, true) ||
+		   (a->settings.strict && !a->version.keeps_old));
+}
+
+static bool has_begun_any(const struct app *a)
+{
+	for (const struct app_worker_entry *w = a->workers; w != NULL; w = w->next)
+		if (w->state != APP_LEAVES)
+			return true;
+	return a->starting > 0;
+}
+
 /* Workers that were to be replaced because their files have changed must not answer again. */
 void app_renew(struct app *a)
 {
+	size_t loaded = app_count_loaded(a);
 	bool keeps_old = app_has_loaded(a, true) || app_version_is_refused(&a->version) ||
 			 a->version.keeps_old || a->workers == NULL;
 
 	app_step(
 	    a, (struct app_version_event){.kind = APP_VERSION_RENEWED, .keeps_old = keeps_old});
+	/* Workers that only load are replaced as well: a template lives as long as its workers. */
+	a->renewing = loaded == 0 && has_begun_any(a) ? 1 : loaded;
 }

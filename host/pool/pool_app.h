@@ -82,7 +82,13 @@ size_t app_count_loaded(const struct app *a);
 /* app_version_step for this app, at this moment; the event's `now` is set here. */
 enum app_version_action app_step(struct app *a, struct app_version_event event);
 
-/* There is a new template, and the workers came from an older one. */
+/* This worker must end: a newer version has replaced its own, or it must not answer. */
+bool app_outdates(const struct app *a, const struct app_worker_entry *w);
+
+/*
+ * There is a new template, and the workers came from an older one: they are to be replaced one for
+ * one (supply_keep_enough), whether or not a request comes.
+ */
 void app_renew(struct app *a);
 
 #endif

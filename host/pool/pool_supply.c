@@ -273,6 +273,8 @@ static void add_worker(struct start *s)
 	escalation_init(
 	    &w->end, &w->process, clock_now() + s->settings.limits.timeout * CLOCK_SECOND);
 	worker_enter(w, APP_LOADS);
+	w->next = s->app->workers;
+	s->app->workers = w;
 	/*
 	 * While it got its order a new template came, which found no worker to replace: this is
 	 * one.
@@ -280,11 +282,11 @@ static void add_worker(struct start *s)
 	if (w->process.template != spares_template(s->pool->setup->spares, s->settings.language) &&
 	    w->version == s->app->version.number)
 		app_renew(s->app);
-	w->next = s->app->workers;
-	s->app->workers = w;
 	worker_watch(s->pool, w);
 	if (app_is_ending(s->pool, s->app))
 		worker_give_up(w);
+	else if (w->version != s->app->version.number)
+		supply_keep_enough(s->pool, s->app);
 }
 
 static void finish(struct start *s, int result, const struct error *e)

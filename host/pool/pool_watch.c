@@ -214,7 +214,7 @@ static void take_loaded(struct app_pool *p, struct app_worker_entry *w)
 	worker_enter(w, a->sockets != NULL ? APP_SERVES : APP_IDLE);
 	/* The log that it got when it began to load may have been rotated since. */
 	sockets_send_log(p, w);
-	if (app_is_ending(p, a))
+	if (app_is_ending(p, a) || app_outdates(a, w))
 		worker_dismiss(w);
 	sockets_tell_stand_in(p, a);
 	supply_keep_enough(p, a);
@@ -383,11 +383,12 @@ static void look_at_files(struct app_pool *p)
 	}
 }
 
-/* Start the workers that could not be started before. */
+/* Start the workers that could not be started before. A refused version waits for a request. */
 static void look_for_more(struct app_pool *p, struct app *a)
 {
 	look_at_files_of(p, a);
-	if (a->sockets != NULL && app_count_loading(a) == 0 &&
+	if ((a->sockets != NULL || a->version.state != APP_VERSION_REFUSED) &&
+	    app_count_loading(a) == 0 &&
 	    app_step(a, (struct app_version_event){.kind = APP_VERSION_LOOK}) == APP_VERSION_START)
 		supply_keep_enough(p, a);
 }

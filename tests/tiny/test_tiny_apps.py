@@ -1,6 +1,7 @@
 """Apps, in the tiny language: which workers there are, and what each request meets."""
 
 import os
+import re
 import signal
 import subprocess
 
@@ -316,6 +317,20 @@ def test_sighup_loses_none_of_the_requests_that_are_being_answered(host, root):
     assert host.get("query.tiny?beside").text == "beside\n"
     (root / "go").touch()
     assert all(asked.end().reply().text.endswith("gone on\n") for asked in held)
+    wait_for(lambda: not lives(template), "the end of the old template")
+
+
+def test_a_worker_that_loads_longer_than_that_of_the_new_template_does_not_stay(host, root):
+    put(root, "slow.tiny", APP + "load pid\nload await go\n" + HEAD + "print loaded\n")
+    asked = Asked(host, "slow.tiny")
+    worker = int(re.search(r"process (\d+)", host.wait_line("process "))[1])
+    template = host.template()
+    os.kill(worker, signal.SIGSTOP)
+    host.program.send(signal.SIGHUP)
+    wait_for(lambda: host.template() != template, "a new template")
+    (root / "go").touch()
+    assert asked.end().reply().text == "loaded\n"
+    os.kill(worker, signal.SIGCONT)
     wait_for(lambda: not lives(template), "the end of the old template")
 
 

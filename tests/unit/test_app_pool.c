@@ -845,6 +845,124 @@ static void a_new_template_replaces_workers_one_for_one_once_one_of_it_has_loade
 	forget(&fresh[1]);
 }
 
+/*
+ * A template ends with its last worker. So each worker of the old template has to go, though no
+ * other request comes: here a worker that loads when the new template comes.
+ */
+static void a_worker_that_loads_when_a_new_template_comes_is_replaced(void **state)
+{
+	struct taker first;
+	struct worker old, fresh;
+
+	(void)state;
+	t.x.limits.min_workers = 0;
+	come(&first);
+	old = begin_to_load();
+	connect_template();
+	report(&old, RUN_LOADED, 0);
+	fresh = load();
+	assert_int_equal(result_of(&first), 0);
+	give_back(&first, APP_FATE_ALIVE);
+	assert_is_dismissed(&old);
+	wait_for_idle(1);
+	assert_false(is_asked(0));
+	forget(&old);
+	forget(&fresh);
+}
+
+static void a_worker_that_has_loaded_only_after_that_of_the_new_template_goes(void **state)
+{
+	struct taker first;
+	struct worker old, fresh;
+
+	(void)state;
+	t.x.limits.min_workers = 0;
+	come(&first);
+	old = begin_to_load();
+	connect_template();
+	fresh = load();
+	assert_int_equal(result_of(&first), 0);
+	assert_int_equal(first.taken.process->pid, fresh.pid);
+	report(&old, RUN_LOADED, 0);
+	assert_is_dismissed(&old);
+	give_back(&first, APP_FATE_ALIVE);
+	wait_for_idle(1);
+	forget(&old);
+	forget(&fresh);
+}
+
+/* The worker gets its order while the new template comes, and is in no list yet. */
+static void a_worker_that_is_being_started_when_a_new_template_comes_is_replaced(void **state)
+{
+	struct app *a = app_add(t.pool, "app.tiny");
+	struct worker old, fresh;
+	int ends[2];
+
+	(void)state;
+	t.x.limits.min_workers = 0;
+	a->settings.limits = t.x.limits;
+	app_settings_copy_extension(&a->settings, &t.x.extension);
+	assert_int_equal(pool_watch_start(t.pool), 0);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
+	pthread_mutex_lock(&t.pool->lock);
+	supply_start_ahead(t.pool, a);
+	old = begin_to_load();
+	/* app_pool_connect() has no worker to replace. */
+	spares_connect(t.setup.spares, 0, ends[0]);
+	pthread_mutex_unlock(&t.pool->lock);
+	close(t.template);
+	t.template = ends[1];
+	report(&old, RUN_LOADED, 0);
+	fresh = load();
+	assert_is_dismissed(&old);
+	wait_for_idle(1);
+	assert_false(is_asked(0));
+	forget(&old);
+	forget(&fresh);
+}
+
+/* The only worker of the new template has gone before the old one's request ends. */
+static void a_worker_whose_request_outlasts_the_new_templates_worker_goes(void **state)
+{
+	struct taker first, second;
+	struct worker old, fresh;
+
+	(void)state;
+	t.x.limits.min_workers = 0;
+	come(&first);
+	old = load();
+	assert_int_equal(result_of(&first), 0);
+	connect_template();
+	fresh = load();
+	come(&second);
+	assert_int_equal(result_of(&second), 0);
+	give_back(&second, APP_FATE_ENDS);
+	give_back(&first, APP_FATE_ALIVE);
+	assert_is_dismissed(&old);
+	forget(&old);
+	forget(&fresh);
+}
+
+/* The new template cannot fork at first. */
+static void workers_are_replaced_though_the_first_start_has_failed(void **state)
+{
+	struct taker first;
+	struct worker old, fresh;
+
+	(void)state;
+	t.x.limits.min_workers = 0;
+	come(&first);
+	old = load();
+	assert_int_equal(result_of(&first), 0);
+	give_back(&first, APP_FATE_ALIVE);
+	connect_template();
+	fail_to_fork();
+	fresh = load();
+	assert_is_dismissed(&old);
+	forget(&old);
+	forget(&fresh);
+}
+
 static void with_reload_strict_the_old_one_does_not_answer(void **state)
 {
 	struct taker first;
@@ -1232,6 +1350,11 @@ int main(void)
 	    TEST(it_is_tried_again_beside_it_after_two_seconds_and_not_before),
 	    TEST(a_change_of_what_was_accepted_is_a_new_one),
 	    TEST(a_new_template_replaces_workers_one_for_one_once_one_of_it_has_loaded),
+	    TEST(a_worker_that_loads_when_a_new_template_comes_is_replaced),
+	    TEST(a_worker_that_has_loaded_only_after_that_of_the_new_template_goes),
+	    TEST(a_worker_that_is_being_started_when_a_new_template_comes_is_replaced),
+	    TEST(a_worker_whose_request_outlasts_the_new_templates_worker_goes),
+	    TEST(workers_are_replaced_though_the_first_start_has_failed),
 	    TEST(with_reload_strict_the_old_one_does_not_answer),
 	    TEST(one_that_dies_is_replaced_at_once_and_the_next_within_a_second_is_not),
 	    TEST(a_long_life_between_them_makes_an_early_death_the_first_again),
