@@ -29,8 +29,8 @@
 #define GIB (1024 * MIB)
 
 const struct option options[] = {
-    {"root", TYPE_STRING, VALUE(root), BOTH | CONFIG_STATUS | CONFIG_CHECK | CONFIG_FIXED, NULL, 0,
-	0, "DIR", "the extension root, the directory whose files answer"},
+    {"root", TYPE_PATH, VALUE(root), BOTH | CONFIG_STATUS | CONFIG_CHECK | CONFIG_FIXED, NULL, 0, 0,
+	"DIR", "the extension root, the directory whose files answer"},
     {"config", TYPE_STRING, VALUE(config_file), CONFIG_SERVE | CONFIG_STATUS | CONFIG_CHECK, NULL,
 	0, 0, "FILE", "read more options from this INI file (exthost.conf(5))"},
     {"listen", TYPE_LIST, VALUE(listen), CONFIG_SERVE | CONFIG_FIXED, NULL, 0, 0, "ADDR",
@@ -115,7 +115,7 @@ const struct option options[] = {
 	"how long a request may wait for a run; then it is answered 503"},
     {"reply-buffer", TYPE_SIZE, VALUE(reply_buffer), BOTH, "256k", 4 * KIB, 1 * GIB, "BYTES",
 	"how much of a reply is held back, so that a failure until then is a clean error page"},
-    {"tmpdir", TYPE_STRING, VALUE(tmpdir), BOTH, "/tmp", 0, 0, "DIR",
+    {"tmpdir", TYPE_PATH, VALUE(tmpdir), BOTH, "/tmp", 0, 0, "DIR",
 	"where large bodies and replies are kept, as unlinked files"},
     {"preload", TYPE_LIST, VALUE(preload), BOTH, NULL, 0, 0, "LANGUAGE:MODULE",
 	"load this module or package before the first request: python:json, tcl:json::write"},
@@ -129,7 +129,7 @@ const struct option options[] = {
 	"the URL path, less the prefix, at which Prometheus finds its figures; everybody who can "
 	"ask "
 	"for an extension can ask for it. Without it: nowhere"},
-    {"log", TYPE_STRING, VALUE(log), CONFIG_SERVE | CONFIG_FIXED, NULL, 0, 0, "FILE",
+    {"log", TYPE_PATH, VALUE(log), CONFIG_SERVE | CONFIG_FIXED, NULL, 0, 0, "FILE",
 	"append the log to this file, not to standard error; SIGUSR1 opens it again"},
     {"log-format", TYPE_CHOICE, VALUE(log_format), CONFIG_SERVE | CONFIG_FIXED, "text", 0, 0,
 	"text|json", "how a log line is written"},
@@ -256,32 +256,44 @@ bool option_is_list(const struct option *o)
 	return o->type == TYPE_LIST || o->type == TYPE_FILES;
 }
 
+static bool is_path(const struct option *o)
+{
+	return o->type == TYPE_PATH || o->type == TYPE_PATHS || o->type == TYPE_FILES;
+}
+
+/* Append a path of this size. false: it is relative, and there is no directory. */
+static bool append_path(struct buffer *to, const char *path, size_t size, const char *directory)
+{
+	if (size > 0 && path[0] != '/') {
+		if (directory == NULL)
+			return false;
+		buffer_printf(to, "%s/", strcmp(directory, "/") != 0 ? directory : "");
+	}
+	buffer_append(to, path, size);
+	return true;
+}
+
 char *option_resolve(const struct option *o, const char *text, const char *directory)
 {
-	const bool is_path = o->type == TYPE_PATH || o->type == TYPE_PATHS || o->type == TYPE_FILES;
 	const char *end = o->type == TYPE_PATHS ? ":" : "";
 	struct buffer resolved = {0};
 	char *own = NULL, *copy = NULL;
 	const char *result;
+	bool good;
 
-	if (!is_path || text[0] == '\0')
+	if (!is_path(o) || text[0] == '\0')
 		return strdup(text);
 	if (directory == NULL)
 		directory = own = getcwd(NULL, 0);
-	while (directory != NULL) {
+	do {
 		size_t size = strcspn(text, end);
 
-		if (size > 0 && text[0] != '/')
-			buffer_printf(
-			    &resolved, "%s/", strcmp(directory, "/") != 0 ? directory : "");
-		buffer_printf(&resolved, "%.*s", (int)size, text);
+		good = append_path(&resolved, text, size, directory);
 		text += size;
-		if (*text == '\0')
-			break;
-		buffer_append(&resolved, text++, 1);
-	}
+		buffer_append(&resolved, text, *text != '\0');
+	} while (good && *text++ != '\0');
 	result = buffer_string(&resolved);
-	if (directory != NULL && result != NULL)
+	if (good && result != NULL)
 		copy = strdup(result);
 	buffer_release(&resolved);
 	free(own);

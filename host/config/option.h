@@ -66,8 +66,8 @@ bool option_is_list(const struct option *o);
 
 /*
  * A copy of the text, in which relative paths of TYPE_PATH, TYPE_PATHS and TYPE_FILES begin in this
- * directory (NULL: the working directory). The caller frees it. NULL: no memory, or the working
- * directory is gone.
+ * directory (NULL: the working directory). The caller frees it. NULL with errno: no memory, or the
+ * path is relative and the working directory is gone.
  */
 char *option_resolve(const struct option *o, const char *text, const char *directory);
 
