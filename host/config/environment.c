@@ -23,15 +23,24 @@ static const char *const requests_own[] = {"AUTH_TYPE", "CONTENT_LENGTH", "CONTE
     "SCRIPT_NAME", "SERVER_ADDR", "SERVER_NAME", "SERVER_PORT", "SERVER_PROTOCOL",
     "SERVER_SOFTWARE"};
 
-static int check_name(const char *name, size_t size, struct error *e)
+static bool is_name(const char *name, size_t size)
 {
-	const int shown = (int)(size < 80 ? size : 80);
 	bool good = size > 0 && size <= ENVIRONMENT_NAME_MAX && !isdigit((unsigned char)name[0]);
 
 	for (size_t i = 0; good && i < size; i++)
 		good = isalnum((unsigned char)name[i]) || name[i] == '_';
-	if (!good)
-		return error_set(e, "'%.*s' is no name of letters, digits and _", shown, name);
+	return good;
+}
+
+static int check_name(const char *name, size_t size, struct error *e)
+{
+	const int shown = (int)(size < 80 ? size : 80);
+
+	if (!is_name(name, size))
+		return error_set(e,
+		    "'%.*s' is not a name: that has letters, digits and _, and does not begin with "
+		    "a digit",
+		    shown, name);
 	if (strncmp(name, "FOSSIL_", 7) == 0)
 		return error_set(
 		    e, "'%.*s': names that begin with FOSSIL_ are Fossil's", shown, name);
@@ -41,7 +50,7 @@ static int check_name(const char *name, size_t size, struct error *e)
 	for (size_t i = 0; i < sizeof(requests_own) / sizeof(requests_own[0]); i++)
 		if (strlen(requests_own[i]) == size && memcmp(requests_own[i], name, size) == 0)
 			return error_set(
-			    e, "'%s' is a variable of every request (CGI)", requests_own[i]);
+			    e, "'%s' is a variable of the request (CGI)", requests_own[i]);
 	return 0;
 }
 
@@ -114,7 +123,7 @@ static int take_quotes(char *value, struct error *e)
 	return from[1] == '\0' ? 0 : error_set(e, "there is text after the closing quote");
 }
 
-/* A line without its end. 0, or -1 with *e. */
+/* A line without its end. 0, or -1 with *e, which shows no text that may be of a secret value. */
 static int take_line(struct config_list *variables, char *line, struct error *e)
 {
 	size_t size;
@@ -125,8 +134,10 @@ static int take_line(struct config_list *variables, char *line, struct error *e)
 		line[--size] = '\0';
 	if (size == 0 || line[0] == '#' || line[0] == ';')
 		return 0;
-	if (environment_check_variable(line, e) < 0 ||
-	    take_quotes(line + strcspn(line, "=") + 1, e) < 0)
+	size = strcspn(line, "=");
+	if (line[size] == '\0' || !is_name(line, size))
+		return error_set(e, "neither NAME=VALUE nor a comment");
+	if (check_name(line, size, e) < 0 || take_quotes(line + size + 1, e) < 0)
 		return -1;
 	return set(variables, line, e);
 }
@@ -141,6 +152,8 @@ static char *read_text(const char *path, struct error *e)
 
 	if (text == NULL)
 		error_set(e, "out of memory");
+	else if (path[0] == '\0')
+		error_set(e, "the path is empty");
 	else if (file < 0 || fstat(file, &status) < 0)
 		error_errno(e, "%s", path);
 	else if (!S_ISREG(status.st_mode))
@@ -164,6 +177,8 @@ int environment_read_file(struct config_list *variables, const char *path, struc
 	char *text = read_text(path, e), *rest = text, *line;
 	int result = text != NULL ? 0 : -1;
 
+	if (text != NULL && strncmp(text, "\xef\xbb\xbf", 3) == 0) /* a byte order mark */
+		rest += 3;
 	for (int number = 1; result == 0 && (line = strsep(&rest, "\n")) != NULL; number++)
 		if (take_line(variables, line, e) < 0)
 			result = error_prefix(e, "%s:%d", path, number);
@@ -195,14 +210,14 @@ int environment_read(struct config_environment *environment, struct error *e)
 	config_list_release(variables);
 	for (size_t i = 0; i < environment->env_file.count; i++)
 		if (environment_read_file(variables, environment->env_file.items[i], e) < 0)
-			return error_prefix(e, "env-file");
+			return error_prefix(e, "option --env-file");
 	for (size_t i = 0; i < environment->env_pass.count; i++)
 		if (pass(variables, environment->env_pass.items[i], e) < 0)
-			return error_prefix(e, "env-pass");
+			return error_prefix(e, "option --env-pass");
 	for (size_t i = 0; i < environment->env.count; i++)
 		if (environment_check_variable(environment->env.items[i], e) < 0 ||
 		    set(variables, environment->env.items[i], e) < 0)
-			return error_prefix(e, "env");
+			return error_prefix(e, "option --env");
 	return 0;
 }
 

@@ -28,7 +28,7 @@ int environment_check_variable(const char *text, struct error *e);
  * ';' are skipped, as are blanks around a line. A value in '...' is the text between the quotes; so
  * is one in "...", where a backslash takes a following '"', '\', '$' or '`' as it is. Without
  * quotes everything counts as it stands. Of a name that comes twice the last one counts. 0, or -1
- * with *e, which names file and line.
+ * with *e, which names file and line, and shows no value. A byte order mark is skipped.
  */
 int environment_read_file(struct config_list *variables, const char *path, struct error *e);
 

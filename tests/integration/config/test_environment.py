@@ -208,11 +208,13 @@ REFUSED = {
     "env = REMOTE_USER=x": ["'REMOTE_USER'", "CGI"],
     "env = GATEWAY_INTERFACE=x": ["'GATEWAY_INTERFACE'"],
     "env = NAME": ["'NAME'", "NAME=VALUE"],
-    "env = 1A=x": ["'1A'", "letters"],
+    "env = 1A=x": ["'1A'", "letters", "does not begin with a digit"],
+    "env = HTTPS=on": ["'HTTPS'", "a variable of the request"],
     "env = A B=x": ["'A B'"],
     "env-pass = FOSSIL_USER": ["'FOSSIL_USER'"],
     "env-pass = A=B": ["'A=B'"],
     "env-file = missing": ["/missing: No such file"],
+    "env-file =": ["env-file: the path is empty"],
     "env-file = .": ["not a file"],
     "env-file = bad": ["/bad:3:", "'REMOTE_USER'"],
     "env-file = quote": ["/quote:1:", "a quote is not closed"],
@@ -241,7 +243,7 @@ def test_the_command_line_is_checked_as_well(tmp_path):
         done = run_exthost("serve", "--root", ".", option, value, cwd=tmp_path)
         text = done.stderr.decode()
         assert done.returncode == 2 and text.count("\n") == 1, done
-        assert option.strip("-") in text and value.split("=")[0] in text
+        assert f"option {option}: " in text and value.split("=")[0] in text
 
 
 # Modules and packages.
