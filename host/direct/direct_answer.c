@@ -188,6 +188,7 @@ static void finish_turn(struct direct_answering *a, int outcome)
 	 */
 	a->memory = app_reply_end(&t->out, a->app->app.rerun && !a->retires);
 	judge(t, outcome);
+	x->outcome.pid = getpid();
 	exchange_finish(x);
 	x->outcome.time = clock_now() - t->began;
 	if (x->outcome.time > USAGE_READ_FROM_NS)

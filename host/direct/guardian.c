@@ -143,7 +143,7 @@ static void guard(struct binding_run *run, struct direct_setup *setup, pid_t wor
 {
 	struct process_handle process = {.pid = worker, .handle = worker_handle};
 	struct watch w = {.setup = setup, .slot = setup->slot};
-	struct outcome outcome = {.whole = true};
+	struct outcome outcome = {.whole = true, .pid = worker};
 	struct rusage usage;
 	int wait_status = 0;
 
@@ -384,7 +384,7 @@ static void answer_for(const struct direct_setup *setup, const struct outcome *o
 /* In the worker: its guardian has died. */
 static void take_orphaned(int number)
 {
-	struct outcome outcome = {.whole = true};
+	struct outcome outcome = {.whole = true, .pid = orphan};
 
 	(void)number;
 	if (getpid() != orphan)

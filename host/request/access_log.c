@@ -86,7 +86,10 @@ void access_log_write(
 		}
 		log_string(&line, "end", outcome_name(outcome->why));
 	}
-	if (outcome->reason[0] != '\0')
+	if (outcome->reason[0] != '\0') {
+		if (outcome->pid > 0)
+			log_number(&line, "pid", outcome->pid);
 		log_string(&line, "reason", outcome->reason);
+	}
 	log_end(&line);
 }

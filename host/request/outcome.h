@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 struct response;
 
@@ -29,6 +30,7 @@ struct outcome {
 	bool refused_process; /* the run wanted to start more processes than it may */
 	enum outcome_why why;
 	int status;           /* HTTP status of a failure */
+	pid_t pid;            /* process that answered; 0: none began */
 	char reason[512];     /* reason for the log; "": none */
 	struct buffer errors; /* the end of the run's standard error */
 	uint64_t time;        /* nanoseconds */

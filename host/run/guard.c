@@ -66,6 +66,7 @@ void guard_finish(struct run *run)
 	stderr_log_end(&run->errors);
 	run->x->outcome.errors = run->errors.kept;
 	run->x->outcome.time = clock_now() - run->began;
+	run->x->outcome.pid = run->process.pid;
 	run->x->request->response.deadline = 0;
 }
 

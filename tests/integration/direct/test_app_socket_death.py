@@ -67,10 +67,11 @@ def test_a_worker_that_is_killed_before_its_reply_costs_a_clean_500_and_nobody_e
     since = host.log_position()
     with Beside(host):
         asked = Asked(host, "/wait")
-        os.kill(host.begun(since), signal.SIGKILL)
+        pid = host.begun(since)
+        os.kill(pid, signal.SIGKILL)
         reply = asked.end().reply()
     assert reply.status == 500 and "</div>" in reply.text
-    host.wait_line("status=500", "ended by signal 9", since=since)
+    host.wait_line("status=500", f" pid={pid} ", "ended by signal 9", since=since)
     replaced(host, since)
 
 
@@ -260,6 +261,8 @@ def test_an_error_costs_no_worker(host):
         assert host.get("/fail").status == 500
     host.wait_line("as it was asked", since=since)
     assert host.workers() == before
+    pid = re.search(r" pid=(\d+) ", host.wait_line("GET /fail", since=since))[1]
+    assert int(pid) in before
 
 
 @LANGUAGES
@@ -396,7 +399,8 @@ def test_a_guardian_that_is_killed_costs_its_request_a_500_and_a_line_in_the_log
         os.kill(guardian, signal.SIGKILL)
         reply = asked.end().reply()
         assert reply.status == 500 and "</div>" in reply.text
-        own_host.wait_line("GET /wait", "status=500", "guardian of the worker died", since=since)
+        own_host.wait_line("GET /wait", "status=500", f" pid={worker} ",
+                           "guardian of the worker died", since=since)
         gone(worker)
         # And nobody else anything.
         assert [ask(connection) for connection in kept] == ["hello kept\n"] * 4
