@@ -186,15 +186,16 @@ void config_print_options(
 static void release_values(void *values, size_t within, int commands)
 {
 	for (size_t i = 0; i < option_count; i++) {
-		char *place = (char *)values + options[i].offset - within;
+		void *place = (char *)values + options[i].offset - within;
+		char **text = place;
 
 		if ((options[i].commands & commands) == 0)
 			continue;
 		if (option_is_text(&options[i])) {
-			free(*(char **)place);
-			*(char **)place = NULL;
+			free(*text);
+			*text = NULL;
 		} else if (option_is_list(&options[i])) {
-			config_list_release((struct config_list *)place);
+			config_list_release(place);
 		}
 	}
 }

@@ -332,7 +332,7 @@ static void serve(struct direct_server *s, struct connection *c)
 static void take_order(struct direct_server *s)
 {
 	struct run_order order;
-	char *memory = NULL;
+	void *memory = NULL;
 
 	if (run_order_receive(s->app->channel, &order, &memory) != 1) {
 		epoll_ctl(s->epoll, EPOLL_CTL_DEL, s->app->channel, NULL);

@@ -173,12 +173,12 @@ static int look_at_head(int channel, struct order_head *head)
 }
 
 /* One block of memory: the pointers to the strings, then the head, then the strings. */
-int run_order_receive(int channel, struct run_order *order, char **memory)
+int run_order_receive(int channel, struct run_order *order, void **memory)
 {
 	struct order_head head;
 	int fds[FD_PASS_MAX];
 	size_t pointers;
-	char *strings;
+	char *packet, *strings;
 	ssize_t n = look_at_head(channel, &head);
 
 	if (n != 1)
@@ -187,10 +187,11 @@ int run_order_receive(int channel, struct run_order *order, char **memory)
 	*memory = malloc(pointers + sizeof(head) + head.size);
 	if (*memory == NULL)
 		return -1;
-	n = fd_receive(channel, *memory + pointers, sizeof(head) + head.size, fds, 0);
+	packet = (char *)*memory + pointers;
+	n = fd_receive(channel, packet, sizeof(head) + head.size, fds, 0);
 	if (n <= 0)
 		return (int)n;
-	strings = *memory + pointers + sizeof(head);
+	strings = packet + sizeof(head);
 	if (receive_rest(channel, strings, (size_t)n - sizeof(head), head.size) < 0)
 		return -1;
 	*order = (struct run_order){.kind = head.kind,
@@ -199,7 +200,7 @@ int run_order_receive(int channel, struct run_order *order, char **memory)
 	    .body_size = head.body_size,
 	    .limits = head.limits};
 	take_descriptors(order, head.flags, fds);
-	take_strings(order, &head, strings, (char **)*memory);
+	take_strings(order, &head, strings, *memory);
 	return 1;
 }
 

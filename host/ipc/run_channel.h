@@ -123,7 +123,7 @@ bool run_order_wait(int channel);
  * Request process: wait for the order. 1: it is there; 0: the front has closed the channel; -1 with
  * errno. The order's strings live in *memory, which the caller frees.
  */
-int run_order_receive(int channel, struct run_order *order, char **memory);
+int run_order_receive(int channel, struct run_order *order, void **memory);
 
 /* Request process and template: send a report, with a descriptor unless it is -1. 0 or -1. */
 int run_report_send(

@@ -59,30 +59,27 @@ void sockets_tell_stand_in(struct app_pool *p, struct app *a)
 	p->setup->stand_in(p->setup->context, a->sockets->number, needed);
 }
 
+/* Send an order that has no strings. */
+static void send_order(const struct app_worker_entry *w, struct run_order order)
+{
+	char *none[] = {NULL};
+
+	order.script = "";
+	order.environment = none;
+	order.source = order.code = order.body = -1;
+	run_order_send(w->process.channel, &order);
+}
+
 void sockets_send_log(const struct app_pool *p, const struct app_worker_entry *w)
 {
-	char *const none[] = {NULL};
-	const struct run_order order = {.kind = RUN_ORDER_LOG,
-	    .script = "",
-	    .environment = (char **)none,
-	    .source = -1,
-	    .code = -1,
-	    .body = -1,
-	    .output = p->setup->log->fd};
-
 	if (w->state == APP_SERVES)
-		run_order_send(w->process.channel, &order);
+		send_order(
+		    w, (struct run_order){.kind = RUN_ORDER_LOG, .output = p->setup->log->fd});
 }
 
 void sockets_resume_all(struct app *a)
 {
-	char *const none[] = {NULL};
 	const struct run_order order = {.kind = RUN_ORDER_RESUME,
-	    .script = "",
-	    .environment = (char **)none,
-	    .source = -1,
-	    .code = -1,
-	    .body = -1,
 	    .output = -1,
 	    .force = !a->settings.strict,
 	    .accept = a->version.tried_at};
@@ -92,6 +89,6 @@ void sockets_resume_all(struct app *a)
 			continue;
 		w->stale = false;
 		w->accepted = a->version.number;
-		run_order_send(w->process.channel, &order);
+		send_order(w, order);
 	}
 }

@@ -66,7 +66,7 @@ static void follow_orders(struct app_loaded *a)
 static bool follow_one(struct app_loaded *a)
 {
 	struct run_order order;
-	char *memory = NULL;
+	void *memory = NULL;
 	bool goes_on = true;
 
 	/* After a signal the binding checks whether the app has a handler for it. */

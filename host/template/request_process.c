@@ -165,7 +165,7 @@ static void request_process_main(
 	struct run_channel channel = {.owner = getpid()};
 	struct binding_run run = {.channel = &channel};
 	struct run_order order;
-	char *memory;
+	void *memory;
 
 	/* Without its template there is no process that would end this one. */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);

@@ -226,7 +226,7 @@ static struct worker begin_to_load(void)
 	struct template_answer answer;
 	struct run_order order;
 	struct worker w;
-	char *memory = NULL;
+	void *memory = NULL;
 	int fds[FD_PASS_MAX], handle;
 
 	assert_true(is_asked(PATIENCE));
@@ -1234,7 +1234,7 @@ static void those_that_serve_and_are_stale_go_on_and_count_as_of_what_was_refuse
 	struct app_worker_entry w = {.app = a, .state = APP_SERVES, .stale = true, .version = 1};
 	struct app_worker_entry fresh = {.app = a, .state = APP_SERVES, .version = 1};
 	struct run_order order;
-	char *memory = NULL;
+	void *memory = NULL;
 	int ends[2];
 
 	(void)state;

@@ -69,7 +69,7 @@ static void an_order_arrives_with_its_files(void **state)
 	    .code = file_with("code"),
 	    .body = file_with("body")};
 	struct run_order order;
-	char *memory;
+	void *memory;
 
 	assert_int_equal(run_order_send(ends->front, &sent), 0);
 	assert_int_equal(run_order_receive(ends->process, &order, &memory), 1);
@@ -104,7 +104,7 @@ static void what_an_order_lacks_is_not_there(void **state)
 	    .code = -1,
 	    .body = file_with("body")};
 	struct run_order order;
-	char *memory;
+	void *memory;
 
 	assert_int_equal(run_order_send(ends->front, &sent), 0);
 	assert_int_equal(run_order_receive(ends->process, &order, &memory), 1);
@@ -151,7 +151,7 @@ static void an_order_may_be_larger_than_any_packet(void **state)
 	struct sending sending = {.channel = ends->front, .order = &sent};
 	struct run_order order;
 	pthread_t thread;
-	char *memory;
+	void *memory;
 
 	for (int i = 0; i < COUNT; i++)
 		assert_int_equal(asprintf(&environment[i], "N%03d=%0*d", i, SIZE - 5, i), SIZE);
@@ -180,7 +180,7 @@ static void the_end_of_either_side_is_noticed(void **state)
 	    .code = -1,
 	    .body = -1};
 	struct run_report report;
-	char *memory;
+	void *memory;
 	int descriptor;
 	int pair[2];
 

@@ -64,6 +64,7 @@ struct rerun {
 	int null;      /* /dev/null for reading */
 	int nowhere;   /* /dev/null for writing */
 	mode_t mask;   /* the umask */
+	char **environment;
 	sigset_t blocked;
 	struct sigaction actions[SIGNALS];
 };
@@ -131,6 +132,7 @@ static int save_process(struct rerun *r)
 	r->log = fd_dup_high(STDERR_FILENO);
 	r->mask = umask(0);
 	umask(r->mask);
+	r->environment = environ;
 	sigprocmask(SIG_SETMASK, NULL, &r->blocked);
 	for (int number = 1; number < SIGNALS; number++)
 		sigaction(number, NULL, &r->actions[number]);
@@ -190,7 +192,7 @@ int tcl_rerun_answer(struct binding_app *app, struct binding_call *call)
 		result |= BINDING_FAILED;
 	reset_precision(interp);
 	tcl_packages_learn(interp, r->first);
-	tcl_environment_leave(interp, (char **)app->run->environment);
+	tcl_environment_leave(interp, r->environment);
 	if (!Tcl_InterpDeleted(interp))
 		Tcl_DeleteInterp(interp);
 	Tcl_Release(interp);
