@@ -115,12 +115,24 @@ static bool has_begun_any(const struct app *a)
 	return a->starting > 0;
 }
 
-/* Workers that were to be replaced because their files have changed must not answer again. */
+static bool has_older(const struct app *a)
+{
+	for (const struct app_worker_entry *w = a->workers; w != NULL; w = w->next)
+		if (w->version != a->version.number && w->state != APP_LEAVES)
+			return true;
+	return false;
+}
+
+/*
+ * Workers that were to be replaced because their files have changed must not answer again. Workers
+ * of the present version may, and when they have loaded, so that requests do not wait for a second
+ * load.
+ */
 void app_renew(struct app *a)
 {
 	size_t loaded = app_count_loaded(a);
 	bool keeps_old = app_has_loaded(a, true) || app_version_is_refused(&a->version) ||
-			 a->version.keeps_old || a->workers == NULL;
+			 a->version.keeps_old || !has_older(a);
 
 	app_step(
 	    a, (struct app_version_event){.kind = APP_VERSION_RENEWED, .keeps_old = keeps_old});
