@@ -10,7 +10,8 @@
  * standard library, the packages of the virtual environment or of the system.
  *
  * The files that an app depends on, for the host to watch, are those of all modules loaded since
- * the fork, and those that the traceback names if the app could not be loaded.
+ * the fork, and, if the app could not be loaded, those that the traceback names and those that a
+ * missing module would have.
  */
 #include "app/python_app.h"
 #include "interpreter/python_include.h"
@@ -291,6 +292,37 @@ static void tell_files(struct binding_app *app)
 	loaded.threads = has_more_threads();
 }
 
+/* Report where this missing module, a/b for a.b, would be found in this directory of sys.path. */
+static void tell_places(struct binding_app *app, PyObject *directory, PyObject *module)
+{
+	static const char *const forms[] = {"%U/%U.py", "%U/%U/__init__.py", "%U/%U"};
+
+	for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
+		PyObject *file = PyUnicode_FromFormat(forms[i], directory, module);
+
+		if (file != NULL)
+			tell(app, file);
+		Py_XDECREF(file);
+	}
+}
+
+/* Report the files that the module named by this ModuleNotFoundError would have. */
+static void tell_missing(struct binding_app *app, PyObject *error)
+{
+	PyObject *name = PyObject_GetAttrString(error, "name");
+	PyObject *module = name != NULL && PyUnicode_Check(name)
+			       ? PyObject_CallMethod(name, "replace", "ss", ".", "/")
+			       : NULL;
+	PyObject *path = PySys_GetObject("path");
+
+	for (Py_ssize_t i = 0;
+	     module != NULL && path != NULL && PyList_Check(path) && i < PyList_GET_SIZE(path); i++)
+		if (PyUnicode_Check(PyList_GET_ITEM(path, i)))
+			tell_places(app, PyList_GET_ITEM(path, i), module);
+	Py_XDECREF(name);
+	Py_XDECREF(module);
+}
+
 /* Report the files of the pending exception: a module that failed to load is not in sys.modules. */
 static void tell_traceback(struct binding_app *app)
 {
@@ -317,6 +349,8 @@ static void tell_traceback(struct binding_app *app)
 			tell(app, file);
 		Py_XDECREF(file);
 	}
+	if (value != NULL && PyErr_GivenExceptionMatches(type, PyExc_ModuleNotFoundError))
+		tell_missing(app, value);
 	PyErr_Clear();
 	PyErr_Restore(type, value, traceback);
 }

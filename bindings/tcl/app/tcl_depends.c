@@ -3,8 +3,9 @@
  *
  * Every way to load code by its path ends in one of two commands: `source` (packages, modules,
  * auto_load, indexes) or `load` (C libraries). So these two are watched from inside. They stay as a
- * script knows them, and report each existing file before they load it, so that a file with a
- * mistake in it is reported too. A file that is read with `open` and evaluated looks like data.
+ * script knows them, and report each file before they load it, so that a file with a mistake in it
+ * and a missing file are reported too. A file that is read with `open` and evaluated looks like
+ * data.
  *
  * The price: in an app, `yield` cannot be called across a `source`.
  */
@@ -12,7 +13,6 @@
 
 #include <stdbool.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "host/binding.h"
 
@@ -67,7 +67,7 @@ static void report(struct binding_app *app, Tcl_Interp *interp, Tcl_Obj *path)
 	Tcl_Obj *normal = Tcl_FSGetNormalizedPath(interp, path);
 	const char *native = normal != NULL ? Tcl_FSGetNativePath(normal) : NULL;
 
-	if (native != NULL && access(native, R_OK) == 0)
+	if (native != NULL)
 		binding_depends(app, native);
 	Tcl_ResetResult(interp);
 }

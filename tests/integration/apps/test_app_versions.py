@@ -182,6 +182,18 @@ def test_a_mended_version_is_loaded_though_no_request_comes(app, where):
 
 
 @LANGUAGES
+def test_an_app_that_lacks_a_module_is_loaded_once_the_module_is_there_though_no_request_comes(app):
+    since = app.host.log_position()
+    app.put("second", PART)
+    assert app.get() == "first"
+    app.host.wait_line("does not load", since=since)
+    since = app.host.log_position()
+    app.put_part()
+    app.host.wait_line("loaded in process", since=since)
+    assert app.get() == "second"
+
+
+@LANGUAGES
 def test_a_load_that_began_before_the_file_was_mended_answers_no_request(app):
     since = app.host.log_position()
     app.put("second", TELL, WAIT, BREAK)
