@@ -76,7 +76,9 @@ static const struct command commands[] = {
 	"\n"
 	"Run one request right here and print the reply: header block, empty line, body. PATH\n"
 	"is the URL's path beneath the root, with ?QUERY if there is one. METHOD is GET unless\n"
-	"given, or POST with --body. Exit status 0 when the reply's status is below 400.\n",
+	"given, or POST with --body. Exit status 0 when the reply's status is below 400.\n"
+	"With --config the extension has what that file of exthost serve gives it, and DIR may\n"
+	"stand there.\n",
 	CONFIG_REQUEST, "", command_request},
     {"status",
 	"usage: exthost status [--root DIR | --control PATH | --config FILE] [OPTION]...\n"

@@ -10,9 +10,8 @@
 #include "base/fd.h"
 #include "command/command_fail.h"
 #include "command/local_host.h"
+#include "config/config_check.h"
 #include "config/config_read.h"
-#include "config/environment.h"
-#include "config/language_settings.h"
 #include "request/request.h"
 
 #include <ctype.h>
@@ -45,9 +44,8 @@ int command_request(const struct binding *const *bindings, int argc, char **argv
 	int result;
 
 	request_init(&m.request);
-	if (config_read(&config, CONFIG_REQUEST, &source, 2, &operands, &e) < 0 ||
-	    language_settings_check(&config.extension, &e) < 0 ||
-	    environment_read_all(&config, &e) < 0 || prepare(&m, operands, argv, &e) < 0) {
+	if (config_check_request(&source, &operands, &config, &e) < 0 ||
+	    prepare(&m, operands, argv, &e) < 0) {
 		result = command_fail(2, "%s", e.message);
 	} else {
 		result = answer(&m, bindings, &e);

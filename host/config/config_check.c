@@ -239,8 +239,10 @@ int config_check_read(
     const struct config_source *source, int file, struct config *config, struct error *e)
 {
 	const struct config_check check = {.check = check_value, .context = source->bindings};
+	struct config_source checked = *source;
 
-	if (config_read_again(config, CONFIG_SERVE, source, file, &check, e) < 0 ||
+	checked.check = &check;
+	if (config_read_again(config, CONFIG_SERVE, &checked, file, e) < 0 ||
 	    access_rules_check(config, e) < 0 || check_paths(config, e) < 0 ||
 	    listen_address_check_all(config, e) < 0)
 		return -1;
@@ -261,6 +263,20 @@ int config_check_read(
 	    config_list_append(&config->listen, "relay") < 0)
 		return error_set(e, "out of memory");
 	return check_unix_once(config, e);
+}
+
+int config_check_request(
+    const struct config_source *source, int *operands, struct config *config, struct error *e)
+{
+	const struct config_check check = {.check = check_value, .context = source->bindings};
+	struct config_source checked = *source;
+
+	checked.check = &check;
+	return config_read(config, CONFIG_REQUEST, &checked, 2, operands, e) < 0 ||
+		       language_settings_check(&config->extension, e) < 0 ||
+		       environment_read_all(config, e) < 0
+		   ? -1
+		   : 0;
 }
 
 /* So that two processes read the same: a descriptor, or -1 with *e filled. */

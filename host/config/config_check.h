@@ -16,6 +16,13 @@ int config_check_read(
     const struct config_source *source, int file, struct config *config, struct error *e);
 
 /*
+ * The same for `exthost request`: all values in the file are checked, and of the whole what such a
+ * request needs. *operands and argv as config_read leaves them; there are at most two.
+ */
+int config_check_request(
+    const struct config_source *source, int *operands, struct config *config, struct error *e);
+
+/*
  * Read it again in place of the present one. 0 with *file, the bytes of its file for whoever reads
  * them too, or -1 if there is no file; or -1: it is refused, which has been logged, and the present
  * one stays.

@@ -19,7 +19,6 @@ struct reading {
 	enum config_command command;
 	struct option_table table;
 	int file; /* the configuration file, or -1: open it by its name */
-	const struct config_check *check;
 	struct error *e;
 };
 
@@ -111,7 +110,7 @@ static int read_all(
 	if (read_command_line(r, source->argc, source->argv, max_operands, operands) < 0)
 		return -1;
 	if (config->config_file != NULL &&
-	    config_file_read(config, &r->table, r->file, r->check, r->e) < 0)
+	    config_file_read(config, &r->table, r->file, source->check, r->e) < 0)
 		return -1;
 	if (config->root != NULL && directory_check(&config->root, "extension root", r->e) < 0)
 		return -1;
@@ -127,10 +126,9 @@ int config_read(struct config *config, enum config_command command,
 }
 
 int config_read_again(struct config *config, enum config_command command,
-    const struct config_source *source, int file, const struct config_check *check, struct error *e)
+    const struct config_source *source, int file, struct error *e)
 {
-	struct reading r = {
-	    .config = config, .command = command, .file = file, .check = check, .e = e};
+	struct reading r = {.config = config, .command = command, .file = file, .e = e};
 	int operands;
 
 	return read_all(&r, source, 0, &operands);

@@ -14,6 +14,7 @@ struct config_source {
 	char **argv; /* the options of the command line */
 	/* The languages whose settings there are, NULL at the end; NULL: none. They outlive it. */
 	const struct binding *const *bindings;
+	const struct config_check *check; /* of each value in the file; NULL: none */
 };
 
 /*
@@ -27,11 +28,10 @@ int config_read(struct config *config, enum config_command command,
 
 /*
  * The same command line once more, without operands, and with the file's contents from this
- * descriptor, at its beginning; -1: the file is opened by its name. `check` may be NULL.
+ * descriptor, at its beginning; -1: the file is opened by its name.
  */
 int config_read_again(struct config *config, enum config_command command,
-    const struct config_source *source, int file, const struct config_check *check,
-    struct error *e);
+    const struct config_source *source, int file, struct error *e);
 
 /* Print the options of a command, a line or two each; those of these languages too. */
 void config_print_options(

@@ -31,8 +31,8 @@
 const struct option options[] = {
     {"root", TYPE_PATH, VALUE(root), BOTH | CONFIG_STATUS | CONFIG_CHECK | CONFIG_FIXED, NULL, 0, 0,
 	"DIR", "the extension root, the directory whose files answer"},
-    {"config", TYPE_STRING, VALUE(config_file), CONFIG_SERVE | CONFIG_STATUS | CONFIG_CHECK, NULL,
-	0, 0, "FILE", "read more options from this INI file (exthost.conf(5))"},
+    {"config", TYPE_STRING, VALUE(config_file), BOTH | CONFIG_STATUS | CONFIG_CHECK, NULL, 0, 0,
+	"FILE", "read more options from this INI file (exthost.conf(5))"},
     {"listen", TYPE_LIST, VALUE(listen), CONFIG_SERVE | CONFIG_FIXED, NULL, 0, 0, "ADDR",
 	"where to listen: relay, unix:/path, tcp:HOST:PORT or fd (a socket that was passed in), "
 	"each "

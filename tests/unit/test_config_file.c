@@ -370,7 +370,7 @@ static void a_file_is_read_from_a_descriptor_any_number_of_times(void **state)
 	for (int i = 0; i < 2; i++) {
 		config_release(&r.config);
 		assert_int_equal(
-		    config_read_again(&r.config, CONFIG_SERVE, &source, bytes, NULL, &r.e), 0);
+		    config_read_again(&r.config, CONFIG_SERVE, &source, bytes, &r.e), 0);
 		assert_int_equal(r.config.limits.timeout, 5);
 	}
 	close(bytes);

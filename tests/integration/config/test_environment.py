@@ -188,6 +188,25 @@ def test_exthost_request_has_them_too(tmp_path, language):
         assert f"{name} {value.hex()}\n".encode() in done.stdout
 
 
+@LANGUAGES
+def test_exthost_request_reads_a_configuration_file_as_the_host_does(tmp_path, language):
+    put_script(tmp_path / "root", "one", language, SCRIPT[language])
+    put(tmp_path, "variables", "FILE=x\n")
+    put(tmp_path, "c.conf", "root = root\nlisten = unix:/nowhere/s\nenv-file = variables\n"
+                            "env = ALL=a\nenv = SOME=a\n[extension one]\nenv = SOME=own\n")
+    done = run_exthost("request", "/one", "--config", str(tmp_path / "c.conf"), "--env", "ALL=r")
+    assert done.returncode == 0, done
+    for name, value in (("FILE", b"x"), ("ALL", b"r"), ("SOME", b"own")):
+        assert f"{name} {value.hex()}\n".encode() in done.stdout
+    for line, told in {"timeout = soon": "'soon'", "env-file = missing": "/missing: No such file",
+                       f"{language}-path = missing": "/missing: No such file"}.items():
+        put(tmp_path, "c.conf", f"root = root\n[extension one]\n{line}\n")
+        done = run_exthost("request", "/one", "--config", "c.conf", cwd=tmp_path)
+        assert done.returncode == 2 and done.stderr.count(b"\n") == 1, done
+        assert f"c.conf:3: {line.split()[0]}: {told}".encode() in done.stderr.replace(
+            str(tmp_path).encode(), b""), done
+
+
 def test_a_service_has_its_own_and_those_of_all(start_host, tmp_path):
     (tmp_path / "root").mkdir()
     put(tmp_path, "prints", "#!/bin/sh\necho \"$ALL $SOME $FILE $HOST_SECRET\"\nexec sleep 600\n")
