@@ -72,7 +72,10 @@ static json_t *ask(const char *path, const char *question, struct buffer *raw, s
 	if (n < 0 && errno != ECONNRESET)
 		return error_errno(e, "ask the host at %s", path), NULL;
 	if (raw->size == 0)
-		return error_set(e, "the host at %s does not answer you", path), NULL;
+		return error_set(e,
+			   "the host at %s does not answer you (its own user and root may ask)",
+			   path),
+		       NULL;
 	answer = json_loadb(raw->data, raw->size, 0, &why);
 	if (answer == NULL)
 		return error_set(e, "the answer of the host is no JSON: %s", why.text), NULL;

@@ -69,7 +69,9 @@ static bool has_allowed_group(int connection, const struct config *config)
 	return found;
 }
 
-static bool allows_user(int connection, const struct config *config, struct error *e)
+/* At the control socket: the host's own user and root alone. */
+static bool allows_user(
+    int connection, const struct listener *listener, const struct config *config, struct error *e)
 {
 	struct ucred peer = {.uid = ACCESS_RULES_NOBODY};
 	socklen_t size = sizeof(peer);
@@ -82,6 +84,10 @@ static bool allows_user(int connection, const struct config *config, struct erro
 		       false;
 	if (peer.uid == 0 || peer.uid == geteuid())
 		return true;
+	if (listener->control)
+		return error_set(e, "user %u may not ask: only the host's own user and root may",
+			   peer.uid),
+		       false;
 	for (size_t i = 0; i < config->allow_uid.count; i++)
 		if (access_rules_parse_uid(config->allow_uid.items[i], &uid, NULL) == 0 &&
 		    uid == peer.uid)
@@ -131,5 +137,5 @@ bool access_allows(
 {
 	return listener->kind == LISTENER_TCP
 		   ? allows_address(connection, listener->trust_fossil, config, e)
-		   : allows_user(connection, config, e);
+		   : allows_user(connection, listener, config, e);
 }

@@ -396,7 +396,7 @@ def test_a_read_only_root_folder_gives_a_warning_and_is_served(start_host, root)
 
 @root_only
 def test_another_user_is_not_answered(start_host, root):
-    host = start_host(root)
+    host = start_host(root, "--allow-uid", "12345")
     open_to_all(root)
 
     def ask_as(uid):
@@ -408,6 +408,7 @@ def test_another_user_is_not_answered(start_host, root):
     fails(done, 1, "no host answers", "Permission denied")
     # The host checks the peer's user even if the socket's mode lets it connect.
     (root / ".exthost.control").chmod(0o666)
-    fails(ask_as(12345), 1, "does not answer you")
-    host.wait_line("control: refused", "12345")
+    fails(ask_as(12345), 1, "does not answer you", "its own user and root")
+    line = host.wait_line("control: refused", "12345", "only the host's own user and root")
+    assert "--allow" not in line
     assert ask_as(0).returncode == 0
