@@ -124,7 +124,7 @@ bool connections_park(struct connections *t, struct connection *c, uint64_t dead
 	parked = c->state == OWNED;
 	c->state = parked ? PARKED : OWNED;
 	c->deadline = deadline;
-	c->parked_at = clock_now();
+	c->parked_at = clock_coarse();
 	if (parked && !c->watched && watch(t, c) < 0)
 		shutdown(c->fd, SHUT_RDWR);
 	pthread_mutex_unlock(&t->lock);

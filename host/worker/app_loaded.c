@@ -24,6 +24,7 @@
 static void take_order(struct app_loaded *a, const struct load_order *order);
 static rlim_t most_descriptors(void);
 static int set_environment(const struct config_list *configured);
+static bool has_lost_descriptors(struct app_loaded *a);
 static bool is_too_large(const struct app_loaded *a);
 static void limit_cpu(struct app_loaded *a);
 
@@ -73,6 +74,7 @@ static void take_order(struct app_loaded *a, const struct load_order *order)
 {
 	a->app.rerun = order->rerun;
 	a->app.validate = order->validate;
+	a->serves = order->serves;
 	a->cpu = order->cpu;
 	a->max_rss = order->max_rss;
 	a->left = order->max_requests;
@@ -128,8 +130,7 @@ int app_answer(struct app_loaded *a, struct binding_call *call)
 	clock_gettime(CLOCK_REALTIME, &a->since);
 	limit_cpu(a);
 	outcome = a->binding->answer(&a->app, call);
-	/* What a request takes of them, the next one lacks. */
-	if (most_descriptors() < a->descriptors)
+	if (has_lost_descriptors(a))
 		outcome |= BINDING_RETIRE;
 	a->spent = a->app.rerun && (outcome & BINDING_RETIRE) != 0;
 	if (a->left != UINT64_MAX && --a->left == 0)
@@ -137,6 +138,19 @@ int app_answer(struct app_loaded *a, struct binding_call *call)
 	if (is_too_large(a))
 		outcome |= BINDING_RETIRE;
 	return outcome;
+}
+
+/*
+ * File descriptors that a request has taken from the limit are missing for the next one. An app in
+ * a direct worker is looked at once a second: a system call more for each request would be felt,
+ * and without descriptors the worker cannot accept, and is replaced.
+ */
+static bool has_lost_descriptors(struct app_loaded *a)
+{
+	if (a->serves && !a->app.rerun && a->since.tv_sec == a->looked)
+		return false;
+	a->looked = a->since.tv_sec;
+	return most_descriptors() < a->descriptors;
 }
 
 static bool is_too_large(const struct app_loaded *a)

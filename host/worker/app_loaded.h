@@ -26,6 +26,8 @@ struct app_loaded {
 	struct timespec since; /* when the load, or the last request, began */
 	struct rusage used;    /* before the request */
 	rlim_t descriptors;    /* RLIMIT_NOFILE, once the app is loaded */
+	time_t looked;         /* second of CLOCK_REALTIME in which the limit was last read */
+	bool serves;           /* in a direct worker */
 	struct app_files files;
 	struct config_list environment; /* variables of `env` */
 };
