@@ -30,6 +30,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -53,6 +54,7 @@ static void take_given(struct direct_server *s);
 static bool add_connection(struct direct_server *s, int fd, const struct listener *l);
 static void serve(struct direct_server *s, struct connection *c);
 static void take_order(struct direct_server *s);
+static void answer_ping(struct direct_server *s);
 static void close_idle(struct direct_server *s, struct connection *c);
 static void give_idle(struct direct_server *s);
 static bool has_open(struct direct_server *s);
@@ -108,6 +110,8 @@ static int prepare(struct direct_server *s)
 	direct_server_update(s);
 	if (direct_server_watch(s, s->app->channel, EPOLLIN, TAG(TAG_CHANNEL, 0)) < 0)
 		return -1;
+	if (direct_server_watch(s, s->setup->ping, EPOLLIN, TAG(TAG_PING, 0)) < 0)
+		return -1;
 	return direct_server_watch(s, s->timer, EPOLLIN, TAG(TAG_TIMER, 0));
 }
 
@@ -135,6 +139,7 @@ static void serve_events(struct direct_server *s)
 		case TAG_TAKE: take_given(s); break;
 		case TAG_CHANNEL: take_order(s); break;
 		case TAG_TIMER: expire(s); break;
+		case TAG_PING: answer_ping(s); break;
 		}
 	}
 	if (s->full && make_room_anywhere(s)) {
@@ -349,6 +354,15 @@ static void take_order(struct direct_server *s)
 	}
 	fd_close(&order.output);
 	free(memory);
+}
+
+/* Of the guardian. */
+static void answer_ping(struct direct_server *s)
+{
+	eventfd_t ignored;
+
+	(void)!eventfd_read(s->setup->ping, &ignored);
+	atomic_fetch_add(&s->slot->pongs, 1);
 }
 
 /* Close an idle connection, which the guardian may have given to another worker. */

@@ -35,7 +35,7 @@ struct direct_server {
 };
 
 /* Tags of events that belong to no connection; a connection's generation stays below them. */
-enum { TAG_LISTENER = 1, TAG_TAKE, TAG_CHANNEL, TAG_TIMER };
+enum { TAG_LISTENER = 1, TAG_TAKE, TAG_CHANNEL, TAG_TIMER, TAG_PING };
 #define TAG(what, index) (0xffffffff00000000 | (uint64_t)(what) << 16 | (uint64_t)(index))
 
 /* Add the descriptor to the epoll. 0, or -1 with errno. */

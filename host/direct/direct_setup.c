@@ -62,6 +62,7 @@ int direct_setup_receive(
 			.prefix = s->config.prefix,
 			.trust_fossil = (files.trusted & 1U << s->listener_count) != 0};
 	s->alarm = fd_move_high(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+	s->ping = fd_move_high(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
 	memory = mmap(
 	    NULL, sizeof(*s->slot), PROT_READ | PROT_WRITE, MAP_SHARED, fds[RUN_SERVE_SLOT], 0);
 	fd_close(&fds[RUN_SERVE_SLOT]);

@@ -32,6 +32,7 @@ struct direct_setup {
 	 */
 	int give, take;
 	int alarm; /* eventfd: wakes the guardian */
+	int ping;  /* eventfd: the guardian asks the worker whether it takes its events */
 	struct scoreboard_slot *slot;
 };
 

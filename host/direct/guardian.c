@@ -10,6 +10,9 @@
  * the deadline it ends the worker as the front ends a run. None of this costs a request a system
  * call.
  *
+ * A worker that is idle gets a ping each second. If it does not answer for as long as a request may
+ * take, it is ended too; its clients need not wait for that.
+ *
  * When the guardian dies, its worker gets a signal, answers the request itself in the handler, and
  * ends: alone it could hang for ever. A handler may not allocate, so the struct request that the
  * answer needs is made beforehand.
@@ -33,6 +36,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -53,6 +57,8 @@
 #define LOOK_IDLE_MS 20                       /* between two looks at the slot */
 #define LOOK_BUSY_MS 4                        /* the same while a request is being answered */
 #define QUIET_LOOKS 50 /* without a new request, before the guardian sleeps */
+#define PING_EVERY_MS 1000
+#define PING_LATE_NS (CLOCK_SECOND / 2) /* then other workers get the clients of an idle worker */
 
 /* What a guardian knows of its worker. */
 struct watch {
@@ -65,6 +71,9 @@ struct watch {
 	bool gone;      /* the client of the request has left, or has aborted it */
 	bool aborted;   /* the client has sent ABORT_REQUEST */
 	uint64_t leave; /* clock_now() at which the worker is ended if its client is gone */
+	uint64_t pinged; /* clock_now() of the ping that is not answered yet; 0: there is none */
+	uint64_t due;    /* clock_now() of the next ping */
+	uint64_t pongs;  /* of the slot, at the last ping */
 };
 
 static void guard(struct binding_run *run, struct direct_setup *setup, pid_t worker)
@@ -73,6 +82,7 @@ static void ask_worker(int number);
 static bool wait_for_worker(struct watch *w);
 static bool look_at_turn(struct watch *w);
 static void look_at_clock(struct watch *w);
+static void look_at_pulse(struct watch *w);
 static void look_at_client(struct watch *w);
 static void look_at_memory(struct watch *w);
 static void log_errors(const struct scoreboard_slot *slot);
@@ -165,6 +175,10 @@ static void guard(struct binding_run *run, struct direct_setup *setup, pid_t wor
 	/* A worker that has not loaded has accepted nothing. */
 	if (atomic_load(&setup->slot->serves))
 		give_all(setup);
+	if (w.late && w.pinged != 0)
+		log_message(&setup->log, LEVEL_ERROR,
+		    "%s: the worker %d was idle and hung for longer than %" PRIu64 " s",
+		    setup->name, (int)worker, setup->config.limits.timeout);
 	log_errors(setup->slot);
 	judge(&w, wait_status, &outcome);
 	answer_for(setup, &outcome);
@@ -175,8 +189,8 @@ static void guard(struct binding_run *run, struct direct_setup *setup, pid_t wor
 }
 
 /*
- * Wait for the time of the next look: a few milliseconds while requests come, and without end after
- * QUIET_LOOKS. false: the worker is dead.
+ * Wait for the time of the next look: a few milliseconds while requests come, and until the next
+ * ping after QUIET_LOOKS. false: the worker is dead.
  */
 static bool wait_for_worker(struct watch *w)
 {
@@ -185,10 +199,9 @@ static bool wait_for_worker(struct watch *w)
 	int most = w->turn % 2 == 1 ? LOOK_BUSY_MS : LOOK_IDLE_MS;
 	eventfd_t ignored;
 
-	if (w->quiet >= QUIET_LOOKS) {
-		w->quiet = 0;
+	if (w->quiet >= QUIET_LOOKS && w->pinged == 0) {
 		atomic_store(&w->slot->asleep, true);
-		most = atomic_load(&w->slot->turn) == w->turn ? -1 : LOOK_IDLE_MS;
+		most = atomic_load(&w->slot->turn) == w->turn ? PING_EVERY_MS : LOOK_IDLE_MS;
 	}
 	poll(events, 2, most);
 	atomic_store(&w->slot->asleep, false);
@@ -216,30 +229,60 @@ static bool look_at_turn(struct watch *w)
 	return same;
 }
 
+/* Nanoseconds that a request may take, and an idle worker for the answer to a ping. */
+static uint64_t limit_of(const struct watch *w)
+{
+	return w->setup->config.limits.timeout * CLOCK_SECOND;
+}
+
 static void look_at_clock(struct watch *w)
 {
-	bool same = look_at_turn(w);
+	bool same = look_at_turn(w), hangs;
 	uint64_t turn = w->turn;
 
+	look_at_pulse(w);
+	hangs = w->pinged != 0 && clock_now() > w->pinged + PING_LATE_NS;
 	w->quiet = same && turn % 2 == 0 ? w->quiet + 1 : 0;
-	/* The late request has ended after all: without a SIGTERM, the worker goes on. */
-	if (!same && w->end.stage < ESCALATION_TERMED)
+	/* The late request has ended, or the ping is answered: without a SIGTERM, it goes on. */
+	if ((!same || (turn % 2 == 0 && w->pinged == 0)) && w->end.stage < ESCALATION_TERMED)
 		escalation_init(&w->end, w->end.process, UINT64_MAX);
 	if (same && turn % 2 == 1) {
 		look_at_client(w);
 		look_at_memory(w);
 	}
 	if (w->end.stage == ESCALATION_GOES_ON)
-		w->end.due = turn % 2 == 1 ? atomic_load(&w->slot->deadline) : UINT64_MAX;
+		w->end.due = turn % 2 == 1    ? atomic_load(&w->slot->deadline)
+			     : w->pinged != 0 ? w->pinged + limit_of(w)
+					      : UINT64_MAX;
 	if (w->end.stage == ESCALATION_GOES_ON && w->gone && w->leave < w->end.due)
 		w->end.due = w->leave;
 	escalation_step(&w->end);
 	w->late = w->late || w->end.stage >= ESCALATION_TERMED;
-	/* Other clients of this worker need not wait for a slow request. */
-	if (same && turn % 2 == 1) {
+	/* Other clients of this worker need not wait for a slow request, nor for a hang. */
+	if (same && (turn % 2 == 1 || hangs)) {
 		give_idle(w->setup, true);
 		direct_pass_on(w->setup);
 	}
+}
+
+/* While the worker loads or answers, its other deadlines hold. */
+static void look_at_pulse(struct watch *w)
+{
+	uint64_t now = clock_now(), pongs = atomic_load(&w->slot->pongs);
+
+	if (w->turn % 2 == 1 || !atomic_load(&w->slot->serves)) {
+		w->pinged = 0;
+		w->due = now + PING_EVERY_MS * CLOCK_MILLISECOND;
+		return;
+	}
+	if (pongs != w->pongs)
+		w->pinged = 0;
+	if (w->pinged != 0 || now < w->due)
+		return;
+	w->pongs = pongs;
+	w->pinged = now;
+	w->due = now + PING_EVERY_MS * CLOCK_MILLISECOND;
+	eventfd_write(w->setup->ping, 1);
 }
 
 /*

@@ -59,6 +59,7 @@ struct scoreboard_slot {
 	/* Index of the listener that accepted it. */
 	unsigned char listener[SCOREBOARD_CONNECTIONS];
 	atomic_bool serves; /* the app is loaded, and the worker accepts */
+	atomic_uint_fast64_t pongs; /* answers to the guardian's pings */
 	/* The guardian sleeps until the eventfd tells it of the next request. */
 	atomic_bool asleep;
 };

@@ -254,6 +254,49 @@ def test_a_worker_that_dies_of_the_request_after_one_whose_client_left_owes_that
         host.stop()
 
 
+@pytest.mark.parametrize("language", SUFFIX)
+def test_an_idle_worker_that_hangs_is_replaced_and_its_clients_are_answered(language, tmp_path):
+    host = Serving(tmp_path / "root", "--timeout", "1", language=language, workers=1)
+    try:
+        since, (worker,) = host.log_position(), host.workers()
+        with fastcgi.Connection(host.socket) as kept:
+            def ask():
+                found = fastcgi.variables("GET", "/hello?kept")
+                return kept.run(found, flags=fastcgi.KEEP_CONN).reply().text
+            assert ask() == "hello kept\n"
+            wait_for(lambda: stands_still(worker), "it waits for requests")
+            os.kill(worker, signal.SIGSTOP)
+            asked = Asked(host, "/hello?new")
+            assert ask() == "hello kept\n"
+            assert asked.end().reply().text == "hello new\n"
+        host.wait_line(f"worker {worker} was idle and hung for longer than 1 s", since=since)
+        gone(worker)
+    finally:
+        host.stop()
+
+
+def test_clients_of_an_idle_worker_that_hangs_are_answered_by_another_worker(tmp_path):
+    host = Serving(tmp_path / "root", "--timeout", "600")
+    try:
+        worker = host.workers()[0]
+        with contextlib.ExitStack() as stack:
+            kept = [stack.enter_context(fastcgi.Connection(host.socket)) for _ in range(8)]
+
+            def ask(connection, target):
+                found = fastcgi.variables("GET", target)
+                return connection.run(found, flags=fastcgi.KEEP_CONN).reply().text
+            worker = int([ask(connection, "/process") for connection in kept][0])
+            wait_for(lambda: stands_still(worker), "it waits for requests")
+            os.kill(worker, signal.SIGSTOP)
+            asked = [Asked(host, "/hello?new") for _ in range(8)]
+            assert [ask(connection, "/hello?kept") for connection in kept] == ["hello kept\n"] * 8
+            assert [each.end().reply().text for each in asked] == ["hello new\n"] * 8
+        assert lives(worker)
+    finally:
+        os.kill(worker, signal.SIGCONT)
+        host.stop()
+
+
 @LANGUAGES
 def test_an_error_costs_no_worker(host):
     since, before = host.log_position(), host.workers()
