@@ -15,14 +15,6 @@ uint64_t clock_now(void)
 	return (uint64_t)clock_nanoseconds(&now);
 }
 
-uint64_t clock_coarse(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-	return (uint64_t)clock_nanoseconds(&now);
-}
-
 int64_t clock_real(void)
 {
 	struct timespec now;

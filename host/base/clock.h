@@ -14,9 +14,6 @@
 
 uint64_t clock_now(void);
 
-/* As clock_now(), cheaper: behind it by up to a tick of the kernel, 10 ms. */
-uint64_t clock_coarse(void);
-
 /* CLOCK_REALTIME: nanoseconds since 1970, the clock of file times. */
 int64_t clock_real(void);
 

@@ -124,7 +124,7 @@ bool connections_park(struct connections *t, struct connection *c, uint64_t dead
 	parked = c->state == OWNED;
 	c->state = parked ? PARKED : OWNED;
 	c->deadline = deadline;
-	c->parked_at = clock_coarse();
+	c->parked_at = clock_now();
 	if (parked && !c->watched && watch(t, c) < 0)
 		shutdown(c->fd, SHUT_RDWR);
 	pthread_mutex_unlock(&t->lock);

@@ -39,7 +39,7 @@ struct connection {
 	int state;
 	bool watched;
 	bool evicted;       /* shut down to make room for another client */
-	uint64_t parked_at; /* clock_coarse() */
+	uint64_t parked_at; /* clock_now() */
 	uint64_t deadline;  /* clock_now() at which a thread must look at it again; 0: never */
 };
 
