@@ -1,4 +1,4 @@
-/* The values of --allow-uid, --allow-gid and --allow-from. Who is let in by them: net/access.h. */
+/* The values of --allow-uid, --allow-gid and --allow-from. net/access.h applies them. */
 #ifndef EXTHOST_ACCESS_RULES_H
 #define EXTHOST_ACCESS_RULES_H
 

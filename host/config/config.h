@@ -57,12 +57,12 @@ struct limits {
 
 #define LANGUAGE_SETTINGS_MAX 16 /* of all languages together */
 
-/* What is said of an extension in words. "" is none; in a section NULL: it says nothing of that. */
+/* Settings of an extension that are texts. "": none; in a section NULL: the setting is not there. */
 struct extension_settings {
 	char *mode;   /* "auto", "cgi", "app" or "rerun" */
 	char *reload; /* "keep" or "strict" */
-	char *
-	    static_content; /* "yes", "no" or patterns: static_content.h; of a file that is not run */
+	/* "yes", "no" or patterns of static_content.h: which files that are not run may be sent */
+	char *static_content;
 	/*
 	 * The values of the languages' own settings: those that the first binding declares in its
 	 * order, then those of the next one. config_language_values knows where a language's begin.

@@ -23,16 +23,16 @@ int config_check_request(
     const struct config_source *source, int *operands, struct config *config, struct error *e);
 
 /*
- * Read it again in place of the present one. 0 with *file, the bytes of its file for whoever reads
- * them too, or -1 if there is no file; or -1: it is refused, which has been logged, and the present
- * one stays.
+ * Read the configuration again, and replace the present one. 0, and in *file a descriptor of the
+ * bytes that were read, for processes that read them too, or -1 if there is no file. -1: the new
+ * configuration is refused, which has been logged, and the present one stays.
  */
 int config_check_reload(
     const struct config_source *source, struct config *present, const struct log *log, int *file);
 
 /*
- * Some settings are used up at the start: in *next they become what they are in *present, and if
- * they were something else this is told in the log (NULL: not told).
+ * Some settings have an effect only at the start: copy them from *present to *next. If one of them
+ * differs, log a warning (log NULL: none).
  */
 void config_check_keep(struct config *next, const struct config *present, const struct log *log);
 

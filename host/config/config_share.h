@@ -1,6 +1,6 @@
 /*
- * The present configuration, shared by threads. Whoever works with it holds it, and has the same
- * one to the end of his work, however often it is replaced meanwhile.
+ * The present configuration, shared by threads. A thread that works with it holds it, and keeps the
+ * same one until it releases it, however often the configuration is replaced in between.
  */
 #ifndef EXTHOST_CONFIG_SHARE_H
 #define EXTHOST_CONFIG_SHARE_H
@@ -12,7 +12,7 @@ struct config_share;
 /* NULL: no memory. The first configuration stays the caller's. */
 struct config_share *config_share_create(const struct config *first);
 
-/* Hold the present one, which is *config, until it is let go. */
+/* Hold the present configuration, *config, until config_let_go(). */
 struct config_held *config_hold(struct config_share *s, const struct config **config);
 void config_let_go(struct config_share *s, struct config_held *held);
 

@@ -114,7 +114,7 @@ static pid_t fork_sharing_files(void)
 	void *tid = NULL;
 	unsigned long flags = CLONE_FILES | CLONE_PIDFD | SIGCHLD;
 
-	/* The address of the C library's copy of the thread id, which the kernel sets anew. */
+	/* The address of the C library's copy of the thread id, which the kernel sets again. */
 	if (prctl(PR_GET_TID_ADDRESS, &tid) == 0 && tid != NULL)
 		flags |= CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID;
 #ifdef __s390x__

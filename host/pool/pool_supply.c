@@ -1,7 +1,7 @@
 /*
  * How an app worker begins: a spare request process of the language gets the order to load the app.
- * The script is found and opened by its name again, by the rules of every request, since the one
- * that a request has opened may be older than what made the app change.
+ * The script is found and opened by its name again, by the rules of every request, since the file
+ * that a request has opened may be older than the change for which the app is loaded.
  */
 #include "pool/pool_supply.h"
 
@@ -66,7 +66,7 @@ static void begin(struct start *s, struct app_pool *p, struct app *a)
 	sockets_tell_stand_in(p, a);
 }
 
-/* What a direct worker is told beside; the texts are those of the configuration. */
+/* What the order has only for a direct worker; its texts are those of the configuration. */
 static void describe_direct(
     const struct start *s, const struct config *config, struct load_order *order)
 {
@@ -142,7 +142,7 @@ static int order_load(struct start *s, int source, const char *script, struct er
 	return result < 0 ? error_errno(e, "order to load") : 0;
 }
 
-/* Of one that serves no request has found out yet what it is. */
+/* No request has found out the language of an app with sockets of its own. */
 static int find_language(struct start *s, const struct route *route, struct error *e)
 {
 	struct script_found found;
@@ -382,7 +382,7 @@ void supply_refuse(struct app_pool *p, struct app *a, const struct app_refusal *
 	pthread_cond_broadcast(&a->changed);
 }
 
-/* Lets go of the descriptors, so whoever calls this must not watch them any more. */
+/* Closes the descriptors, so the caller must not watch them any more. */
 void supply_remove(struct app_pool *p, struct app_worker_entry *w)
 {
 	struct app *a = w->app;
