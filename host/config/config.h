@@ -57,7 +57,7 @@ struct limits {
 
 #define LANGUAGE_SETTINGS_MAX 16 /* of all languages together */
 
-/* Settings of an extension that are texts. "": none; in a section NULL: the setting is not there. */
+/* Settings of an extension that are texts. "": none; in a section NULL: not set. */
 struct extension_settings {
 	char *mode;   /* "auto", "cgi", "app" or "rerun" */
 	char *reload; /* "keep" or "strict" */
