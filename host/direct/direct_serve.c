@@ -345,7 +345,7 @@ static void take_order(struct direct_server *s)
 		return;
 	}
 	if (order.kind == RUN_ORDER_RESUME) {
-		app_files_accept(&s->app->files, order.accept);
+		app_accept(s->app, order.accept);
 		s->stale = false;
 		s->refuses = !order.force;
 		direct_server_update(s);

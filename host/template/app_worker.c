@@ -79,7 +79,7 @@ static bool follow_one(struct app_loaded *a)
 		order.output = fd_move_high(order.output);
 	}
 	if (order.accept != 0)
-		app_files_accept(&a->files, order.accept);
+		app_accept(a, order.accept);
 	if (app_files_changed(&a->files))
 		run_report_send(a->channel, RUN_STALE, app_files_settle(&a->files), "", -1);
 	else

@@ -140,6 +140,12 @@ int app_answer(struct app_loaded *a, struct binding_call *call)
 	return outcome;
 }
 
+void app_accept(struct app_loaded *a, int64_t until)
+{
+	app_files_accept(&a->files, until);
+	a->left = UINT64_MAX;
+}
+
 /*
  * File descriptors that a request has taken from the limit are missing for the next one. An app in
  * a direct worker is looked at once a second: a system call more for each request would be felt,

@@ -48,6 +48,12 @@ bool app_wait(struct app_loaded *a, int descriptor);
 /* Answer one request: 0 or the flags of binding.h. */
 int app_answer(struct app_loaded *a, struct binding_call *call);
 
+/*
+ * Go on although files have changed up to `until` (app_files_accept): they do not load, so no other
+ * worker could take this one's place. max_requests does not end it any more.
+ */
+void app_accept(struct app_loaded *a, int64_t until);
+
 /* What was used since the last call. */
 void app_take_usage(struct app_loaded *a, struct rusage *usage);
 

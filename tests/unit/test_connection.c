@@ -442,7 +442,7 @@ static void the_oldest_connection_without_a_whole_head_makes_room(void **state)
 	third->has_begun = true;
 	park(third);
 	now = clock_now();
-	second->parked_at = now; /* the clock of parking may be a tick behind that of deadlines */
+	second->parked_at = now;
 	/* None is old enough. */
 	connections_make_room(t.connections, now);
 	assert_false(has_ended(half) || has_ended(idle) || has_ended(busy));

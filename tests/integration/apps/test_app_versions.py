@@ -48,14 +48,14 @@ PART = {"python": "import part\n",
 class Versioned:
     """A host with an app (.put) that is asked by .get, in this way: "shared" or "own" socket."""
 
-    def __init__(self, folder, way, language):
+    def __init__(self, folder, way, language, *more):
         self.root = folder / "root"
         self.root.mkdir()
         self.language, self.go = language, folder / "go"
         self.loads = 1 if way == "shared" else WORKERS  # of a version, by one request
         self.name = "app" + SUFFIX[language]
         self.put("first")
-        options = ("--workers", str(WORKERS))
+        options = ("--workers", str(WORKERS), *more)
         self.host = Host(self.root, *options) if way == "shared" else \
             Serving(self.root, *options, language=language, text=self.text("first"),
                     workers=WORKERS)
@@ -179,6 +179,21 @@ def test_a_mended_version_is_loaded_though_no_request_comes(app, where):
         app.put("second", PART)
     app.host.wait_line("loaded in process", since=since)
     assert app.get() == "second"
+
+
+@LANGUAGES
+@pytest.mark.parametrize("way", ["shared", "own"])
+def test_old_workers_do_not_retire_while_the_new_version_does_not_load(tmp_path, way, language):
+    app = Versioned(tmp_path, way, language, "--max-requests", "3")
+    try:
+        since = app.host.log_position()
+        app.put("second", BREAK)
+        assert [app.get() for _ in range(10 * WORKERS)] == ["first"] * 10 * WORKERS
+        assert app.lines("does not load", since)
+        app.put("second")
+        assert app.get() == "second"
+    finally:
+        app.host.stop()
 
 
 @LANGUAGES
