@@ -68,6 +68,24 @@ static int check_directory(const char *path, struct error *e)
 	return S_ISDIR(status.st_mode) ? 0 : error_set(e, "'%s' is not a directory", path);
 }
 
+/* It need not be there, but its directory must be. */
+static int check_log(const char *path, struct error *e)
+{
+	const char *slash = strrchr(path, '/');
+	char *directory = strndup(path, slash != NULL ? (size_t)(slash - path) + 1 : 0);
+	struct stat status;
+	int result = 0;
+
+	if (directory == NULL)
+		return error_set(e, "out of memory");
+	if (stat(directory, &status) < 0)
+		result = error_errno(e, "'%s'", path);
+	else if (stat(path, &status) == 0 && S_ISDIR(status.st_mode))
+		result = error_set(e, "'%s' is a directory", path);
+	free(directory);
+	return result;
+}
+
 static int check_preload_item(
     const char *item, const struct binding *const *bindings, struct error *e)
 {
@@ -121,6 +139,8 @@ static int check_value(const void *bindings, const char *name, const char *value
 		return check_environment(name, value, e);
 	if (strcmp(name, "root") == 0 || strcmp(name, "tmpdir") == 0)
 		return check_directory(value, e);
+	if (strcmp(name, "log") == 0)
+		return check_log(value, e);
 	if (strcmp(name, "prefix") == 0 || strcmp(name, "metrics") == 0)
 		return check_path(value, e);
 	if (strcmp(name, "control") == 0)

@@ -179,17 +179,29 @@ static void begin_section(struct reading *r, const char *line)
 	}
 }
 
+/* As fgets(3), but the bytes are counted: a NUL would hide all behind it. 0: the end, or an error. */
+static size_t get_line(char *line, size_t size, FILE *stream)
+{
+	size_t n = 0;
+	int c = 0;
+
+	while (n + 1 < size && c != '\n' && (c = getc(stream)) != EOF)
+		line[n++] = (char)c;
+	line[n] = '\0';
+	return ferror(stream) ? 0 : n;
+}
+
 static char *read_line(char *line, int size, void *stream)
 {
 	struct reading *r = stream;
-	char *got = fgets(line, size, r->stream);
+	size_t got = get_line(line, (size_t)size, r->stream);
 	const char *text = line;
 
-	if (got == NULL && ferror(r->stream) && !r->failed) {
+	if (got == 0 && ferror(r->stream) && !r->failed) {
 		error_errno(r->e, "configuration file %s", r->config->config_file);
 		r->failed = true;
 	}
-	if (got == NULL)
+	if (got == 0)
 		return NULL;
 	/*
 	 * libinih steps over a byte order mark, and then sees a section where none was seen here.
@@ -197,13 +209,15 @@ static char *read_line(char *line, int size, void *stream)
 	if (r->line++ == 0 && strncmp(line, "\xef\xbb\xbf", 3) == 0)
 		text += 3;
 	r->indented = strchr(" \t\v\f\r", text[0]) != NULL;
-	if (strchr(line, '\n') == NULL && !feof(r->stream))
+	if (strlen(line) < got)
+		refuse(r, "there is a NUL in the line");
+	else if (line[got - 1] != '\n' && !feof(r->stream))
 		refuse(r, "the line is too long, allowed are 197 bytes");
 	else if (text[0] == '[')
 		begin_section(r, text);
 	else if (text[strspn(text, " \t\v\f\r")] == '[')
 		refuse(r, "a section begins at the beginning of its line");
-	return got;
+	return line;
 }
 
 static int set_in_section(

@@ -10,7 +10,6 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/log.h"
-#include "config/config.h"
 #include "front/admission.h"
 #include "net/access.h"
 #include "net/listen.h"

@@ -19,6 +19,11 @@ BAD = {
                            ("exthost.conf:2:", "memory", "'5x'", "bytes")),
     "not for a section": ("[extension x]\nqueue = 5\n", ("exthost.conf:2:", "queue")),
     "no directory": ("tmpdir = /no/where\n", ("/no/where", "No such file")),
+    "no directory for the log": (
+        "log = /no/where/log\n", ("exthost.conf:1:", "log", "/no/where", "No such file")),
+    "a directory as the log": ("log = /\n", ("exthost.conf:1:", "log", "a directory")),
+    "NUL": ("env = A=x\0y\n", ("exthost.conf:1:", "NUL")),
+    "NUL in the last line": ("spares = 1\nenv = A=x\0y", ("exthost.conf:2:", "NUL")),
     "no user": ("allow-uid = ada\n", ("allow-uid", "'ada'")),
     "nobody": ("allow-uid = 65534\n", ("allow-uid", "65534")),
     "no addresses": ("allow-from = here\n", ("allow-from", "'here'")),
