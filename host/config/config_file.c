@@ -179,7 +179,7 @@ static void begin_section(struct reading *r, const char *line)
 	}
 }
 
-/* As fgets(3), but the bytes are counted: a NUL would hide all behind it. 0: the end, or an error. */
+/* As fgets(3), but the bytes are counted: a NUL would hide all behind it. 0: end or error. */
 static size_t get_line(char *line, size_t size, FILE *stream)
 {
 	size_t n = 0;
