@@ -218,14 +218,6 @@ static void retire(struct direct_server *s, const char *why)
 	direct_server_update(s);
 }
 
-/* The master binds a socket that was shut down again, and then this worker is replaced. */
-static bool is_shut_down(const struct listener *l)
-{
-	struct pollfd event = {.fd = l->fd, .events = 0};
-
-	return poll(&event, 1, 0) > 0 && (event.revents & POLLHUP) != 0;
-}
-
 static void take_accept_error(struct direct_server *s, const struct listener *l)
 {
 	switch (errno) {
@@ -236,7 +228,8 @@ static void take_accept_error(struct direct_server *s, const struct listener *l)
 	case EINVAL:
 	case EBADF:
 	case ENOTSOCK:
-		if (is_shut_down(l)) {
+		/* The master binds it again, and then this worker is replaced. */
+		if (listener_is_shut_down(l)) {
 			epoll_ctl(s->epoll, EPOLL_CTL_DEL, l->fd, NULL);
 			break;
 		}

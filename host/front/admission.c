@@ -155,10 +155,14 @@ static void listen_for(struct admission *a, uint32_t events)
 	a->paused = events == 0;
 }
 
-void admission_next(struct admission *a, size_t index)
+void admission_next(struct admission *a, size_t index, bool accepted)
 {
+	bool dead = !accepted && listener_is_shut_down(admission_listener(a, index));
+
 	pthread_mutex_lock(&a->lock);
-	if (!a->paused && !a->ended)
+	if (dead)
+		epoll_ctl(a->epoll, EPOLL_CTL_DEL, listener_descriptor(a, index), NULL);
+	else if (!a->paused && !a->ended)
 		listen_at(a, index, WANTED);
 	pthread_mutex_unlock(&a->lock);
 }

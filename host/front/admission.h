@@ -48,9 +48,10 @@ const struct listener *admission_listener(const struct admission *a, size_t inde
 
 /*
  * To be called after each event, when its client is accepted or gone: events of this listener may
- * come again. None comes while there is no place.
+ * come again. None comes while there is no place. accepted: there was a client. A listener that was
+ * shut down raises no more events, whether they are wanted or not: the master binds another.
  */
-void admission_next(struct admission *a, size_t index);
+void admission_next(struct admission *a, size_t index, bool accepted);
 
 /* Take a place, before accept(2). false: there is none, and no event comes until there is. */
 bool admission_take(struct admission *a);

@@ -100,7 +100,7 @@ static void accept_connection(struct front *f, size_t listener, unsigned char *b
 	struct error e = {""};
 	int fd = accept_one(f, l);
 
-	admission_next(f->accepting, listener);
+	admission_next(f->accepting, listener, fd >= 0);
 	if (fd < 0)
 		return;
 	if (!is_allowed(f, l, fd, &e)) {

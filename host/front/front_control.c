@@ -91,6 +91,7 @@ static void *accept_questions(void *argument)
 	for (;;) {
 		const struct listener *l;
 		struct epoll_event event;
+		bool accepted = false;
 		int fd = -1;
 
 		if (epoll_wait(f->control_epoll, &event, 1, -1) < 1)
@@ -98,7 +99,8 @@ static void *accept_questions(void *argument)
 		l = admission_listener(f->control, event.data.u64);
 		if (admission_take(f->control)) {
 			fd = accept4(l->fd, NULL, NULL, SOCK_CLOEXEC);
-			if (fd >= 0 && is_allowed(f, l, fd)) {
+			accepted = fd >= 0;
+			if (accepted && is_allowed(f, l, fd)) {
 				serve(f, fd);
 			} else if (fd >= 0 || errno == EAGAIN || errno == ECONNABORTED) {
 				fd_close(&fd);
@@ -107,7 +109,7 @@ static void *accept_questions(void *argument)
 				admission_pause(f->control);
 			}
 		}
-		admission_next(f->control, event.data.u64);
+		admission_next(f->control, event.data.u64, accepted);
 	}
 	return NULL;
 }

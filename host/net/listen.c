@@ -274,8 +274,8 @@ static bool is_missing(const struct listener *l)
 				      now.st_dev != l->place.st_dev);
 }
 
-/* shutdown(2) by an app that has the socket: SO_ACCEPTCONN stays as it was, poll(2) tells. */
-static bool is_shut_down(const struct listener *l)
+/* SO_ACCEPTCONN stays as it was; poll(2) tells. */
+bool listener_is_shut_down(const struct listener *l)
 {
 	struct pollfd event = {.fd = l->fd, .events = 0};
 
@@ -336,7 +336,7 @@ bool listener_renew_if_dead(struct listener *l, const struct log *log)
 	bool missing = is_missing(l), told = l->dead;
 	struct error e = {""};
 
-	l->dead = missing || is_shut_down(l);
+	l->dead = missing || listener_is_shut_down(l);
 	if (!l->dead)
 		return false;
 	if (renew(l, &e) < 0) {

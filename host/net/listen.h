@@ -56,6 +56,9 @@ int listeners_add_control(struct listeners *ls, const struct config *config, str
 /* The path of the control socket; the caller frees. NULL: there is none, or no memory. */
 char *listener_control_path(const struct config *config);
 
+/* True after shutdown(2), by an app that has the socket. */
+bool listener_is_shut_down(const struct listener *l);
+
 /*
  * If no client can reach the socket any more, because the file of a unix socket that we bound was
  * removed or the socket was shut down (shutdown(2)), make it again: at its path, with another

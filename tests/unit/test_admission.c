@@ -86,7 +86,7 @@ static void one_event_comes_for_each_client_and_the_next_when_that_is_accepted(v
 	listen_with_a_client(0);
 	assert_int_equal(event(), 0);
 	assert_int_equal(event(), -1);
-	admission_next(t.accepting, 0);
+	admission_next(t.accepting, 0, true);
 	assert_int_equal(event(), 0);
 	end();
 }
@@ -101,8 +101,8 @@ static void with_all_places_taken_no_event_comes_until_one_is_given_back(void **
 	assert_true(admission_take(t.accepting));
 	assert_true(event() >= 0);
 	assert_false(admission_take(t.accepting));
-	admission_next(t.accepting, 0);
-	admission_next(t.accepting, 1);
+	admission_next(t.accepting, 0, true);
+	admission_next(t.accepting, 1, true);
 	assert_int_equal(event(), -1);
 	admission_look_again(t.accepting);
 	assert_int_equal(event(), -1);
@@ -123,7 +123,7 @@ static void after_a_pause_events_come_when_it_is_looked_again(void **state)
 	assert_true(admission_take(t.accepting));
 	assert_int_equal(event(), 0);
 	admission_pause(t.accepting);
-	admission_next(t.accepting, 0);
+	admission_next(t.accepting, 0, true);
 	assert_int_equal(event(), -1);
 	admission_look_again(t.accepting);
 	assert_int_equal(event(), 0);
@@ -150,12 +150,12 @@ static void the_listener_of_an_app_is_its_workers_until_somebody_stands_in(void 
 	assert_int_equal(event(), -1);
 	admission_stand_in(t.accepting, 2, true);
 	assert_int_equal(event(), 1);
-	admission_next(t.accepting, 0);
+	admission_next(t.accepting, 0, true);
 	assert_int_equal(event(), -1);
-	admission_next(t.accepting, 1);
+	admission_next(t.accepting, 1, true);
 	assert_int_equal(event(), 1);
 	admission_stand_in(t.accepting, 2, false);
-	admission_next(t.accepting, 1);
+	admission_next(t.accepting, 1, true);
 	assert_int_equal(event(), -1);
 	end();
 }
@@ -187,6 +187,28 @@ static void a_listener_that_comes_while_there_is_no_place_waits_too(void **state
 	end();
 }
 
+/* The kernel reports a hang-up whatever events are asked for. */
+static void a_listener_that_was_shut_down_raises_no_more_events(void **state)
+{
+	(void)state;
+	begin(10);
+	listen_with_a_client(0);
+	listen_with_a_client(7);
+	for (size_t i = 0; i < t.count; i++)
+		shutdown(t.listeners[i].fd, SHUT_RDWR);
+	for (size_t i = 0; i < t.count; i++) {
+		int index = event();
+
+		assert_true(index >= 0);
+		admission_next(t.accepting, (size_t)index, false);
+	}
+	assert_int_equal(event(), -1);
+	admission_stand_in(t.accepting, 7, true);
+	admission_look_again(t.accepting);
+	assert_int_equal(event(), -1);
+	end();
+}
+
 static void after_its_end_nobody_is_accepted(void **state)
 {
 	(void)state;
@@ -197,7 +219,7 @@ static void after_its_end_nobody_is_accepted(void **state)
 	admission_end(t.accepting);
 	admission_give_back(t.accepting);
 	assert_false(admission_take(t.accepting));
-	admission_next(t.accepting, 0);
+	admission_next(t.accepting, 0, true);
 	admission_look_again(t.accepting);
 	admission_stand_in(t.accepting, 0, true);
 	assert_int_equal(event(), -1);
@@ -297,6 +319,7 @@ int main(void)
 	    cmocka_unit_test(the_listener_of_an_app_is_its_workers_until_somebody_stands_in),
 	    cmocka_unit_test(who_stands_in_waits_for_a_place_too),
 	    cmocka_unit_test(a_listener_that_comes_while_there_is_no_place_waits_too),
+	    cmocka_unit_test(a_listener_that_was_shut_down_raises_no_more_events),
 	    cmocka_unit_test(after_its_end_nobody_is_accepted),
 	    cmocka_unit_test(it_is_full_while_a_client_waits_for_a_place),
 	    cmocka_unit_test(the_soft_limit_of_descriptors_is_raised_as_far_as_necessary),
