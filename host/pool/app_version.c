@@ -11,7 +11,7 @@
  *   RESET    any                 next version NEW                            START
  *   RENEWED  any                 next version NEW, keeps_old as told         START
  *   BEGUN    NEW                 TRIED                                       -
- *            REFUSED             RETRIED, retry_at                           -
+ *            REFUSED             RETRIED                                     -
  *   READY    any, present        LOADED, refusals 0                          REPLACE
  *   FAILED   any, present        REFUSED, refusals, retry_at                 GO_ON
  *            the same, changed   next version NEW, a few times in a row      START
@@ -83,15 +83,12 @@ static enum app_version_action take_change(
 	return APP_VERSION_START;
 }
 
-static enum app_version_action take_beginning(
-    struct app_version *v, const struct app_version_event *event)
+static enum app_version_action take_beginning(struct app_version *v)
 {
-	if (v->state == APP_VERSION_NEW) {
+	if (v->state == APP_VERSION_NEW)
 		v->state = APP_VERSION_TRIED;
-	} else if (v->state == APP_VERSION_REFUSED) {
+	else if (v->state == APP_VERSION_REFUSED)
 		v->state = APP_VERSION_RETRIED;
-		v->retry_at = event->now + RETRY_NS;
-	}
 	return APP_VERSION_NOTHING;
 }
 
@@ -156,7 +153,7 @@ static enum app_version_action take_question(
 {
 	if (v->state != APP_VERSION_REFUSED)
 		return APP_VERSION_NOTHING;
-	if (event->now > v->refused_at + RETRY_ON_REQUEST_NS && event->now < v->retry_at)
+	if (event->now > v->refused_at + RETRY_ON_REQUEST_NS)
 		v->retry_at = event->now;
 	return event->now >= v->retry_at ? APP_VERSION_START : APP_VERSION_NOTHING;
 }
@@ -189,7 +186,7 @@ enum app_version_action app_version_step(
 	case APP_VERSION_ASKED: return take_question(v, event);
 	case APP_VERSION_LOOK:
 		return may_load(v, event->now) ? APP_VERSION_START : APP_VERSION_NOTHING;
-	case APP_VERSION_BEGUN: return take_beginning(v, event);
+	case APP_VERSION_BEGUN: return take_beginning(v);
 	case APP_VERSION_DIED: return take_death(v, event);
 	}
 	return APP_VERSION_NOTHING;

@@ -264,6 +264,95 @@ static void a_load_that_the_kernel_kills_is_tried_again_with_a_pause_and_refused
 	assert_int_equal(v.state, APP_VERSION_REFUSED);
 }
 
+/* Steps of this event until one is not answered by START. */
+static int count_starts(struct app_version *v, struct app_version_event *event)
+{
+	int starts = 0;
+
+	for (event->number = v->number; app_version_step(v, event) == APP_VERSION_START; starts++)
+		event->number = v->number;
+	return starts;
+}
+
+/* A load that ends like this, or a change of the files. */
+static void step_on(struct app_version *v, enum app_version_event_kind kind)
+{
+	struct app_version_event event = event_of(kind);
+
+	event.number = v->number;
+	app_version_step(v, &event);
+}
+
+static void what_counts_as_in_a_row_begins_anew_after_a_load_that_proves_something(void **state)
+{
+	static const enum app_version_event_kind kinds[] = {
+	    APP_VERSION_READY, APP_VERSION_FAILED, APP_VERSION_CHANGED};
+
+	(void)state;
+	for (size_t i = 0; i < UNIT_COUNT(kinds); i++) {
+		struct app_version v = version_in(APP_VERSION_TRIED);
+		struct app_version_event failed = event_of(APP_VERSION_FAILED);
+		struct app_version_event killed = event_of(APP_VERSION_LOST);
+
+		failed.changed = killed.killed = true;
+		v.unclear = 7;
+		v.lost = 2;
+		step_on(&v, kinds[i]);
+		assert_int_equal(count_starts(&v, &failed), 7);
+		v.lost = 2;
+		step_on(&v, kinds[i]);
+		assert_int_equal(count_starts(&v, &killed), 2);
+	}
+}
+
+static void after_a_refusal_in_the_end_files_that_change_have_their_loads_again(void **state)
+{
+	struct app_version v = version_in(APP_VERSION_TRIED);
+	struct app_version_event failed = event_of(APP_VERSION_FAILED);
+	struct app_version_event killed = event_of(APP_VERSION_LOST);
+
+	(void)state;
+	failed.changed = killed.killed = true;
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(count_starts(&v, &failed), 7);
+		assert_int_equal(count_starts(&v, &killed), 2);
+	}
+}
+
+static void loads_that_are_lost_with_their_templates_are_never_a_refusal(void **state)
+{
+	struct app_version v = version_in(APP_VERSION_TRIED);
+
+	(void)state;
+	for (int i = 0; i < 20; i++) {
+		step_on(&v, APP_VERSION_LOST);
+		assert_int_equal(v.state, APP_VERSION_NEW);
+		step_on(&v, APP_VERSION_BEGUN);
+	}
+	assert_int_equal(v.settled_at, 0);
+}
+
+static void a_retry_that_is_lost_with_its_template_is_made_at_once(void **state)
+{
+	struct app_version v = version_in(APP_VERSION_RETRIED);
+
+	(void)state;
+	v.retry_at = NOW + SECONDS(60);
+	step_on(&v, APP_VERSION_LOST);
+	assert_int_equal(v.state, APP_VERSION_REFUSED);
+	assert_true(app_version_may_start(&v, NOW));
+}
+
+static void with_new_settings_no_older_worker_answers(void **state)
+{
+	struct app_version v = version_in(APP_VERSION_LOADED);
+
+	(void)state;
+	v.keeps_old = true;
+	step_on(&v, APP_VERSION_RESET);
+	assert_false(v.keeps_old);
+}
+
 static void after_two_early_deaths_in_a_row_workers_start_a_second_later(void **state)
 {
 	struct app_version v = version_in(APP_VERSION_LOADED);
@@ -302,6 +391,12 @@ int main(void)
 		an_app_that_changes_its_own_files_while_it_loads_is_refused_in_the_end),
 	    cmocka_unit_test(
 		a_load_that_the_kernel_kills_is_tried_again_with_a_pause_and_refused_in_the_end),
+	    cmocka_unit_test(
+		what_counts_as_in_a_row_begins_anew_after_a_load_that_proves_something),
+	    cmocka_unit_test(after_a_refusal_in_the_end_files_that_change_have_their_loads_again),
+	    cmocka_unit_test(loads_that_are_lost_with_their_templates_are_never_a_refusal),
+	    cmocka_unit_test(a_retry_that_is_lost_with_its_template_is_made_at_once),
+	    cmocka_unit_test(with_new_settings_no_older_worker_answers),
 	    cmocka_unit_test(after_two_early_deaths_in_a_row_workers_start_a_second_later),
 	};
 
