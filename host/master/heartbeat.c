@@ -49,7 +49,6 @@ bool heartbeat_answer(struct heartbeat *h)
 		return false;
 	h->asked = false;
 	h->has_answered = true;
-	h->looks = 0;
 	h->due = h->pinged + h->every;
 	return late;
 }

@@ -128,6 +128,28 @@ static void an_answer_to_no_ping_is_nothing(void **state)
 	assert_int_equal(step(), HEARTBEAT_PING);
 }
 
+static void an_answer_to_no_ping_does_not_shorten_the_time_to_start(void **state)
+{
+	unsigned late;
+
+	(void)state;
+	assert_false(heartbeat_answer(&h));
+	assert_int_equal(lose(&late), 10 * CLOCK_SECOND);
+}
+
+static void a_slow_answer_does_not_put_the_next_ping_off(void **state)
+{
+	uint64_t pinged;
+
+	(void)state;
+	assert_int_equal(step(), HEARTBEAT_PING);
+	pinged = clock_now();
+	clock_offset += CLOCK_SECOND / 5;
+	assert_false(heartbeat_answer(&h));
+	assert_int_equal(step(), HEARTBEAT_PING);
+	assert_int_equal(clock_now() - pinged, CLOCK_SECOND);
+}
+
 static void without_a_process_nothing_is_due(void **state)
 {
 	(void)state;
@@ -149,6 +171,8 @@ int main(void)
 	    TEST(a_late_answer_counts_and_is_called_late),
 	    TEST(the_clock_alone_condemns_no_process),
 	    TEST(an_answer_to_no_ping_is_nothing),
+	    TEST(an_answer_to_no_ping_does_not_shorten_the_time_to_start),
+	    TEST(a_slow_answer_does_not_put_the_next_ping_off),
 	    TEST(without_a_process_nothing_is_due),
 	};
 
