@@ -113,8 +113,9 @@ static void before_its_time_none_is_started(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_log, close_log)
 
-static void do_nothing(void)
+static void do_nothing(void *argument)
 {
+	(void)argument;
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	for (;;)
 		pause();
@@ -131,7 +132,7 @@ static int run(struct front_keeper *k)
 	pid = child_fork(&k->child);
 	assert_true(pid >= 0);
 	if (pid == 0)
-		do_nothing();
+		do_nothing(NULL);
 	k->channel = ends[0];
 	heartbeat_begin(&k->heartbeat, k->ping_every, k->patience);
 	return ends[1];
@@ -140,9 +141,12 @@ static int run(struct front_keeper *k)
 /* The time of the next look has come. */
 static void look(struct front_keeper *k)
 {
+	uint64_t next;
+
 	assert_int_not_equal(k->heartbeat.due, 0);
 	k->heartbeat.due = 1;
-	front_keeper_work(k, NULL, NULL, NULL);
+	next = front_keeper_work(k, NULL, NULL, NULL);
+	assert_int_equal(next, k->heartbeat.due);
 }
 
 static bool takes_ping(int front)
@@ -193,6 +197,35 @@ static void a_front_that_hangs_is_killed_and_another_is_started(void **state)
 	close(front);
 }
 
+static void a_front_that_has_died_is_not_asked_any_more(void **state)
+{
+	struct front_keeper k;
+	int front = run(&k);
+	pid_t pid = k.child.pid;
+
+	(void)state;
+	look(&k);
+	assert_int_equal(kill(pid, SIGKILL), 0);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	assert_true(front_keeper_child_died(&k, pid, "signal 9 (Killed)"));
+	assert_int_equal(k.heartbeat.due, 0);
+	front_keeper_release(&k);
+	close(front);
+}
+
+static void a_front_that_is_started_is_pinged_as_often_as_the_supervisor_must_hear(void **state)
+{
+	const struct front_setup setup = {0};
+	struct front_keeper k;
+
+	(void)state;
+	front_keeper_init(&k, &log_file, CLOCK_SECOND / 5);
+	front_keeper_work(&k, &setup, do_nothing, NULL);
+	assert_int_not_equal(k.child.pid, 0);
+	assert_int_equal(k.heartbeat.every, CLOCK_SECOND / 5);
+	front_keeper_release(&k);
+}
+
 static void a_supervisor_that_must_hear_sooner_has_the_front_pinged_sooner(void **state)
 {
 	struct front_keeper k;
@@ -230,6 +263,8 @@ int main(void)
 	    TEST(before_its_time_none_is_started),
 	    TEST(a_front_that_answers_is_pinged_again_and_lives),
 	    TEST(a_front_that_hangs_is_killed_and_another_is_started),
+	    TEST(a_front_that_has_died_is_not_asked_any_more),
+	    TEST(a_front_that_is_started_is_pinged_as_often_as_the_supervisor_must_hear),
 	    TEST(a_supervisor_that_must_hear_sooner_has_the_front_pinged_sooner),
 	    TEST(a_front_is_killed_before_the_supervisor_must_kill_the_host),
 	};

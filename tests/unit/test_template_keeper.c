@@ -133,9 +133,12 @@ static pid_t come_up(void)
 /* The time of the next look at the template that serves has come. */
 static void look(void)
 {
+	uint64_t next;
+
 	assert_int_not_equal(k.heartbeat.due, 0);
 	k.heartbeat.due = 1;
-	work();
+	next = work();
+	assert_true(k.heartbeat.due == 0 || (next != 0 && next <= k.heartbeat.due));
 }
 
 static void hear_ping(const struct fake *fake)
@@ -492,6 +495,23 @@ static void one_that_is_gone_is_not_pinged(void **state)
 	assert_int_equal(k.pings, -1);
 	look();
 	assert_true(template_keeper_child_died(&k, fake.pid, "exit status 1"));
+	assert_int_equal(k.heartbeat.due, 0);
+}
+
+static void one_that_starts_gets_the_log_that_was_opened_anew(void **state)
+{
+	struct fake fake = begin();
+	struct template_order order = {0};
+	int fds[FD_PASS_MAX];
+
+	(void)state;
+	template_keeper_reopen_log(&k);
+	assert_int_equal(
+	    fd_receive(fake.channel, &order, sizeof(order), fds, MSG_DONTWAIT), sizeof(order));
+	assert_int_equal(order.log, 1);
+	assert_true(fds[0] >= 0);
+	fd_close(&fds[0]);
+	forget(&fake);
 }
 
 static void a_child_of_somebody_else_is_not_this_keepers(void **state)
@@ -573,6 +593,7 @@ int main(void)
 	    TEST(one_that_hangs_is_killed_and_another_is_started),
 	    TEST(whether_one_serves_and_answers_is_told_when_it_changes),
 	    TEST(one_that_is_gone_is_not_pinged),
+	    TEST(one_that_starts_gets_the_log_that_was_opened_anew),
 	    TEST(a_child_of_somebody_else_is_not_this_keepers),
 	    TEST(modules_in_use_are_gathered_for_one_new_template),
 	    TEST(without_a_front_a_new_template_is_wanted),
