@@ -138,6 +138,7 @@ static void a_direct_worker_that_answers_gets_a_moment_and_no_more(void **state)
 {
 	struct orphan_grace grace = {0};
 	pid_t none = 0, pid;
+	uint64_t end;
 
 	(void)state;
 	signal(ORPHAN_SIGNAL, ignore);
@@ -147,6 +148,10 @@ static void a_direct_worker_that_answers_gets_a_moment_and_no_more(void **state)
 	orphans_kill(is_known, &none, &grace);
 	assert_in_range(orphan_grace_left(&grace), 0, 500);
 	assert_int_equal(waitpid(pid, NULL, WNOHANG), 0);
+	/* Another round within the moment makes it no longer. */
+	end = grace.end;
+	orphans_kill(is_known, &none, &grace);
+	assert_int_equal(grace.end, end);
 	grace.end = 1; /* long ago */
 	assert_int_equal(orphan_grace_left(&grace), 0);
 	orphans_kill(is_known, &none, &grace);

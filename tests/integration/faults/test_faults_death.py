@@ -24,6 +24,19 @@ print("left", child.pid, file=sys.stderr)
 print("begun", os.getpid(), file=sys.stderr, flush=True)
 time.sleep(60)
 """,
+        # It leaves a process that catches the signal by which a direct worker is known.
+        "pretender": """
+import os, signal, sys, time
+signal.signal(signal.SIGRTMAX - 1, lambda *_: None)
+child = os.fork()
+if child == 0:
+    os.setsid()
+    while True:
+        time.sleep(60)
+print("left", child, file=sys.stderr)
+print("begun", os.getpid(), file=sys.stderr, flush=True)
+time.sleep(60)
+""",
         # Its process and how many requests that has had; or as the script "wait".
         "app": """
 # exthost: app
@@ -273,6 +286,18 @@ def test_what_a_run_has_started_is_gone_when_it_is_killed_or_who_stands_above_it
     left = int(host.wait_line("left ", since=running.since).partition("left ")[2].split()[0])
     os.kill({"run": lambda: pid, "template": lambda: template_of(host, language),
              "front": lambda: front_of(host)}[who](), signal.SIGKILL)
+    running.end()
+    gone(pid)
+    gone(left)
+
+
+@pytest.mark.parametrize("who", ["run", "template"])
+def test_what_a_run_has_started_gets_no_more_than_a_moment_by_looking_like_a_direct_worker(
+        host, who):
+    running = Asked(host, path("python", "pretender"))
+    pid = running.begun()
+    left = int(host.wait_line("left ", since=running.since).partition("left ")[2].split()[0])
+    os.kill(pid if who == "run" else template_of(host, "python"), signal.SIGKILL)
     running.end()
     gone(pid)
     gone(left)
