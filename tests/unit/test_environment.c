@@ -28,6 +28,66 @@ static void names_that_a_request_owns_are_refused(void **state)
 	assert_int_equal(environment_check_name("A=", &e), -1);
 }
 
+static void each_variable_of_cgi_and_of_web_servers_is_refused(void **state)
+{
+	static const char *const names[] = {"AUTH_TYPE", "CONTENT_LENGTH", "CONTENT_TYPE",
+	    "GATEWAY_INTERFACE", "PATH_INFO", "PATH_TRANSLATED", "QUERY_STRING", "REMOTE_ADDR",
+	    "REMOTE_HOST", "REMOTE_IDENT", "REMOTE_USER", "REQUEST_METHOD", "SCRIPT_NAME",
+	    "SERVER_NAME", "SERVER_PORT", "SERVER_PROTOCOL", "SERVER_SOFTWARE", "DOCUMENT_ROOT",
+	    "DOCUMENT_URI", "HTTPS", "REMOTE_PORT", "REQUEST_SCHEME", "REQUEST_URI",
+	    "SCRIPT_DIRECTORY", "SCRIPT_FILENAME", "SERVER_ADDR"};
+	struct error e;
+
+	(void)state;
+	for (size_t i = 0; i < UNIT_COUNT(names); i++) {
+		char longer[64];
+
+		if (environment_check_name(names[i], &e) == 0)
+			fail_msg("%s is not refused", names[i]);
+		snprintf(longer, sizeof(longer), "%s_", names[i]);
+		assert_int_equal(environment_check_name(longer, &e), 0);
+	}
+}
+
+static void a_name_is_at_most_255_bytes_long(void **state)
+{
+	char name[257];
+	struct error e;
+
+	(void)state;
+	memset(name, 'A', sizeof(name));
+	name[256] = '\0';
+	assert_int_equal(environment_check_name(name, &e), -1);
+	name[255] = '\0';
+	assert_int_equal(environment_check_name(name, &e), 0);
+}
+
+static void a_refused_name_is_an_error_in_each_option(void **state)
+{
+	char variable[] = "FOSSIL_USER=ada", name[] = "FOSSIL_USER";
+	char *variables[] = {variable}, *names[] = {name};
+	struct config_environment set = {.env = {variables, 1}}, passed = {.env_pass = {names, 1}};
+	struct error e;
+
+	(void)state;
+	setenv("FOSSIL_USER", "ada", 1);
+	assert_int_equal(environment_read(&set, &e), -1);
+	assert_non_null(strstr(e.message, "env: 'FOSSIL_USER'"));
+	assert_int_equal(environment_read(&passed, &e), -1);
+	assert_non_null(strstr(e.message, "env-pass: 'FOSSIL_USER'"));
+	unsetenv("FOSSIL_USER");
+}
+
+static void what_is_no_file_is_refused(void **state)
+{
+	struct config_list variables = {0};
+	struct error e;
+
+	(void)state;
+	assert_int_equal(environment_read_file(&variables, "/dev/null", &e), -1);
+	assert_string_equal(e.message, "/dev/null: not a file");
+}
+
 static int read_text(struct config_list *variables, const char *text, struct error *e)
 {
 	char *folder = unit_folder_make(), *path = unit_path(folder, "file");
@@ -168,6 +228,10 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(names_that_a_request_owns_are_refused),
+	    cmocka_unit_test(each_variable_of_cgi_and_of_web_servers_is_refused),
+	    cmocka_unit_test(a_name_is_at_most_255_bytes_long),
+	    cmocka_unit_test(a_refused_name_is_an_error_in_each_option),
+	    cmocka_unit_test(what_is_no_file_is_refused),
 	    cmocka_unit_test(a_file_has_a_variable_in_each_line),
 	    cmocka_unit_test(a_mistake_in_a_file_names_the_line),
 	    cmocka_unit_test(a_file_that_is_too_long_is_refused),
