@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -18,6 +19,7 @@
 #define SETTLED_MS 20 /* longer than the clock of file times ticks */
 
 static char *folder;
+static bool forks;   /* a process that the app starts reads a file as well */
 static bool changes; /* the module changes after it was read, and before the host hears of it */
 static int channel[2];
 
@@ -29,7 +31,7 @@ static int set_up(void **state)
 	unit_file_write(folder, "module.tiny", "module", 0644);
 	unit_file_write(folder, "later.tiny", "later", 0644);
 	poll(NULL, 0, SETTLED_MS);
-	changes = false;
+	changes = forks = false;
 	return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, channel);
 }
 
@@ -52,6 +54,14 @@ static void depend_on(struct binding_app *app, const char *name)
 
 static int load(struct binding_app *app)
 {
+	pid_t pid = forks ? fork() : -1;
+
+	if (pid == 0) {
+		depend_on(app, "later.tiny");
+		_exit(0);
+	}
+	if (pid > 0)
+		assert_int_equal(waitpid(pid, NULL, 0), pid);
 	if (changes)
 		unit_file_write(folder, "module.tiny", "mended", 0644);
 	depend_on(app, "module.tiny");
@@ -59,7 +69,14 @@ static int load(struct binding_app *app)
 	return 0;
 }
 
-static const struct binding tiny = {.name = "tiny", .load = load};
+static int read_later(struct binding_app *app, struct binding_call *call)
+{
+	(void)call;
+	depend_on(app, "later.tiny");
+	return 0;
+}
+
+static const struct binding tiny = {.name = "tiny", .load = load, .answer = read_later};
 
 /*
  * Load the app in a child, as a worker does, which takes over descriptors and environment; *check
@@ -151,6 +168,75 @@ static void files_are_reported_while_the_app_loads_and_not_later(void **state)
 	assert_int_equal(run_report_receive(channel[0], &report, &descriptor), -1);
 }
 
+static void files_that_another_process_of_the_app_reads_are_not_reported(void **state)
+{
+	struct run_report report;
+	int descriptor;
+
+	(void)state;
+	forks = true;
+	assert_int_equal(load_and(has_changed), 0);
+	assert_int_equal(run_report_receive(channel[0], &report, &descriptor), 1);
+	assert_string_equal(report.text, "module.tiny");
+}
+
+/* It has changed since the app was loaded, and not since the request began. */
+static int answer_with_a_new_file(struct app_loaded *a)
+{
+	unit_file_write(folder, "later.tiny", "new", 0644);
+	poll(NULL, 0, SETTLED_MS);
+	app_answer(a, &(struct binding_call){0});
+	return app_files_changed(&a->files);
+}
+
+static void a_file_that_a_request_loads_is_compared_from_that_request_on(void **state)
+{
+	(void)state;
+	assert_int_equal(load_and(answer_with_a_new_file), 0);
+}
+
+static bool retires(struct app_loaded *a)
+{
+	return (app_answer(a, &(struct binding_call){0}) & BINDING_RETIRE) != 0;
+}
+
+/* Which of the first three requests is the last one of the worker; 0: none. */
+static int last_request(struct app_loaded *a)
+{
+	for (int i = 1; i <= 3; i++)
+		if (retires(a))
+			return i;
+	return 0;
+}
+
+static int with_two_requests(struct app_loaded *a)
+{
+	a->left = 2;
+	return last_request(a);
+}
+
+static int too_large(struct app_loaded *a)
+{
+	a->max_rss = 1;
+	return last_request(a);
+}
+
+static int with_fewer_descriptors(struct app_loaded *a)
+{
+	const struct rlimit limit = {a->descriptors - 1, a->descriptors};
+
+	return setrlimit(RLIMIT_NOFILE, &limit) == 0 ? last_request(a) : -1;
+}
+
+static void a_worker_retires_after_its_requests_or_when_it_is_too_large(void **state)
+{
+	(void)state;
+	assert_int_equal(load_and(last_request), 0);
+	assert_int_equal(load_and(with_two_requests), 2);
+	assert_int_equal(load_and(too_large), 1);
+	assert_int_equal(load_and(with_fewer_descriptors), 1);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -161,6 +247,9 @@ int main(void)
 	    TEST(the_script_itself_counts),
 	    TEST(a_script_that_has_just_changed_when_it_is_loaded_counts_as_changed),
 	    TEST(files_are_reported_while_the_app_loads_and_not_later),
+	    TEST(files_that_another_process_of_the_app_reads_are_not_reported),
+	    TEST(a_file_that_a_request_loads_is_compared_from_that_request_on),
+	    TEST(a_worker_retires_after_its_requests_or_when_it_is_too_large),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
