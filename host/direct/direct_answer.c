@@ -97,6 +97,19 @@ static void copy(char *to, size_t size, const char *from)
 	to[n] = '\0';
 }
 
+void direct_answer_show(const struct direct_setup *setup, const struct request *r, uint32_t place)
+{
+	struct scoreboard_request *shown = &setup->slot->shown[place];
+
+	memcpy(shown->id, r->id, sizeof(shown->id));
+	copy(shown->method, sizeof(shown->method),
+	    cgi_variables_text(&r->variables, "REQUEST_METHOD"));
+	access_log_path(r, shown->path, sizeof(shown->path));
+	shown->keeps = false;
+	shown->request_id = r->response.request_id;
+	atomic_store_explicit(&shown->began, r->began, memory_order_relaxed);
+}
+
 static void set_errors_aside(struct direct_answering *a, const struct exchange *x)
 {
 	if (!exchange_shows_errors(x))
@@ -151,12 +164,9 @@ static void begin_turn(struct direct_answering *a, struct direct_turn *t)
 	r->script = a->setup->name;
 	r->response.begun = &slot->released;
 	r->response.deadline = r->began + x->limits.timeout * CLOCK_SECOND;
-	slot->request_id = r->response.request_id;
-	memcpy(slot->id, r->id, sizeof(slot->id));
-	copy(slot->method, sizeof(slot->method),
-	    cgi_variables_text(&r->variables, "REQUEST_METHOD"));
-	access_log_path(r, slot->path, sizeof(slot->path));
-	atomic_store_explicit(&slot->began, r->began, memory_order_relaxed);
+	direct_answer_show(a->setup, r, a->place);
+	slot->shown[a->place].keeps = a->keeps && r->behind.size == 0;
+	atomic_store_explicit(&slot->place, a->place, memory_order_relaxed);
 	atomic_store_explicit(&slot->deadline, r->response.deadline, memory_order_relaxed);
 	atomic_store_explicit(&slot->released, false, memory_order_relaxed);
 	atomic_store_explicit(&slot->sent, 0, memory_order_relaxed);
@@ -191,13 +201,14 @@ static void finish_turn(struct direct_answering *a, int outcome)
 	x->outcome.pid = getpid();
 	exchange_finish(x);
 	x->outcome.time = clock_now() - t->began;
-	if (x->outcome.time > USAGE_READ_FROM_NS)
-		take_usage(a, &x->outcome);
 	if (response->broken) {
 		response_cut(response);
 		response->failed = true;
 	}
+	/* At once: if the worker dies before, the guardian cuts the reply. */
 	show_end(a, x->request);
+	if (x->outcome.time > USAGE_READ_FROM_NS)
+		take_usage(a, &x->outcome);
 	exchange_log(x);
 }
 
@@ -231,6 +242,10 @@ static void show_end(struct direct_answering *a, const struct request *r)
 	struct scoreboard_slot *slot = a->setup->slot;
 	uint64_t now = clock_now();
 
+	/* The client may have sent the next one already. */
+	slot->shown[a->place].request_id = 0;
+	if (!slot->shown[a->place].keeps)
+		atomic_store(&slot->begun[a->place], SCOREBOARD_NONE);
 	atomic_store_explicit(&slot->ended, now, memory_order_relaxed);
 	atomic_fetch_add_explicit(&slot->turn, 1, memory_order_release);
 	atomic_fetch_add_explicit(&slot->requests, 1, memory_order_relaxed);

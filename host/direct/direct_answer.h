@@ -3,11 +3,13 @@
 #define EXTHOST_DIRECT_ANSWER_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct app_loaded;
 struct direct_setup;
 struct direct_turn;
 struct exchange;
+struct request;
 
 struct direct_answering {
 	struct app_loaded *app;
@@ -17,9 +19,14 @@ struct direct_answering {
 	int log;    /* a duplicate of the true standard error; -1: none was made yet */
 	bool retires;             /* the worker is to answer no other request */
 	struct direct_turn *turn; /* the request that the app is at; NULL: none */
+	uint32_t place;           /* index of the request's connection */
+	bool keeps;               /* the connection takes other requests */
 };
 
-/* Answer a complete request, and log it. */
+/* Show in the slot a request that has begun to come on the connection with this index. */
+void direct_answer_show(const struct direct_setup *setup, const struct request *r, uint32_t place);
+
+/* Answer a complete request, which was shown at a->place, and log it. */
 void direct_answer_request(struct direct_answering *a, struct exchange *x);
 
 /* The app ends its process with this status, and so the reply: it is whole if that is 0. */

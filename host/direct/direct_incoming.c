@@ -21,7 +21,7 @@ static bool give_away(struct direct_server *s, struct connection *c);
 static bool take_turn(struct direct_server *s, struct connection *c);
 static bool serve_request(
     struct direct_server *s, struct connection *c, struct connection_turn *turn);
-static void begin(struct direct_server *s, struct incoming *in, struct connection_turn *turn);
+static void begin(struct direct_server *s, struct connection *c, struct connection_turn *turn);
 static bool answer(
     struct direct_server *s, struct incoming *in, int status, const struct error *why);
 static bool end_request(struct direct_server *s, struct connection *c, int status, bool keep);
@@ -45,7 +45,14 @@ static void close_connection(struct direct_server *s, struct connection *c)
 		request_release(&in->request);
 		in->begun = false;
 	}
-	connections_close(s->connections, c);
+	direct_server_close(s, c);
+}
+
+void direct_incoming_look(struct direct_server *s, struct connection *c)
+{
+	if (!s->incoming[c->index].begun)
+		s->slot->shown[c->index].request_id = 0;
+	atomic_store(&s->slot->begun[c->index], c->fd);
 }
 
 /* true: more may be there to read already. */
@@ -56,6 +63,8 @@ static bool park(struct direct_server *s, struct connection *c, uint64_t deadlin
 	if (deadline != 0)
 		direct_server_tick(s);
 	atomic_store(&s->slot->idle[c->index], idle ? c->fd : SCOREBOARD_NONE);
+	if (idle || c->draining)
+		atomic_store(&s->slot->begun[c->index], SCOREBOARD_NONE);
 	return !connections_park(s->connections, c, deadline);
 }
 
@@ -76,7 +85,7 @@ static bool give_away(struct direct_server *s, struct connection *c)
 		direct_server_become_stale(s);
 	if ((!s->stale && !s->ends) || !direct_give(s->setup, c->fd, s->slot->listener[c->index]))
 		return false;
-	connections_forget(s->connections, c);
+	direct_server_forget(s, c);
 	return true;
 }
 
@@ -102,11 +111,15 @@ static bool serve_request(
 	bool keep = c->check.keep_conn && !s->ends;
 	int status;
 
+	s->answering.place = c->index;
+	s->answering.keeps = keep;
 	if (!in->begun)
-		begin(s, in, turn);
+		begin(s, c, turn);
 	status = incoming_read(in, c, s->buffer, s->rules.max_head, turn);
-	if (status == REQUEST_MORE)
+	if (status == REQUEST_MORE) {
+		direct_answer_show(s->setup, &in->request, c->index);
 		return park(s, c, turn->deadline);
+	}
 	/* The request had begun before; connections without one were given to other workers. */
 	if (status == 0 && s->app->spent) {
 		error_set(&turn->why, "an earlier run left something behind in the process");
@@ -117,10 +130,14 @@ static bool serve_request(
 	return end_request(s, c, status, keep);
 }
 
-static void begin(struct direct_server *s, struct incoming *in, struct connection_turn *turn)
+static void begin(struct direct_server *s, struct connection *c, struct connection_turn *turn)
 {
+	struct incoming *in = &s->incoming[c->index];
+
 	in->config = &s->setup->config;
 	request_init_numbered(&in->request, next_id(s));
+	in->request.response.request_id = c->check.request_id;
+	direct_answer_show(s->setup, &in->request, c->index);
 	if (turn->status == 0 && s->refuses) {
 		error_set(&turn->why, "the changed app does not load");
 		turn->status = 500;
@@ -158,7 +175,7 @@ static void cut_later(struct direct_server *s, struct connection *c, struct inco
 	direct_server_tick(s);
 	request_release(&in->request);
 	in->begun = false;
-	connections_forget(s->connections, c);
+	direct_server_forget(s, c);
 }
 
 /* After the answer. Returns as direct_incoming_go_on. */
@@ -171,10 +188,11 @@ static bool end_request(struct direct_server *s, struct connection *c, int statu
 		return false;
 	}
 	if (!incoming_end(in, c, status, keep)) {
-		connections_close(s->connections, c);
+		direct_server_close(s, c);
 		return false;
 	}
 	c->is_taken = true;
+	direct_incoming_look(s, c);
 	/* Other connections come first: an event tells when there is more to read. */
 	return c->draining || c->taken.size > 0 || park(s, c, 0);
 }

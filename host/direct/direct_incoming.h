@@ -13,4 +13,10 @@ struct direct_server;
  */
 bool direct_incoming_go_on(struct direct_server *s, struct connection *c);
 
+/*
+ * Before it is read: from now on the guardian answers for what comes on the connection. If the slot
+ * shows it as idle, it must still do so.
+ */
+void direct_incoming_look(struct direct_server *s, struct connection *c);
+
 #endif

@@ -319,8 +319,9 @@ static bool add_connection(struct direct_server *s, int fd, const struct listene
 /* Until it has no more to read, or belongs to somebody else. */
 static void serve(struct direct_server *s, struct connection *c)
 {
+	direct_incoming_look(s, c);
 	if (scoreboard_claim(s->slot, c->index) == SCOREBOARD_GIVEN) {
-		connections_forget(s->connections, c);
+		direct_server_forget(s, c);
 		return;
 	}
 	while (direct_incoming_go_on(s, c))

@@ -2,6 +2,8 @@
 
 #include "direct/direct_setup.h"
 #include "ipc/run_channel.h"
+#include "ipc/scoreboard.h"
+#include "net/connection.h"
 #include "worker/app_loaded.h"
 
 #include <sys/epoll.h>
@@ -55,6 +57,19 @@ void direct_server_become_stale(struct direct_server *s)
 	s->stale = true;
 	direct_server_update(s);
 	run_report_send(s->app->channel, RUN_STALE, app_files_settle(&s->app->files), "", -1);
+}
+
+/* In the slot first: then the descriptor may be another file's. */
+void direct_server_close(struct direct_server *s, struct connection *c)
+{
+	atomic_store(&s->slot->begun[c->index], SCOREBOARD_NONE);
+	connections_close(s->connections, c);
+}
+
+void direct_server_forget(struct direct_server *s, struct connection *c)
+{
+	atomic_store(&s->slot->begun[c->index], SCOREBOARD_NONE);
+	connections_forget(s->connections, c);
 }
 
 void direct_server_tick(struct direct_server *s)

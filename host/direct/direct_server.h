@@ -56,6 +56,10 @@ void direct_server_look_again(struct direct_server *s);
  */
 void direct_server_become_stale(struct direct_server *s);
 
+/* Close the connection; as connections_close and connections_forget, and in the slot, too. */
+void direct_server_close(struct direct_server *s, struct connection *c);
+void direct_server_forget(struct direct_server *s, struct connection *c);
+
 /* Check deadlines each second from now on, until nothing has one. */
 void direct_server_tick(struct direct_server *s);
 

@@ -69,8 +69,10 @@ int direct_setup_receive(
 	if (memory == MAP_FAILED)
 		return -1;
 	s->slot = memory;
-	for (size_t i = 0; i < SCOREBOARD_CONNECTIONS; i++)
+	for (size_t i = 0; i < SCOREBOARD_CONNECTIONS; i++) {
 		atomic_store(&s->slot->idle[i], SCOREBOARD_NONE);
+		atomic_store(&s->slot->begun[i], SCOREBOARD_NONE);
+	}
 	s->log.gather = &s->slot->lines;
 	s->log.lost = &s->slot->lines.lost;
 	return 0;

@@ -5,10 +5,10 @@
  * scoreboard, in which the worker shows its present request.
  *
  * When the worker dies, its connections stay open in the guardian. The guardian answers the present
- * request, or cuts the reply if that has begun, gives the idle connections to other workers, and
- * ends. While a request lasts, the guardian also gives the worker's other connections away, and at
- * the deadline it ends the worker as the front ends a run. None of this costs a request a system
- * call.
+ * request, or cuts the reply if that has begun, and the requests that have not come whole. It gives
+ * the idle connections to other workers, and ends. While a request lasts, the guardian also gives
+ * the worker's other connections away, and at the deadline it ends the worker as the front ends a
+ * run. None of this costs a request a system call.
  *
  * A worker that is idle gets a ping each second. If it does not answer for as long as a request may
  * take, it is ended too; its clients need not wait for that.
@@ -65,12 +65,12 @@ struct watch {
 	struct direct_setup *setup;
 	struct scoreboard_slot *slot;
 	struct escalation end;
-	uint64_t turn;  /* of the slot, at the last look */
-	unsigned quiet; /* looks in a row that have found no request */
-	bool late;      /* the worker is being ended: its request takes too long */
-	bool gone;      /* the client of the request has left, or has aborted it */
-	bool aborted;   /* the client has sent ABORT_REQUEST */
-	uint64_t leave; /* clock_now() at which the worker is ended if its client is gone */
+	uint64_t turn;   /* of the slot, at the last look */
+	unsigned quiet;  /* looks in a row that have found no request */
+	bool late;       /* the worker is being ended: its request takes too long */
+	bool gone;       /* the client of the request has left, or has aborted it */
+	bool aborted;    /* the client has sent ABORT_REQUEST */
+	uint64_t leave;  /* clock_now() at which the worker is ended if its client is gone */
 	uint64_t pinged; /* clock_now() of the ping that is not answered yet; 0: there is none */
 	uint64_t due;    /* clock_now() of the next ping */
 	uint64_t pongs;  /* of the slot, at the last ping */
@@ -88,7 +88,9 @@ static void look_at_memory(struct watch *w);
 static void log_errors(const struct scoreboard_slot *slot);
 static void judge(const struct watch *w, int wait_status, struct outcome *o);
 static int prepare_answer(void);
-static void answer_for(const struct direct_setup *setup, const struct outcome *o);
+static void answer_all(const struct direct_setup *setup, const struct outcome *o);
+static void answer_turn(const struct direct_setup *setup, const struct outcome *o);
+static void answer_begun(const struct direct_setup *setup, const struct outcome *o);
 static void give_all(const struct direct_setup *setup);
 static void give_idle(const struct direct_setup *setup, bool ready);
 static void take_orphaned(int number);
@@ -181,7 +183,7 @@ static void guard(struct binding_run *run, struct direct_setup *setup, pid_t wor
 		    setup->name, (int)worker, setup->config.limits.timeout);
 	log_errors(setup->slot);
 	judge(&w, wait_status, &outcome);
-	answer_for(setup, &outcome);
+	answer_all(setup, &outcome);
 	log_flush(&setup->log);
 	run_report_end(run->channel->socket, WIFEXITED(wait_status) ? RUN_ENDED : RUN_DIED,
 	    WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : wait_status, &usage);
@@ -295,9 +297,10 @@ static void look_at_client(struct watch *w)
 	struct pollfd event = {.fd = atomic_load(&w->slot->fd), .events = POLLIN};
 	bool ready = poll(&event, 1, 0) > 0 && atomic_load(&w->slot->sent) == 0;
 	bool gone = ready && (event.revents & ~POLLIN) != 0;
-	bool aborted = ready && !gone &&
-		       request_is_aborted(
-			   event.fd, w->slot->request_id, w->slot->behind, w->slot->behind_size);
+	bool aborted =
+	    ready && !gone &&
+	    request_is_aborted(event.fd, w->slot->shown[atomic_load(&w->slot->place)].request_id,
+		w->slot->behind, w->slot->behind_size);
 
 	/* The descriptor belongs to the request only while the turn lasts. */
 	if (atomic_load(&w->slot->turn) != w->turn)
@@ -393,35 +396,87 @@ static void set_variable(const char *name, const char *value)
 	strcpy((char *)cgi_variables_text(&answer.variables, name), value);
 }
 
-/* If the worker was at a request: answer it, or cut its reply, and log it. Allocates nothing. */
-static void answer_for(const struct direct_setup *setup, const struct outcome *o)
+/* Allocates nothing, as all that it calls. */
+static void answer_all(const struct direct_setup *setup, const struct outcome *o)
 {
-	const struct scoreboard_slot *slot = setup->slot;
+	/* While the clients take nothing, no other worker is started. */
+	answer.response.deadline = clock_now() + ANSWER_TIMEOUT_NS;
+	if (atomic_load_explicit(&setup->slot->turn, memory_order_acquire) % 2 == 1)
+		answer_turn(setup, o);
+	answer_begun(setup, o);
+}
+
+/* The struct request for the answer to this request. */
+static struct request *recall(
+    const struct direct_setup *setup, const struct scoreboard_request *shown, int fd)
+{
 	struct request *r = &answer;
 
-	if (atomic_load_explicit(&slot->turn, memory_order_acquire) % 2 == 0)
-		return;
-	memcpy(r->id, slot->id, sizeof(r->id));
-	r->began = atomic_load(&slot->began);
-	r->response.fd = atomic_load(&slot->fd);
+	memcpy(r->id, shown->id, sizeof(r->id));
+	r->began = atomic_load(&shown->began);
+	r->response.fd = fd;
 	r->response.fastcgi = true;
-	r->response.request_id = slot->request_id;
+	r->response.failed = false;
+	r->response.sent = 0;
+	r->response.request_id = shown->request_id;
+	r->script = setup->name;
+	set_variable("REQUEST_METHOD", shown->method);
+	set_variable("REQUEST_URI", shown->path);
+	return r;
+}
+
+/* The request that the worker was at: answer it, or cut its reply, and log it. */
+static void answer_turn(const struct direct_setup *setup, const struct outcome *o)
+{
+	struct scoreboard_slot *slot = setup->slot;
+	unsigned place = atomic_load(&slot->place);
+	const struct scoreboard_request *shown = &slot->shown[place];
+	struct request *r = recall(setup, shown, atomic_load(&slot->fd));
+	bool whole = !atomic_load(&slot->released) && o->why != OUTCOME_CLIENT;
+
+	atomic_store(&slot->begun[place], SCOREBOARD_NONE);
 	r->status = atomic_load(&slot->sent);
 	if (r->status == 0)
 		r->status = o->status;
-	r->script = setup->name;
-	set_variable("REQUEST_METHOD", slot->method);
-	set_variable("REQUEST_URI", slot->path);
-	/* While the client takes nothing, no other worker is started. */
-	r->response.deadline = clock_now() + ANSWER_TIMEOUT_NS;
 	if (atomic_load(&slot->released))
 		response_cut_blindly(&r->response);
 	else if (o->why == OUTCOME_ABORTED)
 		response_end(&r->response);
-	else if (o->why != OUTCOME_CLIENT)
+	else if (whole)
 		error_page_send(r, r->status, NULL, 0);
 	access_log_write(&setup->log, false, r, o);
+	if (whole && shown->keeps && !r->response.failed)
+		direct_give(setup, r->response.fd, slot->listener[place]);
 	fd_close(&r->response.fd);
+}
+
+/* Requests that have not come whole. Nothing can be answered before the head is. */
+static void answer_begun(const struct direct_setup *setup, const struct outcome *o)
+{
+	struct scoreboard_slot *slot = setup->slot;
+	struct outcome own = {.whole = true};
+	size_t heads = 0;
+
+	outcome_fail(&own, OUTCOME_HOST, 500, "the worker has ended: %.400s", o->reason);
+	for (size_t i = 0; i < SCOREBOARD_CONNECTIONS; i++) {
+		int fd = atomic_load(&slot->begun[i]);
+
+		/* Its worker has died while it took an idle connection, or showed it as idle. */
+		if (fd < 0 || atomic_load(&slot->idle[i]) != SCOREBOARD_NONE)
+			continue;
+		if (slot->shown[i].request_id == 0) {
+			heads++;
+			continue;
+		}
+		recall(setup, &slot->shown[i], fd)->status = own.status;
+		error_page_send(&answer, own.status, NULL, 0);
+		access_log_write(&setup->log, false, &answer, &own);
+		fd_close(&fd);
+	}
+	if (heads > 0)
+		log_message(&setup->log, LEVEL_ERROR,
+		    "%s: %zu connections were closed in the middle of a request's head: %s",
+		    setup->name, heads, o->reason);
 }
 
 /* In the worker: its guardian has died. */
@@ -438,7 +493,7 @@ static void take_orphaned(int number)
 	outcome_fail(&outcome, OUTCOME_HOST, 500, "the guardian of the worker died");
 	give_all(orphan_setup);
 	log_errors(orphan_setup->slot);
-	answer_for(orphan_setup, &outcome);
+	answer_all(orphan_setup, &outcome);
 	log_flush(&orphan_setup->log);
 	kill(0, SIGKILL);
 }

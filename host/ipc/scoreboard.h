@@ -18,13 +18,24 @@
 #define SCOREBOARD_LINE 256
 #define SCOREBOARD_CONNECTIONS 1024
 
+/* A request that a worker has begun to read. */
+struct scoreboard_request {
+	atomic_uint_fast64_t began; /* clock_now() */
+	uint16_t request_id;        /* 0: its head is not whole yet */
+	bool keeps;                 /* the connection takes another request after its answer */
+	char id[17];
+	char method[SCOREBOARD_METHOD];
+	char path[SCOREBOARD_LINE]; /* as the log shows it; "": not known yet */
+};
+
 struct scoreboard_slot {
 	/* Incremented when a request begins and when it ends: odd while it is being answered. */
 	atomic_uint_fast64_t turn;
-	/* The request of this turn, or of the last: */
-	atomic_uint_fast64_t began, deadline; /* clock_now() */
-	atomic_uint_fast64_t ended;           /* clock_now() of its end */
-	atomic_bool released;                 /* a byte of the reply has been sent */
+	/* The request of this turn, or of the last: its index in `shown`. */
+	atomic_uint place;
+	atomic_uint_fast64_t deadline; /* clock_now() */
+	atomic_uint_fast64_t ended;    /* clock_now() of its end */
+	atomic_bool released;          /* a byte of the reply has been sent */
 	atomic_int sent; /* the reply's status, once the whole reply has been sent; 0: not yet */
 	atomic_int fd;
 	/* Descriptor of the file that binding_reply_descriptor has lent; -1: none. */
@@ -37,10 +48,6 @@ struct scoreboard_slot {
 	/* The first of the bytes that the worker has taken behind the request. */
 	unsigned char behind[WIRE_HEADER];
 	size_t behind_size;
-	uint16_t request_id;
-	char id[17];
-	char method[SCOREBOARD_METHOD];
-	char path[SCOREBOARD_LINE]; /* as the log shows it */
 	/* Written by the guardian: the turn whose client has sent ABORT_REQUEST; 0: none yet. */
 	atomic_uint_fast64_t aborted;
 	/* Sums over all requests: */
@@ -58,7 +65,13 @@ struct scoreboard_slot {
 	atomic_int idle[SCOREBOARD_CONNECTIONS];
 	/* Index of the listener that accepted it. */
 	unsigned char listener[SCOREBOARD_CONNECTIONS];
-	atomic_bool serves; /* the app is loaded, and the worker accepts */
+	/*
+	 * By the same index: its descriptor from the first look at its next request to the end of
+	 * its turn, or SCOREBOARD_NONE. If the worker dies, the guardian answers the request.
+	 */
+	atomic_int begun[SCOREBOARD_CONNECTIONS];
+	struct scoreboard_request shown[SCOREBOARD_CONNECTIONS];
+	atomic_bool serves;         /* the app is loaded, and the worker accepts */
 	atomic_uint_fast64_t pongs; /* answers to the guardian's pings */
 	/* The guardian sleeps until the eventfd tells it of the next request. */
 	atomic_bool asleep;

@@ -113,7 +113,8 @@ static void note_request(struct app_worker_entry *w)
 				   clock_now() - atomic_load(&w->slot->ended) < LATE_OUTPUT_NS);
 
 	if (known)
-		memcpy(w->request, w->slot->id, sizeof(w->request) - 1);
+		memcpy(w->request, w->slot->shown[atomic_load(&w->slot->place)].id,
+		    sizeof(w->request) - 1);
 	w->errors.request = known ? w->request : NULL;
 }
 

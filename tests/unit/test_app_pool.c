@@ -1300,7 +1300,7 @@ static void what_a_worker_writes_within_a_request_or_just_behind_it_is_that_requ
 	    .version = 1,
 	    .slot = slot,
 	    .errors = {.log = &t.log, .script = "app.tiny"}};
-	memcpy(slot->id, "0123456789abcdef", sizeof(slot->id));
+	memcpy(slot->shown[0].id, "0123456789abcdef", sizeof(slot->shown[0].id));
 	assert_int_equal(pool_watch_start(t.pool), 0);
 	pthread_mutex_lock(&t.pool->lock);
 	a->workers = &w;

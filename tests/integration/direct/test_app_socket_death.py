@@ -450,6 +450,73 @@ def test_a_guardian_that_is_killed_costs_its_request_a_500_and_a_line_in_the_log
     replaced(own_host, since)
 
 
+def kill(host, kind, worker):
+    """Kill this worker, or its guardian, and wait for the worker's end."""
+    (guardian,) = [pid for pid in host.guardians() if worker in descendants(pid)]
+    os.kill(worker if kind == "worker" else guardian, signal.SIGKILL)
+    gone(worker)
+
+
+@pytest.mark.parametrize("kind", ["worker", "guardian"])
+def test_requests_that_have_not_come_whole_get_a_500_and_a_line_in_the_log(own_host, kind):
+    since = own_host.log_position()
+    body = b"x" * 100000
+    with contextlib.ExitStack() as stack:
+        def connect():
+            return stack.enter_context(fastcgi.Connection(own_host.socket))
+        halves = [connect() for _ in range(12)]
+        for number, client in enumerate(halves):
+            client.begin()
+            client.params(fastcgi.variables("POST", f"/echo.half{number}", body))
+            client.send(fastcgi.record(fastcgi.STDIN, 1, body[:1000]))
+        # All of them are with this worker and the other one, before the next request is.
+        waiting = [Asked(own_host, "/wait") for _ in range(2)]
+        wait_for(lambda: len([x for x in own_host.program.log(since) if "begun " in x]) == 2,
+                 "both workers have read what was sent before")
+        for worker in own_host.workers():
+            kill(own_host, kind, worker)
+        assert [asked.end().reply().status for asked in waiting] == [500, 500]
+        for number, client in enumerate(halves):
+            assert client.read_outcome().reply().status == 500
+            own_host.wait_line(f"POST /echo.half{number} ", "status=500", since=since)
+    replaced(own_host, since)
+
+
+@pytest.mark.parametrize("kind", ["worker", "guardian"])
+def test_connections_closed_within_a_head_have_a_line_in_the_log(own_host, kind):
+    since = own_host.log_position()
+    with contextlib.ExitStack() as stack:
+        heads = [stack.enter_context(fastcgi.Connection(own_host.socket)) for _ in range(12)]
+        for client in heads:
+            client.begin()
+        waiting = [Asked(own_host, "/wait") for _ in range(2)]
+        wait_for(lambda: len([x for x in own_host.program.log(since) if "begun " in x]) == 2,
+                 "both workers have read what was sent before")
+        for worker in own_host.workers():
+            kill(own_host, kind, worker)
+        assert [asked.end().reply().status for asked in waiting] == [500, 500]
+        assert [client.is_closed() for client in heads] == [True] * 12
+        lines = [re.search(r"(\d+) connections were closed in the middle of a request's head", line)
+                 for line in own_host.program.log(since)]
+        assert sum(int(found[1]) for found in lines if found) == 12
+    replaced(own_host, since)
+
+
+@pytest.mark.parametrize("kind", ["worker", "guardian"])
+def test_the_connection_of_a_request_that_gets_a_500_for_its_dead_worker_is_kept(own_host, kind):
+    since = own_host.log_position()
+    with fastcgi.Connection(own_host.socket) as client:
+        client.send(fastcgi.begin(flags=fastcgi.KEEP_CONN))
+        client.params(fastcgi.variables("GET", "/wait"))
+        client.stdin(b"")
+        kill(own_host, kind, own_host.begun(since))
+        assert client.read_outcome().reply().status == 500
+        for number in range(3):
+            found = fastcgi.variables("GET", f"/hello?{number}")
+            assert client.run(found, flags=fastcgi.KEEP_CONN).reply().text == f"hello {number}\n"
+    replaced(own_host, since)
+
+
 def test_a_guardian_that_is_killed_in_the_middle_of_a_reply_cuts_it(own_host, start_nginx):
     nginx = start_nginx(own_host.socket, more="fastcgi_buffering off;")
     since = own_host.log_position()
