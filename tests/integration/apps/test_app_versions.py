@@ -189,7 +189,7 @@ def test_old_workers_do_not_retire_while_the_new_version_does_not_load(tmp_path,
         since = app.host.log_position()
         app.put("second", BREAK)
         assert [app.get() for _ in range(10 * WORKERS)] == ["first"] * 10 * WORKERS
-        assert app.lines("does not load", since)
+        app.host.wait_line("does not load", since=since)
         app.put("second")
         assert app.get() == "second"
     finally:
