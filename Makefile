@@ -13,6 +13,8 @@
 #                 make bench-apps, ROWS="hello flask"; make bench-fossil is the first alone
 #   make bench-tuning  measure what each part of the speed machinery gains; PARTS="huge-text warm"
 #   make soak     mixed load for 600 s while the host is being hurt; SOAK_SECONDS=
+#   make recovery measure the time from the death or hang of each kind of process to the next right
+#                 answer, 20 times each, in a quarter of an hour; RECOVERY_ROUNDS=, KINDS="front"
 #   make image    a root file system and an OCI image of it in build/image; FOSSIL=, UID=499
 #   make check-image  test it, by podman; AGAIN=1: and whether it is the same built again
 #   make check-docker  build both targets of the Dockerfile, and test them and what runs them
@@ -29,6 +31,7 @@ FUZZ ?=
 AGAIN ?=
 ROWS ?=
 PARTS ?=
+KINDS ?=
 CHECKS ?=
 FOSSIL = /usr/bin/fossil
 UID = 499
@@ -94,6 +97,9 @@ bench-apps: build
 soak: build
 	@/usr/bin/python3 -B tests/soak/soak.py --build $(BUILD)
 
+recovery: build
+	@EXTHOST_BUILD=$(abspath $(BUILD)) /usr/bin/python3 -B tests/soak/recovery.py $(KINDS)
+
 image: deps
 	@cmake --preset image \
 		-DEXTHOST_FOSSIL=$(abspath $(FOSSIL)) -DEXTHOST_IMAGE_UID=$(UID) >/dev/null
@@ -122,5 +128,5 @@ clean:
 	rm -rf build
 
 .PHONY: all deps build run check check-asan check-tsan lint lint-baseline format fuzz bench \
-	bench-fossil bench-apps bench-tuning soak image check-image check-docker check-fronts install \
-	clean
+	bench-fossil bench-apps bench-tuning soak recovery image check-image check-docker check-fronts \
+	install clean

@@ -1,5 +1,8 @@
-"""The clients: each sends one request after another, through nginx or straight over FastCGI, on a
-new connection for each request or on a kept connection."""
+"""
+The clients: each sends one request after another, through Fossil, through nginx or straight over
+FastCGI, on a new connection for each request or on a kept connection; apps at their own sockets,
+too.
+"""
 
 import http.client
 import select
@@ -11,15 +14,18 @@ import kinds
 from support import fastcgi
 from support import web
 
-WAYS = ("nginx, new", "nginx, kept", "direct, new", "direct, kept")
+WAYS = ("nginx, new", "nginx, kept", "FastCGI, new", "FastCGI, kept")
+BY_FOSSIL = 0.15  # the share of the requests that a Fossil can be asked
+AT_OWN = 0.6      # the share of those that an app with its own socket can be asked
 PATIENCE = 60  # seconds for an answer: far longer than any limit of the host
 
 
 class Result:
-    """What became of a request. body: of an error page, for its request id."""
+    """What became of a request. own: no front has seen it."""
 
     def __init__(self, request, way, began):
         self.request, self.way, self.began = request, way, began
+        self.own = request.own
         self.ended = self.outcome = None
         self.detail = ""
 
@@ -28,12 +34,10 @@ class Client:
     """done(result) is called with what became of each request."""
 
     def __init__(self, number, random, places, done, ending):
-        """
-        places: nginx's port, the host's socket and the one for Fossil, the root, a repository.
-        """
+        """places: where to ask, a soak.Places"""
         self.number, self.random, self.places = number, random, places
         self.done, self.ending = done, ending
-        self.http = self.fastcgi = None
+        self.http, self.fastcgi = {}, {}  # kept connections, by port and by socket
         self.thread = threading.Thread(target=self._main, daemon=True)
         self.thread.start()
 
@@ -42,22 +46,18 @@ class Client:
         while not self.ending.is_set():
             asked += 1
             self._ask(kinds.make(self.random, f"t{self.number}x{asked}x"))
-        self._close_http()
-        self._close_fastcgi()
+        self._close()
 
     def _ask(self, request):
-        way = self.random.choice(WAYS)
-        ask = self._by_http if way.startswith("nginx") else self._by_fastcgi
-        if not way.startswith(
-                "nginx") and request.language != "none" and self.random.random() < 0.5:
-            request.at_fossils_socket(self.places.root, self.places.repository)
-        result = Result(request, way, time.monotonic())
+        way = self._choose_way(request)
+        ask = self._by_fastcgi if way.startswith("FastCGI") else self._by_http
+        result = Result(request, way + ", own socket" * request.own, time.monotonic())
         try:
             if request.leaves:
                 self._leave(request, way)
                 result.outcome = "gone"
             else:
-                status, body = ask(request, way.endswith("kept"))
+                status, body = ask(request, way)
                 result.outcome = str(status)
                 if status == 200 and not request.is_right(body):
                     result.outcome = "wrong"
@@ -68,18 +68,31 @@ class Client:
         except (http.client.HTTPException, web.BrokenTransfer, OSError) as e:
             result.outcome, result.detail = "cut", repr(e)
         if result.outcome in ("cut", "no answer"):
-            self._close_http()
-            self._close_fastcgi()
+            self._close()
         result.ended = time.monotonic()
         self.done(result)
 
-    def _by_http(self, request, keep):
+    def _choose_way(self, request):
+        if request.kind in kinds.OF_FOSSIL and self.random.random() < BY_FOSSIL:
+            request.from_fossil()
+            return "Fossil"
+        way = self.random.choice(WAYS)
+        if request.kind in kinds.OF_APPS and self.random.random() < AT_OWN:
+            request.at_own_socket()
+        elif way.startswith("FastCGI") and request.language != "none" and \
+                self.random.random() < 0.5:
+            request.at_fossils_socket(self.places.root, self.places.repository)
+        return way
+
+    def _by_http(self, request, way):
         """(status, body)"""
-        connection = self.http if keep else None
+        port = self.places.port(request, way)
+        keep = way.endswith("kept")
+        connection = self.http.get(port) if keep else None
         if connection is None:
-            connection = http.client.HTTPConnection("127.0.0.1", self.places.port, PATIENCE)
+            connection = http.client.HTTPConnection("127.0.0.1", port, PATIENCE)
         if keep:
-            self.http = connection
+            self.http[port] = connection
         try:
             try:
                 connection.request(request.method, request.target,
@@ -93,36 +106,36 @@ class Client:
             if not keep:
                 connection.close()
 
-    def _by_fastcgi(self, request, keep):
+    def _by_fastcgi(self, request, way):
         """(status, body); web.BrokenTransfer when it was cut"""
-        fossil = bool(request.as_fossil)
-        connection = self.fastcgi if keep and not fossil else None
-        if connection is None or _is_closed(connection):
-            connection = fastcgi.Connection(
-                self.places.trusted if fossil else self.places.socket, PATIENCE)
-        kept = keep and not fossil
-        if kept and self.fastcgi is not connection:
-            self._close_fastcgi()
-            self.fastcgi = connection
+        address = self.places.address(request)
+        keep = way.endswith("kept") and not request.as_fossil
+        connection = self.fastcgi.pop(address, None) if keep else None
+        if connection is not None and _is_closed(connection):
+            connection.close()
+            connection = None
+        connection = connection or fastcgi.Connection(address, PATIENCE)
+        if keep:
+            self.fastcgi[address] = connection
         try:
             outcome = connection.run(request.variables(), request.body,
-                                     flags=fastcgi.KEEP_CONN if kept else 0)
+                                     flags=fastcgi.KEEP_CONN if keep else 0)
             if not outcome.ended:
                 raise web.BrokenTransfer(f"closed after {len(outcome.stdout)} bytes of reply")
             reply = outcome.reply()
             return reply.status, reply.body
         finally:
-            if not kept:
+            if not keep:
                 connection.close()
 
     def _leave(self, request, way):
         """Begin, and go away in the middle."""
         if way.startswith("nginx"):
-            address, family = ("127.0.0.1", self.places.port), socket.AF_INET
+            address, family = ("127.0.0.1", self.places.port(request, way)), socket.AF_INET
             data = (f"{request.method} {request.target} HTTP/1.1\r\nHost: x\r\n"
                     f"Content-Length: {len(request.body)}\r\n\r\n").encode() + request.body
         else:
-            address, family = self.places.socket, socket.AF_UNIX
+            address, family = self.places.address(request), socket.AF_UNIX
             data = fastcgi.begin() + fastcgi.stream(
                 fastcgi.PARAMS, 1, fastcgi.pairs(request.variables())) + fastcgi.stream(
                 fastcgi.STDIN, 1, request.body)
@@ -138,15 +151,11 @@ class Client:
             else:
                 time.sleep(self.random.random() * 0.15)
 
-    def _close_http(self):
-        if self.http is not None:
-            self.http.close()
-            self.http = None
-
-    def _close_fastcgi(self):
-        if self.fastcgi is not None:
-            self.fastcgi.close()
-            self.fastcgi = None
+    def _close(self):
+        """All kept connections."""
+        for connection in [*self.http.values(), *self.fastcgi.values()]:
+            connection.close()
+        self.http, self.fastcgi = {}, {}
 
 
 def _is_closed(connection):

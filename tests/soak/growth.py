@@ -9,14 +9,14 @@ import statistics
 import threading
 import time
 
-from injector import Processes
 from support.processes import status_number
+from tree import Tree
 
 # A process may take so much more than it had in the second fifth: what malloc keeps of the largest
 # bodies. The front starts a thread when all are busy, and keeps it with its buffers and its arena.
 MEMORY_SHARE, MEMORY_MORE, THREAD = 1.10, 1024, 1536  # KiB
 DESCRIPTORS_MORE = 8  # a client's request has some open
-LEAST_SAMPLES = 20
+LEAST_SAMPLES = 60
 
 
 class Sample:
@@ -46,7 +46,7 @@ class Sampler:
         next_look = time.monotonic()
         while not self._ending.wait(max(0.0, next_look - time.monotonic())):
             next_look += 1
-            found = Processes(self.host.pid)
+            found = Tree(self.host.pid)
             roles = [("master", found.master), ("front", found.front)]
             roles += [("template", pid) for pid in found.templates]
             for role, pid in roles:

@@ -20,8 +20,12 @@ HANGS = {"python": "import time\ntime.sleep(60)\n", "tcl": "after 60000\n"}
 NAPS = {"python": 'import time\ntime.sleep(0.2)\nprint("Content-Type: text/plain\\n\\nslept")\n',
         "tcl": 'after 200\nputs "Content-Type: text/plain\\n\\nslept"\n'}
 APPS = {"python": """# exthost: app
+import time
+
 def application(environ, start_response):
     body = environ["wsgi.input"].read()
+    if environ["QUERY_STRING"].endswith("nap"):
+        time.sleep(0.1)
     if environ["QUERY_STRING"] == "fail":
         raise ValueError("asked for")
     start_response("200 OK", [("Content-Type", "application/octet-stream")])
@@ -31,6 +35,7 @@ proc application {} {
     fconfigure stdin -translation binary
     fconfigure stdout -translation binary
     if {$::env(QUERY_STRING) eq "fail"} {error "asked for"}
+    if {[string match *nap $::env(QUERY_STRING)]} {after 100}
     puts "Content-Type: application/octet-stream\n"
     puts -nonewline $::env(QUERY_STRING)[read stdin]
 }
@@ -41,18 +46,42 @@ print("Content-Type: text/plain\\n\\n" + os.environ["QUERY_STRING"])
 """, "tcl": """# exthost: rerun
 puts "Content-Type: text/plain\n\n$::env(QUERY_STRING)"
 """}
-LIMITS = """\
+# The part of an app's text without which it does not load.
+HALF = {"python": "def application", "tcl": "proc application"}
+CONFIG = """\
+timeout = {timeout}
+allow-uid = 0
 [extension loop.*]
 timeout = 1
 lane = 1
 [extension hang.*]
 timeout = 1
 lane = 1
+[extension form.*]
+timeout = 30
+[app python]
+script = own.py
+listen = unix:{folder}/python
+workers = 2
+[app tcl]
+script = own.tcl
+listen = unix:{folder}/tcl
+workers = 2
 """
+TIMEOUT = 3  # seconds: what is stopped is found after that
+# The kinds that an app with its own socket answers.
+OF_APPS = ("app", "app failure")
+# What a Fossil may be asked: it wraps no reply of these that is_right() compares.
+OF_FOSSIL = ("hello", "env", "form", "report", "form POST", "form file", "echo", "app", "rerun",
+             "nap", "exit 3", "exception", "crash")
 
 
-def make_root(root):
-    """The samples, and what else is asked for."""
+def make_root(root, folder):
+    """
+    The samples, and what else is asked for; sockets in that directory. Returns the apps: {name:
+    (language, text, beginning of its second half)}.
+    """
+    apps = {}
     for language, suffix in SUFFIX.items():
         for name in TITLES:
             text = (REPOSITORY / "extensions" / f"{name}{suffix}").read_text()
@@ -61,39 +90,63 @@ def make_root(root):
             text = (REPOSITORY / "tests/scripts" / language / f"{name}{suffix}").read_text()
             put_script(root, f"{name}{suffix}", language, text.split("\n", 1)[1])
         for name, bodies in (("loop", LOOPS), ("hang", HANGS), ("nap", NAPS),
-                             ("app", APPS), ("rerun", RERUNS)):
+                             ("app", APPS), ("own", APPS), ("rerun", RERUNS)):
             put_script(root, f"{name}{suffix}", language, bodies[language])
+            if bodies is APPS:
+                apps[f"{name}{suffix}"] = language, APPS[language], HALF[language]
     for name in ("style.css", "index.html"):
         shutil.copy(REPOSITORY / "extensions" / name, root)
-    put(root, ".limits", LIMITS)
+    put(root, ".conf", CONFIG.format(folder=folder, timeout=TIMEOUT))
+    return apps
 
 
 class Request:
     """
-    kind: its name in the table. answers: the outcomes that need no explanation. is_right(body)
-    judges a 200. leaves: the client goes away, "before" the end of its request, "waiting" or
-    "reading".
+    kind: its name in the table. token: a word in its path that is in no other request's. answers:
+    the outcomes that need no explanation. is_right(body) judges a 200. leaves: the client goes
+    away, "before" the end of its request, "waiting" or "reading".
     """
 
-    def __init__(self, kind, language, target, answers, is_right=lambda body: True, **more):
-        self.kind, self.language, self.target = kind, language, target
+    def __init__(self, kind, language, script, token, answers, is_right=lambda body: True, **more):
+        self.kind, self.language, self.token = kind, language, token
+        self.script, self.query = script, more.get("query", "")
+        # Static content has no path behind its name.
+        self.path_info = "" if language == "none" else f"/{token}"
         self.answers, self.is_right = answers, is_right
         self.method = "POST" if "body" in more else "GET"
         self.body = more.get("body", b"")
         self.headers = more.get("headers", [])
         self.leaves = more.get("leaves")
+        self.own = False  # at the app's own socket
         self.as_fossil = {}
+
+    @property
+    def target(self):
+        """The URL path, and the query."""
+        name = "" if self.own else f"/ext/{self.script}"
+        return f"{name}{self.path_info}?{self.query}"
+
+    def at_own_socket(self):
+        """Ask the app's workers themselves: they serve all paths."""
+        self.own = True
+
+    def from_fossil(self):
+        """By a real Fossil, with the repository."""
+        self._held()
 
     def at_fossils_socket(self, root, repository):
         """Ask as the relay does for Fossil."""
-        path, _, query = self.target.partition("?")
-        script = path.removeprefix("/ext/")
         self.as_fossil = {
-            "SCRIPT_FILENAME": f"{root}/{script}", "DOCUMENT_ROOT": str(root), "PATH_INFO": "",
+            "SCRIPT_NAME": f"/ext/{self.script}",
+            "SCRIPT_FILENAME": f"{root}/{self.script}", "DOCUMENT_ROOT": str(root),
+            "PATH_INFO": self.path_info,
             "FOSSIL_CAPABILITIES": "hjorz", "FOSSIL_NONCE": "0123456789abcdef",
             "FOSSIL_USER": "ada", "FOSSIL_REPOSITORY": repository, "FOSSIL_URI": ""}
+        self._held()
+
+    def _held(self):
         if self.kind == "report":
-            self.answers = {"200"}
+            self.answers = {"200", "503"}  # 503: another process has the repository locked
         if self.kind == "crash late":
             self.answers = {"500"}  # for Fossil every reply is held to its end
 
@@ -108,14 +161,14 @@ def _sample(name):
             text = body.decode()
             return TITLES[name] in text and (name != "env" or token in text)
         # Without a repository the report says that there is none.
-        return Request(name, language, f"/ext/{name}{SUFFIX[language]}?{token}",
-                       {"404"} if name == "report" else {"200"}, is_right)
+        return Request(name, language, f"{name}{SUFFIX[language]}", token,
+                       {"404", "503"} if name == "report" else {"200"}, is_right)
     return make
 
 
 def _post(random, language, token):
     body = f"text={token}".encode() + b"+x" * random.randrange(5000)
-    return Request("form POST", language, f"/ext/form{SUFFIX[language]}", {"200"},
+    return Request("form POST", language, f"form{SUFFIX[language]}", token, {"200"},
                    lambda answer: token in answer.decode(), body=body,
                    headers=[("Content-Type", "application/x-www-form-urlencoded")])
 
@@ -127,72 +180,75 @@ def _file(random, language, token):
         + content + f"\r\n--{token}--\r\n".encode()
     digest = hashlib.sha256(
         content).hexdigest() if language == "python" else f"{len(content)} bytes"
-    return Request("form file", language, f"/ext/form{SUFFIX[language]}", {"200"},
+    return Request("form file", language, f"form{SUFFIX[language]}", token, {"200"},
                    lambda answer: digest in answer.decode(), body=body,
                    headers=[("Content-Type", f"multipart/form-data; boundary={token}")])
 
 
 def _echo(random, language, token):
     body = token.encode() + random.randbytes(random.choice([0, 1000, 100_000, 2_000_000]))
-    return Request("echo", language, f"/ext/echo{SUFFIX[language]}", {"200"},
+    return Request("echo", language, f"echo{SUFFIX[language]}", token, {"200"},
                    lambda answer: answer == body, body=body,
                    headers=[("Content-Type", "application/octet-stream")])
 
 
 def _app(random, language, token):
     body = random.randbytes(random.choice([0, 0, 1000, 300_000]))
-    return Request("app", language, f"/ext/app{SUFFIX[language]}?{token}", {"200"},
-                   lambda answer: answer == token.encode() + body, body=body,
+    query = token + random.choice(["", "", "nap"])
+    return Request("app", language, f"app{SUFFIX[language]}", token, {"200"},
+                   lambda answer: answer == query.encode() + body, body=body, query=query,
                    headers=[("Content-Type", "application/octet-stream")])
 
 
 def _rerun(random, language, token):
-    return Request("rerun", language, f"/ext/rerun{SUFFIX[language]}?{token}", {"200"},
-                   lambda answer: answer.decode().strip() == token)
+    return Request("rerun", language, f"rerun{SUFFIX[language]}", token, {"200"},
+                   lambda answer: token in answer.decode(), query=token)
 
 
 def _app_failure(random, language, token):
-    return Request("app failure", language, f"/ext/app{SUFFIX[language]}?fail", {"500"})
+    return Request("app failure", language, f"app{SUFFIX[language]}", token, {"500"}, query="fail")
 
 
 def _large(random, language, token):
     size = random.randrange(100_000, 3_000_000)
-    return Request("large", language, f"/ext/large{SUFFIX[language]}?{size}", {"200"},
-                   lambda answer: len(answer) == size)
+    return Request("large", language, f"large{SUFFIX[language]}", token, {"200"},
+                   lambda answer: len(answer) == size, query=size)
 
 
 def _plain(kind, name, answers):
     def make(random, language, token):
-        return Request(kind, language, f"/ext/{name}{SUFFIX[language]}?", answers)
+        return Request(kind, language, f"{name}{SUFFIX[language]}", token, answers)
     return make
 
 
 def _late_crash(random, language, token):
     # Part of it has left by then, and the transfer is broken off.
-    return Request("crash late", language, f"/ext/crash{SUFFIX[language]}?{HELD * 4}", {"cut"})
+    return Request("crash late", language, f"crash{SUFFIX[language]}", token, {"cut"},
+                   query=HELD * 4)
 
 
 def _static(random, language, token):
     content = (REPOSITORY / "extensions/style.css").read_bytes()
-    return Request("static", "none", "/ext/style.css", {"200"}, lambda answer: answer == content)
+    return Request("static", "none", "style.css", token, {"200"},
+                   lambda answer: answer == content, query=token)
 
 
 def _missing(random, language, token):
-    return Request("missing", "none", f"/ext/{token}.py", {"404"})
+    return Request("missing", "none", f"{token}.py", token, {"404"})
 
 
 def _leaving(random, language, token):
     leaves = random.choice(["before", "waiting", "reading"])
-    target = {"before": f"/ext/echo{SUFFIX[language]}", "waiting": f"/ext/nap{SUFFIX[language]}",
-              "reading": f"/ext/large{SUFFIX[language]}?3000000"}[leaves]
-    more = {"body": b"x" * 100_000} if leaves == "before" else {}
-    return Request("leaves", language, target, {"gone"}, leaves=leaves, **more)
+    name, more = {"before": ("echo", {"body": b"x" * 100_000}), "waiting": ("nap", {}),
+                  "reading": ("large", {"query": 3000000})}[leaves]
+    return Request("leaves", language, f"{name}{SUFFIX[language]}", token, {"gone"}, leaves=leaves,
+                   **more)
 
 
 # How often, what.
 _MIX = [(16, _sample("hello")), (8, _sample("env")), (8, _sample("form")), (8, _sample("report")),
         (8, _post), (4, _file), (6, _echo), (4, _large), (6, _static), (3, _missing),
-        (16, _app), (8, _rerun), (2, _app_failure),
+        (40, _app), (8, _rerun), (2, _app_failure),
         (4, _plain("nap", "nap", {"200"})), (6, _leaving),
         (3, _plain("exit 3", "exit_3", {"500"})), (3, _plain("exception", "exception", {"500"})),
         (2, _plain("crash", "crash", {"500"})), (2, _late_crash),

@@ -1,11 +1,12 @@
 """
-`make soak`: mixed requests of 8 clients, for SOAK_SECONDS (600), while runs, the front and the
-templates are killed, the host reloads its configuration, clients vanish, and scripts crash or never
-end.
+`make soak`: mixed requests of 8 clients, for SOAK_SECONDS (600), while processes of every kind are
+killed and stopped, apps are edited and left half written, the configuration is read again, the log
+is rotated, clients vanish, and scripts crash or never end.
 
-Each kind of request has its allowed outcomes. Any other outcome must be explained by a fault that
-was injected at that time. Memory and descriptors must not grow. Ends with status 1 if not.
-Everything random comes from one seed, which is printed; SOAK_SEED sets it.
+Each kind of request has its allowed outcomes. A request that has any other is lost, and must have
+been in the hands of a process that was killed or stopped at that time: by the process id in its log
+line, or, if it has no line, because the front was hit. Memory and descriptors must not grow. Ends
+with status 1 if not. Everything random comes from one seed, which is printed; SOAK_SEED sets it.
 """
 
 import argparse
@@ -13,10 +14,8 @@ import collections
 import os
 import pathlib
 import random
-import re
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import threading
@@ -28,61 +27,72 @@ sys.path.insert(0, str(HERE.parent))
 CLIENTS = 8
 SPARES = 2
 OUTCOMES = ("200", "404", "500", "502", "503", "504", "cut", "gone")
-LOG_KEPT = 20000  # lines
-SHOWN = 20        # unexplained results, at most
+LOG_LATE = 3  # seconds that the log line of a lost request may take to come
+SHOWN = 20    # unexplained results, at most
 
 
 class Places:
     """Where the clients go."""
 
-    def __init__(self, host, nginx, repository):
-        self.port, self.socket, self.trusted = nginx.port, host.socket, host.trusted
-        self.root, self.repository = host.root, repository
+    def __init__(self, host, folder, repository):
+        self.host, self.folder, self.repository = host, folder, repository
+        self.root = host.root
+        self.servers = {}  # by name, all with a port
+
+    def address(self, request):
+        """The FastCGI socket for this request."""
+        if request.own:
+            return f"{self.folder}/{request.language}"
+        return self.host.trusted if request.as_fossil else self.host.socket
+
+    def port(self, request, way):
+        """The web server's port for this request."""
+        if way == "Fossil":
+            return self.servers["fossil"].port
+        return self.servers[request.language if request.own else "shared"].port
 
 
 class Ledger:
     """What became of all requests."""
 
-    def __init__(self, host, injector):
-        self.host, self.injector = host, injector
+    def __init__(self, log, injector):
+        self.log, self.injector = log, injector
         self.lock = threading.Lock()
         self.outcomes = collections.Counter()  # (kind, outcome)
         self.ways = collections.Counter()
+        self.lost = collections.Counter()       # by way
         self.explained = collections.Counter()  # (fault, outcome)
         self.unexplained = 0
 
     def add(self, result):
+        lost = result.outcome not in result.request.answers
         with self.lock:
             self.outcomes[result.request.kind, result.outcome] += 1
             self.ways[result.way] += 1
-            if result.outcome in result.request.answers:
-                return
-            log = self._log_of(result)
-            fault = self.injector.explain(result, "\n".join(log))
+            self.lost[result.way] += lost
+        if not lost:
+            return
+        entries = self.log.entries(result.request.token, LOG_LATE)
+        fault = self.injector.explain(result, entries)
+        with self.lock:
             if fault is not None:
                 self.explained[fault.name, result.outcome] += 1
                 return
             self.unexplained += 1
             if self.unexplained <= SHOWN:
-                self._show(result, log)
+                self._show(result, entries)
 
-    def _log_of(self, result):
-        """The log's lines about it: an error page tells its id."""
-        found = re.search(r"request ([0-9a-f]{16})", result.detail)
-        if not found:
-            return []
-        self.host.program.wait_line(found[1], " status=")
-        return [line for line in self.host.program.log() if found[1] in line]
-
-    def _show(self, result, log):
+    def _show(self, result, entries):
         request = result.request
         print(f"UNEXPLAINED {request.kind} ({request.language}), {result.way}"
               f"{', as Fossil' if request.as_fossil else ''}: {request.method} {request.target} "
               f"-> {result.outcome}, from {result.began:.3f} to {result.ended:.3f}")
         print("   ", result.detail[-300:].replace("\n", " "))
-        for fault in self.injector.faults[-4:]:
-            print(f"    before it: {fault.name} at {fault.began:.3f}")
-        for line in log:
+        for fault in self.injector.faults:
+            if fault.pid and fault.began > result.began - 5 and fault.began <= result.ended:
+                print(f"    beside it: {fault.name} of {sorted(fault.pids)}, from "
+                      f"{fault.began:.3f} to {fault.ended or 0:.3f}")
+        for _, line in entries:
             print("    log:", line)
         sys.stdout.flush()
 
@@ -107,12 +117,14 @@ def print_summary(ledger, injector):
     for kind in sorted({kind for kind, _ in ledger.outcomes}):
         counts = [ledger.outcomes[kind, column] for column in columns]
         print(f"{kind:<12}" + "".join(f"{count or '-':>9}" for count in counts))
-    print("\n" + "; ".join(f"{way}: {count}" for way, count in sorted(ledger.ways.items())))
-    print("done to the host: " + "; ".join(
-        f"{name}: {count}" for name, count in sorted(injector.counts.items())))
-    print("explained by it: " + ("; ".join(
-        f"{outcome} by {name}: {count}"
-        for (name, outcome), count in sorted(ledger.explained.items())) or "nothing had to be"))
+    print(f"\n{'way':<28}{'requests':>9}{'lost':>9}")
+    for way, count in sorted(ledger.ways.items()):
+        print(f"{way:<28}{count:>9}{ledger.lost[way] or '-':>9}")
+    print(f"\n{'done to the host':<28}{'times':>9}   lost by it")
+    for name, count in sorted(injector.counts.items()):
+        lost = ", ".join(f"{outcome}: {number}" for (fault, outcome), number
+                         in sorted(ledger.explained.items()) if fault == name)
+        print(f"{name:<28}{count:>9}   {lost or '-'}")
 
 
 def judge_growth(sampler):
@@ -126,35 +138,58 @@ def judge_growth(sampler):
     return grown
 
 
+def start_host(root, log):
+    """A host that logs to this file, which is rotated."""
+    from support.host import Host
+
+    class Logging(Host):
+        log_path = log
+
+        def _ready(self):
+            return log.exists() and " ready" in log.read_text()
+
+    return Logging(root, "--prefix", "/ext", "--config", str(root / ".conf"), "--log", str(log),
+                   "--spares", str(SPARES))
+
+
+def start_servers(places):
+    from support.servers import Fossil, Nginx
+
+    for name, address in (("shared", places.host.socket), ("python", f"{places.folder}/python"),
+                          ("tcl", f"{places.folder}/tcl")):
+        places.servers[name] = Nginx(address, keepalive=CLIENTS)
+    places.servers["fossil"] = Fossil(places.root)
+    places.repository = places.servers["fossil"].repository
+
+
 def soak(seconds, seed, folder):
     from clients import Client
-    from injector import Injector
     from growth import Sampler
-    from support.host import Host
-    from support.servers import FOSSIL, Nginx
+    from injector import Injector
+    from log_reader import LogReader
     import kinds
 
-    root, repository = folder / "root", folder / "project.fossil"
+    root = folder / "root"
     root.mkdir()
-    kinds.make_root(root)
-    subprocess.run([FOSSIL, "init", repository], env={"HOME": str(folder), "USER": "soak"},
-                   check=True, capture_output=True)
-    host = nginx = None
+    apps = kinds.make_root(root, folder)
+    host = places = None
     clients, helpers = [], []
     ending = threading.Event()
     try:
-        host = Host(root, "--prefix", "/ext", "--config", str(root / ".limits"),
-                    "--spares", str(SPARES))
-        nginx = Nginx(host.socket, keepalive=CLIENTS)
+        host = start_host(root, folder / "log")
+        places = Places(host, folder, None)
+        start_servers(places)
         began = time.monotonic()
-        injector = Injector(random.Random(seed), host, seconds)
+        log = LogReader(host.log_path)
+        injector = Injector(random.Random(seed), host, seconds, apps)
         sampler = Sampler(host)
-        helpers += [injector, sampler]
-        ledger = Ledger(host, injector)
+        helpers += [injector, sampler, log]
+        ledger = Ledger(log, injector)
         for number in range(CLIENTS):
-            clients.append(Client(number, random.Random(f"{seed} {number}"),
-                                  Places(host, nginx, str(repository)), ledger.add, ending))
+            clients.append(Client(number, random.Random(f"{seed} {number}"), places, ledger.add,
+                                  ending))
         wait_and_tell(began, seconds, host, ledger, injector, sampler)
+        injector.stop()  # while clients still ask: what is stopped is found by that
         ending.set()
         for client in clients:
             client.thread.join()
@@ -168,22 +203,23 @@ def soak(seconds, seed, folder):
         print(f"\n{ledger.total()} requests in {time.monotonic() - began:.0f} s, "
               f"{ledger.unexplained} unexplained, {grown} grew; seed {seed}", flush=True)
         stopping, host = host, None
-        nginx.stop()
-        nginx = None
+        for server in places.servers.values():
+            server.stop()
+        places = None
         stopping.stop()  # and nothing of it may be left
         return 1 if ledger.unexplained or grown or trouble else 0
     finally:
         ending.set()
         for helper in helpers:
             helper.stop()
-        if nginx:
-            nginx.stop()
+        for server in places.servers.values() if places else ():
+            server.stop()
         if host:
             host.kill()
 
 
 def find_left_over(host):
-    from injector import wait_until_settled
+    from tree import wait_until_settled
 
     try:
         wait_until_settled(host.pid, SPARES)
@@ -195,12 +231,11 @@ def find_left_over(host):
 def wait_and_tell(began, seconds, host, ledger, injector, sampler):
     for second in range(1, seconds + 1):
         time.sleep(max(0.0, began + second - time.monotonic()))
-        host.program.forget(LOG_KEPT)
         if second % 60 == 0 or second == seconds:
             print_minute(began, ledger, injector, sampler)
         if injector.trouble or not host.program.running():
             print("\n".join(["soak: the host is not what it should be:", injector.trouble or "",
-                             *host.program.log()[-20:]]))
+                             *ledger.log.last[-20:]]))
             return
 
 
