@@ -474,6 +474,41 @@ static void an_unfinished_head_that_made_room_says_so(void **state)
 	assert_string_equal(e.message, "another client takes the place of an unfinished request");
 }
 
+static void only_an_idle_connection_is_closed_for_another_of_a_direct_worker(void **state)
+{
+	int clients[3];
+	struct connection *c[3];
+	uint64_t much_later = clock_now() + 3600 * CLOCK_SECOND;
+	struct error e;
+
+	(void)state;
+	for (size_t i = 0; i < UNIT_COUNT(c); i++)
+		c[i] = come(&clients[i]);
+	put(clients[0], "\1", 1);
+	assert_int_equal(look(c[0], &e), LOOK_WAIT);
+	connection_leave(c[1], clock_now());
+	for (size_t i = 0; i < UNIT_COUNT(c); i++)
+		park(c[i]);
+	assert_ptr_equal(connections_take_oldest_idle(t.connections, much_later), c[2]);
+	assert_null(connections_take_oldest_idle(t.connections, much_later));
+	/* The byte has come behind a request, and belongs to the next. */
+	connection_next(c[0]);
+	c[0]->deadline = clock_now();
+	assert_null(connections_take_oldest_idle(t.connections, much_later));
+}
+
+static void a_connection_that_is_drained_makes_no_room(void **state)
+{
+	int client;
+	struct connection *c = come(&client);
+
+	(void)state;
+	connection_leave(c, clock_now());
+	park(c);
+	connections_make_room(t.connections, clock_now() + 3600 * CLOCK_SECOND);
+	assert_false(c->evicted);
+}
+
 static void a_connection_in_use_makes_no_room(void **state)
 {
 	int client;
@@ -508,6 +543,8 @@ int main(void)
 	    TEST(after_a_request_the_bytes_of_the_next_are_kept),
 	    TEST(the_oldest_connection_without_a_whole_head_makes_room),
 	    TEST(an_unfinished_head_that_made_room_says_so),
+	    TEST(only_an_idle_connection_is_closed_for_another_of_a_direct_worker),
+	    TEST(a_connection_that_is_drained_makes_no_room),
 	    TEST(a_connection_in_use_makes_no_room),
 	};
 
