@@ -10,11 +10,13 @@
 #include "net/listen.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -218,6 +220,9 @@ static void a_socket_whose_file_is_another_ones_is_bound_anew(void **state)
 	close(listen_there(5));
 	assert_true(listener_renew_if_dead(&ls.items[0], &log));
 	assert_true(somebody_listens());
+	/* The first file is still there, so that the new one cannot have its inode. */
+	assert_false(listener_renew_if_dead(&ls.items[0], &log));
+	assert_false(ls.items[0].dead);
 	listeners_release(&ls, true);
 	fd_close(&log.fd);
 	free(aside);
@@ -251,15 +256,56 @@ static void a_socket_that_was_shut_down_is_bound_anew(void **state)
 {
 	struct log log = {.fd = fd_memory_file("unit")};
 	struct listeners ls;
+	struct stat status;
 	struct error e;
+	int fd;
 
 	(void)state;
-	assert_int_equal(open_with(&ls, "", &e), 0);
-	assert_int_equal(shutdown(ls.items[0].fd, SHUT_RDWR), 0);
+	assert_int_equal(open_with(&ls, ",mode=0640", &e), 0);
+	fd = ls.items[0].fd;
+	assert_int_equal(shutdown(fd, SHUT_RDWR), 0);
 	assert_false(somebody_listens());
 	assert_true(listener_renew_if_dead(&ls.items[0], &log));
 	assert_true(somebody_listens());
+	assert_int_equal(stat(path, &status), 0);
+	assert_int_equal(status.st_mode & 0777, 0640);
+	assert_int_equal(fcntl(fd, F_GETFD), -1);
+	/* The next failure is logged again. */
+	assert_false(ls.items[0].dead);
 	assert_false(listener_renew_if_dead(&ls.items[0], &log));
+	listeners_release(&ls, true);
+	fd_close(&log.fd);
+}
+
+static int connect_tcp(const struct sockaddr_in *address)
+{
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	assert_int_equal(connect(fd, (const struct sockaddr *)address, sizeof(*address)), 0);
+	return fd;
+}
+
+/* An earlier connection that the host has closed keeps the port in TIME_WAIT. */
+static void a_tcp_socket_that_was_shut_down_is_bound_anew_at_its_port(void **state)
+{
+	struct log log = {.fd = fd_memory_file("unit")};
+	char text[] = "tcp:127.0.0.1:0", prefix[] = "", *items[] = {text};
+	const struct config config = {.listen = {items, 1}, .prefix = prefix};
+	struct sockaddr_in address;
+	socklen_t size = sizeof(address);
+	struct listeners ls;
+	struct error e;
+	int client;
+
+	(void)state;
+	assert_int_equal(listeners_open(&ls, &config, &e), 0);
+	assert_int_equal(getsockname(ls.items[0].fd, (struct sockaddr *)&address, &size), 0);
+	client = connect_tcp(&address);
+	assert_int_equal(close(accept(ls.items[0].fd, NULL, NULL)), 0);
+	assert_int_equal(shutdown(ls.items[0].fd, SHUT_RDWR), 0);
+	close(client);
+	assert_true(listener_renew_if_dead(&ls.items[0], &log));
+	close(connect_tcp(&address));
 	listeners_release(&ls, true);
 	fd_close(&log.fd);
 }
@@ -298,6 +344,7 @@ int main(void)
 	    TEST(a_socket_whose_file_is_another_ones_is_bound_anew),
 	    TEST(a_socket_at_whose_place_another_program_listens_stays_as_it_is),
 	    TEST(a_socket_that_was_shut_down_is_bound_anew),
+	    TEST(a_tcp_socket_that_was_shut_down_is_bound_anew_at_its_port),
 	    TEST(a_socket_that_was_passed_in_and_shut_down_stays_dead),
 	};
 
