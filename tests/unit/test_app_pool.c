@@ -33,6 +33,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -251,6 +252,26 @@ static struct worker begin_to_load(void)
 	fd_close(&order.source);
 	free(memory);
 	return w;
+}
+
+/* The template forks a process that is dead already. */
+static void fork_dead(void)
+{
+	struct template_order message;
+	struct template_answer answer = {.pid = fork()};
+	int fds[FD_PASS_MAX], handle;
+
+	assert_true(answer.pid >= 0);
+	if (answer.pid == 0)
+		_exit(0);
+	assert_int_equal(
+	    fd_receive(t.template, &message, sizeof(message), fds, 0), sizeof(message));
+	for (int i = 0; i < FD_PASS_MAX; i++)
+		fd_close(&fds[i]);
+	handle = (int)syscall(SYS_pidfd_open, answer.pid, 0);
+	assert_int_equal(fd_send(t.template, &answer, sizeof(answer), &handle, 1), 0);
+	close(handle);
+	assert_int_equal(waitpid(answer.pid, NULL, 0), answer.pid);
 }
 
 static void report(const struct worker *w, enum run_report_type type, int value)
@@ -589,7 +610,7 @@ static void a_fork_that_fails_is_503_at_once_and_no_failure_of_the_app(void **st
 		assert_int_equal(result_of(&first), 503);
 		assert_string_equal(
 		    first.e.message, "app.tiny: no app worker: no request process could be forked");
-		assert_false(present().state == APP_VERSION_REFUSED);
+		assert_int_equal(present().state, APP_VERSION_NEW);
 	}
 	come(&first);
 	w = load();
@@ -638,6 +659,108 @@ static void a_worker_that_is_lost_with_its_template_while_it_loads_is_no_failure
 	assert_int_equal(present().failures, 0);
 	give_back(&first, APP_FATE_ALIVE);
 	forget(&w);
+}
+
+/* Nothing but the request itself starts a worker then. */
+static void a_request_notices_that_its_worker_is_lost_if_none_is_kept(void **state)
+{
+	struct taker first;
+	struct worker w;
+
+	(void)state;
+	t.x.limits.min_workers = 0;
+	come(&first);
+	w = begin_to_load();
+	wait_for_waiting(1);
+	forget(&w);
+	w = load();
+	assert_int_equal(result_of(&first), 0);
+	give_back(&first, APP_FATE_ALIVE);
+	forget(&w);
+}
+
+static void a_process_that_is_dead_before_its_order_is_followed_by_the_next(void **state)
+{
+	struct taker first;
+	struct worker w;
+
+	(void)state;
+	come(&first);
+	fork_dead();
+	w = load();
+	assert_int_equal(result_of(&first), 0);
+	assert_int_equal(first.taken.process->pid, w.pid);
+	give_back(&first, APP_FATE_ALIVE);
+	forget(&w);
+}
+
+/* Beside a worker that has loaded, if `proven`. */
+static void how_many_workers_start_at_once(void **state)
+{
+	static struct app_sockets sockets = {.number = 1, .exchange = {-1, -1}};
+	static struct app_worker_entry workers[7];
+	static const struct {
+		uint64_t most, least;
+		size_t renewing, started;
+		bool direct, proven, ending;
+	} cases[] = {
+	    {4, 4, 0, 1, false, true, false},
+	    {4, 1, 0, 0, false, true, false},
+	    {1, 3, 0, 0, false, true, false},
+	    {4, 1, 4, 3, false, true, false},
+	    {4, 1, 0, 3, true, true, false},
+	    {4, 1, 0, 1, true, false, false},
+	    {4, 4, 0, 0, true, true, true},
+	};
+
+	(void)state;
+	assert_int_equal(UNIT_COUNT(workers), UNIT_COUNT(cases));
+	for (size_t i = 0; i < UNIT_COUNT(cases); i++) {
+		struct app *a = app_add(t.pool, "app.tiny");
+		size_t started, renewing;
+
+		workers[i] = (struct app_worker_entry){
+		    .app = a, .version = 1, .state = cases[i].direct ? APP_SERVES : APP_BUSY};
+		a->sockets = cases[i].direct ? &sockets : NULL;
+		a->settings.limits = t.x.limits;
+		a->settings.limits.workers = cases[i].most;
+		a->settings.limits.min_workers = cases[i].least;
+		a->renewing = cases[i].renewing;
+		a->workers = cases[i].proven ? &workers[i] : NULL;
+		app_settings_copy_extension(&a->settings, &t.x.extension);
+		pthread_mutex_lock(&t.pool->lock);
+		t.pool->serving_ends = cases[i].ending;
+		supply_keep_enough(t.pool, a);
+		started = a->starting;
+		renewing = a->renewing;
+		pthread_mutex_unlock(&t.pool->lock);
+		if (started != cases[i].started || renewing != 0)
+			fail_msg("case %zu: %zu, %zu", i, started, renewing);
+	}
+}
+
+static void the_figures_of_a_worker_that_is_gone_are_kept(void **state)
+{
+	struct app_worker_entry *w = calloc(1, sizeof(*w));
+	struct app *a = app_add(t.pool, "app.tiny");
+
+	(void)state;
+	assert_non_null(w);
+	*w = (struct app_worker_entry){.app = a,
+	    .process = {.channel = -1, .output = -1, .errors = -1, .handle = -1},
+	    .notices = -1,
+	    .files.folder = -1,
+	    .slot = mmap(NULL, sizeof(*w->slot), PROT_READ | PROT_WRITE,
+		MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)};
+	atomic_store(&w->slot->requests, 3);
+	atomic_store(&w->slot->failures, 2);
+	atomic_store(&w->slot->lost, 1);
+	a->requests = a->failures_answered = a->lost = 10;
+	a->workers = w;
+	supply_remove(t.pool, w);
+	assert_int_equal(a->requests, 13);
+	assert_int_equal(a->failures_answered, 12);
+	assert_int_equal(a->lost, 11);
 }
 
 static void a_worker_that_the_kernel_kills_while_it_loads_is_no_failure_the_first_times(
@@ -1344,6 +1467,10 @@ int main(void)
 	    TEST(a_fork_that_fails_is_503_at_once_and_no_failure_of_the_app),
 	    TEST(a_direct_worker_that_cannot_be_started_is_started_within_a_second),
 	    TEST(a_worker_that_is_lost_with_its_template_while_it_loads_is_no_failure),
+	    TEST(a_request_notices_that_its_worker_is_lost_if_none_is_kept),
+	    TEST(a_process_that_is_dead_before_its_order_is_followed_by_the_next),
+	    TEST(how_many_workers_start_at_once),
+	    TEST(the_figures_of_a_worker_that_is_gone_are_kept),
 	    TEST(a_worker_that_the_kernel_kills_while_it_loads_is_no_failure_the_first_times),
 	    TEST(one_that_takes_too_long_to_load_is_504),
 	    TEST(a_changed_app_is_loaded_anew_and_the_old_worker_goes),
