@@ -12,11 +12,13 @@
 #include "config/config.h"
 #include "net/listen.h"
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 /*
  * Each client wakes one thread. Without EPOLLONESHOT a client would wake all waiting threads, in a
@@ -128,14 +130,31 @@ int admission_add(struct admission *a, const struct listener *l)
 	return result;
 }
 
-const struct listener *admission_listener(const struct admission *a, size_t index)
-{
-	return atomic_load(&a->listeners[index]);
-}
-
 static int listener_descriptor(const struct admission *a, size_t index)
 {
 	return atomic_load(&a->listeners[index])->fd;
+}
+
+void admission_replace(struct admission *a, const struct listener *l, int fd)
+{
+	struct epoll_event event = {.events = 0};
+
+	pthread_mutex_lock(&a->lock);
+	for (size_t i = 0; i < a->count; i++) {
+		if (atomic_load(&a->listeners[i]) != l)
+			continue;
+		event.events = a->paused || a->asleep[i] ? 0 : WANTED;
+		event.data.u64 = a->tag + i;
+		epoll_ctl(a->epoll, EPOLL_CTL_DEL, l->fd, NULL);
+		dup3(fd, l->fd, O_CLOEXEC);
+		epoll_ctl(a->epoll, EPOLL_CTL_ADD, l->fd, &event);
+	}
+	pthread_mutex_unlock(&a->lock);
+}
+
+const struct listener *admission_listener(const struct admission *a, size_t index)
+{
+	return atomic_load(&a->listeners[index]);
 }
 
 /* With the lock held. */

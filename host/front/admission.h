@@ -37,6 +37,9 @@ struct admission *admission_create(int epoll, uint64_t tag, size_t most);
  */
 int admission_add(struct admission *a, const struct listener *l);
 
+/* This listener of an app gets this new socket, under its old number. `fd` stays the caller's. */
+void admission_replace(struct admission *a, const struct listener *l, int fd);
+
 /*
  * on: no worker of this app can accept, so accept at the app's listeners here (to answer 500). off:
  * leave them to the workers. Off at first.

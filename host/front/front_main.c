@@ -224,6 +224,7 @@ static void take_listener(struct front *f, uint32_t index, int fd)
 	}
 	if (f->setup->listeners[index].app != 0) {
 		free(fresh);
+		admission_replace(f->accepting, &f->setup->listeners[index], fd);
 		app_pool_listen_again(f->shared.run.apps, index, fd);
 		return;
 	}

@@ -160,6 +160,32 @@ static void the_listener_of_an_app_is_its_workers_until_somebody_stands_in(void 
 	end();
 }
 
+static void a_listener_of_an_app_that_was_shut_down_is_silent_until_it_has_a_new_socket(
+    void **state)
+{
+	int fd;
+
+	(void)state;
+	begin(10);
+	listen_with_a_client(1);
+	fd = t.listeners[0].fd;
+	listen_with_a_client(1);
+	assert_int_equal(event(), -1);
+	/* A socket in order stays watched. */
+	admission_next(t.accepting, 0, false);
+	shutdown(fd, SHUT_RDWR);
+	assert_int_equal(event(), 0);
+	assert_int_equal(event(), 0);
+	admission_next(t.accepting, 0, false);
+	assert_int_equal(event(), -1);
+	admission_replace(t.accepting, &t.listeners[0], t.listeners[1].fd);
+	assert_int_equal(t.listeners[0].fd, fd);
+	assert_int_equal(event(), -1);
+	admission_stand_in(t.accepting, 1, true);
+	assert_int_not_equal(event(), -1);
+	end();
+}
+
 static void who_stands_in_waits_for_a_place_too(void **state)
 {
 	(void)state;
@@ -317,6 +343,8 @@ int main(void)
 	    cmocka_unit_test(after_a_pause_events_come_when_it_is_looked_again),
 	    cmocka_unit_test(a_place_is_given_back_by_a_pause),
 	    cmocka_unit_test(the_listener_of_an_app_is_its_workers_until_somebody_stands_in),
+	    cmocka_unit_test(
+		a_listener_of_an_app_that_was_shut_down_is_silent_until_it_has_a_new_socket),
 	    cmocka_unit_test(who_stands_in_waits_for_a_place_too),
 	    cmocka_unit_test(a_listener_that_comes_while_there_is_no_place_waits_too),
 	    cmocka_unit_test(a_listener_that_was_shut_down_raises_no_more_events),

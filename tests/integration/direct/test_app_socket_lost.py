@@ -4,11 +4,13 @@ and no client waits for long.
 """
 
 import contextlib
+import os
+import signal
 
 import pytest
 
 from support import fastcgi
-from support.faults import are_quiet
+from support.faults import are_quiet, front_of
 from support.marks import LANGUAGES
 from support.own_socket import APPS, Serving
 from support.waiting import wait_for
@@ -86,6 +88,13 @@ def serve(tmp_path):
         yield start
 
 
+def status_at(host, address):
+    try:
+        return host.get("/hello?x", address=address, timeout=3).status
+    except (OSError, AssertionError):
+        return None
+
+
 def answers(host, address=None):
     try:
         return host.get("/hello?x", address=address or host.socket, timeout=3).text == "hello x\n"
@@ -126,7 +135,7 @@ def test_a_worker_whose_app_lowers_the_limit_of_descriptors_is_replaced(serve, l
 def test_a_socket_that_an_app_shuts_down_is_bound_again(serve, listen):
     host = serve(listen=[listen])
     address = ("127.0.0.1", host.tcp_port()) if listen.startswith("tcp") else host.socket
-    since = host.log_position()
+    since, front = host.log_position(), front_of(host)
     with fastcgi.Connection(address) as kept:
         assert kept.run(fastcgi.variables("GET", "/hello?x"), flags=fastcgi.KEEP_CONN).reply()
         host.get("/shut", address=address)
@@ -135,8 +144,15 @@ def test_a_socket_that_an_app_shuts_down_is_bound_again(serve, listen):
         assert kept.run(fastcgi.variables("GET", "/hello?y"),
                         flags=fastcgi.KEEP_CONN).reply().text == "hello y\n"
     wait_for(lambda: host.loaded(since) == 2 and len(host.workers()) == 2, "other workers")
-    are_quiet(host.workers())
+    are_quiet([front_of(host), *host.workers()])
     assert answers(host, address)
+    assert front_of(host) == front
+
+    # Where no worker can answer, the front does, at the new socket.
+    host.put("# exthost: app\n1 / 0\n")
+    for pid in host.workers():
+        os.kill(pid, signal.SIGKILL)
+    wait_for(lambda: status_at(host, address) == 500, "a 500 of the front")
 
 
 def test_a_worker_whose_app_closes_its_socket_is_replaced(serve):
