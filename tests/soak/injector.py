@@ -21,6 +21,7 @@ PAUSE = (0.1, 0.6)
 GUARDIAN_STOPPED = 5   # seconds: its worker answers without it, and none replaces it
 DRAIN_STOPPED = 15     # seconds: a template that others have replaced gets no ping
 HANGS = 90             # seconds after which a process that is stopped must have been replaced
+LOADS = 1              # seconds: a mended file is loaded by then
 MIDDLE = ("template", "front")  # whose requests it is that die with them; one such fault at a time
 
 
@@ -68,6 +69,8 @@ class Injector:
         pids = {pid for pid, _ in entries if pid}
         if not entries and result.own:
             return self._find_silenced(result)
+        if any(" does not load" in line for _, line in entries):
+            return self._find_unsaved(result)
         for fault in list(self.faults)[-400:]:
             if not fault.overlaps(result):
                 continue
@@ -76,7 +79,7 @@ class Injector:
             if not entries and fault.kind == "front" and (
                     fault.died is None or result.began <= fault.died):
                 return fault
-            if not entries and result.way == "Fossil" and fault.script == result.request.script:
+            if not entries and result.way == "Fossil" and fault.script == result.request.file:
                 return fault
         return None
 
@@ -86,6 +89,19 @@ class Injector:
         for fault in faults:
             if fault.name == "direct worker, SIGSTOP" and any(
                     fault.pid in other.pids for other in faults if other is not fault):
+                return fault
+        return None
+
+    def _find_unsaved(self, result):
+        """A half-written file, beside a fault that may have ended the last worker of the whole."""
+        faults = list(self.faults)[-400:]
+        for fault in faults:
+            if fault.script != result.request.file or result.ended < fault.began or (
+                    fault.ended is not None and result.began > fault.ended + LOADS):
+                continue
+            if any(other.pid and other.kind != "spare or run" and other.began <= result.ended
+                   and (other.died is None or other.died >= fault.began - LOADS)
+                   for other in faults):
                 return fault
         return None
 

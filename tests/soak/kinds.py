@@ -126,6 +126,11 @@ class Request:
         name = "" if self.own else f"/ext/{self.script}"
         return f"{name}{self.path_info}?{self.query}"
 
+    @property
+    def file(self):
+        """The script's name below the root."""
+        return f"own{SUFFIX[self.language]}" if self.own else self.script
+
     def at_own_socket(self):
         """Ask the app's workers themselves: they serve all paths."""
         self.own = True

@@ -120,7 +120,7 @@ def print_row(kind, found):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n", maxsplit=1)[0])
     parser.add_argument("--rounds", type=int, default=int(os.environ.get("RECOVERY_ROUNDS") or 20))
-    parser.add_argument("kinds", nargs="*", choices=[[], *KINDS], metavar="KIND",
+    parser.add_argument("kinds", nargs="*", metavar="KIND",
                         help=f"of {', '.join(KINDS)}; else all")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))

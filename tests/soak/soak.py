@@ -86,7 +86,8 @@ class Ledger:
         request = result.request
         print(f"UNEXPLAINED {request.kind} ({request.language}), {result.way}"
               f"{', as Fossil' if request.as_fossil else ''}: {request.method} {request.target} "
-              f"-> {result.outcome}, from {result.began:.3f} to {result.ended:.3f}")
+              f"({len(request.body)} bytes) -> {result.outcome}, "
+              f"from {result.began:.3f} to {result.ended:.3f}")
         print("   ", result.detail[-300:].replace("\n", " "))
         for fault in self.injector.faults:
             if fault.pid and fault.began > result.began - 5 and fault.began <= result.ended:
