@@ -19,9 +19,11 @@ from tree import KINDS, Tree
 
 PAUSE = (0.1, 0.6)
 GUARDIAN_STOPPED = 5   # seconds: its worker answers without it, and none replaces it
-DRAIN_STOPPED = 15     # seconds: a template that others have replaced gets no ping
+REPLACED_STOPPED = 15  # seconds: a template that was replaced since gets no ping any more
 HANGS = 90             # seconds after which a process that is stopped must have been replaced
 LOADS = 1              # seconds: a mended file is loaded by then
+ONE_READ = 65536       # bytes of a body that come with its request
+OF_DIRECT = ("direct worker", "guardian", "template", "front")
 MIDDLE = ("template", "front")  # whose requests it is that die with them; one such fault at a time
 
 
@@ -34,7 +36,8 @@ class Fault:
     def __init__(self, name, kind=None, pid=None, pids=()):
         self.name, self.kind, self.pid, self.pids = name, kind, pid, set(pids)
         self.script = None  # a file that is written in place
-        self.most = GUARDIAN_STOPPED if kind == "guardian" else None  # seconds, then it goes on
+        # Seconds, then it goes on.
+        self.most = {"guardian": GUARDIAN_STOPPED, "template": REPLACED_STOPPED}.get(kind)
         self.began, self.died, self.ended = time.monotonic(), None, None
 
     def overlaps(self, result):
@@ -84,8 +87,14 @@ class Injector:
         return None
 
     def _find_silenced(self, result):
-        """The stop of a worker that another fault, of its guardian or above, ended then."""
+        """
+        The stop of a worker that another fault, of its guardian or above, ended then. Or whatever
+        ended a worker that had not received the whole body: then it shows no request yet.
+        """
         faults = [fault for fault in list(self.faults)[-400:] if fault.overlaps(result)]
+        for fault in faults:
+            if len(result.request.body) > ONE_READ and fault.kind in OF_DIRECT:
+                return fault
         for fault in faults:
             if fault.name == "direct worker, SIGSTOP" and any(
                     fault.pid in other.pids for other in faults if other is not fault):
@@ -171,8 +180,6 @@ class Injector:
             pids.update(tree.runs, tree.plain, tree.guardians, tree.direct)
         fault = self._begin(f"{kind}, {number.name}", kind, pid, pids)
         fault.began = began
-        if kind == "template" and len(tree.templates) > 2:
-            fault.most = DRAIN_STOPPED
         if how == "stop":
             return
         self._signal(pid, number)
