@@ -22,8 +22,6 @@ GUARDIAN_STOPPED = 5   # seconds: its worker answers without it, and none replac
 REPLACED_STOPPED = 15  # seconds: a template that was replaced since gets no ping any more
 HANGS = 90             # seconds after which a process that is stopped must have been replaced
 LOADS = 1              # seconds: a mended file is loaded by then
-ONE_READ = 65536       # bytes of a body that come with its request
-OF_DIRECT = ("direct worker", "guardian", "template", "front")
 MIDDLE = ("template", "front")  # whose requests it is that die with them; one such fault at a time
 
 
@@ -87,14 +85,8 @@ class Injector:
         return None
 
     def _find_silenced(self, result):
-        """
-        The stop of a worker that another fault, of its guardian or above, ended then. Or whatever
-        ended a worker that had not received the whole body: then it shows no request yet.
-        """
+        """The stop of a worker that another fault, of its guardian or above, ended then."""
         faults = [fault for fault in list(self.faults)[-400:] if fault.overlaps(result)]
-        for fault in faults:
-            if len(result.request.body) > ONE_READ and fault.kind in OF_DIRECT:
-                return fault
         for fault in faults:
             if fault.name == "direct worker, SIGSTOP" and any(
                     fault.pid in other.pids for other in faults if other is not fault):
