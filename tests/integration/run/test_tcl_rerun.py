@@ -113,7 +113,7 @@ switch -glob $env(QUERY_STRING) {
 		puts [json::json2dict {{"a":[1]}}][exthost user]
 	}
 	large { puts -nonewline [string repeat 0123456789abcdef 100000] }
-	random { puts [expr {rand()}] }
+	random { puts [expr {int(rand() * 1e9)}] }
 	fail_full { puts [string repeat x 5000]; exit 3 }
 	full_pipe=* {
 		set pipe [open [lindex [split $env(QUERY_STRING) =] 1] w]
