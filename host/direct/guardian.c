@@ -454,7 +454,7 @@ static void answer_turn(const struct direct_setup *setup, const struct outcome *
 static void answer_begun(const struct direct_setup *setup, const struct outcome *o)
 {
 	struct scoreboard_slot *slot = setup->slot;
-	struct outcome own = {.whole = true};
+	struct outcome own = {.whole = true, .pid = o->pid};
 	size_t heads = 0;
 
 	outcome_fail(&own, OUTCOME_HOST, 500, "the worker has ended: %.400s", o->reason);

@@ -478,7 +478,7 @@ def test_requests_that_have_not_come_whole_get_a_500_and_a_line_in_the_log(own_h
         assert [asked.end().reply().status for asked in waiting] == [500, 500]
         for number, client in enumerate(halves):
             assert client.read_outcome().reply().status == 500
-            own_host.wait_line(f"POST /echo.half{number} ", "status=500", since=since)
+            own_host.wait_line(f"POST /echo.half{number} ", "status=500", " pid=", since=since)
     replaced(own_host, since)
 
 
